@@ -1,0 +1,67 @@
+# `make serve` and `make test` each set everything up first; a second run installs nothing.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+prepare := $(or $(PYTHON),python3) tools/prepare.py
+bin := .venv/bin
+
+.PHONY: help setup web serve test test-services check format lint proto bench lock docs clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with everything that development needs
+	@$(prepare) dev node journeys
+
+serve: ## Set up and run the server; ARGS="--http-port 9000" passes options on
+	@$(prepare) serve web
+	@exec $(bin)/hongyan serve $(ARGS)
+
+web: ## Build the web pages if they are absent or differ from their sources
+	@$(prepare) web
+
+test: setup web ## Set up and run all tests that need only PyPI and npm packages; ARGS are pytest's
+	$(bin)/python -m pytest $(ARGS)
+
+test-services: setup web ## Install Debian's browser (as root) and run the tests that need it
+	@sh tools/install-services.sh
+	$(bin)/python -m pytest -m services $(ARGS)
+
+check: setup lint test ## Everything that must hold before a change lands
+
+lint:
+	$(bin)/ruff format --check .
+	$(bin)/ruff check .
+	$(bin)/mypy
+	$(bin)/lint-imports
+
+format: setup ## Format the code and put right what ruff can
+	$(bin)/ruff format .
+	$(bin)/ruff check --fix .
+
+bench: setup ## Measure chat, fan-out and idle sessions; ARGS are passed on
+	$(bin)/hongyan bench chat $(ARGS)
+	$(bin)/hongyan bench fanout $(ARGS)
+	$(bin)/hongyan bench idle $(ARGS)
+
+proto: setup ## Generate the protobuf module from its .proto file
+	$(bin)/python -m grpc_tools.protoc -I src/hongyan/wire --python_out=src/hongyan/wire --pyi_out=src/hongyan/wire \
+		src/hongyan/wire/messages2.proto
+
+docs: setup ## Write the generated parts of the documentation
+	$(bin)/python tools/decisions.py
+
+compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+lock: setup ## Write the lock files from pyproject.toml and package.json; ARGS=--upgrade renews all versions
+	$(compile) $(ARGS) pyproject.toml --group build -o requirements/serve.txt
+	$(compile) $(ARGS) pyproject.toml --group build --group dev --extra bench -c requirements/serve.txt -o requirements/dev.txt
+	$(compile) $(ARGS) --group node -o requirements/node.txt
+	cd tests/journeys/js && PATH="$(CURDIR)/$(bin):$$PATH" npm install --package-lock-only --ignore-scripts
+
+clean: ## Remove everything that can be made again
+	rm -rf .venv build dist src/hongyan/web_dist web/node_modules tests/journeys/js/node_modules
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests tools -name __pycache__ -type d -exec rm -rf {} +
