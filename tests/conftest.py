@@ -5,7 +5,9 @@ from importlib.util import find_spec
 
 import pytest
 
-pytest_plugins = ["tests.support.plugin"] if find_spec("tests.support") and find_spec("tests.support.plugin") else []
+pytest_plugins = (
+    ["tests.support.plugin"] if find_spec("tests.support") and find_spec("tests.support.plugin") else []
+)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,8 +1,8 @@
 """Prepare this folder to run Hongyan: Python packages, Node, test packages and web pages, each only when needed.
 
-Called by the Makefile as `python3 tools/prepare.py STEP...`, with the steps in the order given. A step leaves a stamp
-in `.venv/.stamps` that holds a digest of its inputs, and does nothing while the digest and its output are unchanged.
-It runs before anything is installed, so it uses only the standard library.
+Called by the Makefile as `python3 tools/prepare.py STEP...`, with the steps in the order given. A step leaves a
+stamp in `.venv/.stamps` that holds a digest of its inputs, and does nothing while the digest and its output are
+unchanged. It runs before anything is installed, so it uses only the standard library.
 """
 
 import hashlib
@@ -96,11 +96,13 @@ def make_venv() -> None:
 def install_debian_venv() -> None:
     """Install Debian's missing half of `venv`, or say in one sentence how to.
 
-    Debian ships `ensurepip` apart from Python, so a machine with only its `python3` cannot make an environment.
+    Debian ships `ensurepip` apart from Python, so its `python3` alone cannot make an environment.
     """
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        sys.exit(f"Python cannot make virtual environments here: run `apt-get install {package}` as root first.")
+        sys.exit(
+            f"This Python cannot make virtual environments: run `apt-get install {package}` as root first."
+        )
     say(f"Installing Debian's {package}, without which this Python cannot make virtual environments")
     run("apt-get", "update", "-qq")
     run("apt-get", "install", "-y", "-qq", "--no-install-recommends", package)
