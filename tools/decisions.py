@@ -10,9 +10,9 @@ INDEX = FOLDER / "README.md"
 INTRODUCTION = """\
 # Decisions
 
-One short record for each choice that a newcomer might question: what was chosen, why, and what it costs. A record is
-not rewritten when a choice changes; a new one takes its place and both say so in their status. To add one, copy
-[the template](template.md) under the next number and run `make docs`, which writes this page.
+One short record for each choice that a newcomer might question: what was chosen, why, and what it costs. A
+record is not rewritten when a choice changes; a new one takes its place and both say so in their status. To
+add one, copy [the template](template.md) under the next number and run `make docs`, which writes this page.
 
 | number | decision | status |
 |---|---|---|

@@ -10,9 +10,9 @@ from importlinter import Contract, ContractCheck, fields, output
 class OnlyContract(Contract):
     """A room and all its modules may import themselves, `allowed`, and outside packages as `external` says.
 
-    Options: `room`, a module; `allowed`, modules of this package, each with its descendants; `external`, the outside
-    packages that may be imported (any, when the option is left out). The standard library and the bare root package,
-    which holds the version, are free to all.
+    Options: `room`, a module; `allowed`, modules of this package, each with its descendants;
+    `external`, the outside packages that may be imported (any, when the option is left out). The
+    standard library and the bare root package, which holds the version, are free to all.
     """
 
     type_name = "only"

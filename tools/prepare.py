@@ -1,8 +1,8 @@
-"""Prepare this folder to run Hongyan: Python packages, Node, test packages and web pages, each only when needed.
+"""Prepare this folder to run Hongyan: Python packages, Node, test packages, web pages; each only when needed.
 
-Called by the Makefile as `python3 tools/prepare.py STEP...`, with the steps in the order given. A step leaves a
-stamp in `.venv/.stamps` that holds a digest of its inputs, and does nothing while the digest and its output are
-unchanged. It runs before anything is installed, so it uses only the standard library.
+Called by the Makefile as `python3 tools/prepare.py STEP...`, with the steps in the order given. A step leaves
+a stamp in `.venv/.stamps` that holds a digest of its inputs, and does nothing while the digest and its output
+are unchanged. It runs before anything is installed, so it uses only the standard library.
 """
 
 import hashlib
