@@ -1,0 +1,103 @@
+"""A directory on a disk that can lose power, stall, fill up and fail, for one process started with it.
+
+The work is done in that process by the preloaded library of `shim/powerloss.c`, which says what is modelled.
+"""
+
+import mmap
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SOURCE = Path(__file__).parent / "shim" / "powerloss.c"
+# The order of struct control in powerloss.c.
+FIELDS = ("gate_closed", "space", "sync_fails", "sync_delay", "at_gate", "syncs", "failures")
+UNLIMITED = -1
+
+
+def compile_shim(directory: Path) -> Path:
+    """Compiles the library with the system's C compiler; returns its path."""
+    library = directory / "powerloss.so"
+    options = ["-shared", "-fPIC", "-O2", "-Wall"]
+    subprocess.run(["cc", *options, "-o", library, SOURCE, "-ldl", "-lpthread"], check=True)
+    return library
+
+
+class Field:
+    """A number shared with the process; which one is told by the attribute's name in FIELDS."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.index = FIELDS.index(name)
+
+    def __get__(self, disk: "Disk", owner: type) -> int:
+        return disk.control[self.index]
+
+    def __set__(self, disk: "Disk", value: int) -> None:
+        disk.control[self.index] = value
+
+
+class Disk:
+    """The disk under one directory.
+
+    Call `settle` and start a process with `environment`. After it was killed, `lose_power` leaves in the
+    directory only what the process had synced.
+    """
+
+    gate_closed = Field()
+    space = Field()
+    """Bytes that may still be written before writes fail with ENOSPC; UNLIMITED at first."""
+    sync_fails = Field()
+    """While 1, every sync fails with EIO."""
+    sync_delay = Field()
+    """Milliseconds that every sync takes longer."""
+    at_gate = Field()
+    """Syncs that wait at the gate now."""
+    syncs = Field()
+    """Syncs that succeeded."""
+    failures = Field()
+    """Writes and syncs that failed by order."""
+
+    def __init__(self, library: Path, directory: Path, workspace: Path) -> None:
+        self.library = library
+        self.directory = directory.resolve()
+        self.shadow = workspace.resolve() / "shadow"
+        self.control_path = workspace.resolve() / "control"
+        self.control_path.write_bytes(bytes(8 * len(FIELDS)))
+        with self.control_path.open("r+b") as file:
+            self.control = memoryview(mmap.mmap(file.fileno(), 0)).cast("q")
+        self.space = UNLIMITED
+        self.settle()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs in its environment to write to this disk."""
+        return {
+            "LD_PRELOAD": str(self.library),
+            "POWERLOSS_DIR": str(self.directory),
+            "POWERLOSS_SHADOW": str(self.shadow),
+            "POWERLOSS_CONTROL": str(self.control_path),
+        }
+
+    def settle(self) -> None:
+        """Makes everything in the directory durable; call it while no process writes there."""
+        shutil.rmtree(self.shadow, ignore_errors=True)
+        shutil.copytree(self.directory, self.shadow, ignore=_not_durable)
+
+    def lose_power(self) -> None:
+        """Leaves in the directory only what was synced; call it after the process was killed."""
+        shutil.rmtree(self.directory)
+        shutil.copytree(self.shadow, self.directory)
+
+    @contextmanager
+    def gate(self) -> Iterator[None]:
+        """Holds back every sync until the end of the block."""
+        self.gate_closed = 1
+        try:
+            yield
+        finally:
+            self.gate_closed = 0
+
+
+def _not_durable(directory: str, names: list[str]) -> set[str]:
+    return {name for name in names if name.endswith("-shm") or Path(directory, name).is_socket()}

@@ -1,0 +1,64 @@
+"""Fixtures with a real server, loaded for all tests; a failing test shows the server's log."""
+
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.server import LOG_TAIL, Certificate, Server
+
+servers_key = pytest.StashKey[list[Server]]()
+
+
+@pytest.fixture
+def server_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Makes servers, not yet started, from what `Server` takes after the directory; ends them all."""
+    made = request.node.stash.setdefault(servers_key, [])
+
+    def make(**options: Any) -> Server:
+        directory = tmp_path / f"server-{len(made) + 1}"
+        directory.mkdir()
+        server = Server(directory, **options)
+        made.append(server)
+        return server
+
+    try:
+        yield make
+    finally:
+        for server in made:
+            server.close()
+
+
+@pytest.fixture
+def server(server_factory: Callable[..., Server]) -> Server:
+    """A running server."""
+    made: Server = server_factory()
+    made.start()
+    return made
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A certificate for the loopback addresses, signed by a CA of its own."""
+    return Certificate.issue(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def tls_server(server_factory: Callable[..., Server], certificate: Certificate) -> Server:
+    """A running server with TLS on both ports."""
+    made = server_factory(certificate=certificate)
+    made.start()
+    return made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Adds the servers' logs to the report of a failure."""
+    report = yield
+    if report.failed:
+        for server in item.stash.get(servers_key, []):
+            report.sections.append((f"log of the server at {server.http_url}", server.log[-LOG_TAIL:]))
+    return report

@@ -1,0 +1,208 @@
+"""A real `hongyan serve` process for a test, with one app that has no rate limits."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+
+HOST = "127.0.0.1"
+PROGRAM = Path(sys.executable).with_name("hongyan")
+START_SECONDS = 30.0
+"""A start takes about a second; a test machine may be busy."""
+STOP_SECONDS = 30.0
+LOG_TAIL = 16_000
+"""Characters of the log that a failing test shows."""
+
+
+@dataclass(frozen=True)
+class App:
+    """A messaging space and its secrets."""
+
+    id: str
+    key: str
+    master_key: str
+
+
+TEST_APP = App(id="test-app", key="test-key", master_key="test-master-key")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A server certificate for the loopback addresses; `authority` is the file of the CA that signed it."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+    @classmethod
+    def issue(cls, directory: Path) -> "Certificate":
+        """Makes a CA and a certificate in the directory."""
+        made = cls(directory / "server.pem", directory / "server.key", directory / "ca.pem")
+        authority = trustme.CA()
+        issued = authority.issue_cert("localhost", HOST, "::1")
+        authority.cert_pem.write_to_path(made.authority)
+        issued.private_key_pem.write_to_path(made.key)
+        for part in issued.cert_chain_pems:
+            part.write_to_path(made.certificate, append=True)
+        return made
+
+
+class Server:
+    """A server on free loopback ports, with its data and its log in a directory of its own.
+
+    Make it, `start` it, and always `close` it; the fixtures of `tests.support.plugin` do. A start after
+    `stop` or `kill` uses the same ports and data. `options` and `environment` go to `hongyan serve` only.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        certificate: Certificate | None = None,
+    ) -> None:
+        self.app = TEST_APP
+        self.data_dir = directory / "data"
+        self.log_path = directory / "server.log"
+        self.http_port, self.gateway_port = free_ports(2)
+        self.certificate = certificate
+        self.options = tuple(options)
+        self.environment = dict(environment or {})
+        self.process: subprocess.Popen[bytes] | None = None
+        self.ssl_context = certificate and ssl.create_default_context(cafile=certificate.authority)
+
+    @property
+    def http_url(self) -> str:
+        return f"{'https' if self.certificate else 'http'}://{HOST}:{self.http_port}"
+
+    @property
+    def gateway_url(self) -> str:
+        return f"{'wss' if self.certificate else 'ws'}://{HOST}:{self.gateway_port}"
+
+    @property
+    def log(self) -> str:
+        """What the server has printed so far, on both streams, over all its starts."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def hongyan(self, *arguments: str) -> str:
+        """Runs a sub-command on this server's data; returns what it printed. Raises when it fails."""
+        done = subprocess.run(
+            [PROGRAM, *arguments, "--data-dir", self.data_dir], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, f"hongyan {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def create_app(self, app: App, **settings: str) -> App:
+        """Creates an app with the settings; the server may run or not."""
+        chosen = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+        keys = ["--id", app.id, "--key", app.key, "--master-key", app.master_key]
+        created = json.loads(self.hongyan("app", "create", "test", *keys, *chosen))
+        return App(id=created["id"], key=created["key"], master_key=created["master_key"])
+
+    def start(self) -> None:
+        """Starts the process and waits until it is ready; the first start creates the app."""
+        assert not self.running, "the server runs"
+        if not self.data_dir.exists():
+            self.create_app(self.app, limits="off")
+        self.spawn()
+        self.wait_ready()
+
+    def spawn(self) -> None:
+        """Starts the process and does not wait; for starts that should fail."""
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [PROGRAM, "serve", *self._arguments()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self.environment},
+            )
+
+    def wait_ready(self) -> None:
+        """Waits until the health check says ready. Raises when the process ends first or takes too long."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self.is_ready():
+            assert self.running, f"the server ended before it was ready:\n{self.log[-LOG_TAIL:]}"
+            assert time.monotonic() < deadline, f"the server is not ready:\n{self.log[-LOG_TAIL:]}"
+            time.sleep(0.02)
+
+    def is_ready(self) -> bool:
+        """Whether GET /health/ready answers 200."""
+        try:
+            return self.get("/health/ready")[0] == 200
+        except OSError:
+            return False
+
+    def get(self, path: str, **headers: str) -> tuple[int, bytes]:
+        """Status and body of a GET on the HTTP port."""
+        if self.ssl_context:
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                HOST, self.http_port, timeout=10, context=self.ssl_context
+            )
+        else:
+            connection = http.client.HTTPConnection(HOST, self.http_port, timeout=10)
+        try:
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def stop(self) -> int:
+        """Ends the process with SIGTERM; returns its exit code. Raises when it does not end in time."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        """Ends the process with SIGKILL."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def wait(self) -> int:
+        """Waits until the process ends by itself; returns its exit code."""
+        assert self.process is not None
+        return self.process.wait(STOP_SECONDS)
+
+    def restart(self) -> None:
+        """Stops and starts again."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Ends the process whatever it does; safe to call at any time."""
+        if self.running:
+            self.kill()
+
+    def _arguments(self) -> list[str]:
+        arguments = ["--host", HOST, "--data-dir", str(self.data_dir)]
+        arguments += ["--http-port", str(self.http_port), "--gateway-port", str(self.gateway_port)]
+        if self.certificate:
+            arguments += ["--tls-cert", str(self.certificate.certificate)]
+            arguments += ["--tls-key", str(self.certificate.key)]
+        return [*arguments, *self.options]
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nobody listens on, all different."""
+    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
+    try:
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
