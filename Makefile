@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 prepare := $(or $(PYTHON),python3) tools/prepare.py
 bin := .venv/bin
+# Tests and npm find the Node that the set-up may have installed.
+with_node := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .PHONY: help setup web serve test test-services check format lint proto bench lock docs clean
 .DEFAULT_GOAL := help
@@ -22,15 +24,16 @@ web: ## Build the web pages if they are absent or differ from their sources
 	@$(prepare) web
 
 test: setup web ## Set up and run all tests that need only PyPI and npm packages; ARGS are pytest's
-	$(bin)/python -m pytest $(ARGS)
+	$(with_node) $(bin)/python -m pytest $(ARGS)
 
 test-services: setup web ## Install Debian's browser (as root) and run the tests that need it
-	@sh tools/install-services.sh
-	$(bin)/python -m pytest -m services $(ARGS)
+	@$(prepare) services
+	$(with_node) $(bin)/python -m pytest -m services $(ARGS)
 
-check: setup lint test ## Everything that must hold before a change lands
+check: lint ## Everything that must hold before a change lands
+	$(MAKE) test
 
-lint:
+lint: setup
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
 	$(bin)/mypy
@@ -59,7 +62,7 @@ lock: setup ## Write the lock files from pyproject.toml and package.json; ARGS=-
 	$(compile) $(ARGS) pyproject.toml --group build -o requirements/serve.txt
 	$(compile) $(ARGS) pyproject.toml --group build --group dev --extra bench -c requirements/serve.txt -o requirements/dev.txt
 	$(compile) $(ARGS) --group node -o requirements/node.txt
-	cd tests/journeys/js && PATH="$(CURDIR)/$(bin):$$PATH" npm install --package-lock-only --ignore-scripts
+	cd tests/journeys/js && $(with_node) npm install --package-lock-only --ignore-scripts
 
 clean: ## Remove everything that can be made again
 	rm -rf .venv build dist src/hongyan/web_dist web/node_modules tests/journeys/js/node_modules

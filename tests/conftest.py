@@ -1,11 +1,10 @@
 """Loads the shared fixtures, and makes a skipped test fail a CI run."""
 
 import os
-from importlib.util import find_spec
 
 import pytest
 
-pytest_plugins = (
+pytest_plugins = ["tests.support.plugin"]
     ["tests.support.plugin"] if find_spec("tests.support") and find_spec("tests.support.plugin") else []
 )
 

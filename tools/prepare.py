@@ -24,6 +24,7 @@ WEB = ROOT / "web"
 WEB_DIST = ROOT / "src" / "hongyan" / "web_dist"
 JOURNEYS_JS = ROOT / "tests" / "journeys" / "js"
 
+SERVICES = ["chromium", "fonts-noto-cjk"]
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = (20, 19)  # the oldest that current web build tools accept
 
@@ -75,7 +76,14 @@ def web() -> None:
     stamp("web", sources)
 
 
-STEPS: dict[str, Callable[[], None]] = {f.__name__: f for f in (serve, dev, node, journeys, web)}
+def services() -> None:
+    """Install the browser of Debian, and a font with Chinese characters for its pictures."""
+    absent = [package for package in SERVICES if not works("dpkg-query", "-s", package)]
+    if absent:
+        install_debian_packages(absent, "These tests drive a browser")
+
+
+STEPS: dict[str, Callable[[], None]] = {f.__name__: f for f in (serve, dev, node, journeys, web, services)}
 
 
 def make_venv() -> None:
@@ -88,24 +96,19 @@ def make_venv() -> None:
     elif find_spec("pip"):
         run(sys.executable, "-m", "venv", "--clear", "--without-pip", VENV)
         run(sys.executable, "-m", "pip", "--python", PYTHON, "install", "--quiet", "pip")
-    else:
-        install_debian_venv()
+    else:  # Debian ships ensurepip apart from Python
+        package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+        install_debian_packages([package], "This Python cannot make virtual environments")
         run(sys.executable, "-m", "venv", "--clear", VENV)
 
 
-def install_debian_venv() -> None:
-    """Install Debian's missing half of `venv`, or say in one sentence how to.
-
-    Debian ships `ensurepip` apart from Python, so its `python3` alone cannot make an environment.
-    """
-    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+def install_debian_packages(packages: list[str], reason: str) -> None:
+    """Install packages of Debian, or end with one sentence that says how to."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        sys.exit(
-            f"This Python cannot make virtual environments: run `apt-get install {package}` as root first."
-        )
-    say(f"Installing Debian's {package}, without which this Python cannot make virtual environments")
-    run("apt-get", "update", "-qq")
-    run("apt-get", "install", "-y", "-qq", "--no-install-recommends", package)
+        sys.exit(f"{reason}: run `apt-get install {' '.join(packages)}` as root first.")
+    say(f"{reason}: installing Debian's {' '.join(packages)}")
+    run("apt-get", "update", "-qq", quiet=True)
+    run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages, quiet=True)
 
 
 def install_lock(name: str, instead_of: str | None = None) -> None:
@@ -200,11 +203,12 @@ def pip(*arguments: str | Path) -> None:
     run(PYTHON, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments)
 
 
-def run(*command: str | Path, cwd: Path = ROOT) -> None:
+def run(*command: str | Path, cwd: Path = ROOT, quiet: bool = False) -> None:
     """Run a command in a folder; end the program with one sentence if it fails."""
-    environment = {**os.environ, "PATH": search_path()}
+    environment = {**os.environ, "PATH": search_path(), "DEBIAN_FRONTEND": "noninteractive"}
+    output = subprocess.DEVNULL if quiet else None
     try:
-        subprocess.run(command, cwd=cwd, env=environment, check=True)
+        subprocess.run(command, cwd=cwd, env=environment, stdout=output, check=True)
     except subprocess.CalledProcessError as error:
         sys.exit(f"`{' '.join(map(str, command))}` failed with status {error.returncode}.")
 
