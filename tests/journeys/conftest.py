@@ -1,0 +1,43 @@
+"""Servers that many journeys share: one without TLS, one with. Each journey brings fresh client ids."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.plugin import servers_key
+from tests.support.server import Certificate, Server
+
+
+@pytest.fixture(scope="session")
+def shared_servers(
+    tmp_path_factory: pytest.TempPathFactory, certificate: Certificate
+) -> Iterator[Callable[[bool], Server]]:
+    """The running server with or without TLS, started when first asked for."""
+    made: dict[bool, Server] = {}
+
+    def shared(tls: bool) -> Server:
+        if tls not in made:
+            directory = tmp_path_factory.mktemp("shared-server")
+            made[tls] = Server(directory, certificate=certificate if tls else None)
+            made[tls].start()
+        return made[tls]
+
+    try:
+        yield shared
+    finally:
+        for server in made.values():
+            server.close()
+
+
+@pytest.fixture
+def shared_server(
+    request: pytest.FixtureRequest, shared_servers: Callable[[bool], Server]
+) -> Callable[[bool], Server]:
+    """As `shared_servers`; the report of a failing test shows the server's log."""
+
+    def shared(tls: bool) -> Server:
+        server = shared_servers(tls)
+        request.node.stash[servers_key] = [server]
+        return server
+
+    return shared

@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
+
+import { Recorder } from './recorder.js';
+
+const require = createRequire(import.meta.url);
+
+/** A fresh copy of the SDK, as on a phone of its own: version 5 allows one Realtime per copy and app. */
+function ownCopy(name) {
+  delete require.cache[require.resolve(name)];
+  return require(name);
+}
+
+/** One logged-in client and the device it is on. */
+export class Person {
+  constructor(device, client) {
+    this.device = device;
+    this.sdk = device.sdk;
+    this.client = client;
+  }
+
+  get id() {
+    return this.client.id;
+  }
+
+  text(words) {
+    return new this.sdk.TextMessage(words);
+  }
+
+  /** Sends a text message and resolves with it, id and timestamp filled in by the server. */
+  say(conversation, words, options) {
+    return conversation.send(this.text(words), options);
+  }
+
+  /** Sends many text messages without waiting for one before the next. */
+  sayAll(conversation, texts) {
+    return Promise.all(texts.map(words => this.say(conversation, words)));
+  }
+
+  /** A new conversation with `members`, never an existing one. */
+  start(members, properties = {}) {
+    return this.client.createConversation({ members, unique: false, ...properties });
+  }
+
+  /** This person's own view of somebody's conversation. */
+  open(conversation) {
+    return this.client.getConversation(conversation.id);
+  }
+
+  listen(event) {
+    return new Recorder(this.client, event);
+  }
+
+  /** Cuts the connection and waits until the SDK has logged in again by itself. */
+  async reconnect() {
+    const back = this.listen('reconnect');
+    this.device.realtime.pause();
+    this.device.realtime.resume();
+    await back.next();
+  }
+}
+
+/** One installation of the SDK with one connection. */
+export class Device {
+  constructor(config, options) {
+    const { sdk, appId, appKey, server } = config;
+    this.sdk = ownCopy(`leancloud-realtime-${sdk}`);
+    this.realtime = new this.sdk.Realtime({ appId, appKey, server, ...options });
+  }
+
+  async login(id, options) {
+    return new Person(this, await this.realtime.createIMClient(id, options));
+  }
+}
+
+/** What a journey is given: the server's addresses, fresh people, and the hand on the server's switch. */
+export class World {
+  #answers;
+
+  constructor(config) {
+    this.config = config;
+  }
+
+  /** A client id that nobody has used before. */
+  id(name) {
+    return `${name}-${randomUUID().slice(0, 8)}`;
+  }
+
+  device(options = {}) {
+    return new Device(this.config, options);
+  }
+
+  /** Logs in on a device of its own. */
+  login(id) {
+    return this.device().login(id);
+  }
+
+  /** New people, each on a device of their own. */
+  people(...names) {
+    return Promise.all(names.map(name => this.login(this.id(name))));
+  }
+
+  /** Has the test that runs this journey do something to the server, and waits until it is done. */
+  async ask(action) {
+    this.#answers ??= createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+    process.stdout.write(`${JSON.stringify({ ask: action })}\n`);
+    await this.#answers.next();
+  }
+}

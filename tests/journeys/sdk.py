@@ -1,0 +1,73 @@
+"""Walks a journey of `js/journeys` with an official SDK, in a Node process of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.support.server import Server
+
+JS = Path(__file__).parent / "js"
+JOURNEYS = sorted(path.stem for path in (JS / "journeys").glob("*.js"))
+
+
+def needs_tls(sdk: str) -> bool:
+    """SDK 4 reaches the router over https only."""
+    return sdk == "4"
+
+
+def walk(
+    journey: str, sdk: str, server: Server, answers: Mapping[str, Callable[[], object]] | None = None
+) -> None:
+    """Walks the journey to its end; `answers` are the actions that it may ask for.
+
+    Raises AssertionError with the journey's error and what the SDK printed.
+    """
+    config = {
+        "sdk": sdk,
+        "appId": server.app.id,
+        "appKey": server.app.key,
+        "server": _address(sdk, server),
+        "gateway": server.gateway_url,
+    }
+    result: dict[str, Any] = {"ok": False, "error": "Node ended without a result"}
+    with tempfile.TemporaryFile("w+") as printed, _node(journey, config, server, printed) as process:
+        assert process.stdin
+        assert process.stdout
+        for line in process.stdout:
+            result = json.loads(line)
+            if "ask" in result:
+                (answers or {})[result["ask"]]()
+                process.stdin.write("done\n")
+                process.stdin.flush()
+        process.wait()
+        printed.seek(0)
+        assert result["ok"], f"{result['error']}\n\nThe SDK printed:\n{printed.read()}"
+
+
+def _address(sdk: str, server: Server) -> str:
+    """The server as this SDK's `server` option wants it: SDK 4 a bare host, SDK 5 a URL."""
+    return server.http_url.removeprefix("https://") if sdk == "4" else server.http_url
+
+
+def _node(journey: str, config: object, server: Server, printed: Any) -> subprocess.Popen[str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    node = shutil.which("node", path=path)
+    assert node, "no Node: run `make setup`"
+    environment = dict(os.environ)
+    if server.certificate:
+        environment["NODE_EXTRA_CA_CERTS"] = str(server.certificate.authority)
+    return subprocess.Popen(
+        [node, "run.js", journey, json.dumps(config)],
+        cwd=JS,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=printed,
+        text=True,
+    )

@@ -1,0 +1,39 @@
+"""The official LeanCloud SDKs, installed as published, against a real server."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.journeys.sdk import JOURNEYS, needs_tls, walk
+from tests.support.server import Certificate, Server
+
+SDKS = ["4", "5"]
+RESTART = "restart"
+"""The journey that takes the server away; it gets one of its own."""
+ONLY_IN_4 = ["offline-push"]
+"""SDK 5 has no offline push."""
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+@pytest.mark.parametrize("journey", [name for name in JOURNEYS if name not in [RESTART, *ONLY_IN_4]])
+def test_journey(journey: str, sdk: str, shared_server: Callable[[bool], Server]) -> None:
+    walk(journey, sdk, shared_server(needs_tls(sdk)))
+
+
+@pytest.mark.parametrize("journey", ONLY_IN_4)
+def test_journey_of_sdk_4(journey: str, shared_server: Callable[[bool], Server]) -> None:
+    walk(journey, "4", shared_server(True))
+
+
+def test_sdk_5_over_tls(shared_server: Callable[[bool], Server]) -> None:
+    walk("chat", "5", shared_server(True))
+
+
+@pytest.mark.parametrize("end", [Server.kill, Server.stop])
+@pytest.mark.parametrize("sdk", SDKS)
+def test_restart(
+    sdk: str, end: Callable[[Server], object], server_factory: Callable[..., Server], certificate: Certificate
+) -> None:
+    server = server_factory(certificate=certificate if needs_tls(sdk) else None)
+    server.start()
+    walk(RESTART, sdk, server, {"end": lambda: end(server), "start": server.start})
