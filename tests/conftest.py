@@ -5,8 +5,6 @@ import os
 import pytest
 
 pytest_plugins = ["tests.support.plugin"]
-    ["tests.support.plugin"] if find_spec("tests.support") and find_spec("tests.support.plugin") else []
-)
 
 
 @pytest.hookimpl(tryfirst=True)
