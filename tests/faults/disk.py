@@ -6,6 +6,7 @@ The work is done in that process by the preloaded library of `shim/powerloss.c`,
 import mmap
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ SOURCE = Path(__file__).parent / "shim" / "powerloss.c"
 # The order of struct control in powerloss.c.
 FIELDS = ("gate_closed", "space", "sync_fails", "sync_delay", "at_gate", "syncs", "failures")
 UNLIMITED = -1
+PATIENCE = 30.0
+"""Seconds after which a sync that never comes is an error."""
 
 
 def compile_shim(directory: Path) -> Path:
@@ -97,6 +100,13 @@ class Disk:
             yield
         finally:
             self.gate_closed = 0
+
+    def wait_at_gate(self) -> None:
+        """Waits until a sync has reached the closed gate; raises when none comes."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.at_gate:
+            assert time.monotonic() < deadline, "nothing is being synced"
+            time.sleep(0.001)
 
 
 def _not_durable(directory: str, names: list[str]) -> set[str]:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -86,13 +85,6 @@ def rows(disk: Disk) -> int:
         return count
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def test_synced_commit_survives_power_loss(disk: Disk, start: Callable[..., Writer]) -> None:
     writer = start("FULL")
     assert writer.answer() == "committed"
@@ -128,7 +120,7 @@ def test_what_was_there_before_is_durable(disk: Disk, start: Callable[..., Write
 def test_closed_gate_holds_the_commit_back(disk: Disk, start: Callable[..., Writer]) -> None:
     with disk.gate():
         writer = start("FULL")
-        wait_for(lambda: disk.at_gate == 1)
+        disk.wait_at_gate()
         assert disk.syncs == 0
     assert writer.answer() == "committed"
     assert disk.at_gate == 0
@@ -141,7 +133,7 @@ def test_power_lost_at_the_gate_loses_the_commit(disk: Disk, start: Callable[...
     first.kill()
     with disk.gate():
         second = start("FULL")
-        wait_for(lambda: disk.at_gate == 1)
+        disk.wait_at_gate()
         second.kill()
     disk.lose_power()
     assert rows(disk) == 1

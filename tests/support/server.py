@@ -79,7 +79,7 @@ class Server:
         self.options = tuple(options)
         self.environment = dict(environment or {})
         self.process: subprocess.Popen[bytes] | None = None
-        self.ssl_context = certificate and ssl.create_default_context(cafile=certificate.authority)
+        self.ssl_context = ssl.create_default_context(cafile=certificate.authority) if certificate else None
 
     @property
     def http_url(self) -> str:
