@@ -25,6 +25,7 @@ WEB_DIST = ROOT / "src" / "hongyan" / "web_dist"
 JOURNEYS_JS = ROOT / "tests" / "journeys" / "js"
 
 SERVICES = ["chromium", "fonts-noto-cjk"]
+QUIET = {"DEBIAN_FRONTEND": "noninteractive", "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = (20, 19)  # the oldest that current web build tools accept
 
@@ -205,7 +206,7 @@ def pip(*arguments: str | Path) -> None:
 
 def run(*command: str | Path, cwd: Path = ROOT, quiet: bool = False) -> None:
     """Run a command in a folder; end the program with one sentence if it fails."""
-    environment = {**os.environ, "PATH": search_path(), "DEBIAN_FRONTEND": "noninteractive"}
+    environment = {**os.environ, "PATH": search_path(), **QUIET}
     output = subprocess.DEVNULL if quiet else None
     try:
         subprocess.run(command, cwd=cwd, env=environment, stdout=output, check=True)
