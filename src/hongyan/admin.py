@@ -1,0 +1,183 @@
+"""The operator's commands: one JSON line each way on a Unix socket, or by themselves when no server runs.
+
+A running server holds the apps in memory, so a command that changes them goes through it. The socket is open
+only to the user who runs the server.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from hongyan.engine.apps import Apps
+from hongyan.engine.values import App
+from hongyan.errors import Refused
+
+log = structlog.get_logger(__name__)
+
+MAX_LINE = 1 << 20
+ADDRESS_MAX = 100  # Linux takes 107 bytes, others 103
+CLIENT_TIMEOUT = 30.0
+
+
+class _Command(Struct, frozen=True, tag_field="command", forbid_unknown_fields=True):
+    pass
+
+
+class CreateApp(_Command, frozen=True, tag="app.create"):
+    """Make an app; keys that are not given are generated. Answers `describe(app)`."""
+
+    name: str
+    id: str | None = None
+    key: str | None = None
+    master_key: str | None = None
+    settings: dict[str, str] = {}
+
+
+class ListApps(_Command, frozen=True, tag="app.list"):
+    """Answers a list of `describe(app)`, oldest first."""
+
+
+class SetApp(_Command, frozen=True, tag="app.set"):
+    """Change an app, named by its id, or by its name if only one has it. Answers `describe(app)`."""
+
+    app: str
+    settings: dict[str, str]
+
+
+class Status(_Command, frozen=True, tag="status"):
+    """What the running server says about itself."""
+
+
+Command = CreateApp | ListApps | SetApp | Status
+
+
+class Failed(Exception):
+    """A command was refused; the text is one sentence."""
+
+
+def describe(app: App) -> dict[str, Any]:
+    """An app as the command line prints it, with its secrets."""
+    return {
+        "id": app.id,
+        "name": app.name,
+        "key": app.app_key,
+        "master_key": app.master_key,
+        "hook_key": app.hook_key,
+        "settings": asdict(app.settings),
+    }
+
+
+async def perform(command: Command, apps: Apps, status: Mapping[str, Any]) -> Any:
+    """Carry a command out. Raises Failed."""
+    try:
+        match command:
+            case CreateApp():
+                return describe(
+                    await apps.create(
+                        command.name, command.id, command.key, command.master_key, command.settings
+                    )
+                )
+            case ListApps():
+                return [describe(app) for app in apps.list()]
+            case SetApp():
+                return describe(await apps.change(_app_id(apps, command.app), command.settings))
+            case Status():
+                return dict(status)
+    except (ValueError, Refused) as error:
+        raise Failed(str(error)) from error
+
+
+def _app_id(apps: Apps, name: str) -> str:
+    if apps.get(name) is not None:
+        return name
+    named: list[str] = [app.id for app in apps.list() if app.name == name]
+    if len(named) == 1:
+        return named[0]
+    count = "No app has" if not named else f"{len(named)} apps have"
+    raise ValueError(f"{count} the id or name {name!r}.")
+
+
+class AdminServer:
+    """Takes commands on a socket file until it is stopped."""
+
+    def __init__(self, path: Path, answer: Callable[[Command], Awaitable[Any]]) -> None:
+        self._path = path
+        self._answer = answer
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> None:
+        # This process holds the data directory: a socket file in it is left from a server that was killed.
+        self._path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        with _short(self._path) as address:
+            listener.bind(address)
+        self._path.chmod(0o600)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=MAX_LINE)
+
+    async def stop(self) -> None:
+        self._server.close()
+        for writer in self._writers:
+            writer.close()
+        self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while line := await reader.readline():
+                writer.write(msgspec.json.encode(await self._reply(line)) + b"\n")
+                await writer.drain()
+        except (OSError, ValueError):  # the client went away, or sent a line without end
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    async def _reply(self, line: bytes) -> dict[str, Any]:
+        try:
+            return {"result": await self._answer(msgspec.json.decode(line, type=Command))}
+        except (Failed, msgspec.DecodeError) as error:
+            return {"error": str(error)}
+        except Exception:
+            log.exception("an operator's command failed")
+            return {"error": "The server failed at this; its log says why."}
+
+
+def call(path: Path, command: Command) -> Any:
+    """Have the server behind the socket file carry a command out.
+
+    Raises Failed with the server's sentence, and OSError if no server listens there.
+    """
+    with socket.socket(socket.AF_UNIX) as connection, _short(path) as address:
+        connection.settimeout(CLIENT_TIMEOUT)
+        connection.connect(address)
+        connection.sendall(msgspec.json.encode(command) + b"\n")
+        with connection.makefile("rb") as stream:
+            line = stream.readline()
+    if not line:
+        raise ConnectionResetError("The server ended before it answered.")
+    reply = msgspec.json.decode(line)
+    if "error" in reply:
+        raise Failed(reply["error"])
+    return reply["result"]
+
+
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A name for a path that fits a socket address, however long the path is."""
+    if len(os.fsencode(path)) <= ADDRESS_MAX:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)

@@ -1,0 +1,1 @@
+"""The HTTP door: REST calls, pages, health, metrics; see docs/rooms/api.md."""

@@ -1,0 +1,62 @@
+"""The HTTP application: every resource, and what all of them share."""
+
+import secrets
+from typing import Any
+
+import structlog
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import MutableScopeHeaders
+from litestar.di import Provide
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from hongyan.api import errors, health, metrics, pages
+from hongyan.api.leancloud import route
+from hongyan.api.site import Site
+
+TRACE_HEADER = "X-Trace-Id"
+
+# LeanCloud REST 1.4: browsers on any site call this API.
+CORS = CORSConfig(
+    allow_origins=["*"],
+    allow_methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"],
+    expose_headers=[TRACE_HEADER],
+    max_age=86_400,
+)
+
+
+def application(site: Site) -> ASGIApp:
+    """Build the application over a running server."""
+    app = Litestar(
+        route_handlers=[health.router, metrics.metrics, route.router, pages.router],
+        dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
+        exception_handlers=errors.HANDLERS,
+        cors_config=CORS,
+        logging_config=None,
+        openapi_config=None,
+    )
+    return traced(app)
+
+
+def traced(app: Any) -> ASGIApp:
+    """Give every call an id, which stands in its answer and in each line it logs; take HEAD for GET."""
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        trace_id = secrets.token_hex(8)
+
+        async def send_traced(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableScopeHeaders.from_message(message)
+                headers[TRACE_HEADER] = trace_id
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(trace_id=trace_id):
+            await app(_head_as_get(scope), receive, send_traced)
+
+    return call
+
+
+def _head_as_get(scope: Any) -> Any:
+    """The server leaves the body out: it looks at the scope it made."""
+    return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope

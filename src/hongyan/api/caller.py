@@ -1,0 +1,96 @@
+"""Who calls, and by which name they reached us: what may be believed of it.
+
+Anybody can write any `Host` or `X-Forwarded-*` header. The latter are believed from trusted proxies only, and
+`Host` from this machine only, where nobody is deceived but oneself.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from litestar import Request
+
+from hongyan.config import Settings
+from hongyan.listen import WILDCARDS, bracketed
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_HOST = re.compile(
+    r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}))(:(?P<port>[0-9]{1,5}))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`address` is None if unknown; `secure` tells whether they came by TLS.
+
+    `host` is the name by which they reached us, with its port if they gave one; None if not to be believed.
+    """
+
+    address: Address | None
+    host: str | None
+    secure: bool
+
+    @property
+    def is_local(self) -> bool:
+        return self.address is not None and self.address.is_loopback
+
+
+def caller_of(request: Request[Any, Any, Any], settings: Settings) -> Caller:
+    """The caller of a request, seen through the trusted proxies."""
+    peer = _address(request.client.host if request.client else "")
+    headers = request.headers
+    secure = request.scope["scheme"] == "https"
+    if peer is not None and within(peer, settings.trusted_proxies):
+        return _behind_proxy(peer, headers, settings, secure)
+    if peer is not None and peer.is_loopback:
+        if any(name.startswith("x-forwarded-") or name == "forwarded" for name in headers):
+            return Caller(None, None, secure)  # a proxy on this machine that nobody declared
+        return Caller(peer, _valid_host(headers.get("host")), secure)
+    return Caller(peer, None, secure)
+
+
+def _behind_proxy(peer: Address, headers: Mapping[str, str], settings: Settings, secure: bool) -> Caller:
+    """Proxies append: the caller is the last address that is not a trusted proxy's own."""
+    chain = [_address(part) for part in headers.get("x-forwarded-for", "").split(",") if part.strip()]
+    outside = [one for one in chain if one is None or not within(one, settings.trusted_proxies)]
+    address = outside[-1] if outside else (chain[0] if chain else peer)
+    secure = headers.get("x-forwarded-proto", "https" if secure else "http").strip() == "https"
+    return Caller(address, _valid_host(headers.get("x-forwarded-host")), secure)
+
+
+def within(address: Address, networks: tuple[str, ...]) -> bool:
+    """Whether an address is one of the addresses or in one of the networks."""
+    return any(address in ip_network(network) for network in networks)
+
+
+def reached_host(request: Request[Any, Any, Any], caller: Caller, settings: Settings) -> str:
+    """The name or address, without port, by which the caller can reach this machine again."""
+    if caller.host is not None:
+        return split_host(caller.host)[0]
+    if settings.host not in WILDCARDS:
+        return bracketed(settings.host)
+    server = request.scope["server"]  # the address of ours that the connection came to
+    return bracketed(server[0] if server else "127.0.0.1")
+
+
+def split_host(host: str) -> tuple[str, str | None]:
+    """Name and port of a believed host."""
+    found = _HOST.fullmatch(host)
+    assert found is not None
+    return found["name"], found["port"]
+
+
+def _valid_host(host: str | None) -> str | None:
+    return host if host is not None and _HOST.fullmatch(host) else None
+
+
+def _address(text: str) -> Address | None:
+    try:
+        address = ip_address(text.strip())
+    except ValueError:
+        return None
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address

@@ -1,0 +1,58 @@
+"""One JSON shape for every failure of an HTTP call: `{"code": int, "error": str}` (LeanCloud REST 1.5)."""
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from hongyan.errors import INTERNAL_ERROR, Refused
+
+log = structlog.get_logger(__name__)
+
+
+class HttpError(Exception):
+    """A refusal that only HTTP knows; its code is the status."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def failure(status: int, code: int, sentence: str, headers: dict[str, str] | None = None) -> Response[Any]:
+    """The answer to a failed call."""
+    content = {"code": code, "error": sentence}
+    return Response(content, status_code=status, media_type=MediaType.JSON, headers=headers)
+
+
+def _http_error(_request: Request[Any, Any, Any], error: HttpError) -> Response[Any]:
+    return failure(error.status, error.status, str(error))
+
+
+def _refused(_request: Request[Any, Any, Any], error: Refused) -> Response[Any]:
+    sentence = str(error).rstrip(".")
+    return failure(error.kind.status, error.kind.code, f"{sentence}. {error.kind.advice_en}")
+
+
+def _litestar_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """What the framework refuses: unknown path, wrong method, malformed body or parameter."""
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _unexpected(_request, error)
+    status = HTTPStatus(error.status_code)
+    sentence = status.description + "." if error.detail == status.phrase else error.detail
+    return failure(status, status, sentence, dict(error.headers or {}))
+
+
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    log.error("a call failed", method=request.method, path=request.url.path, exc_info=error)
+    return failure(500, INTERNAL_ERROR.code, "The server failed at this call; its log says why.")
+
+
+HANDLERS: ExceptionHandlersMap = {
+    HttpError: _http_error,
+    Refused: _refused,
+    HTTPException: _litestar_error,
+    Exception: _unexpected,
+}

@@ -1,0 +1,48 @@
+"""Figures for Prometheus, for callers on this machine or from the networks in `metrics_from`."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from litestar import Request, Response, get
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from hongyan.api.caller import caller_of, within
+from hongyan.api.errors import HttpError
+from hongyan.api.site import Site
+
+PREFIX = "hongyan_"
+
+
+class StatsCollector:
+    """Turns the server's figures into metrics at the moment they are asked for."""
+
+    def __init__(self, stats: Callable[[], Mapping[str, float]]) -> None:
+        self._stats = stats
+
+    def collect(self) -> Iterable[Metric]:
+        for name, value in self._stats().items():
+            family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            yield family(PREFIX + name, name.replace("_", " "), value=value)
+
+
+@get("/metrics")
+async def metrics(request: Request[Any, Any, Any], site: Site) -> Response[bytes]:
+    """All figures in Prometheus' text form."""
+    check_reader(request, site)
+    registry = CollectorRegistry()
+    registry.register(StatsCollector(site.stats))
+    ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
+    return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+
+def check_reader(request: Request[Any, Any, Any], site: Site) -> None:
+    """Refuse strangers, and pages of other sites in a browser on this machine."""
+    caller = caller_of(request, site.settings)
+    allowed = caller.is_local or (
+        caller.address is not None and within(caller.address, site.settings.metrics_from)
+    )
+    if not allowed or "origin" in request.headers:
+        raise HttpError(403, "Metrics are read from this machine or from the networks in `metrics_from`.")

@@ -1,0 +1,22 @@
+"""What the HTTP door knows of the running server."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from hongyan.config import Settings
+from hongyan.engine.apps import Apps
+
+
+@dataclass(slots=True)
+class Site:
+    """Handed to every handler that asks for `site`.
+
+    `gateway_port` is the port in use, which differs from the setting where that is 0. `ready` is true while
+    every part is up. `stats` tells the figures for `/metrics`: names ending in `_total` only ever grow.
+    """
+
+    settings: Settings
+    apps: Apps
+    gateway_port: int = 0
+    ready: bool = False
+    stats: Callable[[], Mapping[str, float]] = field(default=dict)

@@ -1,0 +1,50 @@
+"""Looking into a database without changing it, whether a server uses it or not."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+from pysqlite3 import dbapi2 as sqlite
+
+from hongyan.errors import StartupError
+from hongyan.store import database
+
+
+def schema_state(path: Path) -> str:
+    """The schema of a database beside this program's. Raises StartupError if this program can't use it."""
+    scripts = ScriptDirectory(str(resources.files("hongyan.store") / "migrations"))
+    known = {script.revision for script in scripts.walk_revisions()}
+    head = scripts.get_current_head()
+    with _opened(path) as bound:
+        current = database.schema_version(bound)
+        if current == head:
+            return f"{current}, current"
+        if current is None or current in known:
+            return f"{current or 'none'}: the next start migrates it to {head}"
+        if database.oldest_compatible(bound) in known:
+            return f"{current}, newer than this program's {head} but compatible"
+    raise StartupError(f"{path} was written by a newer Hongyan (schema {current}, this program knows {head})")
+
+
+def damage(path: Path) -> list[str]:
+    """What SQLite finds wrong with the file; empty if it is sound."""
+    with _opened(path) as bound:
+        found = [row[0] for row in bound.exec_driver_sql("PRAGMA quick_check").all()]
+    return [] if found == ["ok"] else found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sa.Connection]:
+    try:
+        connection = database.connect(path, read_only=True)
+        try:
+            with database.engine(lambda: connection, sa.pool.StaticPool).connect() as bound:
+                yield bound
+        finally:
+            connection.close()
+    except (sqlite.DatabaseError, sa.exc.DatabaseError) as error:
+        reason = error.orig if isinstance(error, sa.exc.DatabaseError) else error
+        raise StartupError(f"{path} can't be read: {reason}") from None
