@@ -11,6 +11,8 @@ export default async function chat(world) {
 /** Sends one message of each kind from `tom` to `jerry` and compares what both hold. */
 export async function talk(tom, jerry) {
   const conversation = await tom.start([jerry.id]);
+  // The SDK may hand out the first messages of a conversation it has yet to look up in another order.
+  await jerry.open(conversation);
   const heard = jerry.listen('message');
   const sent = messages(tom.sdk, jerry.id);
   for (const message of sent) await conversation.send(message);

@@ -7,18 +7,19 @@ export default async function devices(world) {
   const [phone, jerry] = await world.people('tom', 'jerry');
   const laptop = await world.login(phone.id);
   const conversation = await phone.start([jerry.id]);
+  const toms = await laptop.open(conversation);
+  const jerrys = await jerry.open(conversation);
   const [onPhone, onLaptop, byJerry] = [phone, laptop, jerry].map(person => person.listen('message'));
 
   const sent = await phone.say(conversation, 'from my phone');
-  const answer = await laptop.say(await laptop.open(conversation), 'from my laptop');
-  const reply = await jerry.say(await jerry.open(conversation), 'got both');
+  const answer = await laptop.say(toms, 'from my laptop');
+  const reply = await jerry.say(jerrys, 'got both');
 
   assert.deepEqual(await essences(onPhone, 2), [answer, reply].map(essence));
   assert.deepEqual(await essences(onLaptop, 2), [sent, reply].map(essence));
   assert.deepEqual(await essences(byJerry, 2), [sent, answer].map(essence));
 
-  const view = await laptop.open(conversation);
-  assert.equal(view.unreadMessagesCount, 1);
+  assert.equal(toms.unreadMessagesCount, 1);
 }
 
 async function essences(recorder, count) {

@@ -22,8 +22,9 @@ export default async function tokens(world) {
   await stillWorks('without, after the server refused it');
   assert.notEqual(await manager.getSessionToken(), 'not a token');
 
-  manager.revoke();
-  const refreshed = await manager.getSessionToken();
+  // An expired token makes the SDKs do this by themselves, but both then lose the result.
+  const { value: refreshed } = await manager.refresh(manager, issued);
+  assert.equal(await manager.getSessionToken(), refreshed);
   assert.ok(refreshed.length > 0);
   await tom.reconnect();
   await stillWorks('with the refreshed one');

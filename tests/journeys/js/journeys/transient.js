@@ -6,6 +6,7 @@ import { ids } from '../checks.js';
 export default async function transient(world) {
   const [tom, jerry] = await world.people('tom', 'jerry');
   const conversation = await tom.start([jerry.id]);
+  await jerry.open(conversation);
   const heard = jerry.listen('message');
 
   const typing = await tom.say(conversation, 'typing…', { transient: true });
