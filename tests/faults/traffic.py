@@ -88,7 +88,7 @@ class Sender:
 
 
 async def check_histories(server: Server, senders: Sequence[Sender]) -> None:
-    """Every acknowledged message is there once, as acknowledged and in order; what was pushed is there too."""
+    """Every acknowledged message is there once, as acknowledged and in order; so is what was pushed."""
     async with login(server, senders[0].peer) as reader:
         histories = {cid: await reader.history(cid) for cid in senders[0].conversations}
     for conversation, history in histories.items():

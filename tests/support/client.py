@@ -12,12 +12,12 @@ takes them.
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import json
 import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from websockets.asyncio.client import ClientConnection
@@ -38,6 +38,8 @@ BINARY = "lc.protobuf2.3"
 BASE64 = "lc.proto2base64.3"
 PAGE = 100
 """Messages asked for at once by `Session.history`; the most that the protocol allows."""
+ABNORMAL = 1006
+"""The close code of a connection that ended without a close frame (RFC 6455, 7.4.1)."""
 TIMEOUT = 30.0
 """Seconds after which a missing answer is an error; far more than any answer takes."""
 CAPABILITIES = 0xBB
@@ -73,7 +75,7 @@ class Refused(Exception):
 
 
 class ConnectionLost(Exception):
-    """The websocket was closed, with `code` 1006 when no close frame came."""
+    """The websocket was closed, with ABNORMAL when no close frame came."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"connection closed with {code} {reason}".rstrip())
@@ -114,7 +116,7 @@ def frame(opcode: int, data: bytes, *, fin: bool = True, rsv: int = 0, masked: b
     return head + bytes(4 * masked) + data
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def connect(server: Gateway, subprotocol: str = BINARY, **options: Any) -> AsyncIterator["Connection"]:
     """A connection to the server's gateway, closed at the end; `options` go to the websocket library."""
     connection = await Connection.connect(server, subprotocol, **options)
@@ -124,7 +126,7 @@ async def connect(server: Gateway, subprotocol: str = BINARY, **options: Any) ->
         await connection.close()
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def login(server: Gateway, peer: str, subprotocol: str = BINARY) -> AsyncIterator["Session"]:
     """A session on a connection of its own."""
     async with connect(server, subprotocol) as connection:
@@ -138,10 +140,10 @@ class Connection:
         self.socket = socket
         self.app_id = app_id
         self.pushes: list[GenericCommand] = []
-        self.lost: ConnectionLost | None = None
         self._text = text
+        self._open = True
         self._serials = itertools.count(1)
-        self._replies: dict[int, asyncio.Future[GenericCommand]] = {}
+        self._replies: dict[int, asyncio.Future[GenericCommand | None]] = {}
         self._news = asyncio.Condition()
         self._reader = asyncio.create_task(self._read())
 
@@ -179,9 +181,12 @@ class Connection:
         try:
             await self.send(request)
             async with _patience(f"reply to {named(request)}"):
-                return _accepted(await reply)
+                answer = await reply
         finally:
             del self._replies[serial]
+        if answer is None:
+            raise await self.closed()
+        return _accepted(answer)
 
     async def send(self, request: GenericCommand) -> None:
         """Sends a command as it is. Raises ConnectionLost."""
@@ -210,7 +215,7 @@ class Connection:
             return named(push) == wanted if isinstance(wanted, str) else wanted(push)
 
         async with _patience(f"push {wanted}"), self._news:
-            await self._news.wait_for(lambda: self.lost or any(map(matches, self.pushes)))
+            await self._news.wait_for(lambda: not self._open or any(map(matches, self.pushes)))
         for place, push in enumerate(self.pushes):
             if matches(push):
                 return self.pushes.pop(place)
@@ -221,8 +226,7 @@ class Connection:
         async with _patience("close of the connection"):
             await self.socket.wait_closed()
             await self._reader
-        assert self.lost is not None
-        return self.lost
+        return ConnectionLost(self.socket.close_code or ABNORMAL, self.socket.close_reason or "")
 
     async def close(self) -> None:
         """Closes the websocket; does nothing when it is closed."""
@@ -242,16 +246,14 @@ class Connection:
         self.socket.transport.resume_reading()
 
     async def _read(self) -> None:
-        try:
+        with contextlib.suppress(ConnectionClosed):
             async for data in self.socket:
                 await self._receive(_decode(data))
-        except ConnectionClosed:
-            pass
-        self.lost = ConnectionLost(self.socket.close_code or 1006, self.socket.close_reason or "")
         for reply in self._replies.values():
             if not reply.done():
-                reply.set_exception(self.lost)
+                reply.set_result(None)
         async with self._news:
+            self._open = False
             self._news.notify_all()
 
     async def _receive(self, received: GenericCommand) -> None:
@@ -335,7 +337,7 @@ class Session:
         return await self.request("session", "close")
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def _patience(awaited: str) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(TIMEOUT):
