@@ -113,6 +113,7 @@ class AdminServer:
         self._path = path
         self._answer = answer
         self._writers: set[asyncio.StreamWriter] = set()
+        self._one_at_a_time = asyncio.Lock()
 
     async def start(self) -> None:
         # This process holds the data directory: a socket file in it is left from a server that was killed.
@@ -143,7 +144,9 @@ class AdminServer:
 
     async def _reply(self, line: bytes) -> dict[str, Any]:
         try:
-            return {"result": await self._answer(msgspec.json.decode(line, type=Command))}
+            command = msgspec.json.decode(line, type=Command)
+            async with self._one_at_a_time:
+                return {"result": await self._answer(command)}
         except (Failed, msgspec.DecodeError) as error:
             return {"error": str(error)}
         except Exception:

@@ -71,8 +71,8 @@ def _field(name: str, file: Path) -> Field:
     raise StartupError(f"Setting `{name}` in {file} is unknown{_resembling(name, list(FIELDS))}.")
 
 
-# A container platform sets such variables for a service that happens to be called "hongyan".
-_SERVICE_LINK = re.compile(PREFIX + r"(.+_)?(SERVICE_(HOST|PORT.*)|PORT(_\d+_(TCP|UDP|SCTP).*)?)")
+# A container platform sets such variables, and `…PORT` with a URL, for a service that is called "hongyan".
+_SERVICE_LINK = re.compile(PREFIX + r"(.+_)?(SERVICE_(HOST|PORT)|PORT_[0-9]+_)")
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             continue
         if variable in known:
             values[known[variable].name] = _parse(known[variable], text, f"({variable})")
-        elif not _SERVICE_LINK.fullmatch(variable):
+        elif not (_SERVICE_LINK.match(variable) or (variable.endswith("PORT") and "://" in text)):
             hint = _resembling(variable, [*known, CONFIG_VARIABLE])
             raise StartupError(f"The environment variable {variable} is no setting{hint}.")
     return values
@@ -141,15 +141,18 @@ def _check_database(url: str | None) -> None:
         )
 
 
+_URL_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")  # RFC 3986, appendix A
+
+
 def _check_url(name: str, url: str | None, schemes: tuple[str, str]) -> None:
     if url is None:
         return
     try:
         parts = urlsplit(url)
-        valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+        valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
-    if not valid or " " in url:
+    if not valid or not _URL_CHARACTERS.fullmatch(url):
         raise StartupError(
             f"Setting `{name}` must be a URL that begins with {schemes[0]}:// or {schemes[1]}://."
         )

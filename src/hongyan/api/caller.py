@@ -18,9 +18,7 @@ from hongyan.listen import WILDCARDS, bracketed
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-_HOST = re.compile(
-    r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}))(:(?P<port>[0-9]{1,5}))?"
-)
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}))(:(?P<port>[0-9]{1,5}))?")
 
 
 @dataclass(frozen=True, slots=True)

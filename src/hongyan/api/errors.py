@@ -41,8 +41,8 @@ def _litestar_error(_request: Request[Any, Any, Any], error: HTTPException) -> R
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unexpected(_request, error)
     status = HTTPStatus(error.status_code)
-    sentence = status.description + "." if error.detail == status.phrase else error.detail
-    return failure(status, status, sentence, dict(error.headers or {}))
+    sentence = status.description if error.detail == status.phrase else error.detail
+    return failure(status, status, sentence.rstrip(".") + ".", dict(error.headers or {}))
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

@@ -3,7 +3,7 @@
 from litestar import Router, get
 
 from hongyan.api.errors import HttpError
-from hongyan.api.site import Site
+from hongyan.api.site import CurrentSite
 
 
 @get("/live")
@@ -13,7 +13,7 @@ async def live() -> dict[str, str]:
 
 
 @get("/ready")
-async def ready(site: Site) -> dict[str, str]:
+async def ready(site: CurrentSite) -> dict[str, str]:
     """200 while clients can be served, 503 while starting and stopping."""
     if not site.ready:
         raise HttpError(503, "The server is starting or stopping.")

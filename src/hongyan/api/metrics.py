@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from hongyan.api.caller import caller_of, within
 from hongyan.api.errors import HttpError
-from hongyan.api.site import Site
+from hongyan.api.site import CurrentSite, Site
 
 PREFIX = "hongyan_"
 
@@ -28,7 +28,7 @@ class StatsCollector:
 
 
 @get("/metrics")
-async def metrics(request: Request[Any, Any, Any], site: Site) -> Response[bytes]:
+async def metrics(request: Request[Any, Any, Any], site: CurrentSite) -> Response[bytes]:
     """All figures in Prometheus' text form."""
     check_reader(request, site)
     registry = CollectorRegistry()
@@ -41,8 +41,6 @@ async def metrics(request: Request[Any, Any, Any], site: Site) -> Response[bytes
 def check_reader(request: Request[Any, Any, Any], site: Site) -> None:
     """Refuse strangers, and pages of other sites in a browser on this machine."""
     caller = caller_of(request, site.settings)
-    allowed = caller.is_local or (
-        caller.address is not None and within(caller.address, site.settings.metrics_from)
-    )
+    allowed = caller.is_local or (caller.address is not None and within(caller.address, site.settings.metrics_from))
     if not allowed or "origin" in request.headers:
         raise HttpError(403, "Metrics are read from this machine or from the networks in `metrics_from`.")

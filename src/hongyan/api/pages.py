@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 
 from litestar import MediaType, Response, Router, get
+from litestar.params import FromPath
 from litestar.response import File
 
 import hongyan
 from hongyan.api.errors import HttpError
-from hongyan.api.site import Site
+from hongyan.api.site import CurrentSite
 
 WEB_DIST = Path(hongyan.__file__).parent / "web_dist"
 
@@ -43,7 +44,7 @@ async def index() -> Response[str]:
 
 
 @get("/chat/config.json")
-async def chat_config(site: Site) -> Response[dict[str, str]]:
+async def chat_config(site: CurrentSite) -> Response[dict[str, str]]:
     """What the chat page signs in with: the id and key of the home app, which is the oldest."""
     apps = site.apps.list()
     if not apps:
@@ -53,7 +54,7 @@ async def chat_config(site: Site) -> Response[dict[str, str]]:
 
 
 @get("/assets/{name:str}")
-async def asset(name: str) -> File:
+async def asset(name: FromPath[str]) -> File:
     """A script, style or picture of the page."""
     folder = WEB_DIST / "assets"
     found = [file for file in folder.glob("*") if file.name == name and file.is_file()]

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from litestar.di import NamedDependency
+
 from hongyan.config import Settings
 from hongyan.engine.apps import Apps
 
@@ -20,3 +22,7 @@ class Site:
     gateway_port: int = 0
     ready: bool = False
     stats: Callable[[], Mapping[str, float]] = field(default=dict)
+
+
+CurrentSite = NamedDependency[Site]
+"""The annotation by which a handler asks for `site`."""

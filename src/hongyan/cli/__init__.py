@@ -10,7 +10,7 @@ import typer
 
 import hongyan
 from hongyan import log
-from hongyan.cli import app, doctor, serve, settings
+from hongyan.cli import app, doctor, serve
 from hongyan.errors import StartupError
 
 FAILED = 2
@@ -56,7 +56,6 @@ def commands(arguments: list[str]) -> typer.Typer:
     tree.command()(serve.serve)
     tree.add_typer(app.tree, name="app")
     tree.command()(doctor.doctor)
-    tree.command()(settings.settings)
     if not arguments or arguments[0] == "bench" or _HELP_OPTIONS & {arguments[0]}:
         _add_bench(tree)
     return tree

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from litestar import Request, Router, get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from hongyan.api.caller import caller_of, reached_host
 from hongyan.api.errors import HttpError
-from hongyan.api.site import Site
+from hongyan.api.site import CurrentSite, Site
 from hongyan.config import Settings
 from hongyan.errors import APP_NOT_AVAILABLE, Refused
 from hongyan.listen import bracketed
@@ -20,11 +20,11 @@ from hongyan.listen import bracketed
 TTL = 3600
 GROUP = "g0"
 
-AppId = Annotated[str | None, Parameter(query="appId")]
+AppId = Annotated[str | None, QueryParameter(name="appId")]
 
 
 @get("/v1/route")
-async def route(request: Request[Any, Any, Any], site: Site, app_id: AppId = None) -> dict[str, str | int]:
+async def route(request: Request[Any, Any, Any], site: CurrentSite, app_id: AppId = None) -> dict[str, str | int]:
     """The gateway's address."""
     check_app(site, app_id)
     url = gateway_url(request, site)
@@ -32,9 +32,7 @@ async def route(request: Request[Any, Any, Any], site: Site, app_id: AppId = Non
 
 
 @get(["/1/route", "/2/route"])
-async def app_route(
-    request: Request[Any, Any, Any], site: Site, app_id: AppId = None
-) -> dict[str, str | int]:
+async def app_route(request: Request[Any, Any, Any], site: CurrentSite, app_id: AppId = None) -> dict[str, str | int]:
     """The hosts of an app's services: all are this one. SDKs put `https://` before each."""
     check_app(site, app_id)
     host = http_host(request, site.settings)

@@ -1,0 +1,49 @@
+"""The HTTP application over real apps in a real store, without a socket: so the caller can be anybody."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hongyan.api.application import application
+from hongyan.api.site import Site
+from hongyan.config_load import load
+from hongyan.engine.apps import Apps
+from hongyan.engine.clock import Clock
+from hongyan.store import Store
+
+GATEWAY_PORT = 8001
+
+
+@pytest.fixture
+async def apps(tmp_path: Path) -> AsyncIterator[Apps]:
+    """The apps of a server: one, `home`."""
+    store = Store.open(tmp_path / "hongyan.db", bytes(32))
+    store.start(asyncio.get_running_loop())
+    made = Apps(store.apps, Clock())
+    await made.create("home", id="home", key="home-key")
+    yield made
+    await store.close()
+
+
+@pytest.fixture
+def site(apps: Apps) -> Site:
+    """A server that is ready."""
+    return Site(load(environment={}), apps, gateway_port=GATEWAY_PORT, ready=True)
+
+
+Calling = Callable[..., httpx.AsyncClient]
+
+
+@pytest.fixture
+def calling(site: Site) -> Calling:
+    """Makes a client that calls from an address to a URL of the server, under given settings."""
+
+    def client(address: str = "127.0.0.1", url: str = "http://127.0.0.1:8000", **options: str) -> httpx.AsyncClient:
+        site.settings = load(options=options, environment={})
+        transport = httpx.ASGITransport(application(site), raise_app_exceptions=False, client=(address, 50_000))
+        return httpx.AsyncClient(transport=transport, base_url=url)
+
+    return client
