@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 import uvloop
+from msgspec import structs
 
 import hongyan
 from hongyan import admin, listen, log, tls
@@ -26,6 +27,7 @@ from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.values import App
+from hongyan.gateway.options import GatewayOptions
 from hongyan.gateway.server import Gateway
 from hongyan.store import Store
 from hongyan.welcome import print_secrets, print_welcome
@@ -47,7 +49,11 @@ def serve(settings: Settings) -> None:
     with data.held(settings.database_path), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         clock, secret = Clock(), data.secret()
         store = Store.open(settings.database_path, secret, clock)
-        runner.run(Server(settings, data, store, clock, secret, context).run())
+        runner.run(_serve(settings, data, store, clock, secret, context))
+
+
+async def _serve(*parts: Any) -> None:
+    await Server(*parts).run()
 
 
 async def perform_offline(settings: Settings, data: DataDir, command: admin.Command) -> Any:
@@ -83,7 +89,7 @@ class Server:
         self.started_at = time.time()
         bus = LocalBus()
         self.engine = Engine(store, bus, clock, secret)
-        self.gateway = Gateway(self.engine, bus, settings.gateway)
+        self.gateway = Gateway(self.engine, bus, GatewayOptions(**structs.asdict(settings.gateway)))
         self.site = Site(settings, self.engine.apps, stats=self.gateway.stats)
         self.admin = admin.AdminServer(data.admin_socket, self._perform)
 
@@ -122,9 +128,7 @@ class Server:
     async def _start_gateway(self) -> None:
         settings = self.settings
         try:
-            await self.gateway.start(
-                settings.host, settings.gateway_port, self.context, settings.gateway.backlog
-            )
+            await self.gateway.start(settings.host, settings.gateway_port, self.context)
         except OSError as error:
             raise listen.refusal(settings.host, settings.gateway_port, "gateway_port", error) from None
         self.site.gateway_port = self.gateway.port

@@ -31,6 +31,14 @@ class GatewayOptions(Struct, frozen=True, kw_only=True):
             least=0,
         ),
     ] = 0
+    max_sessions: Annotated[
+        int,
+        _help("Clients that one connection may open.", "单个连接可登录的客户端数上限。", least=1, most=65_536),
+    ] = 256
+    max_sessions: Annotated[
+        int,
+        _help("Clients that one connection may open.", "单个连接可打开的 client 数。", least=1, most=65_536),
+    ] = 256
     login_timeout: Annotated[
         float,
         _help(
@@ -127,9 +135,9 @@ class Settings(Struct, frozen=True, kw_only=True):
             "证书链的 PEM 文件；设置后两个端口都使用 TLS。",
         ),
     ] = None
-    tls_key: Annotated[
-        Path | None, _help("PEM file with the certificate's private key.", "证书私钥的 PEM 文件。")
-    ] = None
+    tls_key: Annotated[Path | None, _help("PEM file with the certificate's private key.", "证书私钥的 PEM 文件。")] = (
+        None
+    )
     public_url: Annotated[
         str | None,
         _help(

@@ -1,0 +1,1 @@
+"""Between nodes. May lose; the store may not."""

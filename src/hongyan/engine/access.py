@@ -1,0 +1,115 @@
+"""Who may do what in a conversation, answered from memory.
+
+The cache is bounded. It changes only in commit order: by `changed`, called from the commit of a change of members, or
+by a load. A load that a commit overtook is done again, so that an older snapshot never replaces a newer truth.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+
+from hongyan import errors
+from hongyan.engine.ports import ConversationStore
+from hongyan.engine.values import App, Conversation
+from hongyan.errors import Kind, Refused
+
+CACHE_MAX = 50_000
+
+Key = tuple[int, str]
+Waiter = Callable[[Conversation | None], None]
+
+
+class _Loading:
+    """Someone is fetching this conversation; whoever else needs it waits here, in order."""
+
+    def __init__(self) -> None:
+        self.waiters: list[Waiter] = []
+        self.overtaken = False
+
+
+class Access:
+    def __init__(self, store: ConversationStore) -> None:
+        self._store = store
+        self._cache: OrderedDict[Key, Conversation] = OrderedDict()
+        self._loading: dict[Key, _Loading] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def with_conversation(self, app: App, conversation_id: str, use: Waiter) -> None:
+        """Call `use(conversation or None)`: at once if it is in memory, else when it is.
+
+        Callers for one conversation are served in the order they came, loaded or not.
+        """
+        key = (app.key, conversation_id)
+        found = self._cache.get(key)
+        if found is not None:
+            self._cache.move_to_end(key)
+            use(found)
+            return
+        loading = self._loading.get(key)
+        if loading is None:
+            loading = self._loading[key] = _Loading()
+            task = asyncio.get_running_loop().create_task(self._load(key, loading))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        loading.waiters.append(use)
+
+    async def conversation(self, app: App, conversation_id: str) -> Conversation:
+        """The conversation, for operations anybody may do. Raises Refused(CONVERSATION_NOT_FOUND)."""
+        future: asyncio.Future[Conversation | None] = asyncio.get_running_loop().create_future()
+
+        def use(found: Conversation | None) -> None:
+            if not future.done():
+                future.set_result(found)
+
+        self.with_conversation(app, conversation_id, use)
+        found = await future
+        if found is None:
+            raise Refused(errors.CONVERSATION_NOT_FOUND, "unknown conversation")
+        return found
+
+    async def as_member(self, app: App, conversation_id: str, client: str, otherwise: Kind) -> Conversation:
+        """The conversation, for its members only. Raises Refused(otherwise) for others."""
+        conversation = await self.conversation(app, conversation_id)
+        if client not in conversation.members:
+            raise Refused(otherwise, "not a member")
+        return conversation
+
+    def created(self, conversation: Conversation) -> Conversation:
+        """A conversation that was just made or found in a write; the one to use from now on."""
+        key = (conversation.app_key, conversation.id)
+        known = self._cache.get(key)
+        if known is not None and known.version >= conversation.version:
+            return known
+        self._keep(key, conversation)
+        return conversation
+
+    def changed(self, conversation: Conversation, version: int, joined: set[str], left: set[str]) -> None:
+        """Apply a committed change of members; `conversation` is the object the change was asked with."""
+        key = (conversation.app_key, conversation.id)
+        if key in self._loading:
+            self._loading[key].overtaken = True
+        for known in {id(c): c for c in (conversation, self._cache.get(key, conversation))}.values():
+            if known.version < version:
+                known.members |= joined
+                known.members -= left
+                known.version = version
+
+    async def _load(self, key: Key, loading: _Loading) -> None:
+        found: Conversation | None = None
+        try:
+            loading.overtaken = True
+            while loading.overtaken:
+                loading.overtaken = False
+                found = await self._store.load(*key)
+        finally:
+            del self._loading[key]
+            if found is not None:
+                self._keep(key, found)
+            for use in loading.waiters:
+                use(found)
+
+    def _keep(self, key: Key, conversation: Conversation) -> None:
+        self._cache[key] = conversation
+        self._cache.move_to_end(key)
+        while len(self._cache) > CACHE_MAX:
+            self._cache.popitem(last=False)

@@ -1,0 +1,103 @@
+"""Apps: made by operators, asked for by every door."""
+
+import dataclasses
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from hongyan.engine.clock import Clock
+from hongyan.engine.ports import AppStore
+from hongyan.engine.values import App, AppSettings
+
+_ID_MAX = 128
+
+
+class Apps:
+    """All apps, in memory; changes go to the store first."""
+
+    def __init__(self, store: AppStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._by_id: dict[str, App] = {}
+
+    async def load(self) -> None:
+        self._by_id = {app.id: app for app in await self._store.all()}
+
+    def get(self, app_id: str) -> App | None:
+        return self._by_id.get(app_id)
+
+    def list(self) -> "list[App]":
+        """Oldest first; the first is the company's home app."""
+        return list(self._by_id.values())
+
+    async def create(
+        self,
+        name: str,
+        id: str | None = None,
+        key: str | None = None,
+        master_key: str | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> App:
+        """Make an app; what is None is generated. Raises ValueError with a sentence."""
+        app_id = secrets.token_urlsafe(18) if id is None else id
+        _check_id(app_id)
+        if app_id in self._by_id:
+            raise ValueError(f"An app with the id {app_id} exists already.")
+        app = App(
+            key=0,
+            id=app_id,
+            name=name,
+            app_key=_key(key, "key"),
+            master_key=_key(master_key, "master key"),
+            hook_key=_key(None, "hook key"),
+            settings=change_settings(AppSettings(), settings or {}),
+            created_at=self._clock.now(),
+        )
+        self._by_id[app_id] = await self._store.insert(app)
+        return self._by_id[app_id]
+
+    async def change(self, app_id: str, settings: Mapping[str, str]) -> App:
+        """Change settings of an app. Raises ValueError with a sentence; then nothing is changed."""
+        app = self._by_id.get(app_id)
+        if app is None:
+            raise ValueError(f"There is no app with the id {app_id}.")
+        changed = dataclasses.replace(app, settings=change_settings(app.settings, settings))
+        await self._store.update(changed)
+        self._by_id[app_id] = changed
+        return changed
+
+
+def change_settings(settings: AppSettings, changes: Mapping[str, str]) -> AppSettings:
+    """`settings` with the `KEY=VALUE` texts applied. Raises ValueError with a sentence."""
+    fields = {field.name: field for field in dataclasses.fields(AppSettings)}
+    values: dict[str, Any] = {}
+    for name, text in changes.items():
+        if name not in fields:
+            known = ", ".join(fields)
+            raise ValueError(f"There is no app setting {name!r}; the settings are {known}.")
+        values[name] = _parse(fields[name], text)
+    return dataclasses.replace(settings, **values)
+
+
+def _parse(field: "dataclasses.Field[Any]", text: str) -> bool | int:
+    if isinstance(field.default, bool):
+        if text not in ("on", "off"):
+            raise ValueError(f"The app setting {field.name} is on or off, not {text!r}.")
+        return text == "on"
+    low, high = field.metadata["min"], field.metadata["max"]
+    if not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
+        raise ValueError(f"The app setting {field.name} is a whole number from {low} to {high}, not {text!r}.")
+    return int(text)
+
+
+def _check_id(app_id: str) -> None:
+    if not 1 <= len(app_id) <= _ID_MAX or not app_id.isprintable() or " " in app_id:
+        raise ValueError(f"An app id has 1 to {_ID_MAX} printable characters without spaces.")
+
+
+def _key(given: str | None, what: str) -> str:
+    if given is None:
+        return secrets.token_urlsafe(24)
+    if not given or not given.isprintable() or "," in given or " " in given:
+        raise ValueError(f"The {what} has printable characters without spaces and commas.")
+    return given

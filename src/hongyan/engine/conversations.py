@@ -1,0 +1,162 @@
+"""Starting conversations, changing their members, finding them."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hongyan import errors
+from hongyan.engine.access import Access
+from hongyan.engine.events import MembersJoined, MembersLeft
+from hongyan.engine.ports import Bus, ConversationStore
+from hongyan.engine.query import Query
+from hongyan.engine.values import (
+    CLIENT_ID_MAX,
+    App,
+    Conversation,
+    ConversationDraft,
+    ConversationKind,
+    ConversationRow,
+    MembersChanged,
+)
+from hongyan.errors import Refused
+
+#: Keys of `conv/start` attributes that the server owns (reference 3.8, inferred).
+RESERVED = frozenset(
+    [
+        "objectId",
+        "m",
+        "mu",
+        "c",
+        "lm",
+        "tr",
+        "sys",
+        "unique",
+        "uniqueId",
+        "createdAt",
+        "updatedAt",
+        "temp",
+        "ttl",
+        "conv_type",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Answer to an add or remove: `allowed` are those for whom the wish now holds, changed or not."""
+
+    conversation_id: str
+    allowed: tuple[str, ...]
+    updated_at: int
+
+
+def parse_attributes(text: str) -> tuple[str | None, dict[str, Any] | None, dict[str, Any]]:
+    """(name, attr, custom columns) of the JSON in `conv/start`. Raises Refused(CONVERSATION_API_FAILED)."""
+    if not text:
+        return None, None, {}
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Refused(errors.CONVERSATION_API_FAILED, "attr is not JSON") from None
+    if not isinstance(given, dict):
+        raise Refused(errors.CONVERSATION_API_FAILED, "attr is not an object")
+    name, attr = given.pop("name", None), given.pop("attr", None)
+    if not isinstance(name, str | None):
+        raise Refused(errors.CONVERSATION_API_FAILED, "name is not a string")
+    if not isinstance(attr, dict | None):
+        raise Refused(errors.CONVERSATION_API_FAILED, "attr is not an object")
+    return name, attr, {key: value for key, value in given.items() if key not in RESERVED}
+
+
+def check_client_ids(clients: Sequence[str]) -> tuple[str, ...]:
+    """The ids without doubles, in their order. Raises Refused(CONVERSATION_API_FAILED) for an impossible one."""
+    if not all(1 <= len(client) <= CLIENT_ID_MAX for client in clients):
+        raise Refused(errors.CONVERSATION_API_FAILED, f"a client id has 1 to {CLIENT_ID_MAX} characters")
+    return tuple(dict.fromkeys(clients))
+
+
+class Conversations:
+    """`reply` is called at the commit, before the event that tells the members."""
+
+    def __init__(self, store: ConversationStore, access: Access, bus: Bus) -> None:
+        self._store = store
+        self._access = access
+        self._bus = bus
+
+    async def start(
+        self,
+        app: App,
+        creator: str,
+        members: Sequence[str],
+        attributes: str,
+        *,
+        unique: bool,
+        reply: Callable[[ConversationRow, bool], None],
+    ) -> None:
+        """Make a normal conversation, or find the unique one; `reply(row, existing)`."""
+        everyone = check_client_ids([creator, *members])
+        if len(everyone) > app.settings.members_max:
+            raise Refused(errors.CONVERSATION_FULL, f"at most {app.settings.members_max} members")
+        name, attr, columns = parse_attributes(attributes)
+        draft = ConversationDraft(ConversationKind.NORMAL, creator, everyone, name, attr, columns, unique=unique)
+
+        def committed(row: ConversationRow, conversation: Conversation, existing: bool) -> None:
+            conversation = self._access.created(conversation)
+            reply(row, existing)
+            if not existing:
+                self._bus.publish(MembersJoined(conversation, row.members, creator, row.updated_at))
+
+        await self._store.create(app.key, draft, committed)
+
+    async def add(
+        self,
+        app: App,
+        by: str,
+        conversation_id: str,
+        clients: Sequence[str],
+        reply: Callable[[Members], None],
+    ) -> None:
+        """Join (`clients` is just `by`) or add others, which only members may."""
+        wanted = check_client_ids(clients)
+        conversation = await self._changeable(app, by, conversation_id, wanted)
+
+        def committed(result: MembersChanged) -> None:
+            self._access.changed(conversation, result.version, set(result.changed), set())
+            reply(Members(conversation.id, wanted, result.updated_at))
+            if result.changed:
+                self._bus.publish(MembersJoined(conversation, result.changed, by, result.updated_at))
+
+        await self._store.add_members(conversation, wanted, app.settings.members_max, committed)
+
+    async def remove(
+        self,
+        app: App,
+        by: str,
+        conversation_id: str,
+        clients: Sequence[str],
+        reply: Callable[[Members], None],
+    ) -> None:
+        """Quit (`clients` is just `by`) or remove others, which only members may."""
+        wanted = check_client_ids(clients)
+        conversation = await self._changeable(app, by, conversation_id, wanted)
+
+        def committed(result: MembersChanged) -> None:
+            self._access.changed(conversation, result.version, set(), set(result.changed))
+            reply(Members(conversation.id, wanted, result.updated_at))
+            if result.changed:
+                self._bus.publish(MembersLeft(conversation, result.changed, by, result.updated_at))
+
+        await self._store.remove_members(conversation, wanted, committed)
+
+    async def query(self, app: App, caller: str, query: Query) -> list[ConversationRow]:
+        """Any client may look up any conversation by condition (reference 3.1)."""
+        return await self._store.query(app.key, caller, query)
+
+    async def _changeable(self, app: App, by: str, conversation_id: str, wanted: tuple[str, ...]) -> Conversation:
+        conversation = await self._access.conversation(app, conversation_id)
+        if conversation.kind != ConversationKind.NORMAL:
+            raise Refused(errors.CONVERSATION_READ_ONLY, "the members of this conversation are fixed")
+        if wanted != (by,) and by not in conversation.members:
+            raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "only members change the members")
+        return conversation

@@ -1,0 +1,32 @@
+"""The engine: every rule, wired to its ports."""
+
+from hongyan.engine.access import Access
+from hongyan.engine.apps import Apps
+from hongyan.engine.clock import Clock
+from hongyan.engine.conversations import Conversations
+from hongyan.engine.history import History
+from hongyan.engine.limits import Limits
+from hongyan.engine.messages import Messages
+from hongyan.engine.ports import Bus, Store
+from hongyan.engine.sessions import Sessions
+from hongyan.engine.unread import UnreadCounts
+
+
+class Engine:
+    """`secret` signs session tokens."""
+
+    def __init__(self, store: Store, bus: Bus, clock: Clock, secret: bytes) -> None:
+        self.clock = clock
+        self.limits = Limits()
+        self.apps = Apps(store.apps, clock)
+        self.sessions = Sessions(store.tokens, clock, secret)
+        self.access = Access(store.conversations)
+        self.messages = Messages(store.messages, self.access, bus, clock)
+        self.conversations = Conversations(store.conversations, self.access, bus)
+        self.history = History(store.messages, self.access)
+        self.unread = UnreadCounts(store.messages, self.access, bus, clock)
+
+    async def start(self) -> None:
+        """Load what every session needs. The store must have been started."""
+        await self.apps.load()
+        await self.sessions.load()

@@ -1,0 +1,50 @@
+"""What happened, told on the bus after its commit. Frozen values; published in commit order."""
+
+from dataclasses import dataclass
+
+from hongyan.engine.values import Conversation, Message, Unread
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSent:
+    """A message for every member's sessions except the one it came from.
+
+    `origin` is the sending session as the gateway knows it (None for REST and the system).
+    """
+
+    conversation: Conversation
+    message: Message
+    origin: object | None
+
+
+@dataclass(frozen=True, slots=True)
+class MembersJoined:
+    """`joined` became members. `by` did it; `at` is the conversation's new update time."""
+
+    conversation: Conversation
+    joined: tuple[str, ...]
+    by: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MembersLeft:
+    """`left` are no longer members."""
+
+    conversation: Conversation
+    left: tuple[str, ...]
+    by: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadChanged:
+    """A client's unread state of one conversation, for all its sessions."""
+
+    app_key: int
+    client: str
+    unread: Unread
+    at: int
+
+
+Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged

@@ -1,0 +1,22 @@
+"""Reading what was said."""
+
+from hongyan import errors
+from hongyan.engine.access import Access
+from hongyan.engine.ports import MessageStore
+from hongyan.engine.values import App, Conversation, HistoryRange, Message
+
+LIMIT_DEFAULT = 20
+LIMIT_MAX = 100
+
+
+class History:
+    def __init__(self, store: MessageStore, access: Access) -> None:
+        self._store = store
+        self._access = access
+
+    async def page(
+        self, app: App, client: str, conversation_id: str, wanted: HistoryRange
+    ) -> tuple[Conversation, list[Message]]:
+        """Messages in ascending order; members only (reference 3.20)."""
+        conversation = await self._access.as_member(app, conversation_id, client, errors.CONVERSATION_LOG_REJECTED)
+        return conversation, await self._store.page(conversation, wanted)

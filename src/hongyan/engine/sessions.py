@@ -1,0 +1,81 @@
+"""Opening sessions: whose they are, and the tokens that reopen them (reference 1.9, 3.4)."""
+
+import secrets
+from dataclasses import dataclass
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from hongyan import errors
+from hongyan.engine.clock import Clock
+from hongyan.engine.ports import TokenStore
+from hongyan.engine.values import CLIENT_ID_MAX, App
+from hongyan.errors import Refused
+
+#: Capabilities assumed for a reopen that doesn't say (reference 3.4, inferred).
+BITMAP_DEFAULT = 0xAB
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a session token says. `id` stays the same when the token is renewed."""
+
+    id: str
+    client: str
+    tag: str
+    device: str
+    bitmap: int
+
+
+def check_client_id(client: str) -> None:
+    """Raises Refused(INVALID_LOGIN)."""
+    if not 1 <= len(client) <= CLIENT_ID_MAX:
+        raise Refused(errors.INVALID_LOGIN, f"a client id has 1 to {CLIENT_ID_MAX} characters")
+
+
+class Sessions:
+    """Tokens are signed and stateless; a logout puts the token's id on a list until it would have expired."""
+
+    def __init__(self, store: TokenStore, clock: Clock, secret: bytes) -> None:
+        self._store = store
+        self._clock = clock
+        self._key = OctKey.import_key(secret)
+        self._revoked: set[str] = set()
+
+    async def load(self) -> None:
+        self._revoked = await self._store.revoked(self._clock.now())
+
+    def new_ticket(self, client: str, tag: str, device: str, bitmap: int) -> Ticket:
+        return Ticket(secrets.token_urlsafe(12), client, tag, device, bitmap)
+
+    def issue(self, app: App, ticket: Ticket) -> str:
+        """A token for this ticket, valid for the app's `session_ttl` seconds."""
+        claims = {
+            "jti": ticket.id,
+            "app": app.id,
+            "sub": ticket.client,
+            "tag": ticket.tag,
+            "dev": ticket.device,
+            "bit": ticket.bitmap,
+            "exp": self._clock.now() // 1000 + app.settings.session_ttl,
+        }
+        return jwt.encode({"alg": "HS256"}, claims, self._key)
+
+    def redeem(self, app: App, client: str, token: str, *, expired_too: bool = False) -> Ticket:
+        """The ticket of a token of this app and client. Raises Refused(SESSION_TOKEN_EXPIRED)."""
+        try:
+            claims = jwt.decode(token, self._key, algorithms=["HS256"]).claims
+            ticket = Ticket(claims["jti"], claims["sub"], claims["tag"], claims["dev"], claims["bit"])
+        except (JoseError, ValueError, KeyError, TypeError):
+            raise Refused(errors.SESSION_TOKEN_EXPIRED, "not a session token") from None
+        if claims["app"] != app.id or ticket.client != client or ticket.id in self._revoked:
+            raise Refused(errors.SESSION_TOKEN_EXPIRED, "the token is not valid")
+        if claims["exp"] * 1000 <= self._clock.now() and not expired_too:
+            raise Refused(errors.SESSION_TOKEN_EXPIRED, "the token has expired")
+        return ticket
+
+    async def revoke(self, app: App, ticket: Ticket) -> None:
+        """Void a ticket and every token issued for it."""
+        self._revoked.add(ticket.id)
+        await self._store.revoke(ticket.id, self._clock.now() + app.settings.session_ttl * 1000)

@@ -1,0 +1,38 @@
+"""What a client has not read yet."""
+
+from hongyan import errors
+from hongyan.engine.access import Access
+from hongyan.engine.clock import Clock
+from hongyan.engine.events import UnreadChanged
+from hongyan.engine.ports import Bus, MessageStore
+from hongyan.engine.values import App, Unread, message_id_time
+
+#: Conversations told of at a login, and the highest count told (reference 4.2).
+CONVERSATIONS_MAX = 50
+COUNT_MAX = 100
+
+
+class UnreadCounts:
+    def __init__(self, store: MessageStore, access: Access, bus: Bus, clock: Clock) -> None:
+        self._store = store
+        self._access = access
+        self._bus = bus
+        self._clock = clock
+
+    async def since(self, app: App, client: str, since: int | None) -> tuple[list[Unread], int]:
+        """The latest conversations with unread messages, or changed after `since`; and the time of the answer."""
+        return await self._store.unread(app.key, client, since, CONVERSATIONS_MAX)
+
+    async def mark_read(
+        self, app: App, client: str, conversation_id: str, message_id: str, timestamp: int | None
+    ) -> None:
+        """Everything up to that message or time is read; without both, everything. Tells all the client's sessions."""
+        conversation = await self._access.as_member(
+            app, conversation_id, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED
+        )
+        times = [time for time in (timestamp, message_id_time(message_id)) if time is not None]
+
+        def committed(unread: Unread) -> None:
+            self._bus.publish(UnreadChanged(app.key, client, unread, self._clock.now()))
+
+        await self._store.mark_read(conversation, client, max(times, default=None), committed)

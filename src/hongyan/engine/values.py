@@ -1,0 +1,217 @@
+"""The values of the engine: what doors hand in, what stores keep, what events carry.
+
+Times are integers: milliseconds since the Unix epoch, from the server's clock.
+"""
+
+import base64
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any
+
+CLIENT_ID_MAX = 64
+
+
+class ConversationKind(IntEnum):
+    """Kind of a conversation; the number is `convType` on the wire (reference section 0)."""
+
+    NORMAL = 1
+    CHATROOM = 2
+    SERVICE = 3
+    TEMPORARY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """What an operator may change per app with `hongyan app set`."""
+
+    limits: bool = field(default=True, metadata={"help": "Rate limits per client, as LeanCloud's: on or off."})
+    session_ttl: int = field(
+        default=172_800,
+        metadata={"help": "Lifetime of a session token, in seconds.", "min": 1, "max": 31_536_000},
+    )
+    members_max: int = field(
+        default=500, metadata={"help": "Members a normal conversation may have.", "min": 2, "max": 100_000}
+    )
+    message_max: int = field(
+        default=5_120,
+        metadata={"help": "Size of one message with its options, in bytes.", "min": 1, "max": 61_440},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A messaging space. `key` is its small integer in the store; `id` is what clients send."""
+
+    key: int
+    id: str
+    name: str
+    app_key: str
+    master_key: str
+    hook_key: str
+    settings: AppSettings
+    created_at: int
+
+    def __repr__(self) -> str:  # keys are secrets: they must not reach a log through a repr
+        return f"App(id={self.id!r}, name={self.name!r})"
+
+
+@dataclass(slots=True, eq=False)
+class Conversation:
+    """What every message needs to know of its conversation; cached, changed in commit order only.
+
+    `key` is its integer in the store, `version` counts changes of membership.
+    """
+
+    key: int
+    app_key: int
+    id: str
+    kind: ConversationKind
+    version: int
+    members: set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRow:
+    """A conversation as a query answers it. `columns` are the custom top-level keys."""
+
+    id: str
+    kind: ConversationKind
+    creator: str
+    members: tuple[str, ...]
+    muted: bool
+    name: str | None
+    attr: Mapping[str, Any] | None
+    columns: Mapping[str, Any]
+    unique_id: str | None
+    created_at: int
+    updated_at: int
+    last_message_at: int | None
+    last_message: "Message | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationDraft:
+    """A conversation to be made. `members` includes the creator, without doubles."""
+
+    kind: ConversationKind
+    creator: str
+    members: tuple[str, ...]
+    name: str | None = None
+    attr: Mapping[str, Any] | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    unique: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """One message. `content` is `bytes` for a binary message. Transient ones have `seq` 0."""
+
+    id: str
+    seq: int
+    timestamp: int
+    sender: str
+    content: str | bytes
+    receipt: bool = False
+    transient: bool = False
+    mention_all: bool = False
+    mentions: tuple[str, ...] = ()
+    patched_at: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """A message to be sent. `token` is the client-supplied id (`dt`) that makes a resend harmless."""
+
+    content: str | bytes
+    token: str = ""
+    receipt: bool = False
+    transient: bool = False
+    mention_all: bool = False
+    mentions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The place a message got: `repeated` when the same client had sent the same token before."""
+
+    id: str
+    seq: int
+    timestamp: int
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MembersChanged:
+    """Result of an add or remove. `changed` ⊆ requested; `version` and `updated_at` are the new ones."""
+
+    changed: tuple[str, ...]
+    version: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A conversation's unread state for one client, with the conversation's last message."""
+
+    conversation_id: str
+    kind: ConversationKind
+    last_seq: int
+    count: int
+    mentioned: bool
+    last_message: Message | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRange:
+    """Which messages of a conversation to read (reference 3.20).
+
+    `start` is where reading begins and `end` where it stops, each a time with an optional message id; both are
+    exclusive unless included. `newer` reads forward in time, otherwise backward.
+    """
+
+    limit: int
+    newer: bool = False
+    start: int | None = None
+    start_id: str = ""
+    start_included: bool = False
+    end: int | None = None
+    end_id: str = ""
+    end_included: bool = False
+    lctype: int | None = None
+
+
+def new_object_id() -> str:
+    """A conversation id: 24 lower-case hex digits."""
+    return secrets.token_hex(12)
+
+
+_MESSAGE_ID_TIME_BYTES = 6
+
+
+def new_message_id(timestamp: int) -> str:
+    """A message id: 22 URL-safe characters that begin with the message's time.
+
+    The time inside lets a message be found by (conversation, timestamp), so that no index on ids is paid per row.
+    """
+    raw = timestamp.to_bytes(_MESSAGE_ID_TIME_BYTES, "big") + secrets.token_bytes(10)
+    return base64.urlsafe_b64encode(raw)[:22].decode("ascii")
+
+
+def message_id_time(message_id: str) -> int | None:
+    """The time inside an id made by `new_message_id`; None if the text can't be one."""
+    if len(message_id) != 22:
+        return None
+    try:
+        raw = base64.b64decode(message_id + "==", altchars=b"-_", validate=True)
+    except ValueError:
+        return None
+    return int.from_bytes(raw[:_MESSAGE_ID_TIME_BYTES], "big")
+
+
+def iso_time(milliseconds: int) -> str:
+    """`2026-01-31T08:00:00.000Z`, the form of every time in a conversation (reference 2.4)."""
+    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"

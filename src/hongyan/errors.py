@@ -1,0 +1,147 @@
+"""Every error a caller can see, in one table.
+
+`Kind` is what a client acts on: the wire code and symbolic name of the LeanCloud reference (section 9),
+the HTTP status for the same failure, whether a retry can help, and whether the connection ends with it.
+Raise `Refused(kind, detail)` for a caller's mistake, `StartupError` for an operator's.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of refusal. `name` is sent verbatim as `reason`: SDKs compare it literally."""
+
+    name: str
+    code: int
+    status: int
+    retry: bool
+    closes: bool
+    advice_en: str
+    advice_zh: str
+
+
+class Refused(Exception):
+    """A request was refused; nothing was changed. `detail` is text for people, in English."""
+
+    def __init__(self, kind: Kind, detail: str = "", *, app_code: int | None = None) -> None:
+        super().__init__(f"{kind.name}: {detail}" if detail else kind.name)
+        self.kind = kind
+        self.detail = detail
+        self.app_code = app_code
+
+
+class StartupError(Exception):
+    """The program can't run as it was set up. The text is one sentence for the operator."""
+
+
+def _kind(
+    name: str, code: int, en: str, zh: str, *, status: int = 400, retry: bool = False, closes: bool = False
+) -> Kind:
+    return Kind(name, code, status, retry, closes, en, zh)
+
+
+APP_NOT_AVAILABLE = _kind("APP_NOT_AVAILABLE", 4100, "Check the app id.", "请检查应用 id。", status=404, closes=True)
+SIGNATURE_FAILED = _kind(
+    "SIGNATURE_FAILED",
+    4102,
+    "Sign the login with the app's master key.",
+    "请用应用的 master key 对登录签名。",
+    status=401,
+)
+INVALID_LOGIN = _kind(
+    "INVALID_LOGIN",
+    4103,
+    "A client id has 1 to 64 characters.",
+    "client id 的长度为 1 到 64 个字符。",
+)
+SESSION_REQUIRED = _kind("SESSION_REQUIRED", 4105, "Open a session first.", "请先打开会话（登录）。")
+READ_TIMEOUT = _kind(
+    "READ_TIMEOUT",
+    4107,
+    "Send a keep-alive every 180 s.",
+    "请每 180 秒发送一次心跳。",
+    retry=True,
+    closes=True,
+)
+LOGIN_TIMEOUT = _kind(
+    "LOGIN_TIMEOUT",
+    4108,
+    "Open a session soon after connecting.",
+    "连接后请尽快打开会话。",
+    retry=True,
+    closes=True,
+)
+FRAME_TOO_LONG = _kind("FRAME_TOO_LONG", 4109, "Send a shorter message.", "请缩短消息。", status=413, closes=True)
+SESSION_TOKEN_EXPIRED = _kind(
+    "SESSION_TOKEN_EXPIRED",
+    4112,
+    "Open the session again without the token.",
+    "请不带 token 重新打开会话。",
+    status=401,
+)
+UNPARSEABLE_RAW_MESSAGE = _kind(
+    "UNPARSEABLE_RAW_MESSAGE",
+    4114,
+    "Send a command of the protocol.",
+    "请发送协议规定的命令。",
+    closes=True,
+)
+MESSAGE_SENT_QUOTA_EXCEEDED = _kind(
+    "MESSAGE_SENT_QUOTA_EXCEEDED", 4116, "Slow down.", "请降低发送频率。", status=429, retry=True
+)
+INTERNAL_ERROR = _kind(
+    "INTERNAL_ERROR", 4200, "Try again; tell the operator.", "请重试，并告知管理员。", status=500, retry=True
+)
+STORAGE_FULL = _kind(
+    "STORAGE_FULL",
+    4200,
+    "The server's disk is full: tell the operator, then try again.",
+    "服务器磁盘已满：请告知管理员后重试。",
+    status=507,
+    retry=True,
+)
+CONVERSATION_API_FAILED = _kind("CONVERSATION_API_FAILED", 4301, "Check the arguments.", "请检查参数。")
+CONVERSATION_SIGNATURE_FAILED = _kind(
+    "CONVERSATION_SIGNATURE_FAILED",
+    4302,
+    "Sign the operation with the app's master key.",
+    "请用应用的 master key 对该操作签名。",
+    status=401,
+)
+CONVERSATION_NOT_FOUND = _kind(
+    "CONVERSATION_NOT_FOUND", 4303, "Check the conversation id.", "请检查对话 id。", status=404
+)
+CONVERSATION_FULL = _kind(
+    "CONVERSATION_FULL", 4304, "Remove members first, or raise the limit.", "请先移除成员，或提高人数上限。"
+)
+CONVERSATION_READ_ONLY = _kind(
+    "CONVERSATION_READ_ONLY", 4307, "This conversation can't be changed.", "该对话不可更改。"
+)
+CONVERSATION_NOT_ALLOWED = _kind(
+    "CONVERSATION_NOT_ALLOWED", 4308, "This can't be sent here.", "此处不允许发送该内容。", status=403
+)
+CONVERSATION_QUERY_FAILED = _kind("CONVERSATION_QUERY_FAILED", 4310, "Check the condition.", "请检查查询条件。")
+CONVERSATION_LOG_FAILED = _kind("CONVERSATION_LOG_FAILED", 4311, "Check the arguments.", "请检查参数。")
+CONVERSATION_LOG_REJECTED = _kind(
+    "CONVERSATION_LOG_REJECTED",
+    4312,
+    "Only members read the history.",
+    "只有成员可以读取历史消息。",
+    status=403,
+)
+CONVERSATION_MEMBERSHIP_REQUIRED = _kind(
+    "CONVERSATION_MEMBERSHIP_REQUIRED", 4317, "Join first.", "请先加入对话。", status=403
+)
+CONVERSATION_API_QUOTA_EXCEEDED = _kind(
+    "CONVERSATION_API_QUOTA_EXCEEDED", 4318, "Slow down.", "请降低操作频率。", status=429, retry=True
+)
+INVALID_MESSAGING_TARGET = _kind(
+    "INVALID_MESSAGING_TARGET",
+    4401,
+    "Check the conversation id and your membership.",
+    "请检查对话 id 以及自己是否为成员。",
+    status=404,
+)
+
+KINDS: dict[str, Kind] = {value.name: value for value in list(globals().values()) if isinstance(value, Kind)}

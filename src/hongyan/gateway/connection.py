@@ -1,0 +1,297 @@
+"""One websocket: frames in, commands dispatched; frames out, gathered and bounded."""
+
+import logging
+import socket
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+
+from hongyan import errors
+from hongyan.errors import Kind, Refused
+from hongyan.gateway.registry import Session
+from hongyan.wire import frames
+from hongyan.wire.messages2_pb2 import CommandType, ErrorCommand, GenericCommand
+from hongyan.wire.subprotocol import Subprotocol
+
+if TYPE_CHECKING:
+    from hongyan.gateway.server import Gateway
+
+log = logging.getLogger(__name__)
+
+#: How long a peer may take to answer our close before the socket is cut (s).
+CLOSE_PATIENCE = 3.0
+IM_SERVICE = 2
+
+_BINARY, _TEXT, _CONTINUATION = WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINUATION
+_PING, _CLOSE = WSMsgType.PING, WSMsgType.CLOSE
+_DATA = (_BINARY, _TEXT, _CONTINUATION)
+
+
+class Connection(WSListener):
+    def __init__(self, gateway: "Gateway", subprotocol: Subprotocol) -> None:
+        self.gateway = gateway
+        self.subprotocol = subprotocol
+        self.sessions: dict[str, Session] = {}
+        self.connected_at = self.seen_at = gateway.loop.time()
+        self.logged_in = False
+        self._transport: WSTransport | None = None
+        self._closing = False
+        self._fragments: list[bytes] | None = None
+        self._fragments_are_text = False
+        self._fragments_size = 0
+        self._out: list[bytes] = []
+        self._out_size = 0
+        self._in_flight = 0
+        self._reading = True
+
+    # the socket's side
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        _notice_vanished_peers(transport, self.gateway.options.tcp_user_timeout)
+        self.gateway.connected(self)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._closing = True
+        for session in list(self.sessions.values()):
+            self.end_session(session)
+        self.gateway.disconnected(self)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if self._closing:
+            if frame.msg_type == _CLOSE:
+                transport.disconnect()
+            return
+        self.seen_at = self.gateway.loop.time()
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.close(WSCloseCode.PROTOCOL_ERROR.value, "reserved bits are set")
+            return
+        kind = frame.msg_type
+        if kind in _DATA:
+            self._on_data(frame, kind)
+        elif kind == _PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif kind == _CLOSE:
+            self._closing = True
+            _send_close(transport, _close_code_to_answer(frame))
+            transport.disconnect()
+
+    def _on_data(self, frame: WSFrame, kind: WSMsgType) -> None:
+        limit = self.gateway.options.max_frame
+        if self._fragments_size + frame.payload_size > limit:
+            self.refuse(errors.FRAME_TOO_LONG, f"a frame has at most {limit} bytes")
+            return
+        payload = frame.get_payload_as_bytes()
+        if frame.fin and kind != _CONTINUATION and self._fragments is None:
+            self._on_payload(payload, kind == _TEXT)
+            return
+        self._on_fragment(payload, kind, frame.fin)
+
+    def _on_fragment(self, payload: bytes, kind: WSMsgType, last: bool) -> None:
+        """Gather a fragmented message (RFC 6455 section 5.4); picows hands out fragments as they come."""
+        if (kind == _CONTINUATION) == (self._fragments is None):
+            self.close(WSCloseCode.PROTOCOL_ERROR.value, "fragments out of order")
+            return
+        if self._fragments is None:
+            self._fragments, self._fragments_are_text = [], kind == _TEXT
+        self._fragments.append(payload)
+        self._fragments_size += len(payload)
+        if last:
+            whole, self._fragments, self._fragments_size = b"".join(self._fragments), None, 0
+            self._on_payload(whole, self._fragments_are_text)
+
+    def _on_payload(self, payload: bytes, is_text: bool) -> None:
+        try:
+            command = frames.decode_text(payload) if is_text else frames.decode(payload)
+        except frames.UndecodableError:
+            if is_text and not _is_utf8(payload):
+                self.close(WSCloseCode.INVALID_TEXT.value, "not UTF-8")
+            else:
+                self.refuse(errors.UNPARSEABLE_RAW_MESSAGE, "not a command")
+            return
+        self.gateway.dispatch(self, command)
+
+    # sessions
+
+    def session(self, client: str) -> Session | None:
+        """The session a command means: without a client id, the oldest that is open (reference 1.8)."""
+        if client:
+            return self.sessions.get(client)
+        return next(iter(self.sessions.values()), None)
+
+    def begin_session(self, session: Session) -> None:
+        """The new session takes the place of one of the same client here."""
+        replaced = self.sessions.get(session.client)
+        if replaced is not None:
+            self.gateway.registry.remove(replaced)
+        self.sessions[session.client] = session
+        self.logged_in = True
+        self.gateway.registry.add(session)
+
+    def end_session(self, session: Session) -> None:
+        self.gateway.registry.remove(session)
+        if self.sessions.get(session.client) is session:
+            del self.sessions[session.client]
+
+    # requests and replies
+
+    def run(self, command: GenericCommand, work: Coroutine[Any, Any, None]) -> None:
+        """Do a request's work in a task; what it is refused with becomes its error reply."""
+        self.begin_request()
+        task = self.gateway.loop.create_task(self._run(command, work))
+        self.gateway.tasks.add(task)
+        task.add_done_callback(self.gateway.tasks.discard)
+
+    async def _run(self, command: GenericCommand, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Refused as refusal:
+            self.reply_error(command, refusal)
+        except Exception:
+            log.exception("a %s command failed", CommandType.Name(command.cmd))
+            self.reply_error(command, Refused(errors.INTERNAL_ERROR, "the server failed"))
+        finally:
+            self.end_request()
+
+    def begin_request(self) -> None:
+        """Count a request as unanswered; with too many the socket is not read until some are answered."""
+        self._in_flight += 1
+        if self._in_flight >= self.gateway.options.max_inflight and self._reading and self._transport is not None:
+            self._reading = False
+            self._transport.underlying_transport.pause_reading()
+
+    def end_request(self) -> None:
+        self._in_flight -= 1
+        if not self._reading and self._in_flight <= self.gateway.options.max_inflight // 2:
+            self._reading = True
+            if self._transport is not None and not self._closing:
+                self._transport.underlying_transport.resume_reading()
+
+    def reply(self, request: GenericCommand, answer: GenericCommand) -> None:
+        """Answer a request: its serial, its client, our clock. A request without a serial wants no answer.
+
+        `dispatch` has filled in the client that a request without `peerId` means.
+        """
+        if not request.HasField("i"):
+            return
+        answer.i = request.i
+        self.tell(answer, request.peerId)
+
+    def reply_error(self, request: GenericCommand, refusal: Refused) -> None:
+        """An `error` command with the request's serial; without a serial nothing, as it would end a JS client."""
+        if request.HasField("i"):
+            self.reply(request, error_command(refusal))
+
+    def reply_to_open(self, request: GenericCommand, answer: GenericCommand) -> None:
+        """`opened`, which Java wants even though its reopen has no serial."""
+        if request.HasField("i"):
+            answer.i = request.i
+        self.tell(answer, request.peerId)
+
+    def tell_error(self, refusal: Refused, client: str) -> None:
+        """An `error` without a serial: only for a reopen that has none (reference 3.2)."""
+        self.tell(error_command(refusal), client)
+
+    def tell(self, command: GenericCommand, client: str) -> None:
+        """Send a command meant for one client."""
+        if client and not command.HasField("peerId"):
+            command.peerId = client
+        command.service = IM_SERVICE
+        if not command.HasField("serverTs"):
+            command.serverTs = self.gateway.engine.clock.now()
+        payload = command.SerializeToString()
+        self.push(frames.text_frame(payload) if self.subprotocol.text else frames.binary_frame(payload))
+
+    # the outbox
+
+    def push(self, frame: bytes) -> None:
+        """Leave a frame in the outbox; it goes out with the rest at the end of this tick."""
+        if self._closing:
+            return
+        if not self._out:
+            self.gateway.flusher.add(self._flush)
+        self._out.append(frame)
+        self._out_size += len(frame)
+
+    def _flush(self) -> None:
+        out, self._out, size, self._out_size = self._out, [], self._out_size, 0
+        if self._transport is None or self._transport.is_disconnected:
+            return
+        socket_side = self._transport.underlying_transport
+        if socket_side.get_write_buffer_size() + size > self.gateway.options.max_outbox:
+            self.gateway.slow_peers += 1
+            self._cut_off()
+            return
+        socket_side.write(b"".join(out))
+        self.gateway.frames_out += len(out)
+        self.gateway.writes_out += 1
+
+    # the end
+
+    def refuse(self, kind: Kind, detail: str) -> None:
+        """End the connection with a code of the protocol as its close code."""
+        self.close(kind.code, f"{kind.name}: {detail}")
+
+    def close(self, code: int, reason: str) -> None:
+        """Say why, then wait a moment for the peer's answer: closing at once could overtake the reason."""
+        if self._closing or self._transport is None:
+            return
+        if self._out:
+            self._flush()
+        self._closing = True
+        _send_close(self._transport, code, reason)
+        self.gateway.loop.call_later(CLOSE_PATIENCE, self._cut)
+
+    def _cut_off(self) -> None:
+        """A peer that doesn't read: what waits for it is dropped with its connection, nobody else notices."""
+        if self._closing or self._transport is None:
+            return
+        log.info("a slow peer was cut off (more than %d bytes unread)", self.gateway.options.max_outbox)
+        self._closing = True
+        _send_close(self._transport, WSCloseCode.POLICY_VIOLATION.value, "SLOW_READER")
+        self.gateway.loop.call_later(CLOSE_PATIENCE, self._cut)
+
+    def _cut(self) -> None:
+        if self._transport is not None and not self._transport.is_disconnected:
+            self._transport.disconnect(False)
+
+
+def error_command(refusal: Refused) -> GenericCommand:
+    error = ErrorCommand(code=refusal.kind.code, reason=refusal.kind.name)
+    if refusal.detail:
+        error.detail = refusal.detail
+    return GenericCommand(cmd=CommandType.error, errorMessage=error)
+
+
+def _send_close(transport: WSTransport, code: int, reason: str = "") -> None:
+    """picows types the code as an enum of the standard ones, but takes any number."""
+    transport.send_close(code, reason.encode()[:123])  # type: ignore[arg-type]
+
+
+def _close_code_to_answer(frame: WSFrame) -> int:
+    code = int.from_bytes(frame.get_payload_as_bytes()[:2], "big")
+    return code if code >= 1000 and code not in (1004, 1005, 1006, 1015) else WSCloseCode.OK.value
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _notice_vanished_peers(transport: WSTransport, timeout: int) -> None:
+    """Unacknowledged data ends the connection after `timeout` seconds, an idle peer's silence in about a minute."""
+    raw = transport.underlying_transport.get_extra_info("socket")
+    if raw is None:
+        return
+    for level, option, value in (
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout * 1000),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 45),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    ):
+        raw.setsockopt(level, option, value)

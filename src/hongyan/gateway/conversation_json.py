@@ -1,0 +1,51 @@
+"""A conversation as `results.data` shows it (reference 6.1)."""
+
+import base64
+from typing import Any
+
+from hongyan.engine.values import ConversationKind, ConversationRow, Message, iso_time
+
+
+def to_json(row: ConversationRow, caller: str) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        **row.columns,
+        "objectId": row.id,
+        "c": row.creator,
+        "conv_type": int(row.kind),
+        "createdAt": iso_time(row.created_at),
+        "updatedAt": iso_time(row.updated_at),
+    }
+    if row.kind == ConversationKind.NORMAL:
+        answer["m"] = list(row.members)
+        answer["mu"] = [caller] if row.muted else []
+    if row.name is not None:
+        answer["name"] = row.name
+    if row.attr is not None:
+        answer["attr"] = row.attr
+    if row.unique_id:
+        answer |= {"unique": True, "uniqueId": row.unique_id}
+    if row.last_message_at is not None:
+        answer["lm"] = {"__type": "Date", "iso": iso_time(row.last_message_at)}
+    if row.last_message is not None:
+        answer |= _last_message(row.last_message)
+    return answer
+
+
+def _last_message(message: Message) -> dict[str, Any]:
+    is_binary = isinstance(message.content, bytes)
+    answer: dict[str, Any] = {
+        "msg": base64.b64encode(message.content).decode("ascii")
+        if isinstance(message.content, bytes)
+        else message.content,
+        "bin": is_binary,
+        "msg_mid": message.id,
+        "msg_from": message.sender,
+        "msg_timestamp": message.timestamp,
+    }
+    if message.patched_at:
+        answer["patch_timestamp"] = message.patched_at
+    if message.mention_all:
+        answer["mention_all"] = True
+    if message.mentions:
+        answer["mention_pids"] = list(message.mentions)
+    return answer

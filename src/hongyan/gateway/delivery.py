@@ -1,0 +1,117 @@
+"""Events from the bus to the sessions here: encoded once, left in each connection's outbox."""
+
+from collections.abc import Iterable
+
+from hongyan.engine.events import Event, MembersJoined, MembersLeft, MessageSent, UnreadChanged
+from hongyan.engine.values import Message, iso_time
+from hongyan.gateway.registry import Registry, Session
+from hongyan.gateway.unread_push import unread_command
+from hongyan.wire.frames import SharedFrame
+from hongyan.wire.messages2_pb2 import CommandType, ConvCommand, DirectCommand, GenericCommand, OpType
+
+_IM = 2
+#: `notificationType`: kept for clients that are offline, or not (reference 3.15).
+_PERMANENT, _DROPPABLE = 1, 2
+
+
+class Delivery:
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self.deliveries = 0
+
+    def on_event(self, event: Event) -> None:
+        if type(event) is MessageSent:
+            self._message(event)
+        elif type(event) is MembersJoined:
+            self._members_joined(event)
+        elif type(event) is MembersLeft:
+            self._members_left(event)
+        elif type(event) is UnreadChanged:
+            self._unread(event)
+
+    def _message(self, event: MessageSent) -> None:
+        conversation, message, origin = event.conversation, event.message, event.origin
+        shared = SharedFrame(_direct(conversation.id, int(conversation.kind), message))
+        count = 0
+        for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
+            for session in sessions:
+                if session is origin:
+                    continue
+                connection = session.connection
+                tail = session.tail
+                frame = shared.text(tail) if connection.subprotocol.text else shared.binary(tail)
+                if session.held is None:
+                    connection.push(frame)
+                else:
+                    session.held.append((conversation.id, message.seq, frame))
+                count += 1
+        self.deliveries += count
+
+    def _members_joined(self, event: MembersJoined) -> None:
+        cid, by, udate = event.conversation.id, event.by, iso_time(event.at)
+        joined = ConvCommand(cid=cid, initBy=by, udate=udate)
+        everyone = ConvCommand(cid=cid, initBy=by, udate=udate, m=event.joined)
+        app_key = event.conversation.app_key
+        self._tell(app_key, event.joined, _conv(OpType.joined, joined, event.at, _PERMANENT))
+        self._tell(app_key, event.conversation.members, _conv(OpType.members_joined, everyone, event.at, _DROPPABLE))
+
+    def _members_left(self, event: MembersLeft) -> None:
+        cid, by, udate = event.conversation.id, event.by, iso_time(event.at)
+        left = ConvCommand(cid=cid, initBy=by, udate=udate)
+        everyone = ConvCommand(cid=cid, initBy=by, udate=udate, m=event.left)
+        app_key = event.conversation.app_key
+        self._tell(app_key, event.left, _conv(OpType.left, left, event.at, _PERMANENT))
+        self._tell(app_key, event.conversation.members, _conv(OpType.members_left, everyone, event.at, _DROPPABLE))
+
+    def _unread(self, event: UnreadChanged) -> None:
+        command = unread_command([event.unread], event.at)
+        command.service, command.serverTs = _IM, event.at
+        self._tell(event.app_key, [event.client], command)
+
+    def _tell(self, app_key: int, clients: Iterable[str], command: GenericCommand) -> None:
+        """One copy to each session of each client."""
+        shared = SharedFrame(command)
+        for sessions in self._registry.of_clients(app_key, set(clients)):
+            for session in sessions:
+                _leave(session, shared)
+
+
+def _leave(session: Session, shared: SharedFrame) -> None:
+    text = session.connection.subprotocol.text
+    frame = shared.text(session.tail) if text else shared.binary(session.tail)
+    if session.held is None:
+        session.connection.push(frame)
+    else:
+        session.held.append(("", 0, frame))
+
+
+def _direct(conversation_id: str, kind: int, message: Message) -> GenericCommand:
+    direct = DirectCommand(
+        cid=conversation_id,
+        id=message.id,
+        fromPeerId=message.sender,
+        timestamp=message.timestamp,
+        convType=kind,
+    )
+    if isinstance(message.content, bytes):
+        direct.binaryMsg = message.content
+    else:
+        direct.msg = message.content
+    if message.transient:
+        direct.transient = True
+    if message.mention_all:
+        direct.mentionAll = True
+    if message.mentions:
+        direct.mentionPids.extend(message.mentions)
+    return GenericCommand(cmd=CommandType.direct, service=_IM, serverTs=message.timestamp, directMessage=direct)
+
+
+def _conv(op: int, message: ConvCommand, at: int, notification: int) -> GenericCommand:
+    return GenericCommand(
+        cmd=CommandType.conv,
+        op=op,  # type: ignore[arg-type]
+        service=_IM,
+        serverTs=at,
+        notificationType=notification,
+        convMessage=message,
+    )

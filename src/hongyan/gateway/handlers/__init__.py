@@ -1,0 +1,22 @@
+"""Wire command to handler: a file per command."""
+
+from collections.abc import Callable
+
+from hongyan.gateway.connection import Connection
+from hongyan.gateway.handlers import conv, direct, echo, logs, read, session
+from hongyan.gateway.registry import Session
+from hongyan.wire.messages2_pb2 import CommandType, GenericCommand
+
+#: Commands that need no open session.
+WITHOUT_SESSION: dict[int, Callable[[Connection, GenericCommand], None]] = {
+    CommandType.echo: echo.handle,
+    CommandType.session: session.handle,
+}
+
+WITH_SESSION: dict[int, Callable[[Connection, Session, GenericCommand], None]] = {
+    CommandType.direct: direct.handle,
+    CommandType.ack: direct.handle_received,
+    CommandType.conv: conv.handle,
+    CommandType.logs: logs.handle,
+    CommandType.read: read.handle,
+}

@@ -1,0 +1,97 @@
+"""`conv`: starting, joining, leaving and finding conversations (reference 3.8 to 3.10)."""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from hongyan import errors
+from hongyan.engine import query as queries
+from hongyan.engine.conversations import Members
+from hongyan.engine.limits import Operation
+from hongyan.engine.values import ConversationRow, iso_time
+from hongyan.errors import Refused
+from hongyan.gateway.connection import Connection
+from hongyan.gateway.conversation_json import to_json
+from hongyan.gateway.limits import check_limit
+from hongyan.gateway.registry import PARTIAL_FAILURE, Session
+from hongyan.wire.messages2_pb2 import CommandType, ConvCommand, GenericCommand, JsonObjectMessage, OpType
+
+
+def handle(connection: Connection, session: Session, command: GenericCommand) -> None:
+    operation = _OPERATIONS.get(command.op)
+    if operation is None:
+        raise Refused(errors.UNPARSEABLE_RAW_MESSAGE, "unknown conversation operation")
+    check_limit(connection, session.app, session.client, Operation.OTHER)
+    connection.run(command, operation(connection, session, command))
+
+
+async def start(connection: Connection, session: Session, command: GenericCommand) -> None:
+    asked = command.convMessage
+    if asked.transient or asked.tempConv:
+        raise Refused(errors.CONVERSATION_API_FAILED, "only normal conversations are available")
+
+    def reply(row: ConversationRow, existing: bool) -> None:
+        answer = ConvCommand(cid=row.id, cdate=iso_time(row.created_at))
+        if row.unique_id:
+            answer.uniqueId = row.unique_id
+        if existing:
+            answer.existing = True
+        connection.reply(command, _conv(OpType.started, answer))
+
+    await connection.gateway.engine.conversations.start(
+        session.app, session.client, list(asked.m), asked.attr.data, unique=asked.unique, reply=reply
+    )
+
+
+async def add(connection: Connection, session: Session, command: GenericCommand) -> None:
+    reply = _members_reply(connection, session, command, OpType.added)
+    asked = command.convMessage
+    await connection.gateway.engine.conversations.add(session.app, session.client, asked.cid, list(asked.m), reply)
+
+
+async def remove(connection: Connection, session: Session, command: GenericCommand) -> None:
+    reply = _members_reply(connection, session, command, OpType.removed)
+    asked = command.convMessage
+    await connection.gateway.engine.conversations.remove(session.app, session.client, asked.cid, list(asked.m), reply)
+
+
+async def query(connection: Connection, session: Session, command: GenericCommand) -> None:
+    asked = command.convMessage
+    rows: list[ConversationRow] = []
+    if not asked.tempConvIds:
+        wanted = queries.parse(
+            session.client,
+            asked.where.data,
+            sort=asked.sort,
+            limit=asked.limit if asked.HasField("limit") else None,
+            skip=asked.skip,
+            flag=asked.flag,
+        )
+        rows = await connection.gateway.engine.conversations.query(session.app, session.client, wanted)
+    text = json.dumps([to_json(row, session.client) for row in rows], ensure_ascii=False)
+    answer = ConvCommand(results=JsonObjectMessage(data=text))
+    connection.reply(command, _conv(OpType.results, answer))
+
+
+def _members_reply(
+    connection: Connection, session: Session, command: GenericCommand, op: int
+) -> Callable[[Members], None]:
+    def reply(members: Members) -> None:
+        answer = ConvCommand(cid=members.conversation_id, udate=iso_time(members.updated_at))
+        if session.can(PARTIAL_FAILURE):
+            answer.allowedPids.extend(members.allowed)
+        connection.reply(command, _conv(op, answer))
+
+    return reply
+
+
+def _conv(op: int, message: ConvCommand) -> GenericCommand:
+    return GenericCommand(cmd=CommandType.conv, op=op, convMessage=message)  # type: ignore[arg-type]
+
+
+_OPERATIONS: dict[int, Callable[[Connection, Session, GenericCommand], Coroutine[Any, Any, None]]] = {
+    OpType.start: start,
+    OpType.add: add,
+    OpType.remove: remove,
+    OpType.query: query,
+}

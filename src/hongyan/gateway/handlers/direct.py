@@ -1,0 +1,54 @@
+"""`direct`: a message in; and `ack`, a client's word that messages arrived (reference 3.16, 3.17)."""
+
+from hongyan import errors
+from hongyan.engine.limits import Operation
+from hongyan.engine.values import Draft, Stored
+from hongyan.errors import Refused
+from hongyan.gateway.connection import Connection
+from hongyan.gateway.registry import ACK_TRANSIENT, Session
+from hongyan.wire.messages2_pb2 import AckCommand, CommandType, DirectCommand, GenericCommand
+
+
+def handle(connection: Connection, session: Session, command: GenericCommand) -> None:
+    engine, message = connection.gateway.engine, command.directMessage
+    if not engine.limits.allow(session.app, session.client, Operation.SEND):
+        refusal = Refused(errors.MESSAGE_SENT_QUOTA_EXCEEDED, f"at most {Operation.SEND.value} messages per minute")
+        connection.reply(command, failed(refusal))
+        return
+    if not command.HasField("directMessage") or not message.cid:
+        raise Refused(errors.UNPARSEABLE_RAW_MESSAGE, "direct without a conversation")
+    if message.will:
+        connection.reply(command, failed(Refused(errors.CONVERSATION_NOT_ALLOWED, "will messages are not available")))
+        return
+    connection.begin_request()
+
+    def acknowledge(outcome: Stored | Refused) -> None:
+        connection.end_request()
+        if isinstance(outcome, Refused):
+            connection.reply(command, failed(outcome))
+        elif not message.transient or session.can(ACK_TRANSIENT):
+            ack = AckCommand(uid=outcome.id, t=outcome.timestamp, cid=message.cid)
+            connection.reply(command, GenericCommand(cmd=CommandType.ack, ackMessage=ack))
+
+    engine.messages.send(session.app, session.client, message.cid, _draft(message), acknowledge, session)
+
+
+def handle_received(connection: Connection, session: Session, command: GenericCommand) -> None:
+    """Clients say what reached them; nobody is told yet, and no answer is expected."""
+
+
+def failed(refusal: Refused) -> GenericCommand:
+    """The `ack` that says a message was not sent."""
+    ack = AckCommand(code=refusal.kind.code, reason=refusal.kind.name)
+    return GenericCommand(cmd=CommandType.ack, ackMessage=ack)
+
+
+def _draft(message: DirectCommand) -> Draft:
+    return Draft(
+        content=message.binaryMsg if message.HasField("binaryMsg") else message.msg,
+        token=message.dt,
+        receipt=message.r,
+        transient=message.transient,
+        mention_all=message.mentionAll,
+        mentions=tuple(message.mentionPids),
+    )

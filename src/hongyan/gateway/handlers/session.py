@@ -1,0 +1,137 @@
+"""`session`: open, close, query, refresh (reference 3.4, 3.5)."""
+
+import uuid
+from collections.abc import Callable
+
+from hongyan import errors
+from hongyan.engine.limits import Operation
+from hongyan.engine.sessions import BITMAP_DEFAULT, Ticket, check_client_id
+from hongyan.engine.values import App
+from hongyan.errors import Refused
+from hongyan.gateway import unread_push
+from hongyan.gateway.connection import Connection
+from hongyan.gateway.limits import check_limit
+from hongyan.gateway.registry import Session
+from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, OpType, SessionCommand
+
+#: Ids looked at in one `query`; the rest is ignored (reference 4.4).
+QUERY_MAX = 20
+
+
+def handle(connection: Connection, command: GenericCommand) -> None:
+    if command.op == OpType.open:
+        open_session(connection, command)
+        return
+    operation = _OPERATIONS.get(command.op)
+    if operation is None:
+        raise Refused(errors.UNPARSEABLE_RAW_MESSAGE, "unknown session operation")
+    session = connection.session(command.peerId)
+    if session is None:
+        raise Refused(errors.SESSION_REQUIRED, "open a session first")
+    command.peerId = session.client
+    operation(connection, session, command)
+
+
+def open_session(connection: Connection, command: GenericCommand) -> None:
+    """Log a client in, anew or with the token of an earlier login."""
+    try:
+        app = _app(connection, command)
+        client = command.peerId or uuid.uuid4().hex
+        check_client_id(client)
+        ticket = _ticket(connection, app, client, command.sessionMessage)
+        _check_room(connection, client)
+    except Refused as refusal:
+        _reply_refused_open(connection, command, refusal)
+        return
+    check_limit(connection, app, client, Operation.OTHER)
+    command.peerId = client
+    session = Session(connection, app, client, ticket)
+    connection.begin_session(session)
+    connection.reply_to_open(command, _opened(connection, app, ticket, OpType.opened))
+    unread_push.begin(session, command.sessionMessage)
+
+
+def _app(connection: Connection, command: GenericCommand) -> App:
+    """The app named, or that of the sessions already open here."""
+    earlier = connection.session("")
+    if not command.appId and earlier is not None:
+        return earlier.app
+    app = connection.gateway.engine.apps.get(command.appId)
+    if app is None:
+        raise Refused(errors.APP_NOT_AVAILABLE, "unknown app")
+    return app
+
+
+def _ticket(connection: Connection, app: App, client: str, wish: SessionCommand) -> Ticket:
+    """On a reopen the token brings tag, device and capabilities, unless the client says them again."""
+    sessions = connection.gateway.engine.sessions
+    if not wish.st:
+        bitmap = wish.configBitmap if wish.HasField("configBitmap") else (BITMAP_DEFAULT if wish.r else 0)
+        return sessions.new_ticket(client, wish.tag, wish.deviceId or wish.deviceToken, bitmap)
+    known = sessions.redeem(app, client, wish.st)
+    return Ticket(
+        known.id,
+        client,
+        wish.tag or known.tag,
+        wish.deviceId or wish.deviceToken or known.device,
+        wish.configBitmap if wish.HasField("configBitmap") else known.bitmap,
+    )
+
+
+def _check_room(connection: Connection, client: str) -> None:
+    limit = connection.gateway.options.max_sessions
+    if len(connection.sessions) >= limit and client not in connection.sessions:
+        raise Refused(errors.CONVERSATION_API_QUOTA_EXCEEDED, f"a connection carries at most {limit} sessions")
+
+
+def _reply_refused_open(connection: Connection, command: GenericCommand, refusal: Refused) -> None:
+    """An `error` with the serial; Java reopens without one and then needs the client id instead (reference 3.2)."""
+    if command.HasField("i"):
+        connection.reply_error(command, refusal)
+    elif refusal.kind is errors.SESSION_TOKEN_EXPIRED:
+        connection.tell_error(refusal, command.peerId)
+    if refusal.kind is errors.APP_NOT_AVAILABLE:
+        connection.refuse(refusal.kind, refusal.detail)
+
+
+def _opened(connection: Connection, app: App, ticket: Ticket, op: int) -> GenericCommand:
+    token = connection.gateway.engine.sessions.issue(app, ticket)
+    message = SessionCommand(st=token, stTtl=app.settings.session_ttl)
+    return GenericCommand(cmd=CommandType.session, op=op, sessionMessage=message)  # type: ignore[arg-type]
+
+
+def close_session(connection: Connection, session: Session, command: GenericCommand) -> None:
+    """Log out: the client is offline at once, and its token is void before the answer."""
+    connection.end_session(session)
+    answer = GenericCommand(cmd=CommandType.session, op=OpType.closed, sessionMessage=SessionCommand())
+
+    async def work() -> None:
+        await connection.gateway.engine.sessions.revoke(session.app, session.ticket)
+        connection.reply(command, answer)
+
+    connection.run(command, work())
+
+
+def query(connection: Connection, session: Session, command: GenericCommand) -> None:
+    check_limit(connection, session.app, session.client, Operation.OTHER)
+    asked = list(command.sessionMessage.sessionPeerIds)[:QUERY_MAX]
+    online = connection.gateway.registry.online(session.app.key, asked)
+    message = SessionCommand(onlineSessionPeerIds=online)
+    connection.reply(command, GenericCommand(cmd=CommandType.session, op=OpType.query_result, sessionMessage=message))
+
+
+def refresh(connection: Connection, session: Session, command: GenericCommand) -> None:
+    """A new token. An expired one will do, or none: the session is open here (reference 1.9, inferred)."""
+    check_limit(connection, session.app, session.client, Operation.OTHER)
+    ticket = session.ticket
+    if command.sessionMessage.st:
+        engine = connection.gateway.engine
+        ticket = engine.sessions.redeem(session.app, session.client, command.sessionMessage.st, expired_too=True)
+    connection.reply(command, _opened(connection, session.app, ticket, OpType.refreshed))
+
+
+_OPERATIONS: dict[int, Callable[[Connection, Session, GenericCommand], None]] = {
+    OpType.close: close_session,
+    OpType.query: query,
+    OpType.refresh: refresh,
+}

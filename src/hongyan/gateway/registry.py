@@ -1,0 +1,82 @@
+"""Who is connected here: the sessions of every client of every app, on this node."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from hongyan.engine.values import App
+from hongyan.wire import frames
+
+if TYPE_CHECKING:
+    from hongyan.engine.sessions import Ticket
+    from hongyan.gateway.connection import Connection
+
+#: A delivery kept back while the session's unread counts are on their way: (conversation id, seq, frame).
+Held = tuple[str, int, bytes]
+
+
+class Session:
+    """One opened client on one connection.
+
+    `tail` is its part of every shared frame. While `held` is a list, deliveries gather there instead of going out.
+    """
+
+    __slots__ = ("app", "client", "connection", "held", "tail", "ticket")
+
+    def __init__(self, connection: "Connection", app: App, client: str, ticket: "Ticket") -> None:
+        self.connection = connection
+        self.app = app
+        self.client = client
+        self.ticket = ticket
+        self.tail = frames.peer_tail(client)
+        self.held: list[Held] | None = None
+
+    def can(self, capability: int) -> bool:
+        """Whether a bit of `configBitmap` is set (reference 4.1)."""
+        return bool(self.ticket.bitmap & capability)
+
+
+ACK_TRANSIENT = 0x08
+PARTIAL_FAILURE = 0x20
+
+Clients = dict[str, list[Session]]
+
+
+class Registry:
+    def __init__(self) -> None:
+        self._apps: dict[int, Clients] = {}
+        self.sessions = 0
+
+    def add(self, session: Session) -> None:
+        self._apps.setdefault(session.app.key, {}).setdefault(session.client, []).append(session)
+        self.sessions += 1
+
+    def remove(self, session: Session) -> None:
+        clients = self._apps.get(session.app.key, {})
+        sessions = clients.get(session.client, [])
+        if session in sessions:
+            sessions.remove(session)
+            self.sessions -= 1
+        if not sessions:
+            clients.pop(session.client, None)
+
+    def of_client(self, app_key: int, client: str) -> list[Session]:
+        return self._apps.get(app_key, {}).get(client, [])
+
+    def of_clients(self, app_key: int, wanted: set[str]) -> Iterator[list[Session]]:
+        """The sessions of each of these clients that is online; walks the smaller of the two sets."""
+        clients = self._apps.get(app_key)
+        if not clients:
+            return
+        if len(wanted) <= len(clients):
+            for client in wanted:
+                sessions = clients.get(client)
+                if sessions:
+                    yield sessions
+        else:
+            for client, sessions in clients.items():
+                if client in wanted:
+                    yield sessions
+
+    def online(self, app_key: int, wanted: Iterable[str]) -> list[str]:
+        clients = self._apps.get(app_key, {})
+        return [client for client in wanted if client in clients]

@@ -1,0 +1,172 @@
+"""The websocket server: takes connections, dispatches commands, watches time, leaves in good order."""
+
+import asyncio
+import json
+import logging
+import resource
+import ssl
+from typing import Any
+
+from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
+
+from hongyan import errors
+from hongyan.config import GatewayOptions
+from hongyan.engine.engine import Engine
+from hongyan.engine.ports import Bus
+from hongyan.errors import Refused
+from hongyan.gateway import handlers
+from hongyan.gateway.connection import Connection
+from hongyan.gateway.delivery import Delivery
+from hongyan.gateway.outbox import Flusher
+from hongyan.gateway.registry import Registry
+from hongyan.wire import subprotocol
+from hongyan.wire.messages2_pb2 import CommandType, GenericCommand
+
+log = logging.getLogger(__name__)
+
+#: Larger buffers cost memory on every idle connection.
+READ_BUFFER = 2048
+#: Descriptors kept for files, HTTP and the database.
+DESCRIPTORS_KEPT = 128
+_SWEEP_EVERY = 1.0
+_SWEEP_SLICE = 5_000
+_GOING_AWAY = 1001
+
+
+class Gateway:
+    def __init__(self, engine: Engine, bus: Bus, options: GatewayOptions) -> None:
+        self.engine = engine
+        self.options = options
+        self.loop = asyncio.get_running_loop()
+        self.registry = Registry()
+        self.delivery = Delivery(self.registry)
+        self.flusher = Flusher(self.loop)
+        self.connections: set[Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.commands_in = self.frames_out = self.writes_out = self.slow_peers = self.refused = 0
+        self._server: Any = None
+        self._sweeping: asyncio.Task[None] | None = None
+        self._most = options.max_connections or _connections_possible()
+        bus.subscribe(self.delivery.on_event)
+
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        """Take connections. Raises OSError if the port is taken."""
+        self._server = await ws_create_server(
+            self._accept,
+            host,
+            port,
+            ssl=tls,
+            backlog=self.options.backlog,
+            enable_auto_pong=False,
+            max_frame_size=2 * self.options.max_frame,
+            read_buffer_init_size=READ_BUFFER,
+        )
+        self._sweeping = self.loop.create_task(self._sweep())
+
+    @property
+    def port(self) -> int:
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def stats(self) -> dict[str, int]:
+        """Figures for metrics; counters only grow."""
+        return {
+            "connections": len(self.connections),
+            "sessions": self.registry.sessions,
+            "commands_in": self.commands_in,
+            "deliveries": self.delivery.deliveries,
+            "frames_out": self.frames_out,
+            "writes_out": self.writes_out,
+            "slow_peers": self.slow_peers,
+            "refused_connections": self.refused,
+        }
+
+    async def drain(self, seconds: float) -> None:
+        """Stop taking connections, ask clients to move, answer what is under way, close."""
+        if self._server is not None:
+            self._server.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for connection in self.connections:
+            connection.tell(GenericCommand(cmd=CommandType.goaway), "")
+        if self.tasks:
+            await asyncio.wait(list(self.tasks), timeout=seconds)
+        for connection in list(self.connections):
+            connection.close(_GOING_AWAY, "the server is stopping")
+        deadline = self.loop.time() + seconds
+        while self.connections and self.loop.time() < deadline:
+            await asyncio.sleep(0.02)
+
+    # for connections
+
+    def connected(self, connection: Connection) -> None:
+        self.connections.add(connection)
+
+    def disconnected(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+
+    def dispatch(self, connection: Connection, command: GenericCommand) -> None:
+        """Do what a command asks, or answer why not. Nothing a peer sends may raise out of here."""
+        self.commands_in += 1
+        try:
+            self._dispatch(connection, command)
+        except Refused as refusal:
+            connection.reply_error(command, refusal)
+        except Exception:
+            log.exception("a %s command failed", CommandType.Name(command.cmd))
+            connection.reply_error(command, Refused(errors.INTERNAL_ERROR, "the server failed"))
+
+    def _dispatch(self, connection: Connection, command: GenericCommand) -> None:
+        if not command.HasField("cmd"):
+            raise Refused(errors.UNPARSEABLE_RAW_MESSAGE, "unknown command")
+        with_session = handlers.WITH_SESSION.get(command.cmd)
+        if with_session is not None:
+            session = connection.session(command.peerId)
+            if session is None:
+                raise Refused(errors.SESSION_REQUIRED, "open a session first")
+            command.peerId = session.client
+            with_session(connection, session, command)
+            return
+        without_session = handlers.WITHOUT_SESSION.get(command.cmd)
+        if without_session is None:
+            raise Refused(errors.UNPARSEABLE_RAW_MESSAGE, "unknown command")
+        without_session(connection, command)
+
+    # its own
+
+    def _accept(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        offered = request.headers.get("Sec-WebSocket-Protocol", "")
+        chosen = subprotocol.choose(offered)
+        if chosen is None:
+            self.refused += 1
+            names = ", ".join(subprotocol.SUPPORTED)
+            return _refuse_upgrade(400, f"Offer one of the subprotocols {names}.")
+        if len(self.connections) >= self._most:
+            self.refused += 1
+            return _refuse_upgrade(503, "The server has as many connections as it can take.")
+        response = WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": chosen.name})
+        return WSUpgradeResponseWithListener(response, Connection(self, chosen))
+
+    async def _sweep(self) -> None:
+        """End connections that never logged in or have fallen silent."""
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY)
+            for index, connection in enumerate(list(self.connections)):
+                if index % _SWEEP_SLICE == _SWEEP_SLICE - 1:
+                    await asyncio.sleep(0)
+                self._check_time(connection, self.loop.time())
+
+    def _check_time(self, connection: Connection, now: float) -> None:
+        if now - connection.seen_at > self.options.read_timeout:
+            connection.refuse(errors.READ_TIMEOUT, "nothing received for too long")
+        elif not connection.logged_in and now - connection.connected_at > self.options.login_timeout:
+            connection.refuse(errors.LOGIN_TIMEOUT, "no login after connecting")
+
+
+def _connections_possible() -> int:
+    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS_KEPT)
+
+
+def _refuse_upgrade(status: int, reason: str) -> WSUpgradeResponseWithListener:
+    body = json.dumps({"code": status, "error": reason}).encode()
+    headers = {"Content-Type": "application/json"}
+    return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(status, body, headers), None)

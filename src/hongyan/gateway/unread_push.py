@@ -1,0 +1,74 @@
+"""Unread counts after a login: told once, exactly (reference 3.19, 4.2)."""
+
+import logging
+from collections.abc import Sequence
+
+from hongyan.engine.values import Unread
+from hongyan.gateway.registry import Session
+from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, SessionCommand, UnreadCommand, UnreadTuple
+
+log = logging.getLogger(__name__)
+
+COUNT_MAX = 100
+
+
+def begin(session: Session, wish: SessionCommand) -> None:
+    """Fetch and push what is unread, for clients that want counts.
+
+    Deliveries wait meanwhile. A message that the counts already cover is not delivered again on top, or the client
+    would count it twice: clients add one for each message they receive.
+    """
+    if not session.connection.subprotocol.unread:
+        return
+    session.held = []
+    gateway = session.connection.gateway
+    since = wish.lastUnreadNotifTime or None
+    task = gateway.loop.create_task(_push(session, since))
+    gateway.tasks.add(task)
+    task.add_done_callback(gateway.tasks.discard)
+
+
+async def _push(session: Session, since: int | None) -> None:
+    covered: dict[str, int] = {}
+    try:
+        unread, at = await session.connection.gateway.engine.unread.since(session.app, session.client, since)
+        covered = {item.conversation_id: item.last_seq for item in unread}
+        if unread:
+            session.connection.tell(unread_command(unread, at), session.client)
+    except Exception:
+        log.exception("the unread counts of a session could not be read")
+    finally:
+        _release(session, covered)
+
+
+def _release(session: Session, covered: dict[str, int]) -> None:
+    held, session.held = session.held or [], None
+    for conversation_id, seq, frame in held:
+        if not 0 < seq <= covered.get(conversation_id, 0):
+            session.connection.push(frame)
+
+
+def unread_command(unread: Sequence[Unread], at: int) -> GenericCommand:
+    tuples = [_unread_tuple(item) for item in unread]
+    return GenericCommand(cmd=CommandType.unread, unreadMessage=UnreadCommand(convs=tuples, notifTime=at))
+
+
+def _unread_tuple(unread: Unread) -> UnreadTuple:
+    answer = UnreadTuple(
+        cid=unread.conversation_id,
+        unread=min(unread.count, COUNT_MAX),
+        mentioned=unread.mentioned,
+        convType=int(unread.kind),
+    )
+    last = unread.last_message
+    if last is None:
+        return answer
+    answer.mid, answer.timestamp = last.id, last.timestamp
+    setattr(answer, "from", last.sender)
+    if isinstance(last.content, bytes):
+        answer.binaryMsg = last.content
+    else:
+        answer.data = last.content
+    if last.patched_at:
+        answer.patchTimestamp = last.patched_at
+    return answer

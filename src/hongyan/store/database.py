@@ -1,0 +1,135 @@
+"""Opening the SQLite file: the driver, its settings, the schema's version."""
+
+import itertools
+import re
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from pysqlite3 import dbapi2 as sqlite
+
+from hongyan.errors import StartupError
+from hongyan.store import schema
+
+#: Older versions can lose a commit when the write-ahead log is reset (fixed in 3.51.3).
+SQLITE_OLDEST = (3, 51, 3)
+#: Can't be changed once the file has a table.
+PAGE_SIZE = 4096
+#: Pages in the write-ahead log before the writer moves them into the file (16 MiB).
+CHECKPOINT_PAGES = 4096
+
+
+def check_sqlite(version: str = sqlite.sqlite_version) -> None:
+    """Raise StartupError if the linked SQLite is older than what the promises need."""
+    if tuple(int(part) for part in version.split(".")) < SQLITE_OLDEST:
+        needed = ".".join(map(str, SQLITE_OLDEST))
+        raise StartupError(f"SQLite {version} is too old: Hongyan needs {needed} or newer.")
+
+
+def connect(path: Path, *, read_only: bool = False) -> Any:
+    """A driver connection in autocommit mode: transactions are begun and ended by statement."""
+    connection = sqlite.connect(
+        str(path), timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    connection.execute("PRAGMA busy_timeout = 5000")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+    connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    return connection
+
+
+def engine(connect_once: Callable[[], Any], pool: type[sa.Pool]) -> sa.Engine:
+    """SQLAlchemy over `connect`'s connections. AUTOCOMMIT: the writer begins and commits by itself."""
+    return sa.create_engine(
+        "sqlite://", module=sqlite, creator=connect_once, poolclass=pool, isolation_level="AUTOCOMMIT"
+    )
+
+
+def migrate(path: Path) -> None:
+    """Bring the file to this program's schema. Raises StartupError with a sentence."""
+    check_sqlite()
+    try:
+        connection = connect(path)
+        database = engine(lambda: connection, sa.pool.StaticPool)
+        with database.connect() as bound:
+            _upgrade(bound, path)
+        connection.close()
+    except sqlite.DatabaseError as error:
+        raise StartupError(f"The database {path} can't be opened: {error}.") from error
+    except sa.exc.DatabaseError as error:
+        raise StartupError(f"The database {path} can't be opened: {error.orig}.") from error
+
+
+def _upgrade(connection: sa.Connection, path: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("hongyan.store") / "migrations"))
+    config.attributes["connection"] = connection
+    ours = ScriptDirectory.from_config(config)
+    head = ours.get_current_head()
+    current = schema_version(connection)
+    if current == head:
+        return
+    known = {script.revision for script in ours.walk_revisions()}
+    if current is not None and current not in known:
+        if oldest_compatible(connection) in known:
+            return
+        raise StartupError(
+            f"The database {path} was written by a newer Hongyan (schema {current}, this program knows {head})."
+        )
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StartupError(f"The database {path} can't be migrated: {error}.") from error
+
+
+def schema_version(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    row = connection.execute(sa.text("SELECT version_num FROM alembic_version")).first()
+    return row[0] if row else None
+
+
+def oldest_compatible(connection: sa.Connection) -> str | None:
+    """The oldest schema version whose program may still use this file."""
+    statement = sa.select(schema.meta.c.value).where(schema.meta.c.name == "oldest_compatible")
+    return connection.execute(statement).scalar()
+
+
+_ROW_COUNTS = (128, 64, 32, 16, 8, 4, 2, 1)
+
+
+class Bulk:
+    """A statement with a VALUES list of any length, run as few statements of a few fixed lengths.
+
+    One multi-row statement is stepped once: `executemany` steps, and gives up and takes back the interpreter lock,
+    once per row, which starves beside a busy event loop. Fixed lengths keep every text in the driver's cache.
+    """
+
+    def __init__(self, text: str) -> None:
+        """`text` holds one `{rows: (?, ?)}`, the form of a row."""
+        found = re.search(r"\{rows: ([^}]+)\}", text)
+        assert found is not None
+        self._texts = [(count, text.replace(found[0], ", ".join([found[1]] * count))) for count in _ROW_COUNTS]
+
+    def run(self, connection: Any, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        answer: list[tuple[Any, ...]] = []
+        start = 0
+        for count, text in self._texts:
+            while len(rows) - start >= count:
+                values = list(itertools.chain.from_iterable(rows[start : start + count]))
+                answer += connection.execute(text, values).fetchall()
+                start += count
+        return answer

@@ -1,0 +1,79 @@
+"""Messages, read marks and unread counts in the database."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from hongyan import errors
+from hongyan.engine.clock import Clock
+from hongyan.engine.values import Conversation, ConversationKind, Draft, HistoryRange, Message, Stored, Unread
+from hongyan.errors import Refused
+from hongyan.store import hot
+from hongyan.store.reading import Reader
+from hongyan.store.writer import Append, Writer
+
+
+class Messages:
+    def __init__(self, reader: Reader, writer: Writer, clock: Clock) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._clock = clock
+
+    def append(
+        self, conversation: Conversation, sender: str, draft: Draft, done: Callable[[Stored | Refused], None]
+    ) -> None:
+        self._writer.submit(Append(conversation, sender, draft, done))
+
+    async def page(self, conversation: Conversation, wanted: HistoryRange) -> list[Message]:
+        if wanted.limit == 0:
+            return []
+        return await self._reader.run(lambda driver: hot.page(driver, conversation.key, wanted))
+
+    def mark_read(
+        self, conversation: Conversation, client: str, upto: int | None, committed: Callable[[Unread], None]
+    ) -> Awaitable[object]:
+        def change(bound: sa.Connection) -> Unread:
+            driver: Any = bound.connection.driver_connection
+            return self._mark_read(driver, conversation.key, client, upto)
+
+        return self._writer.call_then(change, committed, conversation.key)
+
+    async def unread(self, app_key: int, client: str, since: int | None, limit: int) -> tuple[list[Unread], int]:
+        at = self._writer.horizon()
+
+        def read(driver: Any) -> list[Unread]:
+            if since is None:
+                rows = driver.execute(hot.UNREAD_ALL, (app_key, client, limit))
+            else:
+                rows = driver.execute(hot.UNREAD_SINCE, (app_key, client, since, since, limit))
+            return [_unread(row) for row in rows.fetchall()]
+
+        return await self._reader.run(read), at
+
+    def _mark_read(self, driver: Any, key: int, client: str, upto: int | None) -> Unread:
+        mark = driver.execute(hot.READ_MARK, (key, client)).fetchone()
+        if mark is None:
+            raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not a member")
+        read_seq, last_seq, last_message_at = mark
+        if upto is None or last_message_at is None or upto >= last_message_at:
+            target, own = last_seq, 0
+        else:
+            found = driver.execute(hot.LAST_SEQ_UPTO, (key, upto)).fetchone()
+            target = found[0] if found else read_seq
+            own = driver.execute(hot.COUNT_OWN_AFTER, (key, upto, target, client)).fetchone()[0]
+        if target >= read_seq:
+            driver.execute(hot.MOVE_READ_MARK, (target, own, self._clock.now(), key, client))
+        return _unread(driver.execute(hot.UNREAD_ONE, (key, client)).fetchone())
+
+
+def _unread(row: tuple[Any, ...]) -> Unread:
+    conversation_id, kind, last_seq, count, mentioned, *message = row
+    return Unread(
+        conversation_id,
+        ConversationKind(kind),
+        last_seq,
+        count,
+        bool(mentioned) and count > 0,
+        hot.decode_message(tuple(message)) if message[0] is not None else None,
+    )

@@ -1,0 +1,112 @@
+"""The tables, as they are now. `migrations/` holds how they came to be.
+
+Times are milliseconds since the Unix epoch. Messages are rows of a heap in order of arrival, found by
+(conversation, timestamp, seq): the id carries its time, so no index on ids is paid per row, and on PostgreSQL the
+same key allows partitions by time. Columns may be added to `message`, never changed (docs/decisions/0003).
+"""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+#: What any version must be able to read: `oldest_compatible` is the oldest program version's schema that may open this.
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+app = sa.Table(
+    "app",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    # app key, master key and hook key, sealed with the data directory's secret
+    sa.Column("secrets", sa.LargeBinary, nullable=False),
+    sa.Column("settings", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+conversation = sa.Table(
+    "conversation",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("kind", sa.SmallInteger, nullable=False),
+    sa.Column("creator", sa.Text, nullable=False),
+    sa.Column("name", sa.Text),
+    sa.Column("attr", sa.JSON(none_as_null=True)),
+    sa.Column("columns", sa.JSON(none_as_null=True)),
+    sa.Column("unique_id", sa.Text),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    # counts changes of membership: a message checked against an older one is checked again in its write
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
+    sa.Column("member_count", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("last_seq", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("last_message_at", sa.BigInteger),
+    sa.Column("mention_all_seq", sa.BigInteger, nullable=False, server_default="0"),
+    sa.UniqueConstraint("app", "id"),
+    sa.Index("conversation_by_unique_id", "app", "unique_id", sqlite_where=sa.text("unique_id IS NOT NULL")),
+)
+
+member = sa.Table(
+    "member",
+    metadata,
+    sa.Column("conversation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("joined_at", sa.BigInteger, nullable=False),
+    sa.Column("muted", sa.Boolean, nullable=False, server_default=sa.false()),
+    # unread = conversation.last_seq - read_seq - own_since_read
+    sa.Column("read_seq", sa.BigInteger, nullable=False),
+    sa.Column("own_since_read", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("read_at", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("mention_seq", sa.BigInteger, nullable=False, server_default="0"),
+    # all messages up to ack_seq were received, and those of the small set ack_extra beyond it
+    sa.Column("ack_seq", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("ack_extra", sa.LargeBinary),
+    sa.Column("ack_at", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Index("member_by_client", "app", "client", "conversation"),
+    sqlite_with_rowid=False,
+)
+
+message = sa.Table(
+    "message",
+    metadata,
+    sa.Column("conversation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("timestamp", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("sender", sa.Text, nullable=False),
+    # first byte: scheme (0 plain); flags: see hot.py
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("flags", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("mentions", sa.JSON(none_as_null=True)),
+    sa.Column("patched_at", sa.BigInteger),
+)
+
+#: Idempotence: what a client-supplied id got the first time. Pruned after minutes.
+sent_token = sa.Table(
+    "sent_token",
+    metadata,
+    sa.Column("conversation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("token", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("timestamp", sa.BigInteger, nullable=False),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Index("sent_token_by_time", "timestamp"),
+    sqlite_with_rowid=False,
+)
+
+revoked_token = sa.Table(
+    "revoked_token",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,89 @@
+"""The store as the rest of the program sees it."""
+
+import asyncio
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import sqlalchemy as sa
+from pysqlite3 import dbapi2 as sqlite
+
+from hongyan.engine.clock import Clock
+from hongyan.store import database, hot
+from hongyan.store.apps import Apps
+from hongyan.store.conversations import Conversations
+from hongyan.store.messages import Messages
+from hongyan.store.reading import Reader
+from hongyan.store.tokens import Tokens
+from hongyan.store.writer import Writer
+
+#: How long a client-supplied id makes a resend harmless (ms).
+IDEMPOTENCE_WINDOW = 10 * 60 * 1000
+_PRUNE_EVERY = 5.0
+_PRUNE_STEP = 500
+
+
+def _no_fatal_handler(error: BaseException) -> None:
+    raise error
+
+
+class Store:
+    """Ports `apps`, `conversations`, `messages`, `tokens` over one database file."""
+
+    def __init__(self, path: Path, secret: bytes, clock: Clock | None = None) -> None:
+        clock = clock or Clock()
+        self.on_fatal: Callable[[BaseException], None] = _no_fatal_handler
+        self._clock = clock
+        self._engine = database.engine(lambda: database.connect(path), sa.pool.StaticPool)
+        self._bound = self._engine.connect()
+        self._reader = Reader(path)
+        self.writer = Writer(self._bound, clock, lambda error: self.on_fatal(error))
+        self.apps = Apps(self._reader, self.writer, secret)
+        self.conversations = Conversations(self._reader, self.writer, clock)
+        self.messages = Messages(self._reader, self.writer, clock)
+        self.tokens = Tokens(self._reader, self.writer)
+        self._pruning: asyncio.Task[None] | None = None
+
+    @classmethod
+    def open(cls, path: Path, secret: bytes, clock: Clock | None = None) -> "Store":
+        """Open the file, bring its schema up to date. Raises StartupError with one sentence."""
+        database.migrate(path)
+        return cls(path, secret, clock)
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to write. `on_fatal` is called, in the writer's thread, when the file can't be trusted any more."""
+        self.writer.start(loop)
+        self._pruning = loop.create_task(self._prune())
+
+    async def close(self) -> None:
+        """Write what waits, then close the file."""
+        if self._pruning is not None:
+            self._pruning.cancel()
+        await self.writer.close()
+        await asyncio.to_thread(self._reader.close)
+        self._bound.close()
+        self._engine.dispose()
+
+    def schema_version(self) -> str:
+        return database.schema_version(self._bound) or "none"
+
+    def check(self) -> list[str]:
+        """What `PRAGMA quick_check` finds wrong; blocking, for `doctor`. Empty means sound."""
+        found = [row[0] for row in self._bound.exec_driver_sql("PRAGMA quick_check").all()]
+        return [] if found == ["ok"] else found
+
+    async def _prune(self) -> None:
+        """Forget client-supplied ids that are older than the window, in small steps."""
+        while True:
+            await asyncio.sleep(_PRUNE_EVERY)
+            step = functools.partial(_prune_step, before=self._clock.now() - IDEMPOTENCE_WINDOW)
+            while await self.writer.call(step, touches=0) == _PRUNE_STEP:
+                pass
+
+
+def _prune_step(bound: sa.Connection, before: int) -> int:
+    return bound.exec_driver_sql(hot.PRUNE_TOKENS, (before, _PRUNE_STEP)).rowcount
+
+
+def sqlite_version() -> str:
+    return str(sqlite.sqlite_version)

@@ -1,0 +1,24 @@
+"""Voided session tokens in the database."""
+
+import sqlalchemy as sa
+
+from hongyan.store import schema
+from hongyan.store.reading import Reader
+from hongyan.store.writer import Writer
+
+_table = schema.revoked_token
+
+
+class Tokens:
+    def __init__(self, reader: Reader, writer: Writer) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def revoke(self, token_id: str, expires_at: int) -> None:
+        keep = sa.insert(_table).prefix_with("OR IGNORE").values(id=token_id, expires_at=expires_at)
+        await self._writer.call(lambda bound: bound.execute(keep).rowcount)
+
+    async def revoked(self, now: int) -> set[str]:
+        expired = sa.delete(_table).where(_table.c.expires_at < now)
+        await self._writer.call(lambda bound: bound.execute(expired).rowcount)
+        return set(await self._reader.run_bound(lambda bound: bound.scalars(sa.select(_table.c.id)).all()))

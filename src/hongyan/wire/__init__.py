@@ -1,0 +1,1 @@
+"""The LeanCloud realtime protocol: bytes and values. No sockets, no clock, no event loop."""
