@@ -1,0 +1,123 @@
+"""One websocket of the load generator with one session on it."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from hongyan.bench import frames
+from hongyan.wire import messages2_pb2 as pb
+
+REPLY_TIMEOUT = 30.0
+CONNECTIONS_PER_ADDRESS = 20_000
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the load goes: a websocket address, an app, and the CA that signed the server's certificate."""
+
+    url: str
+    app_id: str
+    ca_file: str | None = None
+
+    def tls(self) -> ssl.SSLContext | None:
+        """The client's side of TLS, or None for plain sockets."""
+        return ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
+
+
+class Client(WSListener):
+    """Decodes every frame while it sets up; then `on_frame` is a cheaper function, for the measured part."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        self.transport: WSTransport | None = None
+        self.lost: str | None = None
+        self.joined = asyncio.Event()
+        self.on_frame: Callable[[WSFrame], None] = self._decode
+        self._serial = 0
+        self._replies: dict[int, asyncio.Future[pb.GenericCommand]] = {}
+
+    async def connect(self, target: Target, tls: ssl.SSLContext | None, index: int = 0, buffer: int = 4096) -> None:
+        """Connect to `target`; `index` counts the connections of the machine, to choose a loopback address.
+
+        `buffer` is the read buffer in bytes.
+        """
+        await ws_connect(
+            lambda: self,
+            target.url,
+            ssl_context=tls,
+            extra_headers={"Sec-WebSocket-Protocol": frames.SUBPROTOCOL},
+            read_buffer_init_size=buffer,
+            websocket_handshake_timeout=REPLY_TIMEOUT,
+            local_addr=(f"127.0.0.{1 + index // CONNECTIONS_PER_ADDRESS}", 0),
+        )
+
+    async def open(self, app_id: str) -> None:
+        """Open the session."""
+        await self._ask(lambda serial: frames.open_session(app_id, self.peer, serial))
+
+    async def start(self, members: list[str]) -> str:
+        """Start a conversation with `members` and return its id."""
+        reply = await self._ask(lambda serial: frames.start_conversation(self.peer, members, serial))
+        return str(reply.convMessage.cid)
+
+    async def echo(self) -> None:
+        """One keep-alive, there and back."""
+        await self._ask(frames.echo)
+
+    async def close(self) -> None:
+        """End the connection, if there is one; why it ended before is in `lost`."""
+        if self.transport is not None:
+            self.transport.disconnect()
+            with contextlib.suppress(Exception):
+                await self.transport.wait_disconnected()
+
+    def send(self, command: bytes | bytearray) -> None:
+        """Send a serialised command."""
+        assert self.transport is not None
+        self.transport.send(WSMsgType.BINARY, command)
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """Called by picows."""
+        self.transport = transport
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """Called by picows."""
+        closed = transport.close_handshake and transport.close_handshake.recv
+        self.lost = f"the connection of {self.peer} was closed" + (f" with {closed.code}" if closed else "")
+        for reply in self._replies.values():
+            if not reply.done():
+                reply.set_exception(ConnectionError(self.lost))
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Called by picows."""
+        self.on_frame(frame)
+
+    async def _ask(self, request: Callable[[int], bytes]) -> pb.GenericCommand:
+        if self.lost:
+            raise ConnectionError(self.lost)
+        self._serial += 1
+        reply = self._replies[self._serial] = asyncio.get_running_loop().create_future()
+        self.send(request(self._serial))
+        try:
+            answer: pb.GenericCommand = await asyncio.wait_for(reply, REPLY_TIMEOUT)
+        except TimeoutError:
+            raise ConnectionError(f"{self.peer} got no answer within {REPLY_TIMEOUT:.0f} s") from None
+        if answer.HasField("errorMessage"):
+            error = answer.errorMessage
+            raise ConnectionError(f"the server refused {self.peer}: {error.code} {error.reason} {error.detail}")
+        return answer
+
+    def _decode(self, frame: WSFrame) -> None:
+        if frame.msg_type != WSMsgType.BINARY:
+            return
+        command = pb.GenericCommand.FromString(frame.get_payload_as_bytes())
+        if command.HasField("i"):
+            reply = self._replies.pop(command.i)
+            if not reply.done():
+                reply.set_result(command)
+        elif command.op == pb.members_joined:
+            self.joined.set()

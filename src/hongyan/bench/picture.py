@@ -1,0 +1,112 @@
+"""The picture of a report: one PNG with the rate beside its ceiling and the latencies or the memory."""
+
+from pathlib import Path
+from typing import Any
+
+from hongyan.bench.workers import BenchError
+
+OURS, BARE = "#2f6f9f", "#b8b8b8"
+COLORS = ("#2f6f9f", "#d1661f", "#4d9a4d", "#7b5aa6")
+HINT = "matplotlib is missing: install it with `pip install 'hongyan[bench]'`"
+
+
+def require() -> None:
+    """Raise BenchError before a long run if pictures cannot be drawn."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise BenchError(HINT) from None
+
+
+def draw(report: dict[str, Any], file: Path) -> None:
+    """Draw the picture of any of the three reports."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    DRAWINGS[report["benchmark"]](report, left, right)
+    figure.suptitle(f"hongyan bench {report['benchmark']} · {_where(report)}", fontsize=11)
+    figure.savefig(file, dpi=110)
+
+
+def _where(report: dict[str, Any]) -> str:
+    machine = report["machine"]
+    tls = "TLS" if report["tls"] else "plain sockets"
+    return f"{machine['processor']}, {machine['cores']} cores, load generator included, {tls}"
+
+
+def _draw_chat(report: dict[str, Any], left: Any, right: Any) -> None:
+    names = [run["name"] for run in report["runs"]] + [f"bare SQLite, {report['ceiling']['batch']} per commit"]
+    rates = [run["messages_per_second"] for run in report["runs"]] + [report["ceiling"]["messages_per_second"]]
+    _bars(left, names, rates, [OURS] * len(report["runs"]) + [BARE])
+    left.set_title("Acknowledged durable 1:1 messages")
+    left.set_xlabel("messages per second")
+    _latencies(right, report["runs"], "ack_ms")
+    right.set_title("From send to acknowledgement")
+
+
+def _draw_fanout(report: dict[str, Any], left: Any, right: Any) -> None:
+    bare = report["ceiling"]["runs"]
+    runs = report["runs"] + bare
+    colors = [OURS] * len(report["runs"]) + [BARE] * len(bare)
+    _bars(left, [run["name"] for run in runs], [run["deliveries_per_second"] for run in runs], colors)
+    parameters = report["parameters"]
+    left.set_title(f"Deliveries in {parameters['groups']} groups of {parameters['members']}")
+    left.set_xlabel("deliveries per second")
+    _latencies(right, runs, "delivery_ms")
+    right.set_title("From send to delivery")
+
+
+def _draw_idle(report: dict[str, Any], left: Any, right: Any) -> None:
+    runs = report["runs"] + report["ceiling"]["runs"]
+    sessions = report["parameters"]["sessions"]
+    for run, color in zip(runs, (OURS, BARE), strict=True):
+        points = [
+            (count + sessions * (phase == "opening"), (size - run["rss_start"]) / 1e6)
+            for phase, count, size in run["samples"]
+            if phase in ("connecting", "opening")
+        ]
+        left.plot(*zip(*points, strict=True), color=color, label=f"{run['name']}, {_each(run)}", linewidth=2)
+    left.axvline(sessions, color="black", linewidth=0.8, linestyle=":")
+    left.set_title("Memory of the server (resident, beyond its start)")
+    left.set_xlabel(f"{sessions:,} connections, then {sessions:,} session opens")
+    left.set_ylabel("MB")
+    left.xaxis.set_major_formatter("{x:,.0f}")
+    left.legend(loc="lower right", fontsize=8)
+    left.grid(alpha=0.3)
+    names = [f"{run['name']}: {what}" for run in runs for what in ("connections", "session opens")]
+    rates = [run[figure] for run in runs for figure in ("connections_per_second", "opens_per_second")]
+    _bars(right, names, rates, [OURS, OURS, BARE, BARE])
+    right.set_title("How fast they come")
+    right.set_xlabel("per second")
+
+
+def _each(run: dict[str, Any]) -> str:
+    connection, session = run["bytes_per_connection"] / 1000, run["bytes_per_session"] / 1000
+    return f"{session:.1f} KB per session, {connection:.1f} of it for the connection"
+
+
+def _bars(axes: Any, names: list[str], values: list[float], colors: list[str]) -> None:
+    bars = axes.barh(names, values, color=colors)
+    axes.bar_label(bars, [f"{value:,.0f}" for value in values], padding=3)
+    axes.invert_yaxis()
+    axes.margins(x=0.18)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.locator_params(axis="x", nbins=5)
+    axes.grid(axis="x", alpha=0.3)
+
+
+def _latencies(axes: Any, runs: list[dict[str, Any]], figure: str) -> None:
+    for run, color in zip(runs, COLORS, strict=False):
+        names = ["max" if percent == "100" else percent for percent in run[figure]]
+        axes.plot(names, list(run[figure].values()), marker="o", markersize=3, color=color, label=run["name"])
+    axes.set_xlabel("percentile of messages")
+    axes.set_ylabel("milliseconds (logarithmic)")
+    axes.set_yscale("log")
+    for axis_format in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        axis_format("{x:g}")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8)
+
+
+DRAWINGS = {"chat": _draw_chat, "fanout": _draw_fanout, "idle": _draw_idle}

@@ -1,0 +1,94 @@
+"""Tables, JSON and the sentences under them."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from hongyan.bench import machine
+from hongyan.bench.run import Figures, Options
+
+Row = tuple[str, str, float, str]
+"""What a figure is called, its key, what to divide it by, and its format."""
+
+CHAT: tuple[Row, ...] = (
+    ("acknowledged messages/s", "messages_per_second", 1, ",.0f"),
+    ("send to ack, p50 ms", "ack_p50_ms", 1, ".1f"),
+    ("send to ack, p99 ms", "ack_p99_ms", 1, ".1f"),
+    ("send to delivery, p99 ms", "delivery_p99_ms", 1, ".1f"),
+    ("messages per commit", "messages_per_commit", 1, ".1f"),
+    ("server CPU, µs/message", "server_us_per_message", 1, ".1f"),
+    ("cores: server", "server_cores", 1, ".2f"),
+    ("cores: load generator", "generator_cores", 1, ".2f"),
+    ("cores: other programs", "other_cores", 1, ".2f"),
+)
+FANOUT: tuple[Row, ...] = (
+    ("deliveries/s", "deliveries_per_second", 1, ",.0f"),
+    ("send to delivery, p50 ms", "delivery_p50_ms", 1, ".1f"),
+    ("send to delivery, p99 ms", "delivery_p99_ms", 1, ".1f"),
+    ("frames per write", "frames_per_write", 1, ".1f"),
+    ("frames per read", "frames_per_read", 1, ".1f"),
+    ("bytes per frame", "frame_bytes", 1, ".0f"),
+    ("server CPU, µs/delivery", "server_us_per_delivery", 1, ".2f"),
+    ("cores: server", "server_cores", 1, ".2f"),
+    ("cores: load generator", "generator_cores", 1, ".2f"),
+    ("cores: other programs", "other_cores", 1, ".2f"),
+)
+IDLE: tuple[Row, ...] = (
+    ("memory, KB/session", "bytes_per_session", 1000, ".1f"),
+    ("  before its session opens", "bytes_per_connection", 1000, ".1f"),
+    ("connections/s", "connections_per_second", 1, ",.0f"),
+    ("  p99 ms", "connect_p99_ms", 1, ".1f"),
+    ("session opens/s", "opens_per_second", 1, ",.0f"),
+    ("  p99 ms", "open_p99_ms", 1, ".1f"),
+    ("cores while idle", "idle_cores", 1, ".3f"),
+)
+
+
+def whole(benchmark: str, options: Options, figures: Figures) -> dict[str, Any]:
+    """The content of the JSON file: what, when, on what, how, and the figures."""
+    return {
+        "benchmark": benchmark,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine.facts(),
+        "versions": machine.versions(),
+        "tls": options.tls,
+        "seconds": options.seconds,
+        "generator_processes": options.processes,
+        **figures,
+    }
+
+
+def write(report: dict[str, Any], file: Path) -> None:
+    """Write the JSON file."""
+    file.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def show(report: dict[str, Any], rows: tuple[Row, ...], console: Console) -> None:
+    """Print the runs side by side, and the ceiling."""
+    ceiling = report["ceiling"]
+    runs = [*report["runs"], *ceiling.get("runs", [])]
+    table = Table(Column(no_wrap=True), title=f"hongyan bench {report['benchmark']}{', TLS' if report['tls'] else ''}")
+    for run in runs:
+        table.add_column(run["name"], justify="right")
+    for name, figure, divisor, form in rows:
+        table.add_row(name, *(_cell(run[figure], divisor, form) for run in runs))
+    console.print(table)
+    if "messages_per_second" in ceiling:
+        console.print(f"ceiling: {ceiling['messages_per_second']:,.0f} messages/s, {ceiling['batch']} per commit")
+    console.print(f"{ceiling['what']}; ratio {report['ratio']}")
+    if "file_system" in report:
+        console.print(f"data directory on {report['file_system']}")
+
+
+def faults(report: dict[str, Any]) -> list[str]:
+    """What went wrong in any run, one sentence each."""
+    runs = [*report["runs"], *report["ceiling"].get("runs", [])]
+    return [f"{run['name']}: {fault}" for run in runs for fault in run["faults"]]
+
+
+def _cell(value: float | None, divisor: float, form: str) -> str:
+    return "–" if value is None else format(value / divisor, form)

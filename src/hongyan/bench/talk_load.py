@@ -1,0 +1,144 @@
+"""What one process of the load generator does in `chat` and `fanout`: groups in which one member talks."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from hongyan.bench.client import Client, Target
+from hongyan.bench.frames import Message
+from hongyan.bench.talk import Listener, Probe, Speaker, TalkResult, pace
+from hongyan.bench.workers import Link, Window
+
+READ_BUFFER = 65536
+SETUP_TIMEOUT = 30.0
+DRAIN_TIMEOUT = 20.0
+
+
+@dataclass(frozen=True)
+class TalkPlan:
+    """`groups` conversations of `members` connections each, with messages of `size` bytes.
+
+    Each speaker keeps `in_flight` messages unacknowledged, unless `rate` sets the messages per second of all
+    groups. With `receipts` every listener acks every message. Runs on one server need different names.
+    """
+
+    target: Target
+    name: str
+    groups: int
+    members: int
+    size: int
+    in_flight: int = 1
+    rate: float | None = None
+    receipts: bool = False
+    first_connection: int = 0
+
+
+class Group:
+    """One conversation: a speaker, a probe, and the other listeners."""
+
+    def __init__(self, plan: TalkPlan, number: int, result: TalkResult) -> None:
+        peers = [f"{plan.name}-{number:05d}-{member:04d}" for member in range(plan.members)]
+        self.speaker = Speaker(peers[0], result)
+        if plan.receipts:
+            self.probes = [Probe(peer, result, acknowledges=True) for peer in peers[1:]]
+        else:
+            self.probes = [Probe(peers[1], result)]
+        counting = [Listener(peer) for peer in peers[1 + len(self.probes) :]]
+        self.listeners: list[Listener] = [*self.probes, *counting]
+        self.everybody: list[Client] = [self.speaker, *self.listeners]
+
+    async def start(self, size: int) -> None:
+        """Create the conversation and wait until every member knows it."""
+        cid = await self.speaker.start([member.peer for member in self.everybody])
+        async with asyncio.timeout(SETUP_TIMEOUT):
+            for member in self.everybody:
+                await member.joined.wait()
+        self.message = Message(self.speaker.peer, cid, size)
+        for listener in self.listeners:
+            listener.on_frame = listener.count
+
+    def prepare(self, window: Window) -> None:
+        """Tell everybody when to measure."""
+        self.speaker.prepare(self.message, window)
+        for probe in self.probes:
+            probe.window = window
+
+    async def catch_up(self) -> None:
+        """Wait for what is still on its way."""
+        await asyncio.gather(*(listener.catch_up(self.speaker.acked) for listener in self.listeners))
+
+    def check(self, result: TalkResult) -> None:
+        """Every listener must have received what was acknowledged, with as many bytes as the probe."""
+        result.sent += self.speaker.sent
+        result.acked += self.speaker.acked
+        result.expected += self.speaker.acked * len(self.listeners)
+        result.delivered += sum(listener.frames for listener in self.listeners)
+        probe = self.probes[0]
+        result.frame_bytes = probe.bytes // max(probe.frames, 1)
+        result.faults += [member.lost for member in self.everybody if member.lost]
+        due = (self.speaker.acked, probe.bytes)
+        odd = sum((listener.frames, listener.bytes) != due for listener in self.listeners)
+        if odd:
+            result.faults.append(f"{odd} listeners of {self.speaker.peer} received other than what was acknowledged")
+
+
+async def talk_load(plan: TalkPlan, link: Link) -> TalkResult:
+    """Connect, create the groups, pass the gate, talk until the window ends, check the counts."""
+    result = TalkResult()
+    groups = [Group(plan, number, result) for number in range(plan.groups)]
+    try:
+        await _set_up(plan, groups, link)
+        window: Window = await link.gate()
+        for group in groups:
+            group.prepare(window)
+        await asyncio.gather(_measure(groups, window, result), _talk(groups, plan, window))
+        await _drain(groups, result)
+        for group in groups:
+            group.check(result)
+    finally:
+        await asyncio.gather(*(member.close() for group in groups for member in group.everybody))
+    return result
+
+
+async def _set_up(plan: TalkPlan, groups: list[Group], link: Link) -> None:
+    tls = plan.target.tls()
+    connections = 0
+    for group in groups:
+        for member in group.everybody:
+            await member.connect(plan.target, tls, plan.first_connection + connections, READ_BUFFER)
+            await member.open(plan.target.app_id)
+            connections += 1
+        await group.start(plan.size)
+        link.progress(connections)
+
+
+async def _talk(groups: list[Group], plan: TalkPlan, window: Window) -> None:
+    if plan.rate is not None:
+        await pace([group.speaker for group in groups], plan.rate, window)
+        return
+    for group in groups:
+        group.speaker.begin(plan.in_flight)
+
+
+async def _measure(groups: list[Group], window: Window, result: TalkResult) -> None:
+    listeners = [listener for group in groups for listener in group.listeners]
+    await asyncio.sleep(window.start - time.monotonic())
+    frames, reads = _sum(listeners)
+    await asyncio.sleep(window.end - time.monotonic())
+    frames_after, reads_after = _sum(listeners)
+    result.deliveries, result.reads = frames_after - frames, reads_after - reads
+
+
+def _sum(listeners: list[Listener]) -> tuple[int, int]:
+    return sum(listener.frames for listener in listeners), sum(listener.reads for listener in listeners)
+
+
+async def _drain(groups: list[Group], result: TalkResult) -> None:
+    try:
+        async with asyncio.timeout(DRAIN_TIMEOUT):
+            for group in groups:
+                await group.speaker.done.wait()
+    except TimeoutError:
+        result.faults.append(f"not every message was acknowledged {DRAIN_TIMEOUT:.0f} s after the last was sent")
+    for group in groups:
+        await group.catch_up()

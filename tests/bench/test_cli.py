@@ -1,0 +1,94 @@
+"""The commands run against a real server and write what they promise. Figures are not judged."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCH = (sys.executable, "-m", "hongyan", "bench")
+SHORT = ("--seconds", "0.3", "--warm-up", "0.1")
+PNG = b"\x89PNG\r\n"
+
+
+def bench(*arguments: str, output: Path) -> dict[str, Any]:
+    """Run a command and return the content of its JSON file."""
+    done = subprocess.run(
+        [*BENCH, *arguments, "--output", str(output)], capture_output=True, text=True, timeout=90, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    suffix = "-tls" if "--tls" in arguments else ""
+    assert (output / f"{arguments[0]}{suffix}.png").read_bytes().startswith(PNG)
+    report: dict[str, Any] = json.loads((output / f"{arguments[0]}{suffix}.json").read_text(encoding="utf-8"))
+    assert report["benchmark"] == arguments[0]
+    assert {"machine", "versions", "parameters", "runs", "ceiling", "ratio", "time"} <= report.keys()
+    return report
+
+
+def check_counts(run: dict[str, Any]) -> None:
+    """Nothing was lost or doubled."""
+    assert run["faults"] == []
+    assert 0 < run["acknowledged"] == run["sent"]
+    assert run["delivered"] == run["expected"] > 0
+
+
+def test_chat(tmp_path: Path) -> None:
+    report = bench("chat", "--senders", "3", "--in-flight", "2", *SHORT, output=tmp_path)
+    assert [run["name"] for run in report["runs"]] == [
+        "one at a time",
+        "2 ahead",
+        "half the rate",
+        "2 ahead, receivers ack",
+    ]
+    for run in report["runs"]:
+        check_counts(run)
+        assert run["messages_per_commit"] > 0
+    assert report["ceiling"]["batch"] >= 1
+    assert report["ceiling"]["messages_per_second"] > 0
+    assert report["versions"]["sqlite"]
+
+
+def test_fanout_with_tls_and_two_processes(tmp_path: Path) -> None:
+    arguments = ("--groups", "2", "--members", "5", "--in-flight", "2", "--processes", "2", "--tls")
+    report = bench("fanout", *arguments, *SHORT, output=tmp_path)
+    runs = report["runs"] + report["ceiling"]["runs"]
+    assert len(runs) == 4
+    for run in runs:
+        check_counts(run)
+        assert run["expected"] == 4 * run["acknowledged"]
+        assert run["frames_per_read"] >= 1
+    assert report["tls"] is True
+
+
+def test_idle(tmp_path: Path) -> None:
+    report = bench("idle", "--sessions", "20", "--seconds", "0.2", output=tmp_path)
+    for run in report["runs"] + report["ceiling"]["runs"]:
+        assert run["faults"] == []
+        assert run["alive"] == 20
+        assert run["connections_per_second"] > 0
+
+
+def test_a_data_directory_that_was_given_is_used(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    bench("idle", "--sessions", "1", "--seconds", "0.2", "--data-dir", str(data), output=tmp_path)
+    assert any(data.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("setup", "arguments", "sentence"),
+    [
+        ("import sys; sys.modules['matplotlib'] = None; ", "['chat']", "matplotlib is missing"),
+        ("", "['idle', '--sessions', '1000000']", "open files"),
+    ],
+)
+def test_what_cannot_be_measured_ends_with_one_sentence(
+    setup: str, arguments: str, sentence: str, tmp_path: Path
+) -> None:
+    code = f"{setup}from hongyan.bench.cli import bench; bench({arguments} + ['--output', {str(tmp_path)!r}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
