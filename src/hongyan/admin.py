@@ -82,9 +82,7 @@ async def perform(command: Command, apps: Apps, status: Mapping[str, Any]) -> An
         match command:
             case CreateApp():
                 return describe(
-                    await apps.create(
-                        command.name, command.id, command.key, command.master_key, command.settings
-                    )
+                    await apps.create(command.name, command.id, command.key, command.master_key, command.settings)
                 )
             case ListApps():
                 return [describe(app) for app in apps.list()]

@@ -13,11 +13,11 @@ from typing import Any
 
 import structlog
 import uvloop
-from msgspec import structs
 
 import hongyan
 from hongyan import admin, listen, log, tls
 from hongyan.api.application import application
+from hongyan.api.caller import WILDCARDS, bracketed
 from hongyan.api.server import HttpServer
 from hongyan.api.site import Site
 from hongyan.bus.local import LocalBus
@@ -27,7 +27,7 @@ from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.values import App
-from hongyan.gateway.options import GatewayOptions
+from hongyan.figures import Figures
 from hongyan.gateway.server import Gateway
 from hongyan.store import Store
 from hongyan.welcome import print_secrets, print_welcome
@@ -47,13 +47,11 @@ def serve(settings: Settings) -> None:
     context = tls.server_context(settings.tls_cert, settings.tls_key)
     data = DataDir(settings.data_dir)
     with data.held(settings.database_path), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        clock, secret = Clock(), data.secret()
-        store = Store.open(settings.database_path, secret, clock)
-        runner.run(_serve(settings, data, store, clock, secret, context))
+        runner.run(_serve(settings, data, context))
 
 
-async def _serve(*parts: Any) -> None:
-    await Server(*parts).run()
+async def _serve(settings: Settings, data: DataDir, context: ssl.SSLContext | None) -> None:
+    await Server(settings, data, context).run()
 
 
 async def perform_offline(settings: Settings, data: DataDir, command: admin.Command) -> Any:
@@ -71,26 +69,17 @@ async def perform_offline(settings: Settings, data: DataDir, command: admin.Comm
 
 
 class Server:
-    """Every part of one server."""
+    """Every part of one server. Made on the running event loop, by the process that holds the data directory."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        data: DataDir,
-        store: Store,
-        clock: Clock,
-        secret: bytes,
-        context: ssl.SSLContext | None,
-    ) -> None:
+    def __init__(self, settings: Settings, data: DataDir, context: ssl.SSLContext | None) -> None:
         self.settings = settings
-        self.data = data
-        self.store = store
         self.context = context
         self.started_at = time.time()
-        bus = LocalBus()
-        self.engine = Engine(store, bus, clock, secret)
-        self.gateway = Gateway(self.engine, bus, GatewayOptions(**structs.asdict(settings.gateway)))
-        self.site = Site(settings, self.engine.apps, stats=self.gateway.stats)
+        clock, bus, secret = Clock(), LocalBus(), data.secret()
+        self.store = Store.open(settings.database_path, secret, clock)
+        self.engine = Engine(self.store, bus, clock, secret)
+        self.gateway = Gateway(self.engine, bus, settings.gateway)
+        self.site = Site(settings, self.engine.apps, stats=Figures(self.gateway, self.store))
         self.admin = admin.AdminServer(data.admin_socket, self._perform)
 
     async def run(self) -> None:
@@ -153,12 +142,12 @@ class Server:
 
     def _status(self) -> dict[str, Any]:
         scheme = "https" if self.context else "http"
-        host = "127.0.0.1" if self.settings.host in listen.WILDCARDS else self.settings.host
+        host = "127.0.0.1" if self.settings.host in WILDCARDS else self.settings.host
         return {
             "running": True,
             "version": hongyan.__version__,
             "pid": os.getpid(),
-            "url": self.settings.public_url or f"{scheme}://{listen.bracketed(host)}:{self.http.port}/",
+            "url": self.settings.public_url or f"{scheme}://{bracketed(host)}:{self.http.port}/",
             "http_port": self.http.port,
             "gateway_port": self.gateway.port,
             "started_at": round(self.started_at),

@@ -33,10 +33,6 @@ class GatewayOptions(Struct, frozen=True, kw_only=True):
     ] = 0
     max_sessions: Annotated[
         int,
-        _help("Clients that one connection may open.", "单个连接可登录的客户端数上限。", least=1, most=65_536),
-    ] = 256
-    max_sessions: Annotated[
-        int,
         _help("Clients that one connection may open.", "单个连接可打开的 client 数。", least=1, most=65_536),
     ] = 256
     login_timeout: Annotated[

@@ -136,9 +136,7 @@ def check(settings: Settings) -> None:
 def _check_database(url: str | None) -> None:
     scheme, _, path = (url or "sqlite:///default").partition(":///")
     if scheme != "sqlite" or not path or path == ":memory:" or "?" in path:
-        raise StartupError(
-            "Setting `database` must be `sqlite:///PATH`: this version has no other kind of database."
-        )
+        raise StartupError("Setting `database` must be `sqlite:///PATH`: this version has no other kind of database.")
 
 
 _URL_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")  # RFC 3986, appendix A
@@ -153,9 +151,7 @@ def _check_url(name: str, url: str | None, schemes: tuple[str, str]) -> None:
     except ValueError:
         valid = False
     if not valid or not _URL_CHARACTERS.fullmatch(url):
-        raise StartupError(
-            f"Setting `{name}` must be a URL that begins with {schemes[0]}:// or {schemes[1]}://."
-        )
+        raise StartupError(f"Setting `{name}` must be a URL that begins with {schemes[0]}:// or {schemes[1]}://.")
 
 
 def _check_networks(name: str, networks: tuple[str, ...]) -> None:

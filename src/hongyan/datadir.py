@@ -31,9 +31,7 @@ class DataDir:
         try:
             path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
-            raise StartupError(
-                f"The data directory {path} can't be made: a file stands in its place."
-            ) from None
+            raise StartupError(f"The data directory {path} can't be made: a file stands in its place.") from None
         except OSError as error:
             raise StartupError(f"The data directory {path} can't be made: {error.strerror}.") from None
 

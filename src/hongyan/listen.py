@@ -5,8 +5,6 @@ import socket
 
 from hongyan.errors import StartupError
 
-WILDCARDS = {"0.0.0.0", "::", ""}
-
 _REASONS = {
     errno.EADDRINUSE: "is in use by another program",
     errno.EACCES: "may not be taken by this user: ports below 1024 belong to root",
@@ -39,11 +37,6 @@ def refusal(host: str, port: int, setting: str, error: OSError) -> StartupError:
         return StartupError(f"The address `{host}` (setting `host`) is unknown.")
     reason = _REASONS.get(error.errno or 0, f"can't be taken: {error.strerror}")
     return StartupError(f"Port {port} on {host} (setting `{setting}`) {reason}.")
-
-
-def bracketed(host: str) -> str:
-    """A host as it stands in a URL: IPv6 addresses in brackets."""
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def _resolve(

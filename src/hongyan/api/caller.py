@@ -13,7 +13,8 @@ from typing import Any
 from litestar import Request
 
 from hongyan.config import Settings
-from hongyan.listen import WILDCARDS, bracketed
+
+WILDCARDS = {"0.0.0.0", "::", ""}
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -80,6 +81,11 @@ def split_host(host: str) -> tuple[str, str | None]:
     found = _HOST.fullmatch(host)
     assert found is not None
     return found["name"], found["port"]
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands in a URL: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def _valid_host(host: str | None) -> str | None:

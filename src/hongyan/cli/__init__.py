@@ -74,13 +74,12 @@ def _version(wanted: bool) -> None:
 
 
 def _options(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version."
-    ),
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     pass
 
 
 def _say(sentence: str) -> int:
-    print(f"hongyan: {sentence}", file=sys.stderr)
+    if sentence:  # empty when the help was printed instead
+        print(f"hongyan: {sentence}", file=sys.stderr)
     return FAILED

@@ -17,9 +17,7 @@ from hongyan.errors import StartupError
 #: Time for a server that is just starting or stopping, or for another command, to be done (s).
 PATIENCE = 15.0
 
-tree = typer.Typer(
-    help="Create, list and change apps: the messaging spaces of this server.", no_args_is_help=True
-)
+tree = typer.Typer(help="Create, list and change apps: the messaging spaces of this server.", no_args_is_help=True)
 
 Changes = Annotated[
     list[str] | None,
@@ -30,13 +28,9 @@ Changes = Annotated[
 @tree.command()
 def create(
     name: Annotated[str, typer.Argument(help="Name for people.")],
-    id: Annotated[
-        str | None, typer.Option("--id", help="Id that clients send; generated if not given.")
-    ] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Id that clients send; generated if not given.")] = None,
     key: Annotated[str | None, typer.Option("--key", help="App key; generated if not given.")] = None,
-    master_key: Annotated[
-        str | None, typer.Option("--master-key", help="Master key; generated if not given.")
-    ] = None,
+    master_key: Annotated[str | None, typer.Option("--master-key", help="Master key; generated if not given.")] = None,
     set: Changes = None,
     config: Config = None,
     data_dir: DataDirectory = None,

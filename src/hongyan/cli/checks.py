@@ -128,9 +128,7 @@ def integrity(subject: Subject) -> Finding:
     if not path.exists():
         return ok("no database yet")
     damage = inspection.damage(path)
-    return (
-        failed(f"{path} is damaged: {damage[0]}") if damage else ok(f"{path.stat().st_size:,} bytes, sound")
-    )
+    return failed(f"{path} is damaged: {damage[0]}") if damage else ok(f"{path.stat().st_size:,} bytes, sound")
 
 
 def clock(subject: Subject) -> Finding:

@@ -23,8 +23,6 @@ DataDirectory = Annotated[str | None, option("data_dir", "DIR")]
 Database = Annotated[str | None, option("database", "URL")]
 
 
-def settings_for(
-    config: Path | None, data_dir: str | None, database: str | None, **more: str | None
-) -> Settings:
+def settings_for(config: Path | None, data_dir: str | None, database: str | None, **more: str | None) -> Settings:
     """The settings under which a sub-command runs. Raises StartupError."""
     return load(config, {"data_dir": data_dir, "database": database, **more})

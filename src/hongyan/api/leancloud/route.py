@@ -10,12 +10,11 @@ from urllib.parse import urlsplit
 from litestar import Request, Router, get
 from litestar.params import QueryParameter
 
-from hongyan.api.caller import caller_of, reached_host
+from hongyan.api.caller import bracketed, caller_of, reached_host
 from hongyan.api.errors import HttpError
 from hongyan.api.site import CurrentSite, Site
 from hongyan.config import Settings
 from hongyan.errors import APP_NOT_AVAILABLE, Refused
-from hongyan.listen import bracketed
 
 TTL = 3600
 GROUP = "g0"
