@@ -106,10 +106,14 @@ class TokenStore(Protocol):
 
 
 class Store(Protocol):
-    apps: AppStore
-    conversations: ConversationStore
-    messages: MessageStore
-    tokens: TokenStore
+    @property
+    def apps(self) -> AppStore: ...
+    @property
+    def conversations(self) -> ConversationStore: ...
+    @property
+    def messages(self) -> MessageStore: ...
+    @property
+    def tokens(self) -> TokenStore: ...
 
 
 class Bus(Protocol):
