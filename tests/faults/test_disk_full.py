@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 from pysqlite3 import dbapi2 as sqlite
 
+from hongyan.errors import STORAGE_FULL
 from tests.faults.disk import UNLIMITED, Disk
 from tests.support.client import Refused, Session, login, named
 from tests.support.server import Server
@@ -51,7 +52,7 @@ async def history(session: Session, conversation: str) -> list[Place]:
 
 def check_refusals(refused: Iterable[Refused]) -> None:
     for refusal in refused:
-        assert (refusal.code, refusal.reason) == (4200, "INTERNAL_ERROR")
+        assert (refusal.code, refusal.reason) == (STORAGE_FULL.code, STORAGE_FULL.name)
         assert named(refusal.answer) == "ack"
 
 
@@ -64,7 +65,7 @@ async def test_full_disk_refuses_sends_and_the_server_lives(server_on_disk: tupl
         during = await send_burst(ann, conversation, "during")
         assert len(during.refused) == BURST
         check_refusals(during.refused)
-        with pytest.raises(Refused, match="4200 INTERNAL_ERROR"):
+        with pytest.raises(Refused, match=STORAGE_FULL.name):
             await ann.start("cem")
         assert await asyncio.to_thread(server.is_ready)
         assert await history(bob, conversation) == before.acknowledged
