@@ -30,9 +30,7 @@ def shared_servers(
 
 
 @pytest.fixture
-def shared_server(
-    request: pytest.FixtureRequest, shared_servers: Callable[[bool], Server]
-) -> Callable[[bool], Server]:
+def shared_server(request: pytest.FixtureRequest, shared_servers: Callable[[bool], Server]) -> Callable[[bool], Server]:
     """As `shared_servers`; the report of a failing test shows the server's log."""
 
     def shared(tls: bool) -> Server:

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tests.support.server import Server
 
 JS = Path(__file__).parent / "js"
+NO_RESULT: dict[str, Any] = {"ok": False, "error": "Node ended without a result"}
 JOURNEYS = sorted(path.stem for path in (JS / "journeys").glob("*.js"))
 
 
@@ -21,9 +23,7 @@ def needs_tls(sdk: str) -> bool:
     return sdk == "4"
 
 
-def walk(
-    journey: str, sdk: str, server: Server, answers: Mapping[str, Callable[[], object]] | None = None
-) -> None:
+def walk(journey: str, sdk: str, server: Server, answers: Mapping[str, Callable[[], object]] | None = None) -> None:
     """Walks the journey to its end; `answers` are the actions that it may ask for.
 
     Raises AssertionError with the journey's error and what the SDK printed.
@@ -35,7 +35,7 @@ def walk(
         "server": _address(sdk, server),
         "gateway": server.gateway_url,
     }
-    result: dict[str, Any] = {"ok": False, "error": "Node ended without a result"}
+    result = NO_RESULT
     with tempfile.TemporaryFile("w+") as printed, _node(journey, config, server, printed) as process:
         assert process.stdin
         assert process.stdout
@@ -43,11 +43,18 @@ def walk(
             result = json.loads(line)
             if "ask" in result:
                 (answers or {})[result["ask"]]()
-                process.stdin.write("done\n")
-                process.stdin.flush()
+                _reply(process.stdin)
+                result = NO_RESULT
         process.wait()
         printed.seek(0)
         assert result["ok"], f"{result['error']}\n\nThe SDK printed:\n{printed.read()}"
+
+
+def _reply(journey: IO[str]) -> None:
+    # A journey that has ended meanwhile is reported by what it left, not by the broken pipe.
+    with suppress(BrokenPipeError):
+        journey.write("done\n")
+        journey.flush()
 
 
 def _address(sdk: str, server: Server) -> str:
@@ -55,7 +62,7 @@ def _address(sdk: str, server: Server) -> str:
     return server.http_url.removeprefix("https://") if sdk == "4" else server.http_url
 
 
-def _node(journey: str, config: object, server: Server, printed: Any) -> subprocess.Popen[str]:
+def _node(journey: str, config: object, server: Server, printed: IO[str]) -> subprocess.Popen[str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     node = shutil.which("node", path=path)
     assert node, "no Node: run `make setup`"
