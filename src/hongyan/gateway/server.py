@@ -81,13 +81,15 @@ class Gateway:
         }
 
     async def drain(self, seconds: float) -> None:
-        """Stop taking connections, ask clients to move, answer what is under way, close."""
+        """Stop taking connections, answer what is under way, close with 1001: SDKs then reconnect by themselves.
+
+        No `goaway`: it makes JS clients ask the router at once, and with one node that is gone in the same moment
+        (docs/decisions/0004).
+        """
         if self._server is not None:
             self._server.close()
         if self._sweeping is not None:
             self._sweeping.cancel()
-        for connection in self.connections:
-            connection.tell(GenericCommand(cmd=CommandType.goaway), "")
         if self.tasks:
             await asyncio.wait(list(self.tasks), timeout=seconds)
         for connection in list(self.connections):

@@ -12,7 +12,7 @@ from hongyan.store import hot, schema
 
 _conversation, _member, _message = schema.conversation, schema.member, schema.message
 
-_COLUMNS = {
+_COLUMNS: dict[str, sa.Column[Any]] = {
     "objectId": _conversation.c.id,
     "c": _conversation.c.creator,
     "name": _conversation.c.name,
