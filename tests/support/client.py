@@ -167,9 +167,7 @@ class Connection:
 
     async def open(self, peer: str | None, **fields: Any) -> "Session":
         """Opens a session; `fields` are those of the session message. Raises Refused."""
-        request = command(
-            "session", "open", peer, **{"ua": "test", "r": False, "configBitmap": CAPABILITIES, **fields}
-        )
+        request = command("session", "open", peer, **{"ua": "test", "r": False, "configBitmap": CAPABILITIES, **fields})
         request.appId = self.app_id
         opened = await self.request(request)
         return Session(self, opened)
@@ -313,9 +311,7 @@ class Session:
         found: list[LogItem] = []
         start: dict[str, Any] = {}
         while True:
-            page = await self.logs(
-                conversation, l=PAGE, direction=LogsCommand.QueryDirection.Value("NEW"), **start
-            )
+            page = await self.logs(conversation, l=PAGE, direction=LogsCommand.QueryDirection.Value("NEW"), **start)
             assert not found or not page or found[-1].timestamp < page[0].timestamp, "pages overlap"
             found += page
             if len(page) < PAGE:

@@ -1,8 +1,10 @@
 """A real `hongyan serve` process for a test, with one app that has no rate limits."""
 
 import http.client
+import itertools
 import json
 import os
+import random
 import signal
 import socket
 import ssl
@@ -17,6 +19,8 @@ import trustme
 
 HOST = "127.0.0.1"
 PROGRAM = Path(sys.executable).with_name("hongyan")
+PORTS = range(20_000, 32_768)
+"""Below the ports that Linux gives to outgoing connections: none of them can take a port during a restart."""
 START_SECONDS = 30.0
 """A start takes about a second; a test machine may be busy."""
 STOP_SECONDS = 30.0
@@ -199,10 +203,14 @@ class Server:
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on, all different."""
-    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
+    """Loopback ports that nobody listens on, all different, in random order."""
+    return list(itertools.islice(filter(is_free, random.sample(PORTS, len(PORTS))), count))
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the loopback port."""
     try:
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return False
+    return True
