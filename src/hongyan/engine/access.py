@@ -13,7 +13,9 @@ from hongyan.engine.ports import ConversationStore
 from hongyan.engine.values import App, Conversation
 from hongyan.errors import Kind, Refused
 
-CACHE_MAX = 50_000
+CONVERSATIONS_MAX = 50_000
+#: Members of all cached conversations together, about 100 bytes each.
+MEMBERS_MAX = 2_000_000
 
 Key = tuple[int, str]
 Waiter = Callable[[Conversation | None], None]
@@ -31,6 +33,7 @@ class Access:
     def __init__(self, store: ConversationStore) -> None:
         self._store = store
         self._cache: OrderedDict[Key, Conversation] = OrderedDict()
+        self._members = 0
         self._loading: dict[Key, _Loading] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -90,9 +93,12 @@ class Access:
             self._loading[key].overtaken = True
         for known in {id(c): c for c in (conversation, self._cache.get(key, conversation))}.values():
             if known.version < version:
+                before = len(known.members)
                 known.members |= joined
                 known.members -= left
                 known.version = version
+                if self._cache.get(key) is known:
+                    self._members += len(known.members) - before
 
     async def _load(self, key: Key, loading: _Loading) -> None:
         found: Conversation | None = None
@@ -109,7 +115,10 @@ class Access:
                 use(found)
 
     def _keep(self, key: Key, conversation: Conversation) -> None:
+        replaced = self._cache.pop(key, None)
+        self._members -= len(replaced.members) if replaced else 0
         self._cache[key] = conversation
-        self._cache.move_to_end(key)
-        while len(self._cache) > CACHE_MAX:
-            self._cache.popitem(last=False)
+        self._members += len(conversation.members)
+        while len(self._cache) > 1 and (len(self._cache) > CONVERSATIONS_MAX or self._members > MEMBERS_MAX):
+            _, dropped = self._cache.popitem(last=False)
+            self._members -= len(dropped.members)

@@ -1,11 +1,11 @@
 """Starting conversations, changing their members, finding them."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hongyan import errors
+from hongyan.engine import json_text
 from hongyan.engine.access import Access
 from hongyan.engine.events import MembersJoined, MembersLeft
 from hongyan.engine.ports import Bus, ConversationStore
@@ -56,8 +56,8 @@ def parse_attributes(text: str) -> tuple[str | None, dict[str, Any] | None, dict
     if not text:
         return None, None, {}
     try:
-        given = json.loads(text)
-    except (ValueError, RecursionError):
+        given = json_text.parse(text)
+    except ValueError:
         raise Refused(errors.CONVERSATION_API_FAILED, "attr is not JSON") from None
     if not isinstance(given, dict):
         raise Refused(errors.CONVERSATION_API_FAILED, "attr is not an object")

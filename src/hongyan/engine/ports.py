@@ -101,8 +101,8 @@ class TokenStore(Protocol):
 
     async def revoke(self, token_id: str, expires_at: int) -> None: ...
 
-    async def revoked(self, now: int) -> set[str]:
-        """Ids still to be refused; those expired before `now` may be forgotten."""
+    async def revoked(self) -> dict[str, int]:
+        """Ids to be refused and when each expires, soonest first. The store forgets those that have expired."""
 
 
 class Store(Protocol):

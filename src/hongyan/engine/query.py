@@ -3,15 +3,16 @@
 Reference sections 6.2 and 6.3.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from hongyan import errors
+from hongyan.engine import json_text
 from hongyan.errors import Refused
 
 LIMIT_DEFAULT = 10
 LIMIT_MAX = 1000
+SIZE_MAX = 1_000_000
 SORT_DEFAULT = "-lm,-createdAt"
 COMPACT = 0x01
 WITH_LAST_MESSAGE = 0x02
@@ -70,8 +71,8 @@ def _parse_where(where: str) -> tuple[Predicate, ...]:
     if not where:
         return ()
     try:
-        condition = json.loads(where)
-    except (ValueError, RecursionError):
+        condition = json_text.parse(where)
+    except ValueError:
         raise _failed("where is not JSON") from None
     if not isinstance(condition, dict):
         raise _failed("where is not an object")
@@ -100,7 +101,7 @@ def _operand_fits(field: str, operator: str, operand: Any) -> bool:
             isinstance(operand, list) and len(operand) <= LIMIT_MAX and all(isinstance(item, str) for item in operand)
         )
     if operator == "$size":
-        return isinstance(operand, int) and not isinstance(operand, bool)
+        return type(operand) is int and 0 <= operand <= SIZE_MAX
     if field in ("unique", "tr", "sys"):
         return isinstance(operand, bool)
     return isinstance(operand, str)

@@ -1,5 +1,6 @@
 """Opening sessions: whose they are, and the tokens that reopen them (reference 1.9, 3.4)."""
 
+import hmac
 import secrets
 from dataclasses import dataclass
 
@@ -40,11 +41,11 @@ class Sessions:
     def __init__(self, store: TokenStore, clock: Clock, secret: bytes) -> None:
         self._store = store
         self._clock = clock
-        self._key = OctKey.import_key(secret)
-        self._revoked: set[str] = set()
+        self._key = OctKey.import_key(hmac.digest(secret, b"session tokens", "sha256"))
+        self._revoked: dict[str, int] = {}
 
     async def load(self) -> None:
-        self._revoked = await self._store.revoked(self._clock.now())
+        self._revoked = await self._store.revoked()
 
     def new_ticket(self, client: str, tag: str, device: str, bitmap: int) -> Ticket:
         return Ticket(secrets.token_urlsafe(12), client, tag, device, bitmap)
@@ -77,5 +78,13 @@ class Sessions:
 
     async def revoke(self, app: App, ticket: Ticket) -> None:
         """Void a ticket and every token issued for it."""
-        self._revoked.add(ticket.id)
-        await self._store.revoke(ticket.id, self._clock.now() + app.settings.session_ttl * 1000)
+        expires_at = self._clock.now() + app.settings.session_ttl * 1000
+        self._forget_expired()
+        self._revoked[ticket.id] = expires_at
+        await self._store.revoke(ticket.id, expires_at)
+
+    def _forget_expired(self) -> None:
+        """Drop what has expired from the front: ids stand in order of voiding, which is nearly that of expiry."""
+        now = self._clock.now()
+        while self._revoked and next(iter(self._revoked.values())) < now:
+            del self._revoked[next(iter(self._revoked))]

@@ -1,5 +1,6 @@
 """One websocket: frames in, commands dispatched; frames out, gathered and bounded."""
 
+import asyncio
 import logging
 import socket
 from collections.abc import Coroutine
@@ -41,7 +42,6 @@ class Connection(WSListener):
         self._fragments_are_text = False
         self._fragments_size = 0
         self._out: list[bytes] = []
-        self._out_size = 0
         self._in_flight = 0
         self._reading = True
 
@@ -138,10 +138,18 @@ class Connection(WSListener):
 
     def run(self, command: GenericCommand, work: Coroutine[Any, Any, None]) -> None:
         """Do a request's work in a task; what it is refused with becomes its error reply."""
+        self.spawn(self._run(command, work))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do work in a task; until it is done it counts as an unanswered request."""
         self.begin_request()
-        task = self.gateway.loop.create_task(self._run(command, work))
+        task = self.gateway.loop.create_task(work)
         self.gateway.tasks.add(task)
-        task.add_done_callback(self.gateway.tasks.discard)
+        task.add_done_callback(self._spawned)
+
+    def _spawned(self, task: asyncio.Task[None]) -> None:
+        self.gateway.tasks.discard(task)
+        self.end_request()
 
     async def _run(self, command: GenericCommand, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -151,8 +159,6 @@ class Connection(WSListener):
         except Exception:
             log.exception("a %s command failed", CommandType.Name(command.cmd))
             self.reply_error(command, Refused(errors.INTERNAL_ERROR, "the server failed"))
-        finally:
-            self.end_request()
 
     def begin_request(self) -> None:
         """Count a request as unanswered; with too many the socket is not read until some are answered."""
@@ -212,14 +218,13 @@ class Connection(WSListener):
         if not self._out:
             self.gateway.flusher.add(self._flush)
         self._out.append(frame)
-        self._out_size += len(frame)
 
     def _flush(self) -> None:
-        out, self._out, size, self._out_size = self._out, [], self._out_size, 0
+        out, self._out = self._out, []
         if self._transport is None or self._transport.is_disconnected:
             return
         socket_side = self._transport.underlying_transport
-        if socket_side.get_write_buffer_size() + size > self.gateway.options.max_outbox:
+        if socket_side.get_write_buffer_size() > self.gateway.options.max_outbox:
             self.gateway.slow_peers += 1
             self._cut_off()
             return

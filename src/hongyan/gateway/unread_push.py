@@ -21,11 +21,7 @@ def begin(session: Session, wish: SessionCommand) -> None:
     if not session.connection.subprotocol.unread:
         return
     session.held = []
-    gateway = session.connection.gateway
-    since = wish.lastUnreadNotifTime or None
-    task = gateway.loop.create_task(_push(session, since))
-    gateway.tasks.add(task)
-    task.add_done_callback(gateway.tasks.discard)
+    session.connection.spawn(_push(session, wish.lastUnreadNotifTime or None))
 
 
 async def _push(session: Session, since: int | None) -> None:

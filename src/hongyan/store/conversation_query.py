@@ -87,7 +87,7 @@ def _condition(predicate: Predicate, app_key: int) -> sa.ColumnElement[bool]:
 
 def _member_condition(predicate: Predicate, app_key: int) -> sa.ColumnElement[bool]:
     if predicate.operator == "$size":
-        return _conversation.c.member_count == predicate.value
+        return _conversation.c.member_count == int(predicate.value)
     clients = [predicate.value] if predicate.operator == "$eq" else list(dict.fromkeys(predicate.value))
     found = sa.select(_member.c.conversation).where(_member.c.app == app_key, _member.c.client.in_(clients))
     if predicate.operator == "$all":

@@ -41,7 +41,9 @@ class Conversations:
         return await self._reader.run_bound(lambda bound: _load(bound, app_key, conversation_id))
 
     async def query(self, app_key: int, caller: str, query: Query) -> list[ConversationRow]:
-        return await self._reader.run_bound(lambda bound: conversation_query.run(bound, app_key, caller, query))
+        return await self._reader.run_bound(
+            lambda bound: conversation_query.run(bound, app_key, caller, query), errors.CONVERSATION_QUERY_FAILED
+        )
 
     def create(
         self,

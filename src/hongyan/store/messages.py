@@ -28,7 +28,9 @@ class Messages:
     async def page(self, conversation: Conversation, wanted: HistoryRange) -> list[Message]:
         if wanted.limit == 0:
             return []
-        return await self._reader.run(lambda driver: hot.page(driver, conversation.key, wanted))
+        return await self._reader.run(
+            lambda driver: hot.page(driver, conversation.key, wanted), errors.CONVERSATION_LOG_FAILED
+        )
 
     def mark_read(
         self, conversation: Conversation, client: str, upto: int | None, committed: Callable[[Unread], None]

@@ -2,18 +2,25 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from pysqlite3 import dbapi2 as sqlite
 
+from hongyan import errors
+from hongyan.errors import Kind, Refused
 from hongyan.store import database
 
 T = TypeVar("T")
 
 _THREADS = 4
+#: A read that takes longer is given up, so that one caller's question can't keep the threads from others (s).
+_PATIENCE = 3.0
+_CHECK_EVERY = 20_000  # steps of SQLite's virtual machine, about a millisecond
 
 
 class Reader:
@@ -26,18 +33,31 @@ class Reader:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store-reader")
         self._engine = database.engine(self._connect, sa.pool.QueuePool)
 
-    async def run(self, read: Callable[[Any], T]) -> T:
-        """`read(driver connection)`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: read(self._connection()))
+    async def run(self, read: Callable[[Any], T], too_slow: Kind = errors.INTERNAL_ERROR) -> T:
+        """`read(driver connection)`. Raises Refused(too_slow) if it takes too long."""
+        return await self._in_thread(lambda: read(self._connection()), too_slow)
 
-    async def run_bound(self, read: Callable[[sa.Connection], T]) -> T:
-        """`read(SQLAlchemy connection)`."""
+    async def run_bound(self, read: Callable[[sa.Connection], T], too_slow: Kind = errors.INTERNAL_ERROR) -> T:
+        """`read(SQLAlchemy connection)`. Raises Refused(too_slow) if it takes too long."""
 
         def work() -> T:
             with self._engine.connect() as bound:
                 return read(bound)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await self._in_thread(work, too_slow)
+
+    async def _in_thread(self, work: Callable[[], T], too_slow: Kind) -> T:
+        def limited() -> T:
+            self._local.deadline = time.monotonic() + _PATIENCE
+            return work()
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, limited)
+        except (sqlite.OperationalError, sa.exc.OperationalError) as error:
+            cause = error.orig if isinstance(error, sa.exc.OperationalError) else error
+            if getattr(cause, "sqlite_errorcode", None) != sqlite.SQLITE_INTERRUPT:
+                raise
+            raise Refused(too_slow, "the answer took too long") from None
 
     def close(self) -> None:
         self._threads.shutdown()
@@ -46,7 +66,9 @@ class Reader:
             connection.close()
 
     def _connect(self) -> Any:
-        return database.connect(self._path, read_only=True)
+        connection = database.connect(self._path, read_only=True)
+        connection.set_progress_handler(lambda: time.monotonic() > self._local.deadline, _CHECK_EVERY)
+        return connection
 
     def _connection(self) -> Any:
         if not hasattr(self._local, "connection"):

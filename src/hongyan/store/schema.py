@@ -108,5 +108,6 @@ revoked_token = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Index("revoked_token_by_expiry", "expires_at"),
     sqlite_with_rowid=False,
 )

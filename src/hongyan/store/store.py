@@ -73,12 +73,13 @@ class Store:
         return [] if found == ["ok"] else found
 
     async def _prune(self) -> None:
-        """Forget client-supplied ids that are older than the window, in small steps."""
+        """Forget client-supplied ids older than the window, in small steps, and voided tokens that have expired."""
         while True:
             await asyncio.sleep(_PRUNE_EVERY)
             step = functools.partial(_prune_step, before=self._clock.now() - IDEMPOTENCE_WINDOW)
-            while await self.writer.call(step, touches=0) == _PRUNE_STEP:
+            while await self.writer.call(step) == _PRUNE_STEP:
                 pass
+            await self.tokens.forget_expired(self._clock.now())
 
 
 def _prune_step(bound: sa.Connection, before: int) -> int:

@@ -18,7 +18,11 @@ class Tokens:
         keep = sa.insert(_table).prefix_with("OR IGNORE").values(id=token_id, expires_at=expires_at)
         await self._writer.call(lambda bound: bound.execute(keep).rowcount)
 
-    async def revoked(self, now: int) -> set[str]:
+    async def revoked(self) -> dict[str, int]:
+        found = sa.select(_table.c.id, _table.c.expires_at).order_by(_table.c.expires_at)
+        rows = await self._reader.run_bound(lambda bound: bound.execute(found).all())
+        return {row.id: row.expires_at for row in rows}
+
+    async def forget_expired(self, now: int) -> None:
         expired = sa.delete(_table).where(_table.c.expires_at < now)
         await self._writer.call(lambda bound: bound.execute(expired).rowcount)
-        return set(await self._reader.run_bound(lambda bound: bound.scalars(sa.select(_table.c.id)).all()))

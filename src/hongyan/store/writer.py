@@ -30,6 +30,7 @@ BATCH_MAX = 512
 #: A conversation whose clock runs further ahead of the wall takes no more messages for now (ms).
 AHEAD_MAX = 2_000
 HEADS_MAX = 100_000
+NO_CONVERSATION = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -46,12 +47,12 @@ class Append:
 class Call:
     """A change made by statements of its own: `change(connection)` runs inside the batch, in a savepoint.
 
-    `touches` is the key of the only conversation it reads or writes, None if it may be any.
+    `touches` is the key of the only conversation whose messages it reads or whose row it writes.
     """
 
     change: Callable[[sa.Connection], Any]
     done: Callable[[Any], None]
-    touches: int | None = None
+    touches: int = NO_CONVERSATION
 
 
 Unit = Append | Call
@@ -93,7 +94,7 @@ class Writer:
     def submit(self, unit: Unit) -> None:
         self._queue.put(unit)
 
-    def call(self, change: Callable[[sa.Connection], Any], touches: int | None = None) -> asyncio.Future[Any]:
+    def call(self, change: Callable[[sa.Connection], Any], touches: int = NO_CONVERSATION) -> asyncio.Future[Any]:
         """Run `change` and return its result, or raise what it was refused with."""
         return self.call_then(change, lambda result: None, touches)
 
@@ -101,7 +102,7 @@ class Writer:
         self,
         change: Callable[[sa.Connection], Any],
         committed: Callable[[Any], None],
-        touches: int | None = None,
+        touches: int = NO_CONVERSATION,
     ) -> asyncio.Future[Any]:
         """`call`, with `committed(result)` run in commit order before the awaiting task goes on."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -228,14 +229,10 @@ class _Plan:
         self._touched.add(unit.conversation.key)
 
     def call(self, unit: Call) -> None:
-        if unit.touches is None or unit.touches in self._touched:
+        if unit.touches in self._touched:
             self.flush()
         self.outcomes[id(unit)] = self._in_savepoint(unit)
-        if unit.touches is None:
-            self._heads.clear()
-            self._kept.clear()
-        else:
-            self._heads[unit.touches] = None
+        self._heads[unit.touches] = None
 
     def _in_savepoint(self, unit: Call) -> Any:
         self._driver.execute("SAVEPOINT unit")

@@ -1,5 +1,6 @@
 """`conv`: starting, joining, leaving and finding conversations (reference 3.8 to 3.10)."""
 
+import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -68,9 +69,13 @@ async def query(connection: Connection, session: Session, command: GenericComman
             flag=asked.flag,
         )
         rows = await connection.gateway.engine.conversations.query(session.app, session.client, wanted)
-    text = json.dumps([to_json(row, session.client) for row in rows], ensure_ascii=False)
+    text = await asyncio.to_thread(_rows_text, rows, session.client)  # a thousand large groups take long
     answer = ConvCommand(results=JsonObjectMessage(data=text))
     connection.reply(command, _conv(OpType.results, answer))
+
+
+def _rows_text(rows: list[ConversationRow], caller: str) -> str:
+    return json.dumps([to_json(row, caller) for row in rows], ensure_ascii=False)
 
 
 def _members_reply(

@@ -93,6 +93,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sqlite_with_rowid=False,
     )
+    op.create_index("revoked_token_by_expiry", "revoked_token", ["expires_at"], unique=False)
     op.create_table(
         "sent_token",
         sa.Column("conversation", sa.Integer(), autoincrement=False, nullable=False),
