@@ -117,7 +117,7 @@ class AdminServer:
         # This process holds the data directory: a socket file in it is left from a server that was killed.
         self._path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
-        with _short(self._path) as address:
+        with short(self._path) as address:
             listener.bind(address)
         self._path.chmod(0o600)
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=MAX_LINE)
@@ -157,7 +157,7 @@ def call(path: Path, command: Command) -> Any:
 
     Raises Failed with the server's sentence, and OSError if no server listens there.
     """
-    with socket.socket(socket.AF_UNIX) as connection, _short(path) as address:
+    with socket.socket(socket.AF_UNIX) as connection, short(path) as address:
         connection.settimeout(CLIENT_TIMEOUT)
         connection.connect(address)
         connection.sendall(msgspec.json.encode(command) + b"\n")
@@ -172,7 +172,7 @@ def call(path: Path, command: Command) -> Any:
 
 
 @contextmanager
-def _short(path: Path) -> Iterator[str]:
+def short(path: Path) -> Iterator[str]:
     """A name for a path that fits a socket address, however long the path is."""
     if len(os.fsencode(path)) <= ADDRESS_MAX:
         yield str(path)

@@ -2,12 +2,11 @@
 
 import asyncio
 import os
-import resource
 import signal
 import ssl
 import sys
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ import structlog
 import uvloop
 
 import hongyan
-from hongyan import admin, listen, log, tls
+from hongyan import admin, listen, log, process, tls
 from hongyan.api.application import application
 from hongyan.api.caller import WILDCARDS, bracketed
 from hongyan.api.server import HttpServer
@@ -23,7 +22,6 @@ from hongyan.api.site import Site
 from hongyan.bus.local import LocalBus
 from hongyan.config import Settings
 from hongyan.datadir import DataDir
-from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.values import App
@@ -35,15 +33,12 @@ from hongyan.welcome import print_secrets, print_welcome
 logger = structlog.get_logger(__name__)
 
 HOME_APP = "home"
-STORAGE_FAILED = 70
-# The default of 5 ms lets a busy event loop starve the writer's thread (measured: a fifth of the rows).
-SWITCH_INTERVAL = 0.0005
 
 
 def serve(settings: Settings) -> None:
     """Run a server until a signal stops it. Raises StartupError."""
     log.configure(settings.log_level, settings.log_format)
-    tune_process()
+    process.tune()
     context = tls.server_context(settings.tls_cert, settings.tls_key)
     data = DataDir(settings.data_dir)
     with data.held(settings.database_path), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -52,20 +47,6 @@ def serve(settings: Settings) -> None:
 
 async def _serve(settings: Settings, data: DataDir, context: ssl.SSLContext | None) -> None:
     await Server(settings, data, context).run()
-
-
-async def perform_offline(settings: Settings, data: DataDir, command: admin.Command) -> Any:
-    """Carry out an operator's command while no server runs; the caller holds the data directory."""
-    clock = Clock()
-    store = Store.open(settings.database_path, data.secret(), clock)
-    store.on_fatal = end_at_once
-    store.start(asyncio.get_running_loop())
-    try:
-        apps = Apps(store.apps, clock)
-        await apps.load()
-        return await admin.perform(command, apps, {"running": False})
-    finally:
-        await store.close()
 
 
 class Server:
@@ -94,7 +75,7 @@ class Server:
     async def _start(self, parts: AsyncExitStack) -> None:
         """Start every part. What `parts` holds is stopped in reverse order."""
         settings = self.settings
-        self.store.on_fatal = end_at_once
+        self.store.on_fatal = process.storage_failed
         self.store.start(asyncio.get_running_loop())
         parts.push_async_callback(self.store.close)
         await self.engine.start()
@@ -157,7 +138,7 @@ class Server:
         """An event that the first signal sets; the second one ends the process."""
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(log_unhandled)
+        loop.set_exception_handler(process.log_unhandled)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, partial(_stop, stopping, number))
         return stopping
@@ -165,26 +146,5 @@ class Server:
 
 def _stop(stopping: asyncio.Event, number: signal.Signals) -> None:
     if stopping.is_set():
-        log.flush()
-        os._exit(128 + number)
+        process.end_at_once(128 + number)
     stopping.set()
-
-
-def tune_process() -> None:
-    """Allow as many connections as this user may have, and let the writer's thread run beside a busy loop."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    sys.setswitchinterval(SWITCH_INTERVAL)
-
-
-def end_at_once(error: BaseException) -> None:
-    """End the process: after a failed write to disk nothing that is in memory can be trusted."""
-    logger.critical("the database can't be written any more, so the server ends", reason=str(error))
-    log.flush()
-    os._exit(STORAGE_FAILED)
-
-
-def log_unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Write what the event loop caught into the log."""
-    logger.error("unhandled", what=context.get("message"), exc_info=context.get("exception"))

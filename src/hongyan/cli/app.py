@@ -1,7 +1,5 @@
 """`hongyan app …`: the messaging spaces of this server."""
 
-import asyncio
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +9,7 @@ from hongyan import admin
 from hongyan.cli.options import Config, Database, DataDirectory, settings_for
 from hongyan.cli.output import print_json
 from hongyan.config import Settings
-from hongyan.datadir import DataDir, InUse
 from hongyan.errors import StartupError
-
-#: Time for a server that is just starting or stopping, or for another command, to be done (s).
-PATIENCE = 15.0
 
 tree = typer.Typer(help="Create, list and change apps: the messaging spaces of this server.", no_args_is_help=True)
 
@@ -38,7 +32,7 @@ def create(
 ) -> None:
     """Create an app and print it, with its keys, as JSON."""
     command = admin.CreateApp(name, id, key, master_key, parse_changes(set or []))
-    print_json(perform(settings_for(config, data_dir, database), command))
+    print_json(_perform(settings_for(config, data_dir, database), command))
 
 
 @tree.command("list")
@@ -46,7 +40,7 @@ def list_apps(config: Config = None, data_dir: DataDirectory = None, database: D
     """Print all apps, with their keys, as a JSON array; the first one is the home app."""
     settings = settings_for(config, data_dir, database)
     check_exists(settings.data_dir)
-    print_json(perform(settings, admin.ListApps()))
+    print_json(_perform(settings, admin.ListApps()))
 
 
 @tree.command("set")
@@ -60,7 +54,7 @@ def set_app(
     """Change settings of an app, such as `limits=off`, and print it as JSON."""
     settings = settings_for(config, data_dir, database)
     check_exists(settings.data_dir)
-    print_json(perform(settings, admin.SetApp(app, parse_changes(changes))))
+    print_json(_perform(settings, admin.SetApp(app, parse_changes(changes))))
 
 
 def parse_changes(texts: list[str]) -> dict[str, str]:
@@ -80,31 +74,8 @@ def check_exists(data_dir: Path) -> None:
         raise StartupError(f"The data directory {data_dir} does not exist.")
 
 
-def perform(settings: Settings, command: admin.Command) -> Any:
-    """Have the running server carry a command out, or do it here if none runs. Raises StartupError."""
-    data = DataDir(settings.data_dir)
-    give_up = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return _perform_here_or_there(settings, data, command)
-        except InUse:
-            if time.monotonic() > give_up:
-                raise
-            # Either the lock is released or the socket appears: no one event tells of both.
-            time.sleep(0.05)
-        except admin.Failed as error:
-            raise StartupError(str(error)) from None
+def _perform(settings: Settings, command: admin.Command) -> Any:
+    # Imported when needed: the database's libraries would slow down `hongyan --help`.
+    from hongyan.cli.perform import perform
 
-
-def _perform_here_or_there(settings: Settings, data: DataDir, command: admin.Command) -> Any:
-    from hongyan import app
-
-    try:
-        with data.held(settings.database_path):
-            return asyncio.run(app.perform_offline(settings, data, command))
-    except InUse:
-        try:
-            return admin.call(data.admin_socket, command)
-        except (ConnectionRefusedError, FileNotFoundError):
-            pass
-        raise
+    return perform(settings, command)

@@ -109,9 +109,10 @@ def tls_files(subject: Subject) -> Finding:
     cert, key = subject.settings.tls_cert, subject.settings.tls_key
     if cert is None or key is None:
         return ok("not set: both ports speak plain text")
-    left = tls.check(cert, key) - datetime.now(UTC)
+    end = tls.check(cert, key)
+    left = end - datetime.now(UTC)
     if left < timedelta(0):
-        return failed(f"the certificate {cert} expired {-left.days} days ago")
+        return failed(f"the certificate {cert} was valid until {end:%Y-%m-%d}")
     text = f"the certificate is valid for {left.days} more days"
     return ok(text) if left > EXPIRY_WARNING else warning(text)
 

@@ -1,5 +1,6 @@
 """`hongyan doctor`: is everything in place for the server?"""
 
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,7 @@ from hongyan.cli.options import Config, Database, DataDirectory, settings_for
 from hongyan.config import Settings
 from hongyan.datadir import DataDir
 
+UNBROKEN = 1_000  # columns, so that a program reads one finding a line
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
@@ -29,8 +31,7 @@ def doctor(config: Config = None, data_dir: DataDirectory = None, database: Data
         finding = checks.look(check, subject)
         fails = fails or finding.level is checks.Level.FAILED
         table.add_row(name, Text(finding.level.value, _STYLES[finding.level.value]), Text(finding.text))
-    console = Console()
-    console.print(table, soft_wrap=not console.is_terminal)
+    Console(width=None if sys.stdout.isatty() else UNBROKEN).print(table)
     if fails:
         raise typer.Exit(1)
 

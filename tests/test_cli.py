@@ -1,0 +1,190 @@
+"""The command line as processes: what it prints, where its commands are carried out, and what mistakes say."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+
+import hongyan
+from tests.support.server import PROGRAM, Server
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run `hongyan` with arguments until it ends."""
+    command = [str(part) for part in (PROGRAM, *arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def printed(*arguments: object) -> object:
+    """What a successful command prints, which is JSON on one line."""
+    done = run(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 1
+    return json.loads(done.stdout)
+
+
+def test_the_version() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"hongyan {hongyan.__version__}\n")
+
+
+def test_the_package_runs_like_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "hongyan", "--version"], capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"hongyan {hongyan.__version__}\n"
+
+
+def test_help_names_every_command() -> None:
+    text = run("--help").stdout
+    for command in ("serve", "app", "doctor", "bench"):
+        assert re.search(rf"\b{command}\b", text)
+
+
+def test_an_app_is_created_listed_and_changed_without_a_server(tmp_path: Path) -> None:
+    data = ("--data-dir", tmp_path / "data")
+    keys = ("--id", "shop", "--key", "k", "--master-key", "m")
+    created = printed("app", "create", "Shop", *keys, "--set", "limits=off", "--set", "members_max=1000", *data)
+    assert isinstance(created, dict)
+    settings = created.pop("settings")
+    hook_key = created.pop("hook_key")
+    assert created == {"id": "shop", "name": "Shop", "key": "k", "master_key": "m"}
+    assert len(hook_key) >= 24
+    assert (settings["limits"], settings["members_max"]) == (False, 1000)
+    changed = printed("app", "set", "Shop", "limits=on", "members_max=10", *data)
+    assert isinstance(changed, dict)
+    assert changed["hook_key"] == hook_key
+    assert (changed["settings"]["limits"], changed["settings"]["members_max"]) == (True, 10)
+    assert printed("app", "list", *data) == [changed]
+
+
+def test_a_running_server_knows_a_new_app_at_once(server: Server) -> None:
+    data = ("--data-dir", server.data_dir)
+    created = printed("app", "create", "Shop", "--id", "shop", *data)
+    assert server.get("/v1/route?appId=shop")[0] == 200
+    changed = printed("app", "set", "shop", "limits=off", *data)
+    assert isinstance(created, dict)
+    assert changed == {**created, "settings": {**created["settings"], "limits": False}}
+    assert_healthy(server)
+    server.restart()
+    assert server.get("/v1/route?appId=shop")[0] == 200
+
+
+def assert_healthy(server: Server) -> None:
+    """The doctor examines a running server, and finds nothing wrong."""
+    done = run("doctor", "--data-dir", server.data_dir)
+    found = findings(done)
+    assert done.returncode == 0
+    assert f"{server.http_port} and {server.gateway_port}, used by the server" in found["Ports"]
+    assert found["Database schema"].endswith("current")
+    assert found["Database integrity"].endswith("sound")
+
+
+def test_commands_at_the_same_time_take_turns(tmp_path: Path) -> None:
+    ids = {"one", "two", "three"}
+    command = [PROGRAM, "app", "create", "x", "--data-dir", tmp_path, "--id"]
+    processes = [subprocess.Popen([*command, app_id], stdout=subprocess.PIPE, text=True) for app_id in ids]
+    answers = [json.loads(process.communicate(timeout=60)[0])["id"] for process in processes]
+    apps = printed("app", "list", "--data-dir", tmp_path)
+    assert isinstance(apps, list)
+    assert set(answers) == {app["id"] for app in apps} == ids
+
+
+MISTAKES = {
+    "no such command": (["fly"], "No such command 'fly'."),
+    "no such option": (["serve", "--fly"], "No such option: --fly"),
+    "a missing argument": (["app", "create"], "Missing argument"),
+    "a wrong option": (["serve", "--http-port", "http"], "`http_port` (--http-port) must be a whole number from 0"),
+    "no data directory": (["app", "list", "--data-dir", "{tmp}/absent"], "{tmp}/absent does not exist."),
+    "no such file": (["doctor", "--config", "{tmp}/absent"], "{tmp}/absent can't be read: No such file"),
+    "not a pair": (["app", "create", "x", "--data-dir", "{tmp}", "--set", "limits"], "`limits` is no setting"),
+    "no such setting": (["app", "create", "x", "--data-dir", "{tmp}", "--set", "a=b"], "no app setting 'a'"),
+    "a wrong id": (["app", "create", "x", "--data-dir", "{tmp}", "--id", "a b"], "An app id has 1 to 128"),
+    "a wrong key": (["app", "create", "x", "--data-dir", "{tmp}", "--key", "a,b"], "The key has printable"),
+    "no such app": (["app", "set", "x", "limits=off", "--data-dir", "{tmp}"], "No app has the id or name 'x'."),
+}
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    done = run(*[part.format(tmp=tmp_path) for part in arguments])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"hongyan: .+\n", done.stderr)
+    assert sentence.format(tmp=tmp_path) in done.stderr
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [PROGRAM, "app", "create", "x", "--data-dir", tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert b"Traceback" not in process.stderr.read()
+    process.wait(60)
+    process.stderr.close()
+
+
+def findings(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """Each check of `hongyan doctor` with its result and finding."""
+    rows = [re.split(r"  +", line.rstrip(), maxsplit=1) for line in done.stdout.splitlines()[1:]]
+    return dict(rows)
+
+
+def test_the_doctor_finds_nothing_wrong_before_the_first_start_and_makes_nothing(tmp_path: Path) -> None:
+    done = run("doctor", "--data-dir", tmp_path / "data")
+    assert done.returncode == 0
+    found = findings(done)
+    assert list(found) == [
+        "Python",
+        "SQLite",
+        "Data directory",
+        "Free space",
+        "Ports",
+        "File descriptors",
+        "TLS files",
+        "Database schema",
+        "Database integrity",
+        "Clock",
+    ]
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_doctor_tells_what_fails(tmp_path: Path) -> None:
+    printed("app", "create", "x", "--data-dir", tmp_path)
+    database = tmp_path / "hongyan.db"
+    damage(database)
+    tomorrow = time.time() + 86_400
+    os.utime(database, (tomorrow, tomorrow))
+    certificate = expired(tmp_path)
+    file = tmp_path / "hongyan.toml"
+    file.write_text(f'host = "192.0.2.1"\ntls_cert = "{certificate}"\ntls_key = "{certificate}"')
+    done = run("doctor", "--data-dir", tmp_path, "--config", file)
+    failed = {name: text for name, text in findings(done).items() if text.startswith("failed")}
+    assert done.returncode == 1
+    assert set(failed) == {"Ports", "TLS files", "Database integrity", "Clock"}
+    assert "does not belong to this machine" in failed["Ports"]
+    assert "was valid until" in failed["TLS files"]
+    assert "s behind the last change of the database" in failed["Clock"]
+
+
+def damage(database: Path) -> None:
+    """Overwrite pages in the middle of a database."""
+    size = database.stat().st_size
+    with database.open("r+b") as stream:
+        stream.seek(size // 8192 * 4096)
+        stream.write(b"\xff" * 8192)
+
+
+def expired(folder: Path) -> Path:
+    """A file with a certificate that ended yesterday, and its key."""
+    file = folder / "expired.pem"
+    end = datetime.now(UTC) - timedelta(days=1)
+    issued = trustme.CA().issue_cert("localhost", not_before=end - timedelta(days=1), not_after=end)
+    file.write_bytes(issued.cert_chain_pems[0].bytes() + issued.private_key_pem.bytes())
+    return file
