@@ -1,5 +1,6 @@
 """Opening the SQLite file: the driver, its settings, the schema's version."""
 
+import contextlib
 import itertools
 import re
 from collections.abc import Callable
@@ -62,11 +63,10 @@ def migrate(path: Path) -> None:
     """Bring the file to this program's schema. Raises StartupError with a sentence."""
     check_sqlite()
     try:
-        connection = connect(path)
-        database = engine(lambda: connection, sa.pool.StaticPool)
-        with database.connect() as bound:
-            _upgrade(bound, path)
-        connection.close()
+        with contextlib.closing(connect(path)) as connection:
+            database = engine(lambda: connection, sa.pool.StaticPool)
+            with database.connect() as bound:
+                _upgrade(bound, path)
     except sqlite.DatabaseError as error:
         raise StartupError(f"The database {path} can't be opened: {error}.") from error
     except sa.exc.DatabaseError as error:
@@ -90,7 +90,10 @@ def _upgrade(connection: sa.Connection, path: Path) -> None:
             f"The database {path} was written by a newer Hongyan (schema {current}, this program knows {head})."
         )
     try:
+        # All or nothing: a start that is killed here must not leave half a schema.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
         command.upgrade(config, "head")
+        connection.exec_driver_sql("COMMIT")
     except CommandError as error:
         raise StartupError(f"The database {path} can't be migrated: {error}.") from error
 
