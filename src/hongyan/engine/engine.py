@@ -24,7 +24,7 @@ class Engine:
         self.messages = Messages(store.messages, self.access, bus, clock)
         self.conversations = Conversations(store.conversations, self.access, bus)
         self.history = History(store.messages, self.access)
-        self.unread = UnreadCounts(store.messages, self.access, bus, clock)
+        self.unread = UnreadCounts(store.messages, self.access, bus)
 
     async def start(self) -> None:
         """Load what every session needs. The store must have been started."""

@@ -39,7 +39,10 @@ class MembersLeft:
 
 @dataclass(frozen=True, slots=True)
 class UnreadChanged:
-    """A client's unread state of one conversation, for all its sessions."""
+    """A client's unread state of one conversation, for all its sessions.
+
+    `at` is where the client's next look-up of changes may begin: all that was committed before it has been told.
+    """
 
     app_key: int
     client: str

@@ -84,9 +84,12 @@ class MessageStore(Protocol):
         """Messages in ascending order of (timestamp, seq)."""
 
     def mark_read(
-        self, conversation: Conversation, client: str, upto: int | None, committed: Callable[[Unread], None]
+        self, conversation: Conversation, client: str, upto: int | None, committed: Callable[[Unread, int], None]
     ) -> Awaitable[object]:
-        """Move the read mark forward to the last message not after `upto` (None: the last one)."""
+        """Move the read mark forward to the last message not after `upto` (None: the last one).
+
+        `committed(unread, at)`: everything committed before the time `at` has been told before.
+        """
 
     async def unread(self, app_key: int, client: str, since: int | None, limit: int) -> tuple[list[Unread], int]:
         """Unread state of the latest conversations, and the time it stands for.

@@ -2,22 +2,19 @@
 
 from hongyan import errors
 from hongyan.engine.access import Access
-from hongyan.engine.clock import Clock
 from hongyan.engine.events import UnreadChanged
 from hongyan.engine.ports import Bus, MessageStore
 from hongyan.engine.values import App, Unread, message_id_time
 
-#: Conversations told of at a login, and the highest count told (reference 4.2).
+#: Conversations told of at a login (reference 4.2).
 CONVERSATIONS_MAX = 50
-COUNT_MAX = 100
 
 
 class UnreadCounts:
-    def __init__(self, store: MessageStore, access: Access, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: MessageStore, access: Access, bus: Bus) -> None:
         self._store = store
         self._access = access
         self._bus = bus
-        self._clock = clock
 
     async def since(self, app: App, client: str, since: int | None) -> tuple[list[Unread], int]:
         """The latest conversations with unread messages, or changed after `since`; and the time of the answer."""
@@ -32,7 +29,7 @@ class UnreadCounts:
         )
         times = [time for time in (timestamp, message_id_time(message_id)) if time is not None]
 
-        def committed(unread: Unread) -> None:
-            self._bus.publish(UnreadChanged(app.key, client, unread, self._clock.now()))
+        def committed(unread: Unread, at: int) -> None:
+            self._bus.publish(UnreadChanged(app.key, client, unread, at))
 
         await self._store.mark_read(conversation, client, max(times, default=None), committed)

@@ -23,7 +23,7 @@ class Messages:
     def append(
         self, conversation: Conversation, sender: str, draft: Draft, done: Callable[[Stored | Refused], None]
     ) -> None:
-        self._writer.submit(Append(conversation, sender, draft, done))
+        self._writer.submit(Append(conversation, sender, draft, done, conversation.version))
 
     async def page(self, conversation: Conversation, wanted: HistoryRange) -> list[Message]:
         if wanted.limit == 0:
@@ -33,13 +33,13 @@ class Messages:
         )
 
     def mark_read(
-        self, conversation: Conversation, client: str, upto: int | None, committed: Callable[[Unread], None]
+        self, conversation: Conversation, client: str, upto: int | None, committed: Callable[[Unread, int], None]
     ) -> Awaitable[object]:
-        def change(bound: sa.Connection) -> Unread:
+        def change(bound: sa.Connection) -> tuple[Unread, int]:
             driver: Any = bound.connection.driver_connection
-            return self._mark_read(driver, conversation.key, client, upto)
+            return self._mark_read(driver, conversation.key, client, upto), self._writer.horizon()
 
-        return self._writer.call_then(change, committed, conversation.key)
+        return self._writer.call_then(change, lambda result: committed(*result), conversation.key)
 
     async def unread(self, app_key: int, client: str, since: int | None, limit: int) -> tuple[list[Unread], int]:
         at = self._writer.horizon()

@@ -35,12 +35,16 @@ NO_CONVERSATION = 0
 
 @dataclass(slots=True, eq=False)
 class Append:
-    """A message to be written. `done` gets its place or why not."""
+    """A message to be written. `done` gets its place or why not.
+
+    `version` is the membership the sender was checked against, fixed here: the conversation moves on with each commit.
+    """
 
     conversation: Conversation
     sender: str
     draft: Draft
     done: Callable[[Stored | Refused], None]
+    version: int
 
 
 @dataclass(slots=True, eq=False)
@@ -112,9 +116,11 @@ class Writer:
                 if not future.done():
                     future.set_exception(outcome)
                 return
-            committed(outcome)
-            if not future.done():
-                future.set_result(outcome)
+            try:
+                committed(outcome)
+            finally:
+                if not future.done():
+                    future.set_result(outcome)
 
         self.submit(Call(change, done, touches))
         return future
@@ -159,7 +165,7 @@ class Writer:
         self._planned_at = self._clock.now()
         try:
             outcomes = self._write(batch)
-        except sqlite.Error as error:
+        except Exception as error:
             self._roll_back()
             if _is_fatal(error):
                 raise
@@ -173,7 +179,7 @@ class Writer:
                 self._commit(batch[middle:])
                 return
             else:
-                log.exception("a write was refused by the database")
+                log.exception("a write failed")
                 outcomes = [Refused(errors.INTERNAL_ERROR, "the write failed")]
         finally:
             self._planned_at = None
@@ -238,15 +244,12 @@ class _Plan:
         self._driver.execute("SAVEPOINT unit")
         try:
             outcome = unit.change(self._bound)
-        except sqlite.OperationalError:
-            raise
-        except sa.exc.OperationalError as error:
-            if error.orig is None:
-                raise
-            raise error.orig from error
         except Refused as refusal:
             outcome = refusal
-        except Exception:
+        except Exception as error:
+            cause = _driver_error(error)
+            if isinstance(cause, sqlite.OperationalError) or _is_fatal(cause):
+                raise cause from error
             log.exception("a write failed")
             outcome = Refused(errors.INTERNAL_ERROR, "the write failed")
         if isinstance(outcome, Refused):
@@ -297,7 +300,7 @@ class _Plan:
         head = self._head(key)
         if head is None:
             return Refused(errors.INVALID_MESSAGING_TARGET, "the conversation is gone")
-        if head.version != unit.conversation.version and not self._is_member(key, unit.sender):
+        if head.version != unit.version and not self._is_member(key, unit.sender):
             return Refused(errors.INVALID_MESSAGING_TARGET, "not a member")
         timestamp = max(self._now, head.timestamp + 1)
         if timestamp - self._now > AHEAD_MAX:
@@ -325,7 +328,8 @@ class _Plan:
             if draft.mention_all:
                 mention_all[key] = stored.seq
             for client in draft.mentions:
-                mentions[key, client] = stored.seq
+                if client != unit.sender:
+                    mentions[key, client] = stored.seq
         hot.INSERT_MESSAGES.run(self._driver, messages)
         heads = [(key, self._head(key)) for key in {unit.conversation.key for unit, _ in placed}]
         moves = [(key, head.seq, head.timestamp, mention_all.get(key, 0)) for key, head in heads if head]
@@ -348,14 +352,20 @@ class _Plan:
             self._kept.popitem(last=False)
 
 
-def _is_full(error: sqlite.Error) -> bool:
+def _driver_error(error: Exception) -> BaseException:
+    """What the driver raised, if SQLAlchemy has wrapped it."""
+    wrapped = error.orig if isinstance(error, sa.exc.DBAPIError) else None
+    return error if wrapped is None else wrapped
+
+
+def _is_full(error: BaseException) -> bool:
     return _primary_code(error) == int(sqlite.SQLITE_FULL)
 
 
-def _is_fatal(error: sqlite.Error) -> bool:
+def _is_fatal(error: BaseException) -> bool:
     """The file can't be trusted any more: an I/O error or a damaged file."""
     return _primary_code(error) in (sqlite.SQLITE_IOERR, sqlite.SQLITE_CORRUPT, sqlite.SQLITE_NOTADB)
 
 
-def _primary_code(error: sqlite.Error) -> int:
+def _primary_code(error: BaseException) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
