@@ -19,6 +19,10 @@ class Clock:
         self._wall = wall
         self._latest = 0
 
+    def not_before(self, time: int) -> None:
+        """Tell no earlier time from now on: this one was told before a restart."""
+        self._latest = max(self._latest, time)
+
     def now(self) -> int:
         self._latest = max(self._latest, self._wall())
         return self._latest

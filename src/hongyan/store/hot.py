@@ -46,6 +46,8 @@ MARK_MENTIONS = Bulk(
     " UPDATE member SET mention_seq = new.seq FROM new"
     " WHERE member.conversation = new.conversation AND member.client = new.client"
 )
+#: Rows stand in order of arrival, so this is nearly the latest time of all, without an index on times.
+LAST_ARRIVAL = "SELECT timestamp FROM message ORDER BY rowid DESC LIMIT 1"
 IS_MEMBER = "SELECT 1 FROM member WHERE conversation = ? AND client = ?"
 PRUNE_TOKENS = (
     "DELETE FROM sent_token WHERE (conversation, client, token) IN"
