@@ -5,6 +5,7 @@ by a load. A load that a commit overtook is done again, so that an older snapsho
 """
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from hongyan import errors
 from hongyan.engine.ports import ConversationStore
 from hongyan.engine.values import App, Conversation
 from hongyan.errors import Kind, Refused
+
+log = logging.getLogger(__name__)
 
 CONVERSATIONS_MAX = 50_000
 #: Members of all cached conversations together, about 100 bytes each.
@@ -27,6 +30,14 @@ class _Loading:
     def __init__(self) -> None:
         self.waiters: list[Waiter] = []
         self.overtaken = False
+
+
+def _tell(use: Waiter, found: Conversation | None) -> None:
+    """One waiter that fails keeps no other from hearing."""
+    try:
+        use(found)
+    except Exception:
+        log.exception("a use of a conversation failed")
 
 
 class Access:
@@ -112,7 +123,7 @@ class Access:
             if found is not None:
                 self._keep(key, found)
             for use in loading.waiters:
-                use(found)
+                _tell(use, found)
 
     def _keep(self, key: Key, conversation: Conversation) -> None:
         replaced = self._cache.pop(key, None)

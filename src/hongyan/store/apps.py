@@ -19,8 +19,10 @@ class Apps:
         self._secret = secret
 
     async def insert(self, app: App) -> App:
-        """Keep a new app; its key is given here."""
+        """Keep a new app; its key is given here. Raises ValueError if the id is taken."""
         key = await self._writer.call(lambda bound: self._insert(bound, app))
+        if key is None:
+            raise ValueError(f"An app with the id {app.id} exists already.")
         return replace(app, key=key)
 
     async def update(self, app: App) -> None:
@@ -33,7 +35,9 @@ class Apps:
         rows = await self._reader.run_bound(lambda bound: bound.execute(sa.select(_table).order_by(_table.c.key)).all())
         return [self._app(row) for row in rows]
 
-    def _insert(self, bound: sa.Connection, app: App) -> int:
+    def _insert(self, bound: sa.Connection, app: App) -> int | None:
+        if bound.scalar(sa.select(_table.c.key).where(_table.c.id == app.id)) is not None:
+            return None
         keys = {"app_key": app.app_key, "master_key": app.master_key, "hook_key": app.hook_key}
         result = bound.execute(
             sa.insert(_table).values(

@@ -33,10 +33,12 @@ def run(bound: sa.Connection, app_key: int, caller: str, query: Query) -> list[C
     rows = bound.execute(found).all()
     keys = [row.key for row in rows]
     members = {} if query.compact else members_of(bound, keys)
-    muted = _muted(bound, keys, caller)
-    last = _last_messages(bound, rows) if query.with_last_message else {}
+    own = _own_memberships(bound, keys, caller)
+    readable = [row for row in rows if row.key in own] if query.with_last_message else []
+    last = _last_messages(bound, readable)
     return [
-        to_row(row, members.get(row.key, ()), muted=row.key in muted, last_message=last.get(row.key)) for row in rows
+        to_row(row, members.get(row.key, ()), muted=own.get(row.key, False), last_message=last.get(row.key))
+        for row in rows
     ]
 
 
@@ -103,11 +105,11 @@ def _order(query: Query) -> list[sa.ColumnElement[Any]]:
     return [*order, _conversation.c.key.desc()]
 
 
-def _muted(bound: sa.Connection, keys: Sequence[int], caller: str) -> set[int]:
-    found = sa.select(_member.c.conversation).where(
-        _member.c.conversation.in_(keys), _member.c.client == caller, _member.c.muted.is_(sa.true())
-    )
-    return set(bound.scalars(found))
+def _own_memberships(bound: sa.Connection, keys: Sequence[int], caller: str) -> dict[int, bool]:
+    """The conversations of which the caller is a member, and whether muted."""
+    found = sa.select(_member.c.conversation, _member.c.muted)
+    found = found.where(_member.c.conversation.in_(keys), _member.c.client == caller)
+    return {key: muted for key, muted in bound.execute(found)}
 
 
 def _last_messages(bound: sa.Connection, rows: Sequence[Any]) -> dict[int, Message]:
