@@ -91,6 +91,7 @@ class Server:
         parts.push_async_callback(self.admin.stop)
 
         created = await self._create_first_app()
+        process.settle()
         self._set_ready(True)
         parts.callback(self._set_ready, False)
         self._announce(created)
@@ -112,7 +113,8 @@ class Server:
 
     def _announce(self, created: App | None) -> None:
         status = self._status()
-        logger.info("started", **status)
+        if not sys.stderr.isatty():
+            logger.info("started", **status)
         if sys.stdout.isatty():
             print_welcome(status["url"], self.engine.apps.list()[0], self.settings.data_dir)
         if created is not None:
@@ -138,7 +140,7 @@ class Server:
         """An event that the first signal sets; the second one ends the process."""
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(process.log_unhandled)
+        loop.set_exception_handler(process.UnhandledLog())
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, partial(_stop, stopping, number))
         return stopping

@@ -1,9 +1,11 @@
 """The operating system's process: its limits, and how it ends when nothing else helps."""
 
 import asyncio
+import gc
 import os
 import resource
 import sys
+from collections import Counter
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -16,6 +18,9 @@ logger = structlog.get_logger(__name__)
 STORAGE_FAILED = 70
 # The default of 5 ms lets a busy event loop starve the writer's thread (measured: a fifth of the rows).
 SWITCH_INTERVAL = 0.0005
+REPEAT_INTERVAL = 1.0
+# Messages in flight are many young objects without cycles: looking for cycles after every 700 took a fifth of the CPU.
+GC_THRESHOLDS = (100_000, 20, 100)
 
 
 def tune() -> None:
@@ -24,6 +29,13 @@ def tune() -> None:
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+def settle() -> None:
+    """After the start: what lives as long as the process is not looked through for garbage again."""
+    gc.collect()
+    gc.freeze()
 
 
 def end_at_once(status: int) -> NoReturn:
@@ -38,6 +50,19 @@ def storage_failed(error: BaseException) -> NoReturn:
     end_at_once(STORAGE_FAILED)
 
 
-def log_unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Write what the event loop caught into the log."""
-    logger.error("unhandled", what=context.get("message"), exc_info=context.get("exception"))
+class UnhandledLog:
+    """The event loop's exception handler: logs, but a failure that repeats itself only once a second."""
+
+    def __init__(self) -> None:
+        self._quiet_until: dict[str, float] = {}
+        self._left_out: Counter[str] = Counter()
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        kind = type(error).__name__
+        if loop.time() < self._quiet_until.get(kind, 0.0):
+            self._left_out[kind] += 1
+            return
+        self._quiet_until[kind] = loop.time() + REPEAT_INTERVAL
+        left_out = self._left_out.pop(kind, 0)
+        logger.error("unhandled", what=context.get("message"), left_out=left_out, exc_info=error)
