@@ -290,16 +290,6 @@ def test_while_it_stops_the_server_is_alive_but_not_ready_and_a_second_signal_en
         server.close()
 
 
-def test_a_failing_disk_ends_the_process_with_one_line() -> None:
-    call = "process.storage_failed(OSError(5, 'I/O error'))"
-    code = f"from hongyan import log, process; log.configure('info', 'json'); {call}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 70
-    (line,) = done.stderr.splitlines()
-    assert json.loads(line)["level"] == "critical"
-    assert "I/O error" in line
-
-
 def test_a_killed_server_leaves_nothing_in_the_way(server: Server) -> None:
     server.kill()
     assert json.loads(server.hongyan("app", "list"))[0]["id"] == server.app.id

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from hongyan.api import pages
@@ -35,13 +36,14 @@ async def test_a_mistake_of_ours_shows_no_traceback_and_is_logged_under_its_trac
     calling: Calling, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(type(site.apps), "get", lambda *_: 1 / 0)
-    with capture_logs() as lines:
+    with capture_logs(processors=[merge_contextvars]) as lines:
         answer = await calling().get("/v1/route?appId=home")
     assert (answer.status_code, answer.json()["code"]) == (500, 4200)
     assert_failure(answer)
     assert "division" not in answer.text
     assert [line["event"] for line in lines] == ["a call failed"]
     assert isinstance(lines[0]["exc_info"], ZeroDivisionError)
+    assert lines[0]["trace_id"] == answer.headers["X-Trace-Id"]
 
 
 async def test_every_call_has_its_own_trace_id(calling: Calling) -> None:

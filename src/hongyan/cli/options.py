@@ -12,7 +12,7 @@ from hongyan.config_load import load
 def option(name: str, metavar: str) -> Any:
     """The option of a setting. Its text is checked where the settings are read, like every other source."""
     field = FIELDS[name]
-    default = "" if field.default in (None, ()) else f" [default: {field.default}]"
+    default = "" if field.default in (None, ()) else f" Default: {field.default}"
     return typer.Option(field.option, metavar=metavar, help=field.help + default, show_default=False)
 
 
