@@ -13,7 +13,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent / "shim" / "powerloss.c"
 # The order of struct control in powerloss.c.
-FIELDS = ("gate_closed", "space", "sync_fails", "sync_delay", "at_gate", "syncs", "failures")
+FIELDS = ("passes", "space", "sync_fails", "sync_delay", "at_gate", "syncs", "failures")
 UNLIMITED = -1
 PATIENCE = 30.0
 """Seconds after which a sync that never comes is an error."""
@@ -47,7 +47,8 @@ class Disk:
     directory only what the process had synced.
     """
 
-    gate_closed = Field()
+    passes = Field()
+    """Syncs that may still pass the gate before the others wait there; UNLIMITED at first."""
     space = Field()
     """Bytes that may still be written before writes fail with ENOSPC; UNLIMITED at first."""
     sync_fails = Field()
@@ -69,7 +70,7 @@ class Disk:
         self.control_path.write_bytes(bytes(8 * len(FIELDS)))
         with self.control_path.open("r+b") as file:
             self.control = memoryview(mmap.mmap(file.fileno(), 0)).cast("q")
-        self.space = UNLIMITED
+        self.repair()
         self.settle()
 
     @property
@@ -82,6 +83,11 @@ class Disk:
             "POWERLOSS_CONTROL": str(self.control_path),
         }
 
+    def repair(self) -> None:
+        """Takes back every order."""
+        self.passes = self.space = UNLIMITED
+        self.sync_fails = self.sync_delay = 0
+
     def settle(self) -> None:
         """Makes everything in the directory durable; call it while no process writes there."""
         shutil.rmtree(self.shadow, ignore_errors=True)
@@ -93,13 +99,13 @@ class Disk:
         shutil.copytree(self.shadow, self.directory)
 
     @contextmanager
-    def gate(self) -> Iterator[None]:
-        """Holds back every sync until the end of the block."""
-        self.gate_closed = 1
+    def gate(self, passes: int = 0) -> Iterator[None]:
+        """Lets so many syncs pass and holds the others back until the end of the block."""
+        self.passes = passes
         try:
             yield
         finally:
-            self.gate_closed = 0
+            self.passes = UNLIMITED
 
     def wait_at_gate(self) -> None:
         """Waits until a sync has reached the closed gate; raises when none comes."""

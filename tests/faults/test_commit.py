@@ -79,7 +79,7 @@ async def test_io_error_on_commit_ends_the_server(server_on_disk: tuple[Server, 
             await ann.send(conversation, "last", dt="last")
     assert await asyncio.to_thread(server.wait) > 0
     assert "I/O error" in server.log.splitlines()[-1]
-    disk.sync_fails = 0
+    disk.repair()
     if power == "lost":
         disk.lose_power()
     else:

@@ -64,13 +64,10 @@ async def crash_while_sending(target: Crash, senders: list[Sender], seconds: flo
 
 
 async def crash_again_and_again(target: Crash) -> None:
-    seed = random.randrange(1 << 32)
-    print("random seed", seed)
-    chance = random.Random(seed)
     conversations = await start_conversations(target.server)
     senders = [Sender(peer, conversations) for peer in PEERS]
     for _ in range(CRASHES):
-        await crash_while_sending(target, senders, chance.uniform(0, LONGEST_ROUND))
+        await crash_while_sending(target, senders, random.uniform(0, LONGEST_ROUND))
     await asyncio.gather(*(sender.settle(target.server) for sender in senders))
     await check_histories(target.server, senders)
 

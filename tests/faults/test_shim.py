@@ -184,9 +184,7 @@ def test_truncation_is_durable_after_a_sync(disk: Disk) -> None:
     disk.settle()
     run(
         disk,
-        "a, b = open('a', 'w'), open('b', 'r+')\n"
-        "a.write('short'); a.flush(); os.fsync(a.fileno())\n"
-        "b.truncate(4)",
+        "a, b = open('a', 'w'), open('b', 'r+')\na.write('short'); a.flush(); os.fsync(a.fileno())\nb.truncate(4)",
     )
     disk.lose_power()
     assert (disk.directory / "a").read_text() == "short"

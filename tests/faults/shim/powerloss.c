@@ -32,13 +32,13 @@
 
 /* The same layout as FIELDS in tests/faults/disk.py. The first four are orders, the others are what happened. */
 struct control {
-    _Atomic int64_t gate_closed; /* 1: every sync waits until it is 0 */
-    _Atomic int64_t space;       /* bytes that may still be written, -1 for no limit */
-    _Atomic int64_t sync_fails;  /* 1: every sync fails with EIO */
-    _Atomic int64_t sync_delay;  /* milliseconds added to every sync */
-    _Atomic int64_t at_gate;     /* syncs that wait now */
-    _Atomic int64_t syncs;       /* syncs that succeeded */
-    _Atomic int64_t failures;    /* writes and syncs that were made to fail */
+    _Atomic int64_t passes;     /* syncs that may still pass the gate, the others wait; -1 for no limit */
+    _Atomic int64_t space;      /* bytes that may still be written, -1 for no limit */
+    _Atomic int64_t sync_fails; /* 1: every sync fails with EIO */
+    _Atomic int64_t sync_delay; /* milliseconds added to every sync */
+    _Atomic int64_t at_gate;    /* syncs that wait now */
+    _Atomic int64_t syncs;      /* syncs that succeeded */
+    _Atomic int64_t failures;   /* writes and syncs that were made to fail */
 };
 
 struct change { /* a write not yet synced */
@@ -220,7 +220,7 @@ static void make_durable(struct file *file, off_t size)
     drop_changes(file);
 }
 
-/* ---- sync ---- */
+/* ---- orders ---- */
 
 static void pause_ms(int64_t milliseconds)
 {
@@ -228,10 +228,22 @@ static void pause_ms(int64_t milliseconds)
     nanosleep(&time, NULL);
 }
 
+/* Takes up to an amount from what is left; all of it when there is no limit. */
+static int64_t take(_Atomic int64_t *left, int64_t amount)
+{
+    int64_t now = *left, taken;
+    do {
+        if (now < 0)
+            return amount;
+        taken = now < amount ? now : amount;
+    } while (!atomic_compare_exchange_weak(left, &now, now - taken));
+    return taken;
+}
+
 static void wait_for_orders(void)
 {
     control->at_gate++;
-    while (control->gate_closed)
+    while (take(&control->passes, 1) == 0)
         pause_ms(1);
     control->at_gate--;
     if (control->sync_delay > 0)
@@ -244,6 +256,8 @@ static int fail(int code)
     errno = code;
     return -1;
 }
+
+/* ---- sync ---- */
 
 static int sync_file(int fd, int (*real_sync)(int))
 {
@@ -283,13 +297,8 @@ static ssize_t reserve(int fd, size_t size)
 {
     if (!is_watched(fd))
         return (ssize_t)size;
-    int64_t space = control->space, part;
-    do {
-        if (space < 0)
-            return (ssize_t)size;
-        part = space < (int64_t)size ? space : (int64_t)size;
-    } while (!atomic_compare_exchange_weak(&control->space, &space, space - part));
-    return part == 0 && size > 0 ? fail(ENOSPC) : (ssize_t)part;
+    ssize_t room = (ssize_t)take(&control->space, (int64_t)size);
+    return room == 0 && size > 0 ? fail(ENOSPC) : room;
 }
 
 static ssize_t remembered(int fd, off_t offset, const void *data, ssize_t written)
