@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 #: How long a peer may take to answer our close before the socket is cut (s).
 CLOSE_PATIENCE = 3.0
 IM_SERVICE = 2
+#: What one peer sends at once is dispatched before anybody else's turn, so the kernel gathers little of it (bytes).
+RECEIVE_BUFFER = 32_768
 
 _BINARY, _TEXT, _CONTINUATION = WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINUATION
 _PING, _CLOSE = WSMsgType.PING, WSMsgType.CLOSE
@@ -38,9 +40,8 @@ class Connection(WSListener):
         self.logged_in = False
         self._transport: WSTransport | None = None
         self._closing = False
-        self._fragments: list[bytes] | None = None
+        self._fragments: bytearray | None = None
         self._fragments_are_text = False
-        self._fragments_size = 0
         self._out: list[bytes] = []
         self._in_flight = 0
         self._reading = True
@@ -49,7 +50,7 @@ class Connection(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        _notice_vanished_peers(transport, self.gateway.options.tcp_user_timeout)
+        _tune_socket(transport, self.gateway.options.tcp_user_timeout)
         self.gateway.connected(self)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
@@ -57,6 +58,12 @@ class Connection(WSListener):
         for session in list(self.sessions.values()):
             self.end_session(session)
         self.gateway.disconnected(self)
+
+    def pause_writing(self) -> None:
+        """Nothing to do: `_flush` looks at what waits before it writes more."""
+
+    def resume_writing(self) -> None:
+        """Nothing to do."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._closing:
@@ -71,15 +78,21 @@ class Connection(WSListener):
         if kind in _DATA:
             self._on_data(frame, kind)
         elif kind == _PING:
-            transport.send_pong(frame.get_payload_as_bytes())
+            self.push(frames.pong_frame(frame.get_payload_as_bytes()))
         elif kind == _CLOSE:
-            self._closing = True
-            _send_close(transport, _close_code_to_answer(frame))
-            transport.disconnect()
+            self._on_close(transport, frame)
+
+    def _on_close(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Send what is ready, then the peer's own close back."""
+        self._flush()
+        self._closing = True
+        _send_close(transport, _close_code_to_answer(frame))
+        transport.disconnect()
 
     def _on_data(self, frame: WSFrame, kind: WSMsgType) -> None:
         limit = self.gateway.options.max_frame
-        if self._fragments_size + frame.payload_size > limit:
+        gathered = 0 if self._fragments is None else len(self._fragments)
+        if gathered + frame.payload_size > limit:
             self.refuse(errors.FRAME_TOO_LONG, f"a frame has at most {limit} bytes")
             return
         payload = frame.get_payload_as_bytes()
@@ -94,11 +107,10 @@ class Connection(WSListener):
             self.close(WSCloseCode.PROTOCOL_ERROR.value, "fragments out of order")
             return
         if self._fragments is None:
-            self._fragments, self._fragments_are_text = [], kind == _TEXT
-        self._fragments.append(payload)
-        self._fragments_size += len(payload)
+            self._fragments, self._fragments_are_text = bytearray(), kind == _TEXT
+        self._fragments += payload
         if last:
-            whole, self._fragments, self._fragments_size = b"".join(self._fragments), None, 0
+            whole, self._fragments = bytes(self._fragments), None
             self._on_payload(whole, self._fragments_are_text)
 
     def _on_payload(self, payload: bytes, is_text: bool) -> None:
@@ -221,9 +233,10 @@ class Connection(WSListener):
 
     def _flush(self) -> None:
         out, self._out = self._out, []
-        if self._transport is None or self._transport.is_disconnected:
+        transport = self._transport
+        if not out or transport is None or transport.is_disconnected or transport.is_close_frame_sent:
             return
-        socket_side = self._transport.underlying_transport
+        socket_side = transport.underlying_transport
         if socket_side.get_write_buffer_size() > self.gateway.options.max_outbox:
             self.gateway.slow_peers += 1
             self._cut_off()
@@ -239,22 +252,23 @@ class Connection(WSListener):
         self.close(kind.code, f"{kind.name}: {detail}")
 
     def close(self, code: int, reason: str) -> None:
-        """Say why, then wait a moment for the peer's answer: closing at once could overtake the reason."""
-        if self._closing or self._transport is None:
-            return
-        if self._out:
-            self._flush()
-        self._closing = True
-        _send_close(self._transport, code, reason)
-        self.gateway.loop.call_later(CLOSE_PATIENCE, self._cut)
+        """Send what is ready and say why, then wait a moment for the peer's answer.
+
+        Closing at once could overtake the reason.
+        """
+        self._flush()
+        self._end(code, reason)
 
     def _cut_off(self) -> None:
         """A peer that doesn't read: what waits for it is dropped with its connection, nobody else notices."""
+        log.info("a slow peer was cut off (more than %d bytes unread)", self.gateway.options.max_outbox)
+        self._end(WSCloseCode.POLICY_VIOLATION.value, "SLOW_READER")
+
+    def _end(self, code: int, reason: str) -> None:
         if self._closing or self._transport is None:
             return
-        log.info("a slow peer was cut off (more than %d bytes unread)", self.gateway.options.max_outbox)
         self._closing = True
-        _send_close(self._transport, WSCloseCode.POLICY_VIOLATION.value, "SLOW_READER")
+        _send_close(self._transport, code, reason)
         self.gateway.loop.call_later(CLOSE_PATIENCE, self._cut)
 
     def _cut(self) -> None:
@@ -276,7 +290,7 @@ def _send_close(transport: WSTransport, code: int, reason: str = "") -> None:
 
 def _close_code_to_answer(frame: WSFrame) -> int:
     code = int.from_bytes(frame.get_payload_as_bytes()[:2], "big")
-    return code if code >= 1000 and code not in (1004, 1005, 1006, 1015) else WSCloseCode.OK.value
+    return code if 1000 <= code < 5000 and code not in (1004, 1005, 1006, 1015) else WSCloseCode.OK.value
 
 
 def _is_utf8(payload: bytes) -> bool:
@@ -287,12 +301,16 @@ def _is_utf8(payload: bytes) -> bool:
     return True
 
 
-def _notice_vanished_peers(transport: WSTransport, timeout: int) -> None:
-    """Unacknowledged data ends the connection after `timeout` seconds, an idle peer's silence in about a minute."""
+def _tune_socket(transport: WSTransport, timeout: int) -> None:
+    """Notice vanished peers and don't let one peer's bytes pile up.
+
+    Unacknowledged data ends the connection after `timeout` seconds, an idle peer's silence in about a minute.
+    """
     raw = transport.underlying_transport.get_extra_info("socket")
     if raw is None:
         return
     for level, option, value in (
+        (socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER),
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
         (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout * 1000),
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),

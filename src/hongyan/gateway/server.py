@@ -31,6 +31,14 @@ DESCRIPTORS_KEPT = 128
 _SWEEP_EVERY = 1.0
 _SWEEP_SLICE = 5_000
 _GOING_AWAY = 1001
+_VERSION = "13"
+
+
+class _PicowsLog(logging.LoggerAdapter[logging.Logger]):
+    """What picows calls an error is a peer's broken frame: it costs the peer its connection, the operator nothing."""
+
+    def error(self, msg: object, *args: object, **kwargs: Any) -> None:
+        self.info(msg, *args, **kwargs)
 
 
 class Gateway:
@@ -60,6 +68,7 @@ class Gateway:
             enable_auto_pong=False,
             max_frame_size=2 * self.options.max_frame,
             read_buffer_init_size=READ_BUFFER,
+            logger_name=_PicowsLog(logging.getLogger("picows")),
         )
         self._sweeping = self.loop.create_task(self._sweep())
 
@@ -142,9 +151,14 @@ class Gateway:
             self.refused += 1
             names = ", ".join(subprotocol.SUPPORTED)
             return _refuse_upgrade(400, f"Offer one of the subprotocols {names}.")
+        if request.headers.get("Sec-WebSocket-Version") != _VERSION:
+            self.refused += 1
+            return _refuse_upgrade(426, f"Speak version {_VERSION} of the websocket protocol.")
         if len(self.connections) >= self._most:
             self.refused += 1
             return _refuse_upgrade(503, "The server has as many connections as it can take.")
+        if "upgrade" in ", ".join(request.headers.getall("Connection", [])).lower():
+            request.headers["Connection"] = "Upgrade"  # picows takes no lists, which Firefox sends
         response = WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": chosen.name})
         return WSUpgradeResponseWithListener(response, Connection(self, chosen))
 
@@ -170,5 +184,5 @@ def _connections_possible() -> int:
 
 def _refuse_upgrade(status: int, reason: str) -> WSUpgradeResponseWithListener:
     body = json.dumps({"code": status, "error": reason}).encode()
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", "Sec-WebSocket-Version": _VERSION}
     return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(status, body, headers), None)

@@ -9,6 +9,7 @@ from hongyan.wire.messages2_pb2 import GenericCommand
 
 _FIN_TEXT = 0x81
 _FIN_BINARY = 0x82
+_FIN_PONG = 0x8A
 
 
 class UndecodableError(ValueError):
@@ -48,6 +49,11 @@ def text_frame(payload: bytes) -> bytes:
     """The frame of the base64 protocols."""
     text = base64.b64encode(payload)
     return header(_FIN_TEXT, len(text)) + text
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """The answer to a ping: its payload (at most 125 bytes) sent back."""
+    return header(_FIN_PONG, len(payload)) + payload
 
 
 def peer_tail(client: str) -> bytes:

@@ -19,7 +19,7 @@ QUERY_MAX = 20
 
 
 def handle(connection: Connection, command: GenericCommand) -> None:
-    if command.op == OpType.open:
+    if command.HasField("op") and command.op == OpType.open:  # the default of an absent `op`
         open_session(connection, command)
         return
     operation = _OPERATIONS.get(command.op)
