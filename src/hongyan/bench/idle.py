@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from hongyan.bench import machine, servers
 from hongyan.bench.bare_server import READ_BUFFER
@@ -42,8 +43,8 @@ def _run(name: str, server: Server, parameters: IdleParameters, options: Options
         run = _Run(server, team, parameters.sessions, line)
         team.at_gate()
         run.sample("start")
-        connect_seconds = run.phase("connecting")
-        open_seconds = run.phase("opening")
+        connecting = run.phase("connecting")
+        opening = run.phase("opening")
         idle_cores = run.hold(options.seconds)
         team.go()
         results = team.results(lambda: line.show("checking", team.count, parameters.sessions))
@@ -53,10 +54,12 @@ def _run(name: str, server: Server, parameters: IdleParameters, options: Options
     alive = sum(result.alive for result in results)
     return {
         "name": name,
-        "connections_per_second": round(parameters.sessions / connect_seconds, 1),
+        "connections_per_second": round(parameters.sessions / connecting.seconds, 1),
+        "server_us_per_connection": round(connecting.server_seconds / parameters.sessions * 1e6, 1),
         "connect_p50_ms": percentile(connect_ms, 50),
         "connect_p99_ms": percentile(connect_ms, 99),
-        "opens_per_second": round(parameters.sessions / open_seconds, 1),
+        "opens_per_second": round(parameters.sessions / opening.seconds, 1),
+        "server_us_per_open": round(opening.server_seconds / parameters.sessions * 1e6, 1),
         "open_p50_ms": percentile(open_ms, 50),
         "open_p99_ms": percentile(open_ms, 99),
         **run.memory(),
@@ -74,6 +77,13 @@ def _plans(server: Server, parameters: IdleParameters, options: Options) -> list
     return plans
 
 
+class _Phase(NamedTuple):
+    """How long a phase took, and the server's CPU seconds in it."""
+
+    seconds: float
+    server_seconds: float
+
+
 class _Run:
     """The phases of one run and the server's memory along the way."""
 
@@ -85,19 +95,19 @@ class _Run:
         """Note the server's memory now."""
         self._samples.append((phase, count, machine.rss(self._server.pid)))
 
-    def phase(self, name: str) -> float:
-        """Open the gate and wait for the next one; returns the seconds between."""
+    def phase(self, name: str) -> _Phase:
+        """Open the gate and wait for the next one."""
 
         def on_tick() -> None:
             self._line.show(name, self._team.count, self._sessions)
             self.sample(name, self._team.count)
 
-        start = time.monotonic()
+        start, used = time.monotonic(), machine.cpu_seconds(self._server.pid)
         self._team.go()
         self._team.at_gate(on_tick)
-        seconds = time.monotonic() - start
+        phase = _Phase(time.monotonic() - start, machine.cpu_seconds(self._server.pid) - used)
         self.sample(name, self._sessions)
-        return seconds
+        return phase
 
     def hold(self, seconds: float) -> float:
         """Stay idle; returns the cores the server uses meanwhile."""

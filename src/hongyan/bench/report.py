@@ -42,8 +42,10 @@ IDLE: tuple[Row, ...] = (
     ("  before its session opens", "bytes_per_connection", 1000, ".1f"),
     ("connections/s", "connections_per_second", 1, ",.0f"),
     ("  p99 ms", "connect_p99_ms", 1, ".1f"),
+    ("  server CPU, µs each", "server_us_per_connection", 1, ".0f"),
     ("session opens/s", "opens_per_second", 1, ",.0f"),
     ("  p99 ms", "open_p99_ms", 1, ".1f"),
+    ("  server CPU, µs each", "server_us_per_open", 1, ".0f"),
     ("cores while idle", "idle_cores", 1, ".3f"),
 )
 

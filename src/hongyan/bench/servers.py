@@ -2,19 +2,19 @@
 
 import contextlib
 import json
+import os
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hongyan.bench.bare_server import serve
 from hongyan.bench.client import Target
@@ -52,19 +52,18 @@ def hongyan(data_dir: Path, certificate: Certificate | None) -> Iterator[Server]
     """`hongyan serve` on an app without rate limits in `data_dir`, stopped at the end."""
     app_id = f"{APP_ID}-{secrets.token_hex(4)}"
     _create_app(data_dir, app_id)
-    http_port, gateway_port = _free_port(), _free_port()
-    secure = "s" if certificate else ""
-    http_url = f"http{secure}://127.0.0.1:{http_port}"
     command = [*HONGYAN, "serve", "--data-dir", str(data_dir), "--host", "127.0.0.1"]
-    command += ["--http-port", str(http_port), "--gateway-port", str(gateway_port)]
+    command += ["--http-port", "0", "--gateway-port", "0"]
     if certificate:
         command += ["--tls-cert", str(certificate.cert), "--tls-key", str(certificate.key)]
     log = data_dir / "bench-server.log"
     with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        environment = os.environ | {"HONGYAN_LOG_FORMAT": "json", "HONGYAN_LOG_LEVEL": "info"}
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
     try:
-        _wait_until_ready(process, http_url, certificate, log)
-        target = Target(f"ws{secure}://127.0.0.1:{gateway_port}/", app_id, _ca(certificate))
+        started = _wait_until_started(process, log)
+        target = Target(_url("ws", started["gateway_port"], certificate), app_id, _ca(certificate))
+        http_url = _url("http", started["http_port"], certificate)
         yield Server(target, process.pid, http_url, client_context(certificate))
         if process.poll() is not None:
             raise BenchError(f"hongyan serve ended during the run: {_last_line(log)}")
@@ -83,8 +82,7 @@ def bare(certificate: Certificate | None) -> Iterator[Server]:
     try:
         port = ours.recv()
         assert process.pid is not None
-        scheme = "wss" if certificate else "ws"
-        yield Server(Target(f"{scheme}://127.0.0.1:{port}/", APP_ID, _ca(certificate)), process.pid)
+        yield Server(Target(_url("ws", port, certificate), APP_ID, _ca(certificate)), process.pid)
     finally:
         ours.close()
         process.join(STOP_TIMEOUT)
@@ -94,6 +92,10 @@ def bare(certificate: Certificate | None) -> Iterator[Server]:
 def client_context(certificate: Certificate | None) -> ssl.SSLContext | None:
     """TLS that trusts the run's certificate, None for plain sockets."""
     return ssl.create_default_context(cafile=str(certificate.ca)) if certificate else None
+
+
+def _url(scheme: str, port: int, certificate: Certificate | None) -> str:
+    return f"{scheme}{'s' if certificate else ''}://127.0.0.1:{port}"
 
 
 def _ca(certificate: Certificate | None) -> str | None:
@@ -119,21 +121,13 @@ def _create_app(data_dir: Path, app_id: str) -> None:
     assert json.loads(answer.stdout)["id"] == app_id
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_until_ready(
-    process: subprocess.Popen[bytes], http_url: str, certificate: Certificate | None, log: Path
-) -> None:
-    context = client_context(certificate)
+def _wait_until_started(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
+    """What the server says when it is ready, ports included."""
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError, urllib.error.URLError):
-            urllib.request.urlopen(f"{http_url}/health/ready", timeout=5, context=context).close()
-            return
+        for line in log.read_text(errors="replace").split("\n")[:-1]:
+            if '"event": "started"' in line:
+                return dict(json.loads(line))
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(POLL)
             raise BenchError(f"hongyan serve did not start: {_last_line(log)}")

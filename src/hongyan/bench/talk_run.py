@@ -92,10 +92,10 @@ def _costs(total: TalkResult, used: Reading, seconds: float) -> Figures:
         "generator_cores": round(used.generator / seconds, 3),
         "other_cores": round(max(others, 0.0) / seconds, 3),
         "messages_per_commit": ratio(
-            counters.get("hongyan_store_messages_total", 0), counters.get("hongyan_store_commits_total", 0)
+            counters.get("hongyan_messages_total", 0), counters.get("hongyan_commits_total", 0)
         ),
         "frames_per_write": ratio(
-            counters.get("hongyan_gateway_frames_total", 0), counters.get("hongyan_gateway_writes_total", 0)
+            counters.get("hongyan_frames_out_total", 0), counters.get("hongyan_writes_out_total", 0)
         ),
     }
 
