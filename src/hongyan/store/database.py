@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -59,18 +59,24 @@ def engine(connect_once: Callable[[], Any], pool: type[sa.Pool]) -> sa.Engine:
     )
 
 
-def migrate(path: Path) -> None:
-    """Bring the file to this program's schema. Raises StartupError with a sentence."""
-    check_sqlite()
+@contextlib.contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """Turns what the database refuses into a StartupError with a sentence."""
     try:
-        with contextlib.closing(connect(path)) as connection:
-            database = engine(lambda: connection, sa.pool.StaticPool)
-            with database.connect() as bound:
-                _upgrade(bound, path)
+        yield
     except sqlite.DatabaseError as error:
         raise StartupError(f"The database {path} can't be opened: {error}.") from error
     except sa.exc.DatabaseError as error:
         raise StartupError(f"The database {path} can't be opened: {error.orig}.") from error
+
+
+def migrate(path: Path) -> None:
+    """Bring the file to this program's schema. Raises StartupError with a sentence."""
+    check_sqlite()
+    with opening(path), contextlib.closing(connect(path)) as connection:
+        database = engine(lambda: connection, sa.pool.StaticPool)
+        with database.connect() as bound:
+            _upgrade(bound, path)
 
 
 def _upgrade(connection: sa.Connection, path: Path) -> None:

@@ -21,7 +21,7 @@ from hongyan.store.writer import Writer
 
 #: How long a client-supplied id makes a resend harmless (ms).
 IDEMPOTENCE_WINDOW = 10 * 60 * 1000
-_PRUNE_EVERY = 5.0
+PRUNE_EVERY = 5.0
 _PRUNE_STEP = 500
 
 
@@ -51,12 +51,13 @@ class Store:
     def open(cls, path: Path, secret: bytes, clock: Clock | None = None) -> "Store":
         """Open the file, bring its schema up to date. Raises StartupError with one sentence."""
         database.migrate(path)
-        return cls(path, secret, clock)
+        with database.opening(path):
+            return cls(path, secret, clock)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to write. `on_fatal` is called, in the writer's thread, when the file can't be trusted any more."""
         self.writer.start(loop)
-        self._pruning = loop.create_task(self._prune())
+        self._pruning = loop.create_task(self._keep_pruning())
 
     async def close(self) -> None:
         """Write what waits, then close the file."""
@@ -75,18 +76,18 @@ class Store:
         found = [row[0] for row in self._bound.exec_driver_sql("PRAGMA quick_check").all()]
         return [] if found == ["ok"] else found
 
-    async def _prune(self) -> None:
+    async def prune(self) -> None:
         """Forget client-supplied ids older than the window, in small steps, and voided tokens that have expired."""
-        while True:
-            await asyncio.sleep(_PRUNE_EVERY)
-            with contextlib.suppress(Refused):  # a full disk passes: what is left over goes next time
-                await self._prune_once()
-
-    async def _prune_once(self) -> None:
         step = functools.partial(_prune_step, before=self._clock.now() - IDEMPOTENCE_WINDOW)
         while await self.writer.call(step) == _PRUNE_STEP:
             pass
         await self.tokens.forget_expired(self._clock.now())
+
+    async def _keep_pruning(self) -> None:
+        while True:
+            await asyncio.sleep(PRUNE_EVERY)
+            with contextlib.suppress(Refused):  # a full disk passes: what is left over goes next time
+                await self.prune()
 
 
 def _prune_step(bound: sa.Connection, before: int) -> int:

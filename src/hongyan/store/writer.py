@@ -163,8 +163,10 @@ class Writer:
     def _commit(self, batch: list[Unit]) -> None:
         """Write a batch. If it fails as a whole it is split, until the bad unit alone is refused."""
         self._planned_at = self._clock.now()
+        committed = False
         try:
             outcomes = self._write(batch)
+            committed = True
         except Exception as error:
             self._roll_back()
             if _is_fatal(error):
@@ -183,15 +185,16 @@ class Writer:
                 outcomes = [Refused(errors.INTERNAL_ERROR, "the write failed")]
         finally:
             self._planned_at = None
-        self._tell(batch, outcomes)
+        self._tell(batch, outcomes, committed)
 
-    def _tell(self, batch: list[Unit], outcomes: list[Any]) -> None:
+    def _tell(self, batch: list[Unit], outcomes: list[Any], committed: bool) -> None:
         assert self._loop is not None
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-            self._loop.call_soon_threadsafe(self._deliver, batch, outcomes)
+            self._loop.call_soon_threadsafe(self._deliver, batch, outcomes, committed)
 
-    def _deliver(self, batch: list[Unit], outcomes: list[Any]) -> None:
-        self.on_batch(Batch(len(batch), sum(type(unit) is Append for unit in batch)))
+    def _deliver(self, batch: list[Unit], outcomes: list[Any], committed: bool) -> None:
+        if committed:
+            self.on_batch(Batch(len(batch), sum(type(o) is Stored and not o.repeated for o in outcomes)))
         for unit, outcome in zip(batch, outcomes, strict=True):
             try:
                 unit.done(outcome)
