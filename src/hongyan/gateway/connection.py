@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 #: How long a peer may take to answer our close before the socket is cut (s).
 CLOSE_PATIENCE = 3.0
 IM_SERVICE = 2
-#: What one peer sends at once is dispatched before anybody else's turn, so the kernel gathers little of it (bytes).
-RECEIVE_BUFFER = 32_768
 
 _BINARY, _TEXT, _CONTINUATION = WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINUATION
 _PING, _CLOSE = WSMsgType.PING, WSMsgType.CLOSE
@@ -50,7 +48,7 @@ class Connection(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        _tune_socket(transport, self.gateway.options.tcp_user_timeout)
+        _notice_vanished_peers(transport, self.gateway.options.tcp_user_timeout)
         self.gateway.connected(self)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
@@ -301,16 +299,12 @@ def _is_utf8(payload: bytes) -> bool:
     return True
 
 
-def _tune_socket(transport: WSTransport, timeout: int) -> None:
-    """Notice vanished peers and don't let one peer's bytes pile up.
-
-    Unacknowledged data ends the connection after `timeout` seconds, an idle peer's silence in about a minute.
-    """
+def _notice_vanished_peers(transport: WSTransport, timeout: int) -> None:
+    """Unacknowledged data ends the connection after `timeout` seconds, an idle peer's silence in about a minute."""
     raw = transport.underlying_transport.get_extra_info("socket")
     if raw is None:
         return
     for level, option, value in (
-        (socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER),
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
         (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout * 1000),
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),

@@ -17,6 +17,7 @@ from hongyan.errors import Refused
 from hongyan.gateway import handlers
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.delivery import Delivery
+from hongyan.gateway.listener import Listener
 from hongyan.gateway.outbox import Flusher
 from hongyan.gateway.registry import Registry
 from hongyan.wire import subprotocol
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 #: Larger buffers cost memory on every idle connection.
 READ_BUFFER = 2048
-#: Descriptors kept for files, HTTP and the database.
+#: Descriptors kept for files, HTTP and the database; half of them also for connections that are not yet websockets.
 DESCRIPTORS_KEPT = 128
 _SWEEP_EVERY = 1.0
 _SWEEP_SLICE = 5_000
@@ -54,17 +55,20 @@ class Gateway:
         self.commands_in = self.frames_out = self.writes_out = self.slow_peers = self.refused = 0
         self._server: Any = None
         self._sweeping: asyncio.Task[None] | None = None
-        self._most = options.max_connections or _connections_possible()
+        self._most = options.max_connections or max(1, _descriptors() - DESCRIPTORS_KEPT)
         bus.subscribe(self.delivery.on_event)
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Take connections. Raises OSError if the port is taken."""
+        highest = _descriptors() - DESCRIPTORS_KEPT // 2
         self._server = await ws_create_server(
             self._accept,
-            host,
-            port,
+            sock=Listener(host, port, self.options.backlog, highest),
             ssl=tls,
             backlog=self.options.backlog,
+            # uvloop's own sockets: 5 KB less per connection, and they wait when descriptors run out
+            # where aiofastnet 1.2.0 spins.
+            use_aiofastnet=False,
             enable_auto_pong=False,
             max_frame_size=2 * self.options.max_frame,
             read_buffer_init_size=READ_BUFFER,
@@ -178,8 +182,8 @@ class Gateway:
             connection.refuse(errors.LOGIN_TIMEOUT, "no login after connecting")
 
 
-def _connections_possible() -> int:
-    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS_KEPT)
+def _descriptors() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _refuse_upgrade(status: int, reason: str) -> WSUpgradeResponseWithListener:
