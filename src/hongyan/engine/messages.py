@@ -94,7 +94,7 @@ def _message(place: Stored, sender: str, draft: Draft) -> Message:
 
 
 def _size(draft: Draft) -> int:
-    """Bytes of content and mentions; text is counted without encoding it when it can't be too long."""
+    """Bytes of content, token and mentions; text is counted without encoding it when it can't be too long."""
     content = draft.content
     size = len(content) if isinstance(content, bytes) or content.isascii() else len(content.encode("utf-8", "replace"))
-    return size + sum(len(client) for client in draft.mentions)
+    return size + len(draft.token) + sum(len(client) for client in draft.mentions)

@@ -108,6 +108,8 @@ def _operand_fits(field: str, operator: str, operand: Any) -> bool:
 
 
 def _parse_sort(sort: str) -> tuple[tuple[str, bool], ...]:
+    if sort.count(",") >= len(SORTABLE):
+        raise _failed(f"at most {len(SORTABLE)} fields to sort by")
     order = []
     for item in sort.split(","):
         field = item.strip().removeprefix("-")
