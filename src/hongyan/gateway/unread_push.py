@@ -29,7 +29,7 @@ async def _push(session: Session, since: int | None) -> None:
     try:
         unread, at = await session.connection.gateway.engine.unread.since(session.app, session.client, since)
         covered = {item.conversation_id: item.last_seq for item in unread}
-        if unread:
+        if unread and _is_open(session):
             session.connection.tell(unread_command(unread, at), session.client)
     except Exception:
         log.exception("the unread counts of a session could not be read")
@@ -39,9 +39,14 @@ async def _push(session: Session, since: int | None) -> None:
 
 def _release(session: Session, covered: dict[str, int]) -> None:
     held, session.held = session.held or [], None
-    for conversation_id, seq, frame in held:
+    for conversation_id, seq, frame in held if _is_open(session) else ():
         if not 0 < seq <= covered.get(conversation_id, 0):
             session.connection.push(frame)
+
+
+def _is_open(session: Session) -> bool:
+    """Whether the client has not logged out meanwhile."""
+    return session.client in session.connection.sessions
 
 
 def unread_command(unread: Sequence[Unread], at: int) -> GenericCommand:
