@@ -85,8 +85,11 @@ class _Hold:
             raise InUse(f"{what} is in use by process {holder or 'of another user'}.") from None
         except OSError as error:
             raise StartupError(f"{what} can't be locked: {error.strerror}.") from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise StartupError(f"{what} can't be written to: {error.strerror}.") from None
 
     def release(self) -> None:
         os.close(self._descriptor)

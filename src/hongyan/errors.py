@@ -1,7 +1,7 @@
 """Every error a caller can see, in one table.
 
 `Kind` is what a client acts on: the wire code and symbolic name of the LeanCloud reference (section 9),
-the HTTP status for the same failure, whether a retry can help, and whether the connection ends with it.
+the HTTP status for the same failure, whether a retry can help, and whether it may end a connection as its close code.
 Raise `Refused(kind, detail)` for a caller's mistake, `StartupError` for an operator's.
 """
 

@@ -14,7 +14,7 @@ from tests.support.server import Server
 
 CUTS = range(1, 15, 3)
 """Syncs that a first start is allowed; it takes about 15 to make its secret, schema and app durable."""
-BAD_DISKS = [("sync_fails", 1)]
+BAD_DISKS = [("space", 0), ("sync_fails", 1)]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import dataclasses
 import secrets
+import string
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from hongyan.engine.ports import AppStore
 from hongyan.engine.values import App, AppSettings
 
 _ID_MAX = 128
+_LETTERS = string.ascii_letters + string.digits
 
 
 class Apps:
@@ -39,7 +41,7 @@ class Apps:
         settings: Mapping[str, str] | None = None,
     ) -> App:
         """Make an app; what is None is generated. Raises ValueError with a sentence."""
-        app_id = secrets.token_urlsafe(18) if id is None else id
+        app_id = _random_text() if id is None else id
         _check_id(app_id)
         if app_id in self._by_id:
             raise ValueError(f"An app with the id {app_id} exists already.")
@@ -90,6 +92,11 @@ def _parse(field: "dataclasses.Field[Any]", text: str) -> bool | int:
     return int(text)
 
 
+def _random_text() -> str:
+    """32 letters and digits, 190 bits; nothing that a shell or a command line could take for something else."""
+    return "".join(secrets.choice(_LETTERS) for _ in range(32))
+
+
 def _check_id(app_id: str) -> None:
     if not 1 <= len(app_id) <= _ID_MAX or not app_id.isprintable() or " " in app_id:
         raise ValueError(f"An app id has 1 to {_ID_MAX} printable characters without spaces.")
@@ -97,7 +104,7 @@ def _check_id(app_id: str) -> None:
 
 def _key(given: str | None, what: str) -> str:
     if given is None:
-        return secrets.token_urlsafe(24)
+        return _random_text()
     if not given or not given.isprintable() or "," in given or " " in given:
         raise ValueError(f"The {what} has printable characters without spaces and commas.")
     return given

@@ -27,17 +27,39 @@ class ConversationKind(IntEnum):
 class AppSettings:
     """What an operator may change per app with `hongyan app set`."""
 
-    limits: bool = field(default=True, metadata={"help": "Rate limits per client, as LeanCloud's: on or off."})
+    limits: bool = field(
+        default=True,
+        metadata={
+            "help": "Rate limits per client, as LeanCloud's: on or off.",
+            "help_zh": "按 client 限流，与 LeanCloud 相同：on 或 off。",
+        },
+    )
     session_ttl: int = field(
         default=172_800,
-        metadata={"help": "Lifetime of a session token, in seconds.", "min": 1, "max": 31_536_000},
+        metadata={
+            "help": "Lifetime of a session token, in seconds.",
+            "help_zh": "会话 token 的有效期（秒）。",
+            "min": 1,
+            "max": 31_536_000,
+        },
     )
     members_max: int = field(
-        default=500, metadata={"help": "Members a normal conversation may have.", "min": 2, "max": 100_000}
+        default=500,
+        metadata={
+            "help": "Members a normal conversation may have.",
+            "help_zh": "普通对话的成员人数上限。",
+            "min": 2,
+            "max": 100_000,
+        },
     )
     message_max: int = field(
         default=5_120,
-        metadata={"help": "Size of one message with its options, in bytes.", "min": 1, "max": 61_440},
+        metadata={
+            "help": "Size of one message with its options, in bytes.",
+            "help_zh": "单条消息（含选项）的大小上限（字节）。",
+            "min": 1,
+            "max": 61_440,
+        },
     )
 
 

@@ -8,7 +8,7 @@ from hongyan.gateway.connection import Connection
 
 _KINDS = {
     Operation.SEND: errors.MESSAGE_SENT_QUOTA_EXCEEDED,
-    Operation.HISTORY: errors.CONVERSATION_API_QUOTA_EXCEEDED,
+    Operation.READ: errors.CONVERSATION_API_QUOTA_EXCEEDED,
     Operation.OTHER: errors.CONVERSATION_API_QUOTA_EXCEEDED,
 }
 

@@ -12,7 +12,7 @@ from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, LogItem, Log
 
 
 def handle(connection: Connection, session: Session, command: GenericCommand) -> None:
-    check_limit(connection, session.app, session.client, Operation.HISTORY)
+    check_limit(connection, session.app, session.client, Operation.READ)
     connection.run(command, _answer(connection, session, command))
 
 

@@ -14,7 +14,7 @@ CONVERSATIONS_MAX = 100
 
 
 def handle(connection: Connection, session: Session, command: GenericCommand) -> None:
-    check_limit(connection, session.app, session.client, Operation.OTHER)
+    check_limit(connection, session.app, session.client, Operation.READ)
     connection.run(command, _mark(connection, session, list(_marks(command.readMessage))[:CONVERSATIONS_MAX]))
 
 
