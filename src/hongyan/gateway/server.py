@@ -66,9 +66,7 @@ class Gateway:
             sock=Listener(host, port, self.options.backlog, highest),
             ssl=tls,
             backlog=self.options.backlog,
-            # uvloop's own sockets: 5 KB less per connection, and they wait when descriptors run out
-            # where aiofastnet 1.2.0 spins.
-            use_aiofastnet=False,
+            use_aiofastnet=True,  # it takes connections through `Listener.accept`; uvloop would not
             enable_auto_pong=False,
             max_frame_size=2 * self.options.max_frame,
             read_buffer_init_size=READ_BUFFER,
