@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
-from pysqlite3 import dbapi2 as sqlite
 
 from hongyan.engine.clock import Clock
 from hongyan.errors import Refused
@@ -68,14 +67,6 @@ class Store:
         self._bound.close()
         self._engine.dispose()
 
-    def schema_version(self) -> str:
-        return database.schema_version(self._bound) or "none"
-
-    def check(self) -> list[str]:
-        """What `PRAGMA quick_check` finds wrong; blocking, for `doctor`. Empty means sound."""
-        found = [row[0] for row in self._bound.exec_driver_sql("PRAGMA quick_check").all()]
-        return [] if found == ["ok"] else found
-
     async def prune(self) -> None:
         """Forget client-supplied ids older than the window, in small steps, and voided tokens that have expired."""
         step = functools.partial(_prune_step, before=self._clock.now() - IDEMPOTENCE_WINDOW)
@@ -92,7 +83,3 @@ class Store:
 
 def _prune_step(bound: sa.Connection, before: int) -> int:
     return bound.exec_driver_sql(hot.PRUNE_TOKENS, (before, _PRUNE_STEP)).rowcount
-
-
-def sqlite_version() -> str:
-    return str(sqlite.sqlite_version)
