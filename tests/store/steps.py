@@ -122,3 +122,11 @@ def rows(path: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
     with contextlib.closing(database.connect(path, read_only=True)) as connection:
         found: list[tuple[Any, ...]] = connection.execute(query, values).fetchall()
         return found
+
+
+def damage(path: Path, table: str) -> None:
+    """Writes over the table's page in the file."""
+    ((page,),) = rows(path, "SELECT rootpage FROM sqlite_master WHERE name = ?", table)
+    with path.open("r+b") as file:
+        file.seek((page - 1) * database.PAGE_SIZE)
+        file.write(b"\xff" * database.PAGE_SIZE)

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from hongyan import errors
 from hongyan.engine.values import Stored
 from hongyan.errors import Kind, Refused
-from hongyan.store import Store, database, schema
+from hongyan.store import Store, schema
 from hongyan.store.writer import Batch
 from tests.store.conftest import OpenStore
-from tests.store.steps import batches, held, on_driver, rows, send, start, submit, traced
+from tests.store.steps import batches, damage, held, on_driver, rows, send, start, submit, traced
 
 Change = Callable[[sa.Connection], Any]
 ADD_NOTE = "INSERT INTO meta (name, value) VALUES ('note', 'written')"
@@ -142,14 +142,6 @@ async def test_what_fails_on_hearing_of_a_commit_keeps_nobody_else_from_hearing(
     assert isinstance(await after, Stored)
     await failing
     assert [record.message for record in caplog.records] == ["telling a committed write failed"]
-
-
-def damage(path: Path, table: str) -> None:
-    """Writes over the table's page in the file."""
-    ((page,),) = rows(path, "SELECT rootpage FROM sqlite_master WHERE name = ?", table)
-    with path.open("r+b") as file:
-        file.seek((page - 1) * database.PAGE_SIZE)
-        file.write(b"\xff" * database.PAGE_SIZE)
 
 
 @pytest.mark.parametrize("table", ["revoked_token", "sent_token"])

@@ -1,0 +1,63 @@
+"""Readers: they can't write, and none of them takes for ever."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from pysqlite3 import dbapi2 as sqlite
+
+from hongyan import errors
+from hongyan.errors import Refused
+from hongyan.store import Store, schema
+from hongyan.store.reading import Reader
+from tests.store.steps import held, rows, start, submit
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+@pytest.fixture
+async def reader(store: Store, path: Path) -> AsyncIterator[Reader]:
+    reader = Reader(path)
+    yield reader
+    await asyncio.to_thread(reader.close)
+
+
+async def test_readers_cannot_write(reader: Reader) -> None:
+    with pytest.raises(sqlite.OperationalError, match="readonly"):
+        await reader.run(lambda driver: driver.execute("DELETE FROM message"))
+    with pytest.raises(sa.exc.OperationalError, match="readonly"):
+        await reader.run_bound(lambda bound: bound.execute(sa.delete(schema.message)))
+
+
+async def test_readers_see_only_what_is_committed(store: Store, reader: Reader) -> None:
+    def count(driver: Any) -> object:
+        return driver.execute("SELECT count(*) FROM message").fetchone()[0]
+
+    conversation = await start(store, "ann", "bob")
+    async with held(store):
+        sent = submit(store, conversation, "ann")
+        assert await reader.run(count) == 0
+    await sent
+    assert await reader.run(count) == 1
+
+
+async def test_an_answer_that_takes_too_long_is_refused(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hongyan.store.reading._PATIENCE", 0.0)
+    with pytest.raises(Refused) as refusal:
+        await reader.run(lambda driver: driver.execute(ENDLESS).fetchall(), errors.CONVERSATION_LOG_FAILED)
+    assert refusal.value.kind is errors.CONVERSATION_LOG_FAILED
+    with pytest.raises(Refused) as refusal:
+        await reader.run_bound(lambda bound: bound.exec_driver_sql(ENDLESS).all(), errors.CONVERSATION_QUERY_FAILED)
+    assert refusal.value.kind is errors.CONVERSATION_QUERY_FAILED
+    monkeypatch.undo()
+    assert await reader.run(lambda driver: driver.execute("SELECT 1").fetchall()) == [(1,)]
+
+
+async def test_readers_run_side_by_side(reader: Reader, path: Path) -> None:
+    answers = await asyncio.gather(*(reader.run(lambda driver, n=n: (n, driver)) for n in range(50)))
+    assert [number for number, _ in answers] == list(range(50))
+    assert len({id(driver) for _, driver in answers}) <= 4
+    assert rows(path, "SELECT 1") == [(1,)]

@@ -1,0 +1,201 @@
+"""The file: its schema, the settings that can't be changed later, and what is said when it can't be used."""
+
+import contextlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from hongyan.engine.values import App, AppSettings
+from hongyan.errors import StartupError
+from hongyan.store import Store, database, schema
+from tests.store.conftest import OpenStore
+from tests.store.steps import damage, on_driver, rows, send, start
+
+KEYS = {"app_key": "app-key-7Qx", "master_key": "master-key-9Zp", "hook_key": "hook-key-3Lw"}
+APP = App(key=0, id="shop", name="Shop", settings=AppSettings(), created_at=1, **KEYS)
+
+
+def change(path: Path, *statements: str) -> None:
+    """Changes the file as another program would."""
+    with contextlib.closing(database.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def refused(path: Path, secret: bytes = bytes(32)) -> str:
+    """The sentence with which the file is refused."""
+    with pytest.raises(StartupError) as refusal:
+        Store.open(path, secret)
+    sentence = str(refusal.value)
+    assert re.fullmatch(r"The database .*[^.]\.", sentence)
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_migrations_lead_to_the_schema(path: Path) -> None:
+    database.migrate(path)
+    engine = database.engine(lambda: database.connect(path), sa.pool.NullPool)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, schema.metadata) == []
+
+
+async def test_the_file_has_what_cannot_be_changed_later(store: Store, path: Path) -> None:
+    assert rows(path, "PRAGMA page_size") == [(4096,)]
+    assert rows(path, "PRAGMA auto_vacuum") == [(2,)]  # incremental
+    assert rows(path, "PRAGMA journal_mode") == [("wal",)]
+    assert rows(path, "SELECT value FROM meta WHERE name = 'oldest_compatible'") == [("0001",)]
+    without_rowid = "SELECT name FROM pragma_table_list WHERE wr AND name NOT LIKE 'sqlite%' ORDER BY name"
+    assert rows(path, without_rowid) == [("member",), ("revoked_token",), ("sent_token",)]
+
+
+async def test_the_writer_waits_for_the_disk(store: Store) -> None:
+    def setting(driver: Any) -> object:
+        return driver.execute("PRAGMA synchronous").fetchone()[0]
+
+    assert await on_driver(store, setting) == 2  # FULL
+
+
+async def test_bodies_begin_with_their_scheme(store: Store, path: Path) -> None:
+    conversation = await start(store, "ann", "bob")
+    for content in ("日本", b"\x00\xff", ""):
+        await send(store, conversation, "ann", content)
+    bodies = [row[0] for row in rows(path, "SELECT body FROM message ORDER BY seq")]
+    assert bodies == [b"\x00" + "日本".encode(), b"\x00\x00\xff", b"\x00"]
+
+
+async def test_app_keys_cannot_be_read_in_the_file(open_store: OpenStore, path: Path) -> None:
+    store = open_store()
+    await store.apps.insert(APP)
+    await send(store, await start(store, "ann", "bob"), "ann", "not a secret 5Kd")
+    await store.close()
+    kept = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    assert b"not a secret 5Kd" in kept
+    assert [key for key in KEYS.values() if key.encode() in kept] == []
+
+
+async def test_another_secret_key(open_store: OpenStore, path: Path) -> None:
+    store = open_store()
+    await store.apps.insert(APP)
+    await store.close()
+    other = Store(path, b"x" * 32)
+    with pytest.raises(StartupError) as refusal:
+        await other.apps.all()
+    await other.close()
+    expected = "The keys of app shop can't be read: secret.key is not the one this database was made with."
+    assert str(refusal.value) == expected
+
+
+async def test_keys_moved_to_another_app_cannot_be_read(store: Store) -> None:
+    await store.apps.insert(APP)
+    await on_driver(store, lambda driver: driver.execute("UPDATE app SET id = 'other'"))
+    with pytest.raises(StartupError, match=r"The keys of app other can't be read"):
+        await store.apps.all()
+
+
+@pytest.mark.parametrize("version", ["3.51.3", "3.53.4", "3.100.0", "4.0"])
+def test_sqlite_new_enough(version: str) -> None:
+    database.check_sqlite(version)
+
+
+@pytest.mark.parametrize("version", ["3.51.2", "3.40.1", "3.9.0"])
+def test_sqlite_too_old(version: str) -> None:
+    with pytest.raises(StartupError) as refusal:
+        database.check_sqlite(version)
+    assert str(refusal.value) == f"SQLite {version} is too old: Hongyan needs 3.51.3 or newer."
+
+
+def test_a_newer_file(path: Path) -> None:
+    database.migrate(path)
+    newer = "UPDATE alembic_version SET version_num = '0042'"
+    change(path, newer, "UPDATE meta SET value = '0007'")
+    before = path.read_bytes()
+    sentence = f"The database {path} was written by a newer Hongyan (schema 0042, this program knows 0001)."
+    assert refused(path) == sentence
+    assert path.read_bytes() == before
+
+
+async def test_a_newer_file_that_allows_this_program(open_store: OpenStore, path: Path) -> None:
+    database.migrate(path)
+    newer = "UPDATE alembic_version SET version_num = '0042'"
+    change(path, newer, "ALTER TABLE message ADD COLUMN more TEXT", "ALTER TABLE conversation ADD COLUMN more TEXT")
+    store = open_store()
+    await send(store, await start(store, "ann", "bob"), "ann")
+    assert rows(path, "SELECT version_num FROM alembic_version") == [("0042",)]
+
+
+@pytest.mark.parametrize("content", [b"not a database, but a text of some length" * 200, b"x" * 4096])
+def test_not_a_database(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    assert refused(path) == f"The database {path} can't be opened: file is not a database."
+    assert path.read_bytes() == content
+
+
+def test_a_folder_that_is_not_there(path: Path) -> None:
+    assert "unable to open database file" in refused(path.parent / "absent" / path.name)
+
+
+def test_a_folder_instead_of_a_file(path: Path) -> None:
+    path.mkdir()
+    assert "unable to open database file" in refused(path)
+
+
+def test_a_damaged_file(path: Path) -> None:
+    database.migrate(path)
+    damage(path, "message")
+    assert "malformed" in refused(path)
+
+
+def test_another_programs_database(path: Path) -> None:
+    change(path, "CREATE TABLE app (number INTEGER)")
+    assert "table app already exists" in refused(path)
+    assert rows(path, "SELECT name FROM sqlite_master") == [("app",)]
+
+
+DIE_AT_EVERY_STATEMENT = """
+import itertools, os, pathlib, sys
+from hongyan.store import database
+
+def migrate_and_die(path, last):
+    count, connect = itertools.count(1), database.connect
+
+    def traced(*arguments, **options):
+        connection = connect(*arguments, **options)
+        connection.set_trace_callback(lambda statement: next(count) == last and os._exit(9))
+        return connection
+
+    database.connect = traced
+    database.migrate(path)
+    os._exit(0)
+
+for last in itertools.count(1):
+    process = os.fork() or migrate_and_die(pathlib.Path(sys.argv[1]) / f"{last}.db", last)
+    if os.waitpid(process, 0)[1] == 0:
+        break
+"""
+
+
+def test_a_first_start_that_dies_at_any_statement_leaves_nothing_half_made(tmp_path: Path) -> None:
+    """Processes that end before their first, second … statement; the next start always succeeds."""
+    subprocess.run([sys.executable, "-c", DIE_AT_EVERY_STATEMENT, str(tmp_path)], check=True, timeout=100)
+    files = list(tmp_path.glob("*.db"))
+    assert len(files) > len(schema.metadata.tables)
+    for file in files:
+        database.migrate(file)
+        assert rows(file, "SELECT version_num FROM alembic_version") == [("0001",)]
+        assert rows(file, "SELECT * FROM meta") == [("oldest_compatible", "0001")]
+        assert rows(file, "PRAGMA auto_vacuum") == [(2,)]
+
+
+def test_opening_twice_changes_nothing(path: Path) -> None:
+    database.migrate(path)
+    before = path.read_bytes()
+    database.migrate(path)
+    assert path.read_bytes() == before
