@@ -62,17 +62,14 @@ def test_fanout_with_tls_and_two_processes(tmp_path: Path) -> None:
     assert report["tls"] is True
 
 
-def test_idle(tmp_path: Path) -> None:
-    report = bench("idle", "--sessions", "20", "--seconds", "0.2", output=tmp_path)
+def test_idle_in_a_data_directory_that_was_given(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    arguments = ("--sessions", "20", "--seconds", "0.2", "--data-dir", str(data))
+    report = bench("idle", *arguments, output=tmp_path)
     for run in report["runs"] + report["ceiling"]["runs"]:
         assert run["faults"] == []
         assert run["alive"] == 20
         assert run["connections_per_second"] > 0
-
-
-def test_a_data_directory_that_was_given_is_used(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    bench("idle", "--sessions", "1", "--seconds", "0.2", "--data-dir", str(data), output=tmp_path)
     assert any(data.iterdir())
 
 
