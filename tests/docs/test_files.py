@@ -54,9 +54,7 @@ def test_an_npm_lock_has_a_digest_for_every_package_and_names_no_address(lock: P
 @pytest.mark.parametrize("line", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["bench"])
 def test_the_lock_follows_the_project_file(line: str) -> None:
     wanted = Requirement(line)
-    locked = re.findall(
-        rf"^{wanted.name}==(\S+)", (ROOT / "requirements" / "dev.txt").read_text(), re.MULTILINE
-    )
+    locked = re.findall(rf"^{wanted.name}==(\S+)", (ROOT / "requirements" / "dev.txt").read_text(), re.MULTILINE)
     assert locked
     assert all(wanted.specifier.contains(version) for version in locked)
 

@@ -39,6 +39,4 @@ def markdown(path: Path) -> list[Token]:
 def headings(path: Path) -> list[tuple[str, str]]:
     """A Markdown file's headings in order, as (`h1` … `h6`, text)."""
     tokens = markdown(path)
-    return [
-        (token.tag, tokens[i + 1].content) for i, token in enumerate(tokens) if token.type == "heading_open"
-    ]
+    return [(token.tag, tokens[i + 1].content) for i, token in enumerate(tokens) if token.type == "heading_open"]
