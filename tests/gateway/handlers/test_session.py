@@ -1,0 +1,420 @@
+"""`session`: log in, log out, who is online, tokens (reference 1.8, 1.9, 3.4, 3.5)."""
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from hongyan.wire.messages2_pb2 import GenericCommand
+from tests.gateway.apps import STRICT, into
+from tests.gateway.talk import clients, numbered, open_command, people, push_names, pushes, replies, settle, texts
+from tests.support.client import Connection, ConnectionLost, Refused, Session, command, connect, named
+from tests.support.server import Server
+
+
+def claims(token: str) -> dict[str, Any]:
+    """What the token carries."""
+    body = token.split(".")[1]
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    return found
+
+
+async def refusal(asked: Any) -> tuple[int, str]:
+    """Code and reason of the error that the request must get."""
+    with pytest.raises(Refused) as refused:
+        await asked
+    assert refused.value.answer.HasField("i")
+    return refused.value.code, refused.value.reason
+
+
+EXPIRED = (4112, "SESSION_TOKEN_EXPIRED")
+REQUIRED = (4105, "SESSION_REQUIRED")
+
+
+# opening
+
+
+@pytest.mark.parametrize("peer", ["Tom", " tom ", "鸿雁", "a/b:c?", "🦢" * 64, "x" * 64])
+async def test_opened_returns_the_client_id_verbatim(server: Server, peer: str) -> None:
+    async with connect(server) as connection:
+        opened = (await connection.open(peer)).opened
+        assert named(opened) == "session/opened"
+        assert (opened.peerId, opened.service, opened.HasField("i")) == (peer, 2, True)
+        assert opened.serverTs > 1_600_000_000_000
+        message = opened.sessionMessage
+        assert (bool(message.st), message.stTtl) == (True, 172_800)
+        assert not message.HasField("code")
+
+
+async def test_opened_comes_before_anything_else(server: Server) -> None:
+    async with clients(server, "tom") as (tom,):
+        (jerry,) = people("jerry")
+        await tom.send(await tom.start(jerry), "hi")
+        async with connect(server) as connection:
+            await connection.send(numbered(7, open_command(server, jerry)))
+            await connection.expect("unread")
+            assert [named(push) for push in connection.pushes] == ["session/opened"]
+
+
+async def test_anonymous_login_gets_an_id(server: Server) -> None:
+    async with connect(server) as connection:
+        first, second = await connection.open(None), await connection.open(None)
+        assert 1 <= len(first.peer) <= 64
+        assert first.peer != second.peer
+        assert await first.start()
+
+
+async def test_a_client_id_has_at_most_64_characters(server: Server) -> None:
+    async with connect(server) as connection:
+        assert await refusal(connection.open("x" * 65)) == (4103, "INVALID_LOGIN")
+        await connection.open(people("tom")[0])
+
+
+async def test_unknown_app_is_refused_and_the_connection_closed(server: Server) -> None:
+    async with connect(server) as connection:
+        request = open_command(server, "tom")
+        request.appId = "unknown"
+        assert await refusal(connection.request(request)) == (4100, "APP_NOT_AVAILABLE")
+        assert (await connection.closed()).code == 4100
+
+
+async def test_apps_are_separate(server: Server) -> None:
+    async with clients(server, "tom") as (tom,), connect(into(server, STRICT)) as connection:
+        other = await connection.open(tom.peer)
+        conversation = await other.start("jerry")
+        with pytest.raises(Refused, match="4401"):
+            await tom.send(conversation, "hi")
+        assert await push_names(tom) == []
+
+
+async def test_many_logins_at_once_on_one_connection(server: Server) -> None:
+    names = people(*(f"client{number}" for number in range(20)))
+    async with connect(server) as connection:
+        answers = await replies(connection, [open_command(server, name) for name in names])
+        assert [answer.peerId for answer in answers] == names
+
+
+async def test_a_connection_carries_a_limited_number_of_sessions(server: Server) -> None:
+    names = people(*(f"client{number}" for number in range(256)))
+    async with connect(server) as connection:
+        await replies(connection, [open_command(server, name) for name in names])
+        assert (await refusal(connection.open("one-more")))[0] == 4318
+        await connection.open(names[0])
+
+
+async def test_a_second_login_on_the_same_connection_replaces_the_first(server: Server) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        conversation = await jerry.start(tom.peer)
+        again = await tom.connection.open(tom.peer)
+        await settle(again)
+        await jerry.send(conversation, "once")
+        assert await texts(again) == ["once"]
+        await again.close()
+        assert await refusal(tom.connection.request(command("session", "query", tom.peer))) == REQUIRED
+
+
+# which session a command means
+
+
+async def test_without_a_client_id_the_first_session_is_meant(server: Server) -> None:
+    tom, jerry = people("tom", "jerry")
+    async with connect(server) as connection:
+        await connection.open(tom)
+        await connection.open(jerry)
+        answer = await connection.request(command("conv", "start"))
+        assert answer.peerId == tom
+
+
+async def test_when_the_first_session_is_closed_the_oldest_is_meant_inferred(server: Server) -> None:
+    tom, jerry, spike = people("tom", "jerry", "spike")
+    async with connect(server) as connection:
+        first = await connection.open(tom)
+        await connection.open(jerry)
+        await connection.open(spike)
+        await first.close()
+        assert (await connection.request(command("conv", "start"))).peerId == jerry
+
+
+@pytest.mark.parametrize(
+    ("cmd", "op"),
+    [
+        ("session", "close"),
+        ("session", "query"),
+        ("session", "refresh"),
+        ("conv", "start"),
+        ("conv", "query"),
+        ("direct", None),
+        ("ack", None),
+        ("read", None),
+        ("logs", None),
+    ],
+)
+async def test_a_command_needs_its_session(server: Server, cmd: str, op: str | None) -> None:
+    """Before any login, and for a client that is not logged in here; without a serial there is no answer."""
+    async with connect(server) as connection:
+        assert await refusal(connection.request(command(cmd, op))) == REQUIRED
+        assert await refusal(connection.request(command(cmd, op, "tom"))) == REQUIRED
+        await connection.send(command(cmd, op))
+        await connection.open(people("tom")[0])
+        with pytest.raises(Refused) as refused:
+            await connection.request(command(cmd, op, "stranger"))
+        assert (refused.value.code, refused.value.answer.peerId) == (4105, "stranger")
+        await connection.echo()
+        assert connection.pushes == []
+
+
+async def test_answers_to_requests_without_a_serial_are_left_out(server: Server) -> None:
+    async with clients(server, "tom") as (tom,):
+        conversation = await tom.start()
+        await tom.expect("conv/members_joined")
+        await pushes(tom)
+        for request in (
+            command("direct", cid=conversation, msg="hi"),
+            command("direct", cid="unknown", msg="hi"),
+            command("logs", cid=conversation),
+            command("logs", cid="unknown"),
+            command("conv", "query"),
+            command("conv", "add", cid="unknown"),
+            command("conv", "start", m=[""]),
+            command("session", "query", sessionPeerIds=["tom"]),
+            command("session", "refresh"),
+            command("session", "refresh", st="bad"),
+            command("session", "upload"),
+            command("goaway"),
+        ):
+            await tom.connection.send(request)
+        await tom.send(conversation, "last")
+        assert len(await tom.history(conversation)) == 2
+        assert await push_names(tom) == []
+
+
+# tokens
+
+
+async def test_a_token_opens_again_and_brings_tag_device_and_capabilities(server: Server) -> None:
+    """JS says none of the three on a reconnect."""
+    (tom,) = people("tom")
+    async with connect(server) as connection:
+        token = (await connection.open(tom, tag="web", deviceId="d-1", configBitmap=0x3B)).token
+    async with connect(server) as connection:
+        request = open_command(server, tom, r=True, st=token)
+        opened = await connection.request(request)
+        known = claims(opened.sessionMessage.st)
+        assert (known["tag"], known["dev"], known["bit"]) == ("web", "d-1", 0x3B)
+        assert await acknowledges_transient(Session(connection, opened))
+
+
+async def test_what_a_reopen_says_goes_before_what_the_token_says(server: Server) -> None:
+    async with connect(server) as connection:
+        tom = await connection.open(people("tom")[0], tag="web", configBitmap=0)
+        again = await connection.open(tom.peer, r=True, st=tom.token, tag="pad", deviceToken="t-1", configBitmap=0xBB)
+        known = claims(again.token)
+        assert (known["tag"], known["dev"], known["bit"]) == ("pad", "t-1", 0xBB)
+
+
+@pytest.mark.parametrize(("reopen", "acknowledged"), [(True, True), (False, False)])
+async def test_capabilities_of_a_reopen_that_says_none_inferred(
+    server: Server, reopen: bool, acknowledged: bool
+) -> None:
+    """A reopen without a token and without capabilities counts as 0xAB, a login as none."""
+    async with connect(server) as connection:
+        opened = await connection.request(open_command(server, people("tom")[0], r=reopen))
+        session = Session(connection, opened)
+        assert await acknowledges_transient(session) == acknowledged
+
+
+async def acknowledges_transient(session: Session) -> bool:
+    """Whether the server acknowledges a transient message, which it does for those who can take it."""
+    conversation = await session.start()
+    serial = 9_000
+    request = command("direct", peer=session.peer, cid=conversation, msg="typing", transient=True)
+    await session.connection.send(numbered(serial, request))
+    await session.connection.echo()
+    return any(push.HasField("i") and push.i == serial for push in session.connection.pushes)
+
+
+@pytest.mark.parametrize("token", ["bad", "e30.e30.e30", ".." * 1000, "鸿雁", "\0"])
+async def test_a_bad_token_is_refused_and_a_login_without_one_succeeds(server: Server, token: str) -> None:
+    async with connect(server) as connection:
+        (tom,) = people("tom")
+        assert await refusal(connection.open(tom, r=True, st=token)) == EXPIRED
+        assert (await connection.open(tom, r=True)).peer == tom
+
+
+async def test_a_changed_token_is_refused(server: Server) -> None:
+    async with connect(server) as connection:
+        tom = await connection.open(people("tom")[0])
+        head, body, signature = tom.token.split(".")
+        other = "B" if signature[5] != "B" else "C"
+        changed = ".".join([head, body, f"{signature[:5]}{other}{signature[6:]}"])
+        assert await refusal(connection.open(tom.peer, st=changed)) == EXPIRED
+
+
+async def test_a_token_is_for_its_client_and_app_alone(server: Server) -> None:
+    async with connect(server) as connection, connect(into(server, STRICT)) as elsewhere:
+        tom = await connection.open(people("tom")[0])
+        assert await refusal(connection.open("somebody-else", st=tom.token)) == EXPIRED
+        assert await refusal(elsewhere.open(tom.peer, st=tom.token)) == EXPIRED
+
+
+async def test_an_expired_token_opens_no_session_but_is_refreshed(server: Server) -> None:
+    async with connect(into(server, STRICT)) as connection:
+        tom = await connection.open(people("tom")[0])
+        assert tom.opened.sessionMessage.stTtl == 1
+        await expiry(tom)
+        fresh = await connection.request(command("session", "refresh", tom.peer, st=tom.token))
+        assert (await connection.open(tom.peer, r=True, st=fresh.sessionMessage.st)).peer == tom.peer
+
+
+async def expiry(session: Session) -> None:
+    """Wait until the session's token opens nothing any more."""
+    async with asyncio.timeout(30):
+        while await opens(session):
+            await asyncio.sleep(0.1)
+
+
+async def opens(session: Session) -> bool:
+    """Whether the session's token still opens a session."""
+    request = command("session", "open", session.peer, r=True, st=session.token)
+    (answer,) = await replies(session.connection, [request])
+    return named(answer) == "session/opened"
+
+
+async def test_a_reopen_without_a_serial_is_answered_without_one(server: Server) -> None:
+    """Java reopens so, and tells its client from others by `peerId`."""
+    async with connect(server) as connection:
+        tom = await connection.open(people("tom")[0])
+        await connection.send(open_command(server, tom.peer, r=True, st=tom.token))
+        opened = await connection.expect("session/opened")
+        await connection.send(open_command(server, tom.peer, r=True, st="bad"))
+        error = await connection.expect("error")
+        for answer in (opened, error):
+            assert not answer.HasField("i")
+            assert answer.peerId == tom.peer
+        assert error.errorMessage.code == 4112
+
+
+# refresh
+
+
+async def test_refresh_gives_a_token(server: Server) -> None:
+    async with connect(server) as connection:
+        tom = await connection.open(people("tom")[0], tag="web")
+        for fields in ({"st": tom.token}, {}):
+            answer = await tom.request("session", "refresh", **fields)
+            assert named(answer) == "session/refreshed"
+            assert answer.sessionMessage.stTtl == 172_800
+            again = await connection.open(tom.peer, r=True, st=answer.sessionMessage.st)
+            assert claims(again.token)["tag"] == "web"
+
+
+async def test_refresh_with_a_foreign_token_is_refused(server: Server) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        assert await refusal(tom.request("session", "refresh", st=jerry.token)) == EXPIRED
+        assert await refusal(tom.request("session", "refresh", st="bad")) == EXPIRED
+
+
+# close
+
+
+async def test_close_logs_out_and_voids_every_token_of_the_login(server: Server) -> None:
+    async with connect(server) as connection:
+        tom = await connection.open(people("tom")[0])
+        first, second = tom.token, await tom.refresh()
+        answer = await tom.close()
+        assert named(answer) == "session/closed"
+        assert answer.HasField("sessionMessage")
+        assert not answer.sessionMessage.HasField("code")
+        assert await refusal(tom.request("conv", "query")) == REQUIRED
+        for token in (first, second):
+            assert await refusal(connection.open(tom.peer, r=True, st=token)) == EXPIRED
+        await connection.open(tom.peer)
+
+
+async def test_close_leaves_the_other_sessions_of_the_connection(server: Server) -> None:
+    async with clients(server, "tom", "spike") as (tom, spike):
+        jerry = await tom.connection.open(people("jerry")[0])
+        await settle(jerry)
+        conversation = await spike.start(tom.peer, jerry.peer)
+        await tom.close()
+        await spike.send(conversation, "still there?")
+        received = [(push.peerId, push.directMessage.msg) for push in await pushes(jerry) if named(push) == "direct"]
+        assert received == [(jerry.peer, "still there?")]
+
+
+async def test_a_closed_session_is_told_nothing_more(server: Server) -> None:
+    """Also not what its login was still about to be told."""
+    async with clients(server, "tom") as (tom,), connect(server) as connection:
+        (jerry,) = people("jerry")
+        await tom.send(await tom.start(jerry), "hi")
+        for request in (open_command(server, jerry), command("session", "close", jerry), command("echo")):
+            await connection.send(numbered(-1, request))
+        spike = await connection.open(people("spike")[0])
+        await settle_after(spike, connection)
+        assert [named(push) for push in connection.pushes if push.peerId == jerry] == [
+            "session/opened",
+            "session/closed",
+        ]
+
+
+async def settle_after(session: Session, connection: Connection) -> None:
+    """Like `settle`, but keeps what has come."""
+    await session.start()
+    await session.expect("conv/members_joined")
+    await connection.echo()
+
+
+# query
+
+
+async def test_query_tells_who_is_online_in_the_order_asked(server: Server) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        asked = ["nobody", jerry.peer, tom.peer, "nobody-else"]
+        answer = await tom.request("session", "query", sessionPeerIds=asked)
+        assert named(answer) == "session/query_result"
+        assert list(answer.sessionMessage.onlineSessionPeerIds) == [jerry.peer, tom.peer]
+
+
+async def test_query_looks_at_twenty_ids(server: Server) -> None:
+    async with clients(server, "tom") as (tom,):
+        nobody = [f"nobody{number}" for number in range(19)]
+        for asked, online in (([*nobody, tom.peer], [tom.peer]), ([*nobody, "one-more", tom.peer], [])):
+            answer = await tom.request("session", "query", sessionPeerIds=asked)
+            assert list(answer.sessionMessage.onlineSessionPeerIds) == online
+
+
+@pytest.mark.parametrize("way", ["session", "connection", "abort"])
+async def test_who_leaves_is_offline(server: Server, way: str) -> None:
+    async with clients(server, "tom") as (tom,), connect(server) as connection:
+        jerry = await connection.open(people("jerry")[0])
+        assert await online(tom, jerry.peer)
+        if way == "session":
+            await jerry.close()
+            assert not await online(tom, jerry.peer)
+            return
+        await connection.close() if way == "connection" else connection.abort()
+        async with asyncio.timeout(30):
+            while await online(tom, jerry.peer):
+                await asyncio.sleep(0.01)
+
+
+async def online(asking: Session, peer: str) -> bool:
+    answer = await asking.request("session", "query", sessionPeerIds=[peer])
+    return list(answer.sessionMessage.onlineSessionPeerIds) == [peer]
+
+
+async def test_a_lost_connection_fails_what_was_asked(server: Server) -> None:
+    async with connect(server) as connection:
+        tom = await connection.open(people("tom")[0])
+        connection.abort()
+        with pytest.raises(ConnectionLost):
+            await tom.start()
+
+
+def test_open_command_says_only_what_it_is_given() -> None:
+    built: GenericCommand = open_command(
+        type("S", (), {"gateway_url": "", "app": STRICT, "ssl_context": None})(), None, r=True
+    )
+    assert built.SerializeToString() == b"\x08\x00\x10\x01\x1a\x0astrict-app\xb2\x06\x02\x28\x01"
