@@ -1,0 +1,160 @@
+"""Unread counts and read marks."""
+
+import asyncio
+
+import pytest
+
+from hongyan import errors
+from hongyan.engine.values import Conversation, ConversationKind, Unread
+from hongyan.errors import Refused
+from hongyan.store import Store
+from tests.store.steps import APP, NOON, Wall, held, send, start, submit
+
+CLIENTS = ("ann", "bob", "cem")
+
+
+async def unread(store: Store, client: str, since: int | None = None, limit: int = 50, app: int = APP) -> list[Unread]:
+    found, _ = await store.messages.unread(app, client, since, limit)
+    return found
+
+
+async def read(store: Store, conversation: Conversation, client: str, upto: int | None = None) -> Unread:
+    results: list[Unread] = []
+    await store.messages.mark_read(conversation, client, upto, lambda found, _: results.append(found))
+    return results[0]
+
+
+async def counts(store: Store, client: str) -> list[tuple[int, bool]]:
+    return [(each.count, each.mentioned) for each in await unread(store, client)]
+
+
+async def test_others_messages_count(store: Store) -> None:
+    conversation = await start(store, *CLIENTS)
+    for sender in ("ann", "bob", "ann"):
+        await send(store, conversation, sender)
+    assert [await counts(store, client) for client in CLIENTS] == [[(1, False)], [(2, False)], [(3, False)]]
+    assert await unread(store, "dan") == []
+    assert await unread(store, "ann", app=APP + 1) == []
+
+
+async def test_the_last_message_is_told_with_them(store: Store) -> None:
+    conversation = await start(store, "ann", "bob")
+    await send(store, conversation, "ann", "first")
+    place = await send(store, conversation, "bob", b"\xff", receipt=True)
+    (told,) = await unread(store, "bob")
+    assert (told.conversation_id, told.kind, told.last_seq) == (conversation.id, ConversationKind.NORMAL, 2)
+    message = told.last_message
+    assert message is not None
+    assert (message.id, message.sender, message.content, message.receipt) == (place.id, "bob", b"\xff", True)
+
+
+async def test_read_marks_only_go_forward(store: Store, wall: Wall) -> None:
+    conversation = await start(store, "ann", "bob")
+    for _ in range(5):
+        await send(store, conversation, "ann")
+        wall.at += 10
+    left = [(await read(store, conversation, "bob", upto)).count for upto in (NOON + 10, NOON + 19, NOON + 5, NOON - 1)]
+    assert left == [3, 3, 3, 3]
+    assert (await read(store, conversation, "bob", NOON + 40)).count == 0
+    assert (await read(store, conversation, "bob", NOON)).count == 0
+    await send(store, conversation, "ann")
+    assert (await read(store, conversation, "bob", 1 << 60)).count == 0
+    assert await unread(store, "bob") == []
+
+
+async def test_reading_an_empty_conversation(store: Store) -> None:
+    conversation = await start(store, "ann", "bob")
+    for upto in (None, NOON):
+        told = await read(store, conversation, "bob", upto)
+        assert (told.count, told.last_seq, told.last_message) == (0, 0, None)
+
+
+async def test_only_members_read(store: Store) -> None:
+    conversation = await start(store, "ann", "bob")
+    with pytest.raises(Refused) as refusal:
+        await read(store, conversation, "cem")
+    assert refusal.value.kind is errors.CONVERSATION_MEMBERSHIP_REQUIRED
+
+
+async def test_mentions(store: Store, wall: Wall) -> None:
+    conversation = await start(store, *CLIENTS)
+    await send(store, conversation, "ann", mentions=("bob", "dan"))
+    wall.at += 10
+    await send(store, conversation, "ann")
+    assert [await counts(store, client) for client in ("bob", "cem")] == [[(2, True)], [(2, False)]]
+    assert (await read(store, conversation, "bob", NOON)).mentioned is False
+    await send(store, conversation, "ann", mention_all=True)
+    assert [await counts(store, client) for client in ("bob", "cem")] == [[(2, True)], [(3, True)]]
+    assert (await read(store, conversation, "cem")).mentioned is False
+
+
+async def test_nobody_is_mentioned_by_oneself(store: Store) -> None:
+    conversation = await start(store, "ann", "bob")
+    await send(store, conversation, "ann")
+    await send(store, conversation, "bob", mentions=("bob", "ann"))
+    assert await counts(store, "bob") == [(1, False)]
+    assert await counts(store, "ann") == [(1, True)]
+
+
+async def test_who_joins_has_nothing_unread(store: Store) -> None:
+    conversation = await start(store, "ann", "bob")
+    await send(store, conversation, "ann", mention_all=True)
+    await store.conversations.add_members(conversation, ["cem"], 500, lambda _: None)
+    assert await unread(store, "cem") == []
+    await send(store, conversation, "ann")
+    assert await counts(store, "cem") == [(1, False)]
+    await store.conversations.remove_members(conversation, ["cem"], lambda _: None)
+    assert await unread(store, "cem") == []
+
+
+async def test_the_latest_conversations_first_and_only_so_many(store: Store, wall: Wall) -> None:
+    conversations = [await start(store, "ann", "bob") for _ in range(5)]
+    for each in (*conversations, conversations[1]):
+        wall.at += 1
+        await send(store, each, "ann")
+    found = [each.conversation_id for each in await unread(store, "bob", limit=3)]
+    assert found == [conversations[n].id for n in (1, 4, 3)]
+    found = [each.conversation_id for each in await unread(store, "bob", since=NOON, limit=3)]
+    assert found == [conversations[n].id for n in (1, 4, 3)]
+
+
+async def test_since_tells_what_changed(store: Store, wall: Wall) -> None:
+    """A message or a read mark, also when nothing is left unread; not what stayed as it was."""
+    old, fresh, marked, empty = [await start(store, "ann", "bob") for _ in range(4)]
+    for each in (old, marked):
+        await send(store, each, "ann")
+    wall.at += 10
+    _, at = await store.messages.unread(APP, "bob", None, 50)
+    await send(store, fresh, "ann")
+    await read(store, marked, "bob")
+    await read(store, empty, "bob")
+    found = {each.conversation_id: each.count for each in await unread(store, "bob", since=at)}
+    assert found == {fresh.id: 1, marked.id: 0}
+    assert [each.conversation_id for each in await unread(store, "ann", since=at)] == [fresh.id]
+
+
+async def test_the_time_of_an_answer_hides_nothing_that_is_being_written(store: Store, wall: Wall) -> None:
+    """A message planned before the question, committed after it, is later than the answer's time."""
+    conversation = await start(store, "ann", "bob")
+    async with held(store):
+        wall.at += 1_000  # the batch under way was planned before this
+        found, at = await store.messages.unread(APP, "bob", None, 50)
+        assert (found, at) == ([], NOON - 1)
+    wall.at -= 1_000
+    await send(store, conversation, "ann")
+    assert [each.count for each in await unread(store, "bob", since=at)] == [1]
+
+
+async def test_the_time_told_with_a_read_mark_hides_nothing_that_is_not_told_yet(store: Store, wall: Wall) -> None:
+    """The client begins its next look-up there; a message that was told after the mark must be in the answer."""
+    conversation, other = await start(store, "ann", "bob"), await start(store, "ann", "bob")
+    told: list[object] = []
+    async with held(store):
+        marking = store.messages.mark_read(conversation, "bob", None, lambda _, at: told.append(at))
+        sending = submit(store, other, "ann")
+        sending.add_done_callback(told.append)
+    await asyncio.gather(marking, sending)
+    at = told[0]
+    assert isinstance(at, int)
+    assert told[1:] == [sending]
+    assert [each.conversation_id for each in await unread(store, "bob", since=at)] == [other.id]
