@@ -77,3 +77,11 @@ def open_command(server: Gateway, peer: str | None, **fields: object) -> Generic
     request = command("session", "open", peer, **fields)
     request.appId = server.app.id
     return request
+
+
+async def told(session: Session, request: GenericCommand) -> list[GenericCommand]:
+    """All that a change of our own makes the connection receive, the reply (serial -9) in its place."""
+    await session.connection.send(numbered(-9, request))
+    later = await session.start()
+    await session.connection.expect(lambda push: push.convMessage.cid == later and bool(push.convMessage.m))
+    return [push for push in await pushes(session) if push.convMessage.cid != later]
