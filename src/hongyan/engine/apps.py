@@ -1,5 +1,6 @@
 """Apps: made by operators, asked for by every door."""
 
+import asyncio
 import dataclasses
 import secrets
 import string
@@ -21,6 +22,7 @@ class Apps:
         self._store = store
         self._clock = clock
         self._by_id: dict[str, App] = {}
+        self._changing = asyncio.Lock()
 
     async def load(self) -> None:
         self._by_id = {app.id: app for app in await self._store.all()}
@@ -60,13 +62,14 @@ class Apps:
 
     async def change(self, app_id: str, settings: Mapping[str, str]) -> App:
         """Change settings of an app. Raises ValueError with a sentence; then nothing is changed."""
-        app = self._by_id.get(app_id)
-        if app is None:
-            raise ValueError(f"There is no app with the id {app_id}.")
-        changed = dataclasses.replace(app, settings=change_settings(app.settings, settings))
-        await self._store.update(changed)
-        self._by_id[app_id] = changed
-        return changed
+        async with self._changing:
+            app = self._by_id.get(app_id)
+            if app is None:
+                raise ValueError(f"There is no app with the id {app_id}.")
+            changed = dataclasses.replace(app, settings=change_settings(app.settings, settings))
+            await self._store.update(changed)
+            self._by_id[app_id] = changed
+            return changed
 
 
 def change_settings(settings: AppSettings, changes: Mapping[str, str]) -> AppSettings:

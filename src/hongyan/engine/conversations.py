@@ -21,7 +21,7 @@ from hongyan.engine.values import (
 )
 from hongyan.errors import Refused
 
-#: Keys of `conv/start` attributes that the server owns (reference 3.8, inferred).
+#: Keys of `conv/start` attributes that the server owns (reference 3.8, inferred), those of the last message too.
 RESERVED = frozenset(
     [
         "objectId",
@@ -38,6 +38,14 @@ RESERVED = frozenset(
         "temp",
         "ttl",
         "conv_type",
+        "msg",
+        "bin",
+        "msg_mid",
+        "msg_from",
+        "msg_timestamp",
+        "patch_timestamp",
+        "mention_all",
+        "mention_pids",
     ]
 )
 
