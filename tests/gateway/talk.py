@@ -32,11 +32,16 @@ async def settled(server: Gateway, peer: str, subprotocol: str = BINARY) -> Asyn
 
 
 async def settle(session: Session) -> None:
-    """Wait until what the login pushes has come: an event of our own comes after it."""
+    """Wait until what the login pushes has come, and drop it."""
+    await login_pushes(session)
+
+
+async def login_pushes(session: Session) -> list[GenericCommand]:
+    """What the login pushes to the session, which must be new: an event of its own comes after it."""
     await session.start()
     await session.expect("conv/joined")
     await session.expect("conv/members_joined")
-    session.connection.pushes.clear()
+    return await pushes(session)
 
 
 async def pushes(session: Session) -> list[GenericCommand]:
