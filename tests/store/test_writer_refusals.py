@@ -18,6 +18,7 @@ from tests.store.steps import batches, damage, held, on_driver, rows, send, star
 
 Change = Callable[[sa.Connection], Any]
 ADD_NOTE = "INSERT INTO meta (name, value) VALUES ('note', 'written')"
+SET_NOTE = "UPDATE meta SET value = 'x' WHERE name = 'oldest_compatible'"
 NOTE = "SELECT value FROM meta WHERE name = 'note'"
 
 
@@ -63,7 +64,7 @@ async def test_a_change_that_fails_is_refused_alone(
     async with held(store):
         sent = [submit(store, conversation, "ann", str(n)) for n in range(4)]
         refused = store.writer.call(change)
-        changed = store.writer.call(lambda bound: bound.exec_driver_sql("UPDATE meta SET value = 'x'").rowcount)
+        changed = store.writer.call(lambda bound: bound.exec_driver_sql(SET_NOTE).rowcount)
         sent += [submit(store, conversation, "ann", str(n)) for n in range(4, 7)]
         store.writer.on_batch = told.append
     with pytest.raises(Refused) as refusal:

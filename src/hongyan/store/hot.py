@@ -48,6 +48,9 @@ MARK_MENTIONS = Bulk(
 )
 #: Rows stand in order of arrival, so this is nearly the latest time of all, without an index on times.
 LAST_ARRIVAL = "SELECT timestamp FROM message ORDER BY rowid DESC LIMIT 1"
+NOTE_OPENED = (
+    "INSERT INTO meta (name, value) VALUES ('opened_at', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 IS_MEMBER = "SELECT 1 FROM member WHERE conversation = ? AND client = ?"
 PRUNE_TOKENS = (
     "DELETE FROM sent_token WHERE (conversation, client, token) IN"

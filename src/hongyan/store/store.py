@@ -51,7 +51,13 @@ class Store:
         """Open the file, bring its schema up to date. Raises StartupError with one sentence."""
         database.migrate(path)
         with database.opening(path):
-            return cls(path, secret, clock)
+            store = cls(path, secret, clock)
+            store._prove_disk()
+            return store
+
+    def _prove_disk(self) -> None:
+        """Commit something, so that a disk that can't keep it is told at the start and not by the first message."""
+        self._bound.exec_driver_sql(hot.NOTE_OPENED, (str(self._clock.now()),))
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to write. `on_fatal` is called, in the writer's thread, when the file can't be trusted any more."""
