@@ -21,7 +21,8 @@ CONVERSATIONS_MAX = 50_000
 MEMBERS_MAX = 2_000_000
 
 Key = tuple[int, str]
-Waiter = Callable[[Conversation | None], None]
+Found = Conversation | Refused | None
+Waiter = Callable[[Found], None]
 
 
 class _Loading:
@@ -32,7 +33,7 @@ class _Loading:
         self.overtaken = False
 
 
-def _tell(use: Waiter, found: Conversation | None) -> None:
+def _tell(use: Waiter, found: Found) -> None:
     """One waiter that fails keeps no other from hearing."""
     try:
         use(found)
@@ -49,9 +50,10 @@ class Access:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def with_conversation(self, app: App, conversation_id: str, use: Waiter) -> None:
-        """Call `use(conversation or None)`: at once if it is in memory, else when it is.
+        """Call `use(conversation)`: at once if it is in memory, else when it is.
 
-        Callers for one conversation are served in the order they came, loaded or not.
+        `use(None)` if there is none, `use(refusal)` if it can't be read. Callers for one conversation are served in
+        the order they came, loaded or not.
         """
         key = (app.key, conversation_id)
         found = self._cache.get(key)
@@ -69,9 +71,9 @@ class Access:
 
     async def conversation(self, app: App, conversation_id: str) -> Conversation:
         """The conversation, for operations anybody may do. Raises Refused(CONVERSATION_NOT_FOUND)."""
-        future: asyncio.Future[Conversation | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
 
-        def use(found: Conversation | None) -> None:
+        def use(found: Found) -> None:
             if not future.done():
                 future.set_result(found)
 
@@ -79,6 +81,8 @@ class Access:
         found = await future
         if found is None:
             raise Refused(errors.CONVERSATION_NOT_FOUND, "unknown conversation")
+        if isinstance(found, Refused):
+            raise found
         return found
 
     async def as_member(self, app: App, conversation_id: str, client: str, otherwise: Kind) -> Conversation:
@@ -112,18 +116,20 @@ class Access:
                     self._members += len(known.members) - before
 
     async def _load(self, key: Key, loading: _Loading) -> None:
-        found: Conversation | None = None
+        found: Found = None
         try:
             loading.overtaken = True
             while loading.overtaken:
                 loading.overtaken = False
                 found = await self._store.load(*key)
-        finally:
-            del self._loading[key]
-            if found is not None:
-                self._keep(key, found)
-            for use in loading.waiters:
-                _tell(use, found)
+        except Exception:
+            log.exception("a conversation could not be read")
+            found = Refused(errors.INTERNAL_ERROR, "the conversation could not be read")
+        del self._loading[key]
+        if isinstance(found, Conversation):
+            self._keep(key, found)
+        for use in loading.waiters:
+            _tell(use, found)
 
     def _keep(self, key: Key, conversation: Conversation) -> None:
         replaced = self._cache.pop(key, None)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from hongyan import errors
-from hongyan.engine.access import Access
+from hongyan.engine.access import Access, Found
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import MessageSent
 from hongyan.engine.ports import Bus, MessageStore
@@ -38,8 +38,10 @@ class Messages:
             acknowledge(Refused(errors.FRAME_TOO_LONG, f"a message has at most {limit} bytes"))
             return
 
-        def use(conversation: Conversation | None) -> None:
-            if conversation is None or sender not in conversation.members:
+        def use(conversation: Found) -> None:
+            if isinstance(conversation, Refused):
+                acknowledge(conversation)
+            elif conversation is None or sender not in conversation.members:
                 acknowledge(Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation or not a member"))
             elif draft.transient:
                 self._pass_on(conversation, sender, draft, acknowledge, origin)
