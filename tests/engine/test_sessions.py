@@ -1,0 +1,173 @@
+"""Session tokens: whose they are, how long, and what is not one."""
+
+import base64
+import dataclasses
+import json
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc import jwt
+from joserfc.jwk import OctKey
+
+from hongyan import errors
+from hongyan.engine.clock import Clock
+from hongyan.engine.engine import Engine
+from hongyan.engine.sessions import Sessions, Ticket, check_client_id
+from hongyan.engine.values import App, AppSettings
+from hongyan.errors import Refused
+from hongyan.store import Store
+from tests.engine.conftest import SECRET
+from tests.store.steps import Wall
+
+DAY = 86_400
+OTHER_APP = App(2, "other", "", "", "", "", AppSettings(), 0)
+
+
+def ticket(engine: Engine, client: str = "ann") -> Ticket:
+    return engine.sessions.new_ticket(client, "mobile", "device-1", 0xBB)
+
+
+def assert_refused(engine: Engine, app: App, client: str, token: str, *, expired_too: bool = False) -> None:
+    with pytest.raises(Refused) as refusal:
+        engine.sessions.redeem(app, client, token, expired_too=expired_too)
+    assert refusal.value.kind is errors.SESSION_TOKEN_EXPIRED
+
+
+def test_a_token_brings_back_what_it_was_issued_for(engine: Engine, app: App) -> None:
+    issued = ticket(engine, "安 ann")
+    assert engine.sessions.redeem(app, "安 ann", engine.sessions.issue(app, issued)) == issued
+
+
+def test_tickets_are_never_the_same(engine: Engine) -> None:
+    assert len({ticket(engine).id for _ in range(100)}) == 100
+
+
+def test_a_token_holds_over_a_restart(engine: Engine, make_engine: Callable[[], Engine], app: App) -> None:
+    issued = ticket(engine)
+    token = engine.sessions.issue(app, issued)
+    assert make_engine().sessions.redeem(app, "ann", token) == issued
+
+
+def test_a_token_expires(engine: Engine, app: App, wall: Wall) -> None:
+    short = dataclasses.replace(app, settings=AppSettings(session_ttl=60))
+    issued = ticket(engine)
+    token = engine.sessions.issue(short, issued)
+    wall.at += 59_999
+    assert engine.sessions.redeem(app, "ann", token) == issued
+    wall.at += 1
+    assert_refused(engine, app, "ann", token)
+    assert engine.sessions.redeem(app, "ann", token, expired_too=True) == issued
+    wall.at += 365 * DAY * 1000
+    assert engine.sessions.redeem(app, "ann", token, expired_too=True) == issued
+
+
+def test_a_token_is_for_one_client_of_one_app(engine: Engine, app: App) -> None:
+    token = engine.sessions.issue(app, ticket(engine))
+    for of, client in ((app, "bob"), (app, ""), (app, "ANN"), (app, "ann "), (OTHER_APP, "ann")):
+        assert_refused(engine, of, client, token)
+        assert_refused(engine, of, client, token, expired_too=True)
+
+
+async def test_logging_out_voids_every_token_of_the_ticket(
+    engine: Engine, make_engine: Callable[[], Engine], app: App, wall: Wall
+) -> None:
+    issued, other = ticket(engine), ticket(engine)
+    first = engine.sessions.issue(app, issued)
+    wall.at += 1000
+    tokens = [first, engine.sessions.issue(app, issued)]
+    kept = engine.sessions.issue(app, other)
+    await engine.sessions.revoke(app, issued)
+    restarted = make_engine()
+    await restarted.start()
+    for each in (engine, restarted):
+        for token in tokens:
+            assert_refused(each, app, "ann", token)
+            assert_refused(each, app, "ann", token, expired_too=True)
+        assert each.sessions.redeem(app, "ann", kept) == other
+
+
+async def test_voided_tokens_are_forgotten_when_they_have_expired(
+    engine: Engine, store: Store, app: App, wall: Wall
+) -> None:
+    issued = ticket(engine)
+    token = engine.sessions.issue(app, issued)
+    await engine.sessions.revoke(app, issued)
+    wall.at += app.settings.session_ttl * 1000 + 1
+    await engine.sessions.revoke(app, ticket(engine))
+    await store.prune()
+    assert len(await store.tokens.revoked()) == 1
+    assert len(engine.sessions._revoked) == 1
+    assert_refused(engine, app, "ann", token)
+
+
+def signed(claims: dict[str, object], secret: bytes, algorithm: str = "HS256") -> str:
+    return jwt.encode({"alg": algorithm}, claims, OctKey.import_key(secret), algorithms=[algorithm])
+
+
+def forged(token: str, **header: object) -> str:
+    """The token with another header and no signature."""
+    _, payload, _ = token.split(".")
+    text = json.dumps(header).encode()
+    return base64.urlsafe_b64encode(text).rstrip(b"=").decode() + f".{payload}."
+
+
+CLAIMS = {"jti": "id", "app": "test", "sub": "ann", "tag": "", "dev": "", "bit": 0, "exp": 1 << 40}
+
+
+def test_forgeries(engine: Engine, app: App) -> None:
+    token = engine.sessions.issue(app, ticket(engine))
+    head, payload, signature = token.split(".")
+    for each in (
+        forged(token, alg="none"),
+        forged(token, alg="None", typ="JWT"),
+        forged(token, alg="HS256"),
+        forged(token, alg="RS256"),
+        forged(token),
+        f"{head}.{payload}.",
+        f"{head}.{payload}",
+        f"{head}..{signature}",
+        f"{head}.{payload[:-2]}AA.{signature}",
+        f"{head}.{payload}.{signature[:-4]}AAAA",
+        f"{token}.{signature}",
+        signed(CLAIMS, b"x" * 32),
+        signed(CLAIMS, SECRET),  # the secret itself signs nothing: it seals the apps' keys
+        signed(CLAIMS, SECRET, "HS512"),
+    ):
+        assert_refused(engine, app, "ann", each)
+        assert_refused(engine, app, "ann", each, expired_too=True)
+
+
+def test_another_servers_token(engine: Engine, app: App, store: Store, wall: Wall) -> None:
+    other = Sessions(store.tokens, Clock(wall), b"y" * 32)
+    assert_refused(engine, app, "ann", other.issue(app, ticket(engine)))
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "..", "...", "a.b.c", "null", "日本.日本.日本", "\x00", "e30.e30.e30", "A" * 100_000]
+)
+def test_garbage(engine: Engine, app: App, text: str) -> None:
+    assert_refused(engine, app, "ann", text)
+
+
+@given(
+    st.text() | st.lists(st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()), max_size=5).map(".".join)
+)
+def test_any_text(text: str) -> None:
+    sessions = Sessions(None, Clock(), SECRET)  # type: ignore[arg-type]
+    with pytest.raises(Refused) as refusal:
+        sessions.redeem(OTHER_APP, "ann", text)
+    assert refusal.value.kind is errors.SESSION_TOKEN_EXPIRED
+
+
+@pytest.mark.parametrize("client", ["a", "x" * 64, "日" * 64, "with space"])
+def test_client_ids(client: str) -> None:
+    check_client_id(client)
+
+
+@pytest.mark.parametrize("client", ["", "x" * 65])
+def test_impossible_client_ids(client: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        check_client_id(client)
+    assert refusal.value.kind is errors.INVALID_LOGIN
