@@ -1,10 +1,10 @@
 """A websocket peer made of bytes, for what a websocket library would not send, or not so often."""
 
 import asyncio
+import contextlib
 import resource
 import struct
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import Protocol
 
 from hongyan.wire.messages2_pb2 import GenericCommand
@@ -49,8 +49,10 @@ class Peer:
         self.writer = writer
 
     async def send(self, data: bytes) -> None:
+        """Send what the server still takes."""
         self.writer.write(data)
-        await self.writer.drain()
+        with contextlib.suppress(ConnectionError):
+            await self.writer.drain()
 
     async def head(self) -> bytes:
         """The head of the HTTP answer."""
@@ -83,7 +85,7 @@ class Peer:
                 return int.from_bytes(payload[:2], "big")
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def tcp(server: Port) -> AsyncIterator[Peer]:
     """A TCP connection that has said nothing yet."""
     reader, writer = await asyncio.open_connection(HOST, server.gateway_port)
@@ -93,7 +95,7 @@ async def tcp(server: Port) -> AsyncIterator[Peer]:
         writer.transport.abort()
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def websocket(server: Port, subprotocol: str = BINARY) -> AsyncIterator[Peer]:
     """A connection after the upgrade."""
     async with tcp(server) as peer:
