@@ -67,7 +67,7 @@ export class Conversations {
   private preview({ lastMessage }: ConversationBase): string {
     if (!lastMessage) return '';
     const text = textOf(lastMessage);
-    return lastMessage.from === this.client.id ? `${words.you}: ${text}` : text;
+    return lastMessage.from === this.client.id ? `${words.you}${text}` : text;
   }
 }
 

@@ -3,7 +3,7 @@ import { byId } from './dom';
 import { openSession, refusal, watchEnd, type Session } from './session';
 import { translatePage, words } from './words';
 
-const NAME_KEY = 'hongyan.name';
+const NAME_KEY = 'hongyan.name'; // kept per window, so that two windows can be two people
 const nameField = byId<HTMLInputElement>('name');
 const enterButton = byId<HTMLButtonElement>('enter');
 const signInError = byId('sign-in-error');
@@ -13,7 +13,7 @@ byId('sign-in-form').addEventListener('submit', (event) => {
   event.preventDefault();
   void signIn(nameField.value.trim());
 });
-nameField.value = localStorage.getItem(NAME_KEY) ?? '';
+nameField.value = sessionStorage.getItem(NAME_KEY) ?? '';
 if (nameField.value) void signIn(nameField.value);
 else askName();
 
@@ -29,7 +29,7 @@ async function signIn(name: string): Promise<void> {
   enterButton.disabled = true;
   try {
     const session = await openSession(name);
-    localStorage.setItem(NAME_KEY, name);
+    sessionStorage.setItem(NAME_KEY, name);
     enter(session).catch((error: Error) => showSignedOut(error.message));
   } catch (error) {
     askName(refusal(error) ?? words.serverUnreachable);
@@ -58,7 +58,7 @@ function bindSidebar(chat: Chat, session: Session): void {
     );
   });
   byId('sign-out').addEventListener('click', () => {
-    localStorage.removeItem(NAME_KEY);
+    sessionStorage.removeItem(NAME_KEY);
     location.replace('/');
   });
 }

@@ -3,6 +3,7 @@
 const en = {
   yourName: 'Your name',
   enter: 'Enter',
+  noPassword: 'There are no passwords: anybody may enter under any name.',
   switchName: 'Switch name',
   peerName: 'Name of the other person',
   peerHint: 'Chat with…',
@@ -27,7 +28,7 @@ const en = {
   today: 'Today',
   yesterday: 'Yesterday',
   unread: 'unread',
-  you: 'You',
+  you: 'You: ',
   otherContent: '[A message this page cannot show]',
   thatIsYou: 'That is your own name.',
   serverUnreachable: 'The server cannot be reached. Please try again.',
@@ -38,6 +39,7 @@ const en = {
 const zh: typeof en = {
   yourName: '你的名字',
   enter: '进入',
+  noPassword: '没有密码：任何人都可以用任何名字进入。',
   switchName: '换名字',
   peerName: '对方的名字',
   peerHint: '和谁聊天…',
@@ -62,7 +64,7 @@ const zh: typeof en = {
   today: '今天',
   yesterday: '昨天',
   unread: '条未读',
-  you: '我',
+  you: '我：',
   otherContent: '[此页面无法显示的消息]',
   thatIsYou: '这是你自己的名字。',
   serverUnreachable: '无法连接服务器，请重试。',
