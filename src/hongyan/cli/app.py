@@ -21,10 +21,14 @@ Changes = Annotated[
 
 @tree.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Name for people.")],
-    id: Annotated[str | None, typer.Option("--id", help="Id that clients send; generated if not given.")] = None,
-    key: Annotated[str | None, typer.Option("--key", help="App key; generated if not given.")] = None,
-    master_key: Annotated[str | None, typer.Option("--master-key", help="Master key; generated if not given.")] = None,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name for people.")],
+    id: Annotated[
+        str | None, typer.Option("--id", metavar="ID", help="Id that clients send; generated if not given.")
+    ] = None,
+    key: Annotated[str | None, typer.Option("--key", metavar="KEY", help="App key; generated if not given.")] = None,
+    master_key: Annotated[
+        str | None, typer.Option("--master-key", metavar="KEY", help="Master key; generated if not given.")
+    ] = None,
     set: Changes = None,
     config: Config = None,
     data_dir: DataDirectory = None,
@@ -45,7 +49,7 @@ def list_apps(config: Config = None, data_dir: DataDirectory = None, database: D
 
 @tree.command("set")
 def set_app(
-    app: Annotated[str, typer.Argument(help="Id or name of the app.")],
+    app: Annotated[str, typer.Argument(metavar="APP", help="Id or name of the app.")],
     changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE…", help="Settings of the app.")],
     config: Config = None,
     data_dir: DataDirectory = None,
