@@ -20,8 +20,8 @@ TEXTS: dict[str, tuple[str, str, str]] = {
 
 A setting is looked up in this order; the first place that has it decides:
 
-1. the command line: `--http-port 8000` (`hongyan serve --help` lists the options);
-2. the environment: `HONGYAN_HTTP_PORT=8000` (an empty value counts as not set);
+1. the command line: `--http-port 8000` (`hongyan serve --help` lists the options; the rarer settings have none);
+2. the environment: `HONGYAN_HTTP_PORT=8000`, `HONGYAN_GATEWAY_BACKLOG=4096` (an empty value counts as not set);
 3. the TOML file named by `--config FILE` or `HONGYAN_CONFIG`: `http_port = 8000`; a name with a dot stands in
    its table: `[gateway]`, then `backlog = 4096`;
 4. the default.
@@ -52,13 +52,13 @@ directory. An unknown setting or a wrong value ends the start with one sentence.
 
 设置按以下顺序查找，先找到者生效：
 
-1. 命令行：`--http-port 8000`（`hongyan serve --help` 列出全部选项）；
-2. 环境变量：`HONGYAN_HTTP_PORT=8000`（空值视为未设置）；
+1. 命令行：`--http-port 8000`（`hongyan serve --help` 列出全部选项，较少用的设置没有对应选项）；
+2. 环境变量：`HONGYAN_HTTP_PORT=8000`、`HONGYAN_GATEWAY_BACKLOG=4096`（空值视为未设置）；
 3. `--config 文件` 或 `HONGYAN_CONFIG` 指定的 TOML 文件：`http_port = 8000`；名称带点的设置写在所属的表中：
    先写 `[gateway]`，再写 `backlog = 4096`；
 4. 默认值。
 
-在命令行和环境变量中，列表以逗号分隔。相对路径以当前工作目录为起点。遇到未知的设置或错误的取值时，启动会以一句话说明原因并结束。
+在命令行和环境变量中，列表以逗号分隔。相对路径以当前工作目录为起点。如有未知的设置或错误的取值，程序会用一句话说明原因，然后退出。
 
 ## 服务器设置
 

@@ -109,8 +109,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     http_port: Annotated[
         int,
         _help(
-            "Port of the REST API, the pages and the SDKs' router; 0 takes any free one.",
-            "REST API、网页和 SDK 路由查询的端口；0 表示任一空闲端口。",
+            "Port of the chat page and the SDKs' router; 0 takes any free one.",
+            "聊天页面和 SDK 路由查询的端口；0 表示任一空闲端口。",
             least=0,
             most=65_535,
         ),
@@ -152,7 +152,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         _help(
             "Addresses or networks of reverse proxies whose `X-Forwarded-*` headers are believed.",
-            "可信反向代理的地址或网段，采信其 `X-Forwarded-*` 请求头。",
+            "可信反向代理的地址或网段，其 `X-Forwarded-*` 请求头会被采信。",
         ),
     ] = ()
     metrics_from: Annotated[
@@ -195,7 +195,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         _help(
             "Seconds that a stop waits for connections to take what is meant for them.",
-            "停止时等待各连接收完数据的时限（秒）。",
+            "停止时等待各连接收完待发数据的时限（秒）。",
             least=0,
             most=3_600,
         ),
