@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import resource
+import socket
 import struct
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
@@ -86,9 +87,14 @@ class Peer:
 
 
 @contextlib.asynccontextmanager
-async def tcp(server: Port) -> AsyncIterator[Peer]:
-    """A TCP connection that has said nothing yet."""
-    reader, writer = await asyncio.open_connection(HOST, server.gateway_port)
+async def tcp(server: Port, receive_buffer: int | None = None) -> AsyncIterator[Peer]:
+    """A TCP connection that has said nothing yet; its kernel takes that many bytes for it, if given."""
+    raw = socket.socket()
+    if receive_buffer is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    raw.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(raw, (HOST, server.gateway_port))
+    reader, writer = await asyncio.open_connection(sock=raw)
     try:
         yield Peer(reader, writer)
     finally:
@@ -96,9 +102,9 @@ async def tcp(server: Port) -> AsyncIterator[Peer]:
 
 
 @contextlib.asynccontextmanager
-async def websocket(server: Port, subprotocol: str = BINARY) -> AsyncIterator[Peer]:
+async def websocket(server: Port, subprotocol: str = BINARY, receive_buffer: int | None = None) -> AsyncIterator[Peer]:
     """A connection after the upgrade."""
-    async with tcp(server) as peer:
+    async with tcp(server, receive_buffer) as peer:
         await peer.send(upgrade_request({"Sec-WebSocket-Protocol": subprotocol}))
         assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
         yield peer
