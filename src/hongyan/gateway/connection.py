@@ -258,8 +258,13 @@ class Connection(WSListener):
         self._end(code, reason)
 
     def _cut_off(self) -> None:
-        """A peer that doesn't read: what waits for it is dropped with its connection, nobody else notices."""
+        """A peer that doesn't read: what waits for it is dropped with its connection, nobody else notices.
+
+        It is not read from any more either: a close that it has not seen it will not answer.
+        """
         log.info("a slow peer was cut off (more than %d bytes unread)", self.gateway.options.max_outbox)
+        if self._transport is not None:
+            self._transport.underlying_transport.pause_reading()
         self._end(WSCloseCode.POLICY_VIOLATION.value, "SLOW_READER")
 
     def _end(self, code: int, reason: str) -> None:

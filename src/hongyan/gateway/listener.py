@@ -4,7 +4,7 @@ import socket
 from typing import Any
 
 #: What one peer sends at once is dispatched before anybody else's turn, so the kernel gathers little of it (bytes).
-RECEIVE_BUFFER = 32_768
+RECEIVE_BUFFER = 16_384
 
 
 class Listener(socket.socket):
