@@ -16,10 +16,14 @@ import hongyan
 from tests.support.server import PROGRAM, Server
 
 
+ANY_PORTS = {"HONGYAN_HTTP_PORT": "0", "HONGYAN_GATEWAY_PORT": "0"}
+
+
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run `hongyan` with arguments until it ends."""
+    """Run `hongyan` with arguments until it ends. Another server may hold the default ports meanwhile."""
     command = [str(part) for part in (PROGRAM, *arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    environment = os.environ | ANY_PORTS
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
 
 
 def printed(*arguments: object) -> object:
