@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 READ_BUFFER = 2048
 #: Descriptors kept for files, HTTP and the database; half of them also for connections that are not yet websockets.
 DESCRIPTORS_KEPT = 128
+#: How long a peer may take to agree on TLS (s); for the upgrade picows gives it 5 s more.
+TLS_PATIENCE = 10.0
 _SWEEP_EVERY = 1.0
 _SWEEP_SLICE = 5_000
 _GOING_AWAY = 1001
@@ -65,6 +67,7 @@ class Gateway:
             self._accept,
             sock=Listener(host, port, self.options.backlog, highest),
             ssl=tls,
+            ssl_handshake_timeout=TLS_PATIENCE if tls else None,
             backlog=self.options.backlog,
             use_aiofastnet=True,  # it takes connections through `Listener.accept`; uvloop would not
             enable_auto_pong=False,
