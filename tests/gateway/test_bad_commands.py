@@ -41,7 +41,7 @@ async def answers(session: Session, requests: list[GenericCommand]) -> list[Gene
 
 
 @pytest.mark.parametrize("cmd", sorted(set(CommandType.keys()) - SERVED.keys()))
-async def test_commands_that_are_not_served(server: Server, cmd: str) -> None:
+async def test_commands_that_are_not_served_inferred(server: Server, cmd: str) -> None:
     async with clients(server, "tom") as (tom,):
         asked = [GenericCommand(cmd=cmd, op=op, peerId=peer) for op in (None, "open") for peer in (None, tom.peer)]
         for answer in await answers(tom, asked):
@@ -53,7 +53,7 @@ async def test_commands_that_are_not_served(server: Server, cmd: str) -> None:
 
 
 @pytest.mark.parametrize("cmd", ["session", "conv"])
-async def test_operations_that_are_not_served(server: Server, cmd: str) -> None:
+async def test_operations_that_are_not_served_inferred(server: Server, cmd: str) -> None:
     async with clients(server, "tom") as (tom,):
         others: list[str | None] = [None, *sorted(set(OpType.keys()) - SERVED[cmd])]
         for answer in await answers(tom, [command(cmd, op, tom.peer) for op in others]):
@@ -61,7 +61,7 @@ async def test_operations_that_are_not_served(server: Server, cmd: str) -> None:
             assert (answer.errorMessage.code, answer.errorMessage.reason) == (UNPARSEABLE, "UNPARSEABLE_RAW_MESSAGE")
 
 
-async def test_numbers_nobody_knows(server: Server) -> None:
+async def test_numbers_nobody_knows_inferred(server: Server) -> None:
     """Newer SDKs may send commands and operations that don't exist yet."""
     unknown = [
         b"\x08\x63\x28\x01",

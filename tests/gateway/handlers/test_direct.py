@@ -81,7 +81,7 @@ async def test_strangers_receive_nothing(server: Server) -> None:
         assert await push_names(spike) == []
 
 
-async def test_messages_arrive_in_order_with_increasing_times(server: Server) -> None:
+async def test_messages_arrive_in_order_with_increasing_times_inferred(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
         await pushes(jerry)
@@ -197,7 +197,7 @@ async def test_transient_messages_are_acknowledged_to_those_who_know(
 # sending again
 
 
-async def test_sending_again_with_the_same_token_returns_the_first_result(server: Server) -> None:
+async def test_sending_again_with_the_same_token_returns_the_first_result_inferred(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
         first = await tom.send(conversation, "once", dt="t-1")
@@ -260,7 +260,9 @@ async def test_unknown_conversations_and_strangers_are_refused_alike(server: Ser
     ],
     ids=["text", "Chinese", "binary", "mentions", "token", "transient"],
 )
-async def test_a_long_message_is_refused_and_the_connection_lives(server: Server, fields: dict[str, object]) -> None:
+async def test_a_long_message_is_refused_and_the_connection_lives_inferred(
+    server: Server, fields: dict[str, object]
+) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
         ack = (await failure(tom, cid=conversation, **fields)).ackMessage

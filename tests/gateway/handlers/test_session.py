@@ -1,37 +1,14 @@
-"""`session`: log in, log out, who is online, tokens (reference 1.8, 1.9, 3.4, 3.5)."""
+"""`session`: log in, log out, who is online (reference 1.8, 3.4, 3.5)."""
 
 import asyncio
-import base64
-import json
-from typing import Any
 
 import pytest
 
-from hongyan.wire.messages2_pb2 import GenericCommand
 from tests.gateway.apps import STRICT, into
+from tests.gateway.handlers.refusals import REQUIRED, refusal
 from tests.gateway.talk import clients, numbered, open_command, people, push_names, pushes, replies, settle, texts
-from tests.support.client import Connection, ConnectionLost, Refused, Session, command, connect, named
+from tests.support.client import Connection, Refused, Session, command, connect, named
 from tests.support.server import Server
-
-
-def claims(token: str) -> dict[str, Any]:
-    """What the token carries."""
-    body = token.split(".")[1]
-    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    return found
-
-
-async def refusal(asked: Any) -> tuple[int, str]:
-    """Code and reason of the error that the request must get."""
-    with pytest.raises(Refused) as refused:
-        await asked
-    assert refused.value.answer.HasField("i")
-    return refused.value.code, refused.value.reason
-
-
-EXPIRED = (4112, "SESSION_TOKEN_EXPIRED")
-REQUIRED = (4105, "SESSION_REQUIRED")
-
 
 # opening
 
@@ -190,147 +167,7 @@ async def test_answers_to_requests_without_a_serial_are_left_out(server: Server)
         assert await push_names(tom) == []
 
 
-# tokens
-
-
-async def test_a_token_opens_again_and_brings_tag_device_and_capabilities(server: Server) -> None:
-    """JS says none of the three on a reconnect."""
-    (tom,) = people("tom")
-    async with connect(server) as connection:
-        token = (await connection.open(tom, tag="web", deviceId="d-1", configBitmap=0x3B)).token
-    async with connect(server) as connection:
-        request = open_command(server, tom, r=True, st=token)
-        opened = await connection.request(request)
-        known = claims(opened.sessionMessage.st)
-        assert (known["tag"], known["dev"], known["bit"]) == ("web", "d-1", 0x3B)
-        assert await acknowledges_transient(Session(connection, opened))
-
-
-async def test_what_a_reopen_says_goes_before_what_the_token_says(server: Server) -> None:
-    async with connect(server) as connection:
-        tom = await connection.open(people("tom")[0], tag="web", configBitmap=0)
-        again = await connection.open(tom.peer, r=True, st=tom.token, tag="pad", deviceToken="t-1", configBitmap=0xBB)
-        known = claims(again.token)
-        assert (known["tag"], known["dev"], known["bit"]) == ("pad", "t-1", 0xBB)
-
-
-@pytest.mark.parametrize(("reopen", "acknowledged"), [(True, True), (False, False)])
-async def test_capabilities_of_a_reopen_that_says_none_inferred(
-    server: Server, reopen: bool, acknowledged: bool
-) -> None:
-    """A reopen without a token and without capabilities counts as 0xAB, a login as none."""
-    async with connect(server) as connection:
-        opened = await connection.request(open_command(server, people("tom")[0], r=reopen))
-        session = Session(connection, opened)
-        assert await acknowledges_transient(session) == acknowledged
-
-
-async def acknowledges_transient(session: Session) -> bool:
-    """Whether the server acknowledges a transient message, which it does for those who can take it."""
-    conversation = await session.start()
-    serial = 9_000
-    request = command("direct", peer=session.peer, cid=conversation, msg="typing", transient=True)
-    await session.connection.send(numbered(serial, request))
-    await session.connection.echo()
-    return any(push.HasField("i") and push.i == serial for push in session.connection.pushes)
-
-
-@pytest.mark.parametrize("token", ["bad", "e30.e30.e30", ".." * 1000, "鸿雁", "\0"])
-async def test_a_bad_token_is_refused_and_a_login_without_one_succeeds(server: Server, token: str) -> None:
-    async with connect(server) as connection:
-        (tom,) = people("tom")
-        assert await refusal(connection.open(tom, r=True, st=token)) == EXPIRED
-        assert (await connection.open(tom, r=True)).peer == tom
-
-
-async def test_a_changed_token_is_refused(server: Server) -> None:
-    async with connect(server) as connection:
-        tom = await connection.open(people("tom")[0])
-        head, body, signature = tom.token.split(".")
-        other = "B" if signature[5] != "B" else "C"
-        changed = ".".join([head, body, f"{signature[:5]}{other}{signature[6:]}"])
-        assert await refusal(connection.open(tom.peer, st=changed)) == EXPIRED
-
-
-async def test_a_token_is_for_its_client_and_app_alone(server: Server) -> None:
-    async with connect(server) as connection, connect(into(server, STRICT)) as elsewhere:
-        tom = await connection.open(people("tom")[0])
-        assert await refusal(connection.open("somebody-else", st=tom.token)) == EXPIRED
-        assert await refusal(elsewhere.open(tom.peer, st=tom.token)) == EXPIRED
-
-
-async def test_an_expired_token_opens_no_session_but_is_refreshed(server: Server) -> None:
-    async with connect(into(server, STRICT)) as connection:
-        tom = await connection.open(people("tom")[0])
-        assert tom.opened.sessionMessage.stTtl == 1
-        await expiry(tom)
-        fresh = await connection.request(command("session", "refresh", tom.peer, st=tom.token))
-        assert (await connection.open(tom.peer, r=True, st=fresh.sessionMessage.st)).peer == tom.peer
-
-
-async def expiry(session: Session) -> None:
-    """Wait until the session's token opens nothing any more."""
-    async with asyncio.timeout(30):
-        while await opens(session):
-            await asyncio.sleep(0.1)
-
-
-async def opens(session: Session) -> bool:
-    """Whether the session's token still opens a session."""
-    request = command("session", "open", session.peer, r=True, st=session.token)
-    (answer,) = await replies(session.connection, [request])
-    return named(answer) == "session/opened"
-
-
-async def test_a_reopen_without_a_serial_is_answered_without_one(server: Server) -> None:
-    """Java reopens so, and tells its client from others by `peerId`."""
-    async with connect(server) as connection:
-        tom = await connection.open(people("tom")[0])
-        await connection.send(open_command(server, tom.peer, r=True, st=tom.token))
-        opened = await connection.expect("session/opened")
-        await connection.send(open_command(server, tom.peer, r=True, st="bad"))
-        error = await connection.expect("error")
-        for answer in (opened, error):
-            assert not answer.HasField("i")
-            assert answer.peerId == tom.peer
-        assert error.errorMessage.code == 4112
-
-
-# refresh
-
-
-async def test_refresh_gives_a_token(server: Server) -> None:
-    async with connect(server) as connection:
-        tom = await connection.open(people("tom")[0], tag="web")
-        for fields in ({"st": tom.token}, {}):
-            answer = await tom.request("session", "refresh", **fields)
-            assert named(answer) == "session/refreshed"
-            assert answer.sessionMessage.stTtl == 172_800
-            again = await connection.open(tom.peer, r=True, st=answer.sessionMessage.st)
-            assert claims(again.token)["tag"] == "web"
-
-
-async def test_refresh_with_a_foreign_token_is_refused(server: Server) -> None:
-    async with clients(server, "tom", "jerry") as (tom, jerry):
-        assert await refusal(tom.request("session", "refresh", st=jerry.token)) == EXPIRED
-        assert await refusal(tom.request("session", "refresh", st="bad")) == EXPIRED
-
-
 # close
-
-
-async def test_close_logs_out_and_voids_every_token_of_the_login(server: Server) -> None:
-    async with connect(server) as connection:
-        tom = await connection.open(people("tom")[0])
-        first, second = tom.token, await tom.refresh()
-        answer = await tom.close()
-        assert named(answer) == "session/closed"
-        assert answer.HasField("sessionMessage")
-        assert not answer.sessionMessage.HasField("code")
-        assert await refusal(tom.request("conv", "query")) == REQUIRED
-        for token in (first, second):
-            assert await refusal(connection.open(tom.peer, r=True, st=token)) == EXPIRED
-        await connection.open(tom.peer)
 
 
 async def test_close_leaves_the_other_sessions_of_the_connection(server: Server) -> None:
@@ -403,18 +240,3 @@ async def test_who_leaves_is_offline(server: Server, way: str) -> None:
 async def online(asking: Session, peer: str) -> bool:
     answer = await asking.request("session", "query", sessionPeerIds=[peer])
     return list(answer.sessionMessage.onlineSessionPeerIds) == [peer]
-
-
-async def test_a_lost_connection_fails_what_was_asked(server: Server) -> None:
-    async with connect(server) as connection:
-        tom = await connection.open(people("tom")[0])
-        connection.abort()
-        with pytest.raises(ConnectionLost):
-            await tom.start()
-
-
-def test_open_command_says_only_what_it_is_given() -> None:
-    built: GenericCommand = open_command(
-        type("S", (), {"gateway_url": "", "app": STRICT, "ssl_context": None})(), None, r=True
-    )
-    assert built.SerializeToString() == b"\x08\x00\x10\x01\x1a\x0astrict-app\xb2\x06\x02\x28\x01"
