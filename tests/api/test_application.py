@@ -58,8 +58,17 @@ async def test_a_browser_on_any_site_may_call(calling: Calling) -> None:
 
 
 async def test_a_browser_may_read_a_failure(calling: Calling) -> None:
-    answer = await calling().get("/nowhere", headers={"Origin": "https://shop.example"})
+    answer = await calling().get("/v1/route?appId=nowhere", headers={"Origin": "https://shop.example"})
+    assert answer.status_code == 404
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/", "/chat/config.json", "/metrics", "/health/ready", "/nowhere"])
+async def test_a_page_of_another_site_reads_nothing_else(calling: Calling, method: str, path: str) -> None:
+    headers = {"Origin": "https://shop.example", "Access-Control-Request-Method": "GET", "Cookie": "a=b"}
+    answer = await calling().request(method, path, headers=headers)
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
 async def test_a_preflight_allows_the_headers_of_the_api_for_a_day(calling: Calling) -> None:

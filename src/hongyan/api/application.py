@@ -16,7 +16,8 @@ from hongyan.api.site import Site
 
 TRACE_HEADER = "X-Trace-Id"
 
-# LeanCloud REST 1.4: browsers on any site call this API.
+# LeanCloud REST 1.4: browsers on any site call this API. Nothing else is for pages of other sites to read.
+SDK_PATHS = ("/v1/", "/1/", "/2/")
 CORS = CORSConfig(
     allow_origins=["*"],
     allow_methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"],
@@ -49,12 +50,19 @@ def traced(app: Any) -> ASGIApp:
                 headers = MutableScopeHeaders.from_message(message)
                 headers[TRACE_HEADER] = trace_id
                 headers["X-Content-Type-Options"] = "nosniff"
+                if not scope["path"].startswith(SDK_PATHS):
+                    _keep_to_own_pages(headers)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(trace_id=trace_id):
             await app(_head_as_get(scope), receive, send_traced)
 
     return call
+
+
+def _keep_to_own_pages(headers: MutableScopeHeaders) -> None:
+    for name in {name for name in headers if name.lower().startswith("access-control-")}:
+        del headers[name]
 
 
 def _head_as_get(scope: Any) -> Any:
