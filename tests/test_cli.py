@@ -148,6 +148,7 @@ def test_the_doctor_finds_nothing_wrong_before_the_first_start_and_makes_nothing
         "Python",
         "SQLite",
         "Data directory",
+        "Secret key",
         "Free space",
         "Ports",
         "File descriptors",
@@ -175,6 +176,26 @@ def test_the_doctor_tells_what_fails(tmp_path: Path) -> None:
     assert "does not belong to this machine" in failed["Ports"]
     assert "was valid until" in failed["TLS files"]
     assert "s behind the last change of the database" in failed["Clock"]
+
+
+SECRET_MISTAKES = {
+    "missing": (None, "is missing"),
+    "short": (b"short", "must have 32 bytes"),
+    "another": (bytes(32), "is not the one"),
+}
+
+
+@pytest.mark.parametrize(("content", "sentence"), SECRET_MISTAKES.values(), ids=SECRET_MISTAKES)
+def test_the_doctor_checks_the_secret(tmp_path: Path, content: bytes | None, sentence: str) -> None:
+    printed("app", "create", "x", "--data-dir", tmp_path)
+    secret = tmp_path / "secret.key"
+    secret.unlink()
+    if content is not None:
+        secret.write_bytes(content)
+    done = run("doctor", "--data-dir", tmp_path)
+    assert done.returncode == 1
+    assert re.match(rf"failed +.*secret\.key.* {sentence}", findings(done)["Secret key"])
+    assert (secret.read_bytes() if secret.exists() else None) == content
 
 
 def damage(database: Path) -> None:

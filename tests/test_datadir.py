@@ -17,14 +17,17 @@ def test_a_directory_is_made_for_its_user_only(tmp_path: Path) -> None:
 
 def test_the_secret_is_random_private_and_stays(tmp_path: Path) -> None:
     first, other = DataDir(tmp_path / "first"), DataDir(tmp_path / "other")
-    assert len(first.secret()) == 32
-    assert first.secret() == DataDir(first.path).secret() != other.secret()
+    secret = first.secret(first.path / "hongyan.db")
+    assert len(secret) == 32
+    (first.path / "hongyan.db").write_text("some")
+    assert DataDir(first.path).secret(first.path / "hongyan.db") == secret
+    assert other.secret(other.path / "hongyan.db") != secret
     assert stat.S_IMODE((first.path / "secret.key").stat().st_mode) == 0o600
 
 
 def test_a_secret_that_was_half_written_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "secret.key.new").write_bytes(b"half")
-    assert len(DataDir(tmp_path).secret()) == 32
+    assert len(DataDir(tmp_path).secret(tmp_path / "hongyan.db")) == 32
     assert [file.name for file in tmp_path.iterdir()] == ["secret.key"]
 
 
@@ -32,8 +35,16 @@ def test_a_damaged_secret_is_not_replaced(tmp_path: Path) -> None:
     file = tmp_path / "secret.key"
     file.write_bytes(b"short")
     with pytest.raises(StartupError, match="is damaged"):
-        DataDir(tmp_path).secret()
+        DataDir(tmp_path).secret(tmp_path / "hongyan.db")
     assert file.read_bytes() == b"short"
+
+
+def test_a_lost_secret_is_not_replaced(tmp_path: Path) -> None:
+    database = tmp_path / "hongyan.db"
+    database.write_text("some")
+    with pytest.raises(StartupError, match=r"secret.key is missing, .* restore it from a backup"):
+        DataDir(tmp_path).secret(database)
+    assert list(tmp_path.iterdir()) == [database]
 
 
 def test_one_holder_at_a_time(tmp_path: Path) -> None:

@@ -120,12 +120,25 @@ def test_a_database_of_a_newer_version(server_factory: ServerFactory) -> None:
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "hongyan.db").write_text("a letter, not a database " * 100)
+    (tmp_path / "secret.key").write_bytes(bytes(32))
     assert_one_sentence(serve("--data-dir", tmp_path), "can't be opened: file is not a database.")
 
 
 def test_a_damaged_secret(tmp_path: Path) -> None:
     (tmp_path / "secret.key").write_bytes(b"short")
     assert_one_sentence(serve("--data-dir", tmp_path), "is damaged: it must have 32 bytes.")
+
+
+def test_a_lost_secret(server_factory: ServerFactory) -> None:
+    server = server_factory()
+    server.create_app(server.app)
+    secret = server.data_dir / "secret.key"
+    content = secret.read_bytes()
+    secret.unlink()
+    assert_one_sentence(serve("--data-dir", server.data_dir), f"{secret} is missing")
+    assert not secret.exists()
+    secret.write_bytes(content)
+    server.start()
 
 
 def test_a_data_directory_in_use(running: Server) -> None:

@@ -56,7 +56,7 @@ class Server:
         self.settings = settings
         self.context = context
         self.started_at = time.time()
-        clock, bus, secret = Clock(), LocalBus(), data.secret()
+        clock, bus, secret = Clock(), LocalBus(), data.secret(settings.database_path)
         self.store = Store.open(settings.database_path, secret, clock)
         self.engine = Engine(self.store, bus, clock, secret)
         self.gateway = Gateway(self.engine, bus, settings.gateway)

@@ -14,6 +14,7 @@ from typing import Self
 
 from hongyan.errors import StartupError
 
+SECRET_NAME = "secret.key"
 SECRET_BYTES = 32
 _DIRECTORY_MODE = 0o700
 _FILE_MODE = 0o600
@@ -49,18 +50,39 @@ class DataDir:
                 holds.enter_context(_Hold(lock, f"The database {database}"))
             yield
 
-    def secret(self) -> bytes:
-        """The 32 random bytes from which the server derives its tokens; made at the first call."""
-        file = self.path / "secret.key"
-        try:
-            if not file.exists():
+    def secret(self, database: Path) -> bytes:
+        """The 32 random bytes that seal the apps' keys and make tokens; made together with the database only.
+
+        Raises StartupError if the file is missing beside a database, or damaged: another secret would not fit.
+        """
+        file = self.path / SECRET_NAME
+        if not file.exists() and not holds_data(database):
+            try:
                 _write_whole(file, secrets.token_bytes(SECRET_BYTES))
-            secret = file.read_bytes()
-        except OSError as error:
-            raise StartupError(f"The file {file} can't be used: {error.strerror}.") from None
-        if len(secret) != SECRET_BYTES:
-            raise StartupError(f"The file {file} is damaged: it must have {SECRET_BYTES} bytes.")
-        return secret
+            except OSError as error:
+                raise StartupError(f"The file {file} can't be written: {error.strerror}.") from None
+        return read_secret(file, database)
+
+
+def holds_data(database: Path) -> bool:
+    """Whether the database has been made."""
+    return database.exists() and database.stat().st_size > 0
+
+
+def read_secret(file: Path, database: Path) -> bytes:
+    """The secret of a database. Raises StartupError with a sentence; changes nothing."""
+    try:
+        secret = file.read_bytes()
+    except FileNotFoundError:
+        raise StartupError(
+            f"The file {file} is missing, and the database {database} is of no use without it: "
+            "restore it from a backup."
+        ) from None
+    except OSError as error:
+        raise StartupError(f"The file {file} can't be read: {error.strerror}.") from None
+    if len(secret) != SECRET_BYTES:
+        raise StartupError(f"The file {file} is damaged: it must have {SECRET_BYTES} bytes.")
+    return secret
 
 
 class _Hold:

@@ -17,6 +17,7 @@ from pysqlite3 import dbapi2 as sqlite_driver
 from hongyan import listen, tls
 from hongyan.cli import inspection
 from hongyan.config import Settings
+from hongyan.datadir import SECRET_BYTES, SECRET_NAME, holds_data, read_secret
 from hongyan.errors import StartupError
 from hongyan.store import database
 
@@ -83,6 +84,18 @@ def data_directory(subject: Subject) -> Finding:
     return ok(f"{path.resolve()}{user}")
 
 
+def secret_key(subject: Subject) -> Finding:
+    settings = subject.settings
+    file, database_file = settings.data_dir / SECRET_NAME, settings.database_path
+    if not file.exists() and not holds_data(database_file):
+        return ok("none yet: the first start makes it")
+    secret = read_secret(file, database_file)
+    if not holds_data(database_file):
+        return ok(f"{SECRET_BYTES} bytes; no database yet")
+    inspection.check_secret(database_file, secret)
+    return ok("the one of the database")
+
+
 def free_space(subject: Subject) -> Finding:
     free = shutil.disk_usage(_nearest(subject.settings.data_dir)).free
     text = f"{free / 2**30:.1f} GiB"
@@ -146,6 +159,7 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
     "Python": python,
     "SQLite": sqlite,
     "Data directory": data_directory,
+    "Secret key": secret_key,
     "Free space": free_space,
     "Ports": ports,
     "File descriptors": file_descriptors,

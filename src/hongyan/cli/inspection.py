@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from pysqlite3 import dbapi2 as sqlite
 
 from hongyan.errors import StartupError
-from hongyan.store import database
+from hongyan.store import database, schema, secrets
 
 
 def schema_state(path: Path) -> str:
@@ -34,6 +34,15 @@ def damage(path: Path) -> list[str]:
     with _opened(path) as bound:
         found = [row[0] for row in bound.exec_driver_sql("PRAGMA quick_check").all()]
     return [] if found == ["ok"] else found
+
+
+def check_secret(path: Path, secret: bytes) -> None:
+    """Raise StartupError if the apps' keys in the database were sealed with another secret."""
+    with _opened(path) as bound:
+        if not sa.inspect(bound).has_table(schema.app.name):
+            return
+        for row in bound.execute(sa.select(schema.app.c.id, schema.app.c.secrets)):
+            secrets.unseal(secret, row.id, row.secrets)
 
 
 @contextmanager

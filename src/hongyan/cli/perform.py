@@ -45,8 +45,8 @@ def _perform_here_or_there(settings: Settings, data: DataDir, command: admin.Com
 
 
 async def _perform_here(settings: Settings, data: DataDir, command: admin.Command) -> Any:
-    clock = Clock()
-    store = Store.open(settings.database_path, data.secret(), clock)
+    clock, database = Clock(), settings.database_path
+    store = Store.open(database, data.secret(database), clock)
     store.on_fatal = process.storage_failed
     store.start(asyncio.get_running_loop())
     try:
