@@ -35,9 +35,11 @@ async def test_sent_again_it_gets_the_first_place(store: Store, path: Path) -> N
 
 async def test_within_one_batch(store: Store, path: Path) -> None:
     conversation = await start(store, "ann", "bob")
+    statements = await traced(store)
     async with held(store):
         sending = [submit(store, conversation, "ann", token=token) for token in ("1", "2", "1", "1")]
     outcomes = await asyncio.gather(*sending)
+    assert [batch[-1] for batch in batches(statements)] == ["COMMIT", "COMMIT"]
     assert [(o.seq, o.repeated) for o in outcomes if isinstance(o, Stored)] == [
         (1, False),
         (2, False),

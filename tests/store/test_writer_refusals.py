@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from hongyan import errors
-from hongyan.engine.values import Stored
+from hongyan.engine.values import Conversation, Stored
 from hongyan.errors import Kind, Refused
 from hongyan.store import Store, schema
 from hongyan.store.writer import Batch
@@ -145,22 +145,26 @@ async def test_what_fails_on_hearing_of_a_commit_keeps_nobody_else_from_hearing(
     assert [record.message for record in caplog.records] == ["telling a committed write failed"]
 
 
-@pytest.mark.parametrize("table", ["revoked_token", "sent_token"])
+def change(store: Store, _: Conversation) -> asyncio.Future[Any]:
+    find = sa.select(schema.revoked_token).where(schema.revoked_token.c.id == "x")
+    return store.writer.call(lambda bound: bound.execute(find).all())
+
+
+def message(store: Store, conversation: Conversation) -> asyncio.Future[Any]:
+    return submit(store, conversation, "ann", token="1")
+
+
+@pytest.mark.parametrize(("unit", "table"), [(change, "revoked_token"), (message, "sent_token")])
 async def test_a_damaged_file_ends_the_writing_and_nobody_is_told(
-    open_store: OpenStore, path: Path, table: str
+    open_store: OpenStore, path: Path, unit: Callable[..., asyncio.Future[Any]], table: str
 ) -> None:
     store = open_store()
     conversation = await start(store, "ann", "bob")
-    await send(store, conversation, "ann")
     await store.close()
     damage(path, table)
-
     store = open_store()
     ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
     store.on_fatal = lambda error: ended.get_loop().call_soon_threadsafe(ended.set_result, error)
-    async with held(store):
-        sent = submit(store, conversation, "ann", token="1")
-        revoking = store.writer.call(lambda bound: bound.execute(sa.delete(schema.revoked_token)))
+    told = unit(store, conversation)
     assert "malformed" in str(await ended)
-    assert not sent.done()
-    assert not revoking.done()
+    assert not told.done()
