@@ -1,12 +1,15 @@
 """The commands run against a real server and write what they promise. Figures are not judged."""
 
 import json
+import stat
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hongyan.bench.report import warnings
 
 BENCH = (sys.executable, "-m", "hongyan", "bench")
 SHORT = ("--seconds", "0.3", "--warm-up", "0.1")
@@ -16,12 +19,20 @@ PNG = b"\x89PNG\r\n"
 def bench(*arguments: str, output: Path) -> dict[str, Any]:
     """Run a command and return the content of its JSON file."""
     done = subprocess.run(
-        [*BENCH, *arguments, "--output", str(output)], capture_output=True, text=True, timeout=90, check=False
+        [*BENCH, *arguments, "--output", str(output)],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+        umask=0o027,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     suffix = "-tls" if "--tls" in arguments else ""
-    assert (output / f"{arguments[0]}{suffix}.png").read_bytes().startswith(PNG)
-    report: dict[str, Any] = json.loads((output / f"{arguments[0]}{suffix}.json").read_text(encoding="utf-8"))
+    picture, data = (output / f"{arguments[0]}{suffix}.{ending}" for ending in ("png", "json"))
+    assert f"written: {data} and {picture}" in done.stdout
+    assert stat.S_IMODE(data.stat().st_mode) == stat.S_IMODE(picture.stat().st_mode) == 0o640
+    assert picture.read_bytes().startswith(PNG)
+    report: dict[str, Any] = json.loads(data.read_text(encoding="utf-8"))
     assert report["benchmark"] == arguments[0]
     assert {"machine", "versions", "parameters", "runs", "ceiling", "ratio", "time"} <= report.keys()
     return report
@@ -71,12 +82,21 @@ def test_idle_in_a_data_directory_that_was_given(tmp_path: Path) -> None:
         assert run["alive"] == 20
         assert run["connections_per_second"] > 0
     assert any(data.iterdir())
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(("cores", "sentences"), [(0.2, 0), (0.21, 1)])
+def test_busy_other_programs_are_a_warning(cores: float, sentences: int) -> None:
+    runs = [{"name": "one", "other_cores": 0.0}, {"name": "two", "other_cores": cores}]
+    found = warnings({"runs": runs[:1], "ceiling": {"runs": runs[1:]}})
+    assert len(found) == sentences
+    assert all(f"{cores} cores" in sentence for sentence in found)
 
 
 @pytest.mark.parametrize(
     ("setup", "arguments", "sentence"),
     [
-        ("import sys; sys.modules['matplotlib'] = None; ", "['chat']", "matplotlib is missing"),
+        ("import sys; sys.modules['matplotlib'] = None; ", "['chat']", "`pip install 'hongyan[bench]'`"),
         ("", "['idle', '--sessions', '1000000']", "open files"),
     ],
 )

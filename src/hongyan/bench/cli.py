@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,15 +20,20 @@ bench = typer.Typer(
     no_args_is_help=True,
 )
 
-Output = Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")]
-DataDir = Annotated[Path | None, typer.Option(help="Keep the server's data here instead of in a temporary folder.")]
-Tls = Annotated[bool, typer.Option("--tls", help="Measure with TLS.")]
-Seconds = Annotated[float, typer.Option(min=0.2, max=600, help="Length of each measured run.")]
-WarmUp = Annotated[float, typer.Option(min=0, max=60, help="Seconds of load before each measured run.")]
-Processes = Annotated[
-    int, typer.Option(min=1, max=64, help="Processes of the load generator [default: half the cores].")
-]
-Size = Annotated[int, typer.Option(min=50, max=4000, help="Bytes of a message.")]
+
+def option(help: str, metavar: str, default: object = None, **more: Any) -> Any:
+    """An option that shows its default as the other commands do."""
+    shown = "" if default is None else f" Default: {default}"
+    return typer.Option(help=help + shown, metavar=metavar, show_default=False, **more)
+
+
+Output = Annotated[Path, option("Folder for the JSON and the picture.", "DIR", "bench")]
+DataDir = Annotated[Path | None, option("Keep the server's data here instead of in a temporary folder.", "DIR")]
+Tls = Annotated[bool, typer.Option("--tls", metavar="", help="Measure with TLS.")]
+Seconds = Annotated[float, option("Length of each measured run.", "SECONDS", 5, min=0.2, max=600)]
+WarmUp = Annotated[float, option("Load before each measured run.", "SECONDS", 1, min=0, max=60)]
+Processes = Annotated[int, option("Processes of the load generator.", "NUMBER", "half the cores", min=1, max=64)]
+Size = Annotated[int, option("Bytes of a message.", "BYTES", 200, min=50, max=4000)]
 
 DEFAULT_OUTPUT = Path("bench")
 HALF_THE_CORES = max(1, len(os.sched_getaffinity(0)) // 2)
@@ -36,8 +41,8 @@ HALF_THE_CORES = max(1, len(os.sched_getaffinity(0)) // 2)
 
 @bench.command("chat")
 def chat_command(
-    senders: Annotated[int, typer.Option(min=1, max=10_000, help="Pairs that talk.")] = 100,
-    in_flight: Annotated[int, typer.Option(min=1, max=200, help="Messages a sender sends ahead.")] = 4,
+    senders: Annotated[int, option("Pairs that talk.", "NUMBER", 100, min=1, max=10_000)] = 100,
+    in_flight: Annotated[int, option("Messages a sender sends ahead.", "NUMBER", 4, min=1, max=200)] = 4,
     size: Size = 200,
     seconds: Seconds = 5.0,
     warm_up: WarmUp = 1.0,
@@ -54,9 +59,9 @@ def chat_command(
 
 @bench.command("fanout")
 def fanout_command(
-    groups: Annotated[int, typer.Option(min=1, max=1000, help="Groups that talk.")] = 10,
-    members: Annotated[int, typer.Option(min=2, max=500, help="Members of each, one of whom talks.")] = 100,
-    in_flight: Annotated[int, typer.Option(min=1, max=200, help="Messages on their way in each group.")] = 8,
+    groups: Annotated[int, option("Groups that talk.", "NUMBER", 10, min=1, max=1000)] = 10,
+    members: Annotated[int, option("Members of each, one of whom talks.", "NUMBER", 100, min=2, max=500)] = 100,
+    in_flight: Annotated[int, option("Messages on their way in each group.", "NUMBER", 8, min=1, max=200)] = 8,
     size: Size = 200,
     seconds: Seconds = 5.0,
     warm_up: WarmUp = 1.0,
@@ -73,7 +78,7 @@ def fanout_command(
 
 @bench.command("idle")
 def idle_command(
-    sessions: Annotated[int, typer.Option(min=1, max=1_000_000, help="Sessions, one on each connection.")] = 5000,
+    sessions: Annotated[int, option("Sessions, one on each connection.", "NUMBER", 5000, min=1, max=1_000_000)] = 5000,
     seconds: Seconds = 5.0,
     processes: Processes = HALF_THE_CORES,
     tls: Tls = False,
@@ -93,21 +98,26 @@ def _measure(
     rows: tuple[report.Row, ...],
 ) -> None:
     """Run, print, write; a run that lost something ends with exit code 1, one that cannot be made with 2."""
-    console = Console()
+    console = Console(markup=False, highlight=False)
     try:
         picture.require()
         options.output.mkdir(parents=True, exist_ok=True)
         with Screen(console) as screen:
             figures = run(screen)
     except (BenchError, OSError) as error:
-        Console(stderr=True).print(f"hongyan bench {name}: {error}", style="red", soft_wrap=True)
+        message = f"hongyan bench {name}: {error}"
+        Console(stderr=True, markup=False, highlight=False).print(message, style="red", soft_wrap=True)
         raise typer.Exit(2) from None
     whole = report.whole(name, options, figures)
     file = options.output / f"{name}{'-tls' if options.tls else ''}"
-    report.write(whole, file.with_suffix(".json"))
-    picture.draw(whole, file.with_suffix(".png"))
+    data, image = file.with_suffix(".json"), file.with_suffix(".png")
+    report.write(whole, data)
+    picture.draw(whole, image)
     report.show(whole, rows, console)
+    console.print(f"written: {data} and {image}", soft_wrap=True)
+    for sentence in report.warnings(whole):
+        console.print(f"warning: {sentence}", style="yellow", soft_wrap=True)
     faults = report.faults(whole)
     for fault in faults:
-        console.print(f"fault: {fault}", style="red")
+        console.print(f"fault: {fault}", style="red", soft_wrap=True)
     raise typer.Exit(1 if faults else 0)

@@ -7,7 +7,9 @@ from hongyan.bench.workers import BenchError
 
 OURS, BARE = "#2f6f9f", "#b8b8b8"
 COLORS = ("#2f6f9f", "#d1661f", "#4d9a4d", "#7b5aa6")
-HINT = "matplotlib is missing: install it with `pip install 'hongyan[bench]'`"
+LONG_AXIS = 10_000
+"""Above this ratio of the ends of a logarithmic axis only powers of ten have labels."""
+HINT = "matplotlib is missing: install it with `pip install matplotlib`, or with `pip install 'hongyan[bench]'`"
 
 
 def require() -> None:
@@ -26,6 +28,7 @@ def draw(report: dict[str, Any], file: Path) -> None:
     left, right = figure.subplots(1, 2)
     DRAWINGS[report["benchmark"]](report, left, right)
     figure.suptitle(f"hongyan bench {report['benchmark']} · {_where(report)}", fontsize=11)
+    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1, wspace=0.04)
     figure.savefig(file, dpi=110)
 
 
@@ -103,10 +106,21 @@ def _latencies(axes: Any, runs: list[dict[str, Any]], figure: str) -> None:
     axes.set_xlabel("percentile of messages")
     axes.set_ylabel("milliseconds (logarithmic)")
     axes.set_yscale("log")
-    for axis_format in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        axis_format("{x:g}")
+    _label_powers(axes.yaxis, figure, runs)
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8)
+
+
+def _label_powers(axis: Any, figure: str, runs: list[dict[str, Any]]) -> None:
+    """Labels that never touch: 1, 2 and 5 of each power of ten, or the powers alone on a long axis."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    values = [value for run in runs for value in run[figure].values() if value]
+    long = bool(values) and max(values) > LONG_AXIS * min(values)
+    axis.set_major_locator(LogLocator(subs=(1,) if long else (1, 2, 5), numticks=30))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=100))
+    axis.set_minor_formatter(NullFormatter())
 
 
 DRAWINGS = {"chat": _draw_chat, "fanout": _draw_fanout, "idle": _draw_idle}

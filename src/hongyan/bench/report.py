@@ -14,6 +14,9 @@ from hongyan.bench.run import Figures, Options
 Row = tuple[str, str, float, str]
 """What a figure is called, its key, what to divide it by, and its format."""
 
+OTHER_CORES_MAX = 0.2
+"""Cores that other programs may use before the figures mean little."""
+
 CHAT: tuple[Row, ...] = (
     ("acknowledged messages/s", "messages_per_second", 1, ",.0f"),
     ("send to ack, p50 ms", "ack_p50_ms", 1, ".1f"),
@@ -72,7 +75,7 @@ def write(report: dict[str, Any], file: Path) -> None:
 def show(report: dict[str, Any], rows: tuple[Row, ...], console: Console) -> None:
     """Print the runs side by side, and the ceiling."""
     ceiling = report["ceiling"]
-    runs = [*report["runs"], *ceiling.get("runs", [])]
+    runs = _all_runs(report)
     table = Table(Column(no_wrap=True), title=f"hongyan bench {report['benchmark']}{', TLS' if report['tls'] else ''}")
     for run in runs:
         table.add_column(run["name"], justify="right")
@@ -86,10 +89,21 @@ def show(report: dict[str, Any], rows: tuple[Row, ...], console: Console) -> Non
         console.print(f"data directory on {report['file_system']}")
 
 
+def warnings(report: dict[str, Any]) -> list[str]:
+    """What makes the figures doubtful, one sentence each."""
+    others = max((run.get("other_cores", 0.0) for run in _all_runs(report)), default=0.0)
+    if others <= OTHER_CORES_MAX:
+        return []
+    return [f"other programs used up to {others:.2f} cores, so the figures are too low and noisy"]
+
+
 def faults(report: dict[str, Any]) -> list[str]:
     """What went wrong in any run, one sentence each."""
-    runs = [*report["runs"], *report["ceiling"].get("runs", [])]
-    return [f"{run['name']}: {fault}" for run in runs for fault in run["faults"]]
+    return [f"{run['name']}: {fault}" for run in _all_runs(report) for fault in run["faults"]]
+
+
+def _all_runs(report: dict[str, Any]) -> list[Figures]:
+    return [*report["runs"], *report["ceiling"].get("runs", [])]
 
 
 def _cell(value: float | None, divisor: float, form: str) -> str:

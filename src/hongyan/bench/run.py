@@ -43,11 +43,11 @@ class Place:
 def place(options: Options) -> Iterator[Place]:
     """The data directory (temporary unless given), a scratch folder, and a certificate if TLS is wanted."""
     if options.data_dir is not None:
-        options.data_dir.mkdir(parents=True, exist_ok=True)
+        options.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="hongyan-bench-", dir=options.data_dir) as name:
         scratch = Path(name)
         data_dir = options.data_dir or scratch / "data"
-        data_dir.mkdir(exist_ok=True)
+        data_dir.mkdir(mode=0o700, exist_ok=True)
         yield Place(data_dir, scratch, make_certificate(scratch) if options.tls else None)
 
 
