@@ -23,12 +23,13 @@ def require() -> None:
 def draw(report: dict[str, Any], file: Path) -> None:
     """Draw the picture of any of the three reports."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(12, 4.8), layout="constrained")
+    margins = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1, wspace=0.04)
+    figure = Figure(figsize=(12, 4.8), layout=margins)
     left, right = figure.subplots(1, 2)
     DRAWINGS[report["benchmark"]](report, left, right)
     figure.suptitle(f"hongyan bench {report['benchmark']} · {_where(report)}", fontsize=11)
-    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.1, wspace=0.04)
     figure.savefig(file, dpi=110)
 
 
