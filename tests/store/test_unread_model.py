@@ -134,7 +134,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(batches=st.lists(BATCH, max_size=6))
 def test_counts_are_those_of_counting(world: World, batches: list[Batch]) -> None:
     world.runner.run(Example(world).play(batches))

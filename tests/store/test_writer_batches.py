@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hongyan.engine.values import Draft, MembersChanged, Stored
+from hongyan.engine.values import Conversation, Draft, MembersChanged, Stored
 from hongyan.errors import Refused
 from hongyan.store import Store
 from hongyan.store.writer import BATCH_MAX, Batch
@@ -82,7 +82,7 @@ async def test_only_a_change_of_the_same_conversation_parts_a_batch_of_messages(
     ours, other = await start(store, "ann", "bob"), await start(store, "ann", "bob")
     statements = await traced(store)
 
-    async def inserts(changed: object) -> int:
+    async def inserts(changed: Conversation) -> int:
         async with held(store):
             before = submit(store, ours, "ann")
             change = store.conversations.add_members(changed, ["cem"], 500, lambda _: None)
