@@ -1,11 +1,29 @@
-"""The server's figures, from the parts that count them, under the names that `/metrics` shows."""
+"""The server's figures, from the parts that count them, under the names and with the help that `/metrics` shows."""
 
+from collections.abc import Iterator
+
+from hongyan.api.site import Figure
 from hongyan.gateway.server import Gateway
 from hongyan.store import Store
 from hongyan.store.writer import Batch
 
-#: What goes up and down; everything else only grows.
-_LEVELS = {"connections", "sessions"}
+#: The gateway's own names: what `/metrics` calls them, and what they count.
+GATEWAY = {
+    "connections": ("connections", "Websocket connections that are open now."),
+    "sessions": ("sessions", "Sessions that are open now: one for each client on each of its connections."),
+    "commands_in": ("commands_received_total", "Commands that clients have sent."),
+    "deliveries": ("deliveries_total", "Messages handed to receivers, counted once for each receiving session."),
+    "frames_out": ("frames_sent_total", "Websocket frames written to connections."),
+    "writes_out": ("socket_writes_total", "Writes to sockets; one write carries the frames of one moment."),
+    "slow_peers": ("slow_connections_closed_total", "Connections closed because they read too slowly."),
+    "refused_connections": (
+        "connections_refused_total",
+        "Connections refused before they opened: too many, or not of the protocol.",
+    ),
+}
+COMMITS = ("commits_total", "Transactions committed to disk; one carries the changes that waited for it.")
+CHANGES = ("changes_total", "Changes committed to disk: messages, conversations, members, read positions and others.")
+MESSAGES = ("messages_total", "Messages committed to disk.")
 
 
 class Figures:
@@ -13,20 +31,17 @@ class Figures:
 
     def __init__(self, gateway: Gateway, store: Store) -> None:
         self._gateway = gateway
-        self._commits = self._units = self._messages = 0
+        self._commits = self._changes = self._messages = 0
         store.writer.on_batch = self._count
 
-    def __call__(self) -> dict[str, float]:
-        figures: dict[str, float] = {
-            name if name in _LEVELS else f"{name}_total": value for name, value in self._gateway.stats().items()
-        }
-        return figures | {
-            "commits_total": self._commits,
-            "committed_units_total": self._units,
-            "messages_total": self._messages,
-        }
+    def __call__(self) -> Iterator[Figure]:
+        for name, value in self._gateway.stats().items():
+            yield Figure(*GATEWAY[name], value)
+        yield Figure(*COMMITS, self._commits)
+        yield Figure(*CHANGES, self._changes)
+        yield Figure(*MESSAGES, self._messages)
 
     def _count(self, batch: Batch) -> None:
         self._commits += 1
-        self._units += batch.units
+        self._changes += batch.units
         self._messages += batch.messages

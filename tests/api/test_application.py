@@ -9,7 +9,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from hongyan.api import pages
-from hongyan.api.site import Site
+from hongyan.api.site import Figure, Site
 from tests.api.conftest import Calling
 
 WAYS_TO_FAIL = {
@@ -103,9 +103,9 @@ async def test_head_is_get_without_a_body(calling: Calling) -> None:
 
 
 async def test_metrics_tell_the_figures_of_the_server(calling: Calling, site: Site) -> None:
-    site.stats = lambda: {"connections": 3, "messages_total": 1_000_000}
+    site.stats = lambda: [Figure("connections", "Open now.", 3), Figure("messages_total", "Kept.", 1_000_000)]
     text = (await calling().get("/metrics")).text
-    assert "# TYPE hongyan_connections gauge\nhongyan_connections 3.0\n" in text
+    assert "# HELP hongyan_connections Open now.\n# TYPE hongyan_connections gauge\nhongyan_connections 3.0\n" in text
     assert "# TYPE hongyan_messages_total counter\nhongyan_messages_total 1e+06\n" in text
     assert "process_resident_memory_bytes" in text
 

@@ -1,6 +1,6 @@
 """Figures for Prometheus, for callers on this machine or from the networks in `metrics_from`."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from litestar import Request, Response, get
@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from hongyan.api.caller import caller_of, within
 from hongyan.api.errors import HttpError
-from hongyan.api.site import CurrentSite, Site
+from hongyan.api.site import CurrentSite, Figure, Site
 
 PREFIX = "hongyan_"
 
@@ -18,13 +18,13 @@ PREFIX = "hongyan_"
 class StatsCollector:
     """Turns the server's figures into metrics at the moment they are asked for."""
 
-    def __init__(self, stats: Callable[[], Mapping[str, float]]) -> None:
+    def __init__(self, stats: Callable[[], Iterable[Figure]]) -> None:
         self._stats = stats
 
     def collect(self) -> Iterable[Metric]:
-        for name, value in self._stats().items():
-            family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-            yield family(PREFIX + name, name.replace("_", " "), value=value)
+        for figure in self._stats():
+            family = CounterMetricFamily if figure.name.endswith("_total") else GaugeMetricFamily
+            yield family(PREFIX + figure.name, figure.help, value=figure.value)
 
 
 @get("/metrics")

@@ -1,6 +1,6 @@
 """What the HTTP door knows of the running server."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from litestar.di import NamedDependency
@@ -9,19 +9,28 @@ from hongyan.config import Settings
 from hongyan.engine.apps import Apps
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of `/metrics`; those whose names end in `_total` only ever grow."""
+
+    name: str
+    help: str
+    value: float
+
+
 @dataclass(slots=True)
 class Site:
     """Handed to every handler that asks for `site`.
 
     `gateway_port` is the port in use, which differs from the setting where that is 0. `ready` is true while
-    every part is up. `stats` tells the figures for `/metrics`: names ending in `_total` only ever grow.
+    every part is up. `stats` tells the figures for `/metrics`.
     """
 
     settings: Settings
     apps: Apps
     gateway_port: int = 0
     ready: bool = False
-    stats: Callable[[], Mapping[str, float]] = field(default=dict)
+    stats: Callable[[], Iterable[Figure]] = field(default=list)
 
 
 CurrentSite = NamedDependency[Site]

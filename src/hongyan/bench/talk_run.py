@@ -95,7 +95,7 @@ def _costs(total: TalkResult, used: Reading, seconds: float) -> Figures:
             counters.get("hongyan_messages_total", 0), counters.get("hongyan_commits_total", 0)
         ),
         "frames_per_write": ratio(
-            counters.get("hongyan_frames_out_total", 0), counters.get("hongyan_writes_out_total", 0)
+            counters.get("hongyan_frames_sent_total", 0), counters.get("hongyan_socket_writes_total", 0)
         ),
     }
 
