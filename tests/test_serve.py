@@ -1,7 +1,10 @@
 """`hongyan serve` as a process: what keeps it from starting, its first start, both ports, and how it ends."""
 
 import json
+import os
+import pty
 import re
+import shlex
 import signal
 import socket
 import stat
@@ -165,16 +168,41 @@ def test_redis_is_not_there_yet(tmp_path: Path) -> None:
 # The first start
 
 
-def test_the_first_start_makes_an_app_and_prints_its_keys_once(server_factory: ServerFactory) -> None:
+def test_the_first_start_makes_an_app_and_logs_how_to_see_its_keys(server_factory: ServerFactory) -> None:
     server = server_factory()
     for _ in range(2):
         server.spawn()
         server.wait_ready()
         assert server.stop() == 0
-    (home,) = json.loads(server.hongyan("app", "list"))
-    assert home["name"] == "home"
-    for secret in (home["key"], home["master_key"], home["hook_key"]):
-        assert server.log.count(secret) == 1
+    (made,) = [event for event in map(json.loads, server.log.splitlines()) if event["event"] == "made the first app"]
+    command = shlex.split(made["keys_are_printed_by"])
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd="/")
+    (home,) = json.loads(done.stdout)
+    assert (home["name"], home["id"]) == ("home", made["app"])
+    for secret in secrets_of(home):
+        assert secret not in server.log
+
+
+def test_on_a_terminal_the_first_start_prints_the_keys(tmp_path: Path) -> None:
+    command = [PROGRAM, "serve", "--http-port", "0", "--gateway-port", "0", "--data-dir", tmp_path / "it's data"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE) as process, open(ours, "rb") as terminal:
+        os.close(theirs)
+        printed = b""
+        while b"prints them again" not in printed or not printed.endswith(b"\n"):
+            printed += terminal.readline()
+        process.send_signal(signal.SIGTERM)
+        log = process.communicate(timeout=60)[1].decode()
+    again = shlex.split(printed.decode().splitlines()[-1].removeprefix("This prints them again: "))
+    (home,) = json.loads(subprocess.run(again, capture_output=True, text=True, timeout=60, check=True).stdout)
+    for secret in secrets_of(home):
+        assert printed.decode().count(secret) == 1
+        assert secret not in log
+
+
+def secrets_of(app: dict[str, str]) -> list[str]:
+    """What must not stand in a log."""
+    return [app["key"], app["master_key"], app["hook_key"]]
 
 
 def test_an_app_made_before_the_first_start_is_the_home_app(running: Server) -> None:
@@ -244,6 +272,12 @@ async def test_metrics_follow_what_happens(running: Server) -> None:
     assert after["hongyan_sessions"] == 1
     assert after["hongyan_messages_total"] - before["hongyan_messages_total"] == 1
     assert after["hongyan_commits_total"] > before["hongyan_commits_total"]
+
+
+def test_every_metric_of_ours_is_explained(running: Server) -> None:
+    helps = dict(re.findall(r"^# HELP hongyan_(\w+) (.+)$", running.get("/metrics")[1].decode(), re.MULTILINE))
+    assert {"connections", "deliveries_total", "changes_total"} <= set(helps)
+    assert [name for name, text in helps.items() if not re.fullmatch(r"[A-Z].{15,}\.", text)] == []
 
 
 def metrics(server: Server) -> dict[str, float]:

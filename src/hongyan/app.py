@@ -28,7 +28,7 @@ from hongyan.engine.values import App
 from hongyan.figures import Figures
 from hongyan.gateway.server import Gateway
 from hongyan.store import Store
-from hongyan.welcome import print_secrets, print_welcome
+from hongyan.welcome import list_command, print_secrets, print_welcome
 
 logger = structlog.get_logger(__name__)
 
@@ -116,9 +116,13 @@ class Server:
         if not sys.stderr.isatty():
             logger.info("started", **status)
         if sys.stdout.isatty():
-            print_welcome(status["url"], self.engine.apps.list()[0], self.settings.data_dir)
-        if created is not None:
-            print_secrets(created)
+            print_welcome(status["url"], self.engine.apps.list()[0], self.settings)
+        if created is None:
+            return
+        if sys.stdout.isatty():
+            print_secrets(created, self.settings)
+        else:  # a journal may keep what is printed, and others may read it
+            logger.info("made the first app", app=created.id, keys_are_printed_by=list_command(self.settings))
 
     async def _perform(self, command: admin.Command) -> Any:
         return await admin.perform(command, self.engine.apps, self._status())
@@ -127,7 +131,6 @@ class Server:
         scheme = "https" if self.context else "http"
         host = "127.0.0.1" if self.settings.host in WILDCARDS else self.settings.host
         return {
-            "running": True,
             "version": hongyan.__version__,
             "pid": os.getpid(),
             "url": self.settings.public_url or f"{scheme}://{bracketed(host)}:{self.http.port}/",

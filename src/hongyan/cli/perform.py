@@ -52,6 +52,6 @@ async def _perform_here(settings: Settings, data: DataDir, command: admin.Comman
     try:
         apps = Apps(store.apps, clock)
         await apps.load()
-        return await admin.perform(command, apps, {"running": False})
+        return await admin.perform(command, apps, {})
     finally:
         await store.close()
