@@ -100,8 +100,10 @@ def _app_id(apps: Apps, name: str) -> str:
     named: list[str] = [app.id for app in apps.list() if app.name == name]
     if len(named) == 1:
         return named[0]
-    count = "No app has" if not named else f"{len(named)} apps have"
-    raise ValueError(f"{count} the id or name {name!r}.")
+    if not named:
+        raise ValueError(f"No app has the id or name {name!r}.")
+    ids = f"{', '.join(named[:-1])} or {named[-1]}"
+    raise ValueError(f"{len(named)} apps have the name {name!r}: use the id, {ids}.")
 
 
 class AdminServer:

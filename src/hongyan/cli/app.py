@@ -34,7 +34,10 @@ def create(
     data_dir: DataDirectory = None,
     database: Database = None,
 ) -> None:
-    """Create an app and print it, with its keys, as JSON."""
+    """Create an app and print it, with its keys, as JSON.
+
+    Clients sign in with `id` and `key`. `master_key` and `hook_key` are for the REST API and hooks, which come later.
+    """
     command = admin.CreateApp(name, id, key, master_key, parse_changes(set or []))
     print_json(_perform(settings_for(config, data_dir, database), command))
 

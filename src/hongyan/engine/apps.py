@@ -12,6 +12,7 @@ from hongyan.engine.ports import AppStore
 from hongyan.engine.values import App, AppSettings
 
 _ID_MAX = 128
+_NAME_MAX = 128
 _LETTERS = string.ascii_letters + string.digits
 
 
@@ -45,6 +46,7 @@ class Apps:
         """Make an app; what is None is generated. Raises ValueError with a sentence."""
         app_id = _random_text() if id is None else id
         _check_id(app_id)
+        _check_name(name)
         if app_id in self._by_id:
             raise ValueError(f"An app with the id {app_id} exists already.")
         app = App(
@@ -103,6 +105,11 @@ def _random_text() -> str:
 def _check_id(app_id: str) -> None:
     if not 1 <= len(app_id) <= _ID_MAX or not app_id.isprintable() or " " in app_id:
         raise ValueError(f"An app id has 1 to {_ID_MAX} printable characters without spaces.")
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > _NAME_MAX or not name.isprintable():
+        raise ValueError(f"An app's name has 1 to {_NAME_MAX} printable characters, and not spaces only.")
 
 
 def _key(given: str | None, what: str) -> str:
