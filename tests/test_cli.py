@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -14,7 +15,6 @@ import trustme
 
 import hongyan
 from tests.support.server import PROGRAM, Server
-
 
 ANY_PORTS = {"HONGYAN_HTTP_PORT": "0", "HONGYAN_GATEWAY_PORT": "0"}
 
@@ -108,6 +108,9 @@ MISTAKES = {
     "no such file": (["doctor", "--config", "{tmp}/absent"], "{tmp}/absent can't be read: No such file"),
     "not a pair": (["app", "create", "x", "--data-dir", "{tmp}", "--set", "limits"], "`limits` is no setting"),
     "no such setting": (["app", "create", "x", "--data-dir", "{tmp}", "--set", "a=b"], "no app setting 'a'"),
+    "no name": (["app", "create", "", "--data-dir", "{tmp}"], "An app's name has 1 to 128"),
+    "a blank name": (["app", "create", "  ", "--data-dir", "{tmp}"], "An app's name has 1 to 128"),
+    "a long name": (["app", "create", "x" * 129, "--data-dir", "{tmp}"], "An app's name has 1 to 128"),
     "a wrong id": (["app", "create", "x", "--data-dir", "{tmp}", "--id", "a b"], "An app id has 1 to 128"),
     "a wrong key": (["app", "create", "x", "--data-dir", "{tmp}", "--key", "a,b"], "The key has printable"),
     "no such app": (["app", "set", "x", "limits=off", "--data-dir", "{tmp}"], "No app has the id or name 'x'."),
@@ -157,6 +160,7 @@ def test_the_doctor_finds_nothing_wrong_before_the_first_start_and_makes_nothing
         "Database integrity",
         "Clock",
     ]
+    assert found["Ports"].endswith("the start chooses a free port where the setting is 0")
     assert not (tmp_path / "data").exists()
 
 
@@ -176,6 +180,19 @@ def test_the_doctor_tells_what_fails(tmp_path: Path) -> None:
     assert "does not belong to this machine" in failed["Ports"]
     assert "was valid until" in failed["TLS files"]
     assert "s behind the last change of the database" in failed["Clock"]
+
+
+def test_the_doctor_warns_of_a_directory_that_is_open_to_others(tmp_path: Path) -> None:
+    data = tmp_path / "our data"
+    printed("app", "create", "x", "--data-dir", data)
+    data.chmod(0o710)
+    done = run("doctor", "--data-dir", data)
+    assert done.returncode == 0
+    assert re.match(r"warning .*is open to other users", findings(done)["Data directory"])
+    advice = re.search("`(.+)`", findings(done)["Data directory"])
+    assert advice
+    subprocess.run(shlex.split(advice[1]), check=True)
+    assert findings(run("doctor", "--data-dir", data))["Data directory"].startswith("ok ")
 
 
 SECRET_MISTAKES = {

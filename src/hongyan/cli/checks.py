@@ -3,6 +3,7 @@
 import os
 import platform
 import resource
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -80,6 +81,9 @@ def data_directory(subject: Subject) -> Finding:
         return failed(f"{path} does not exist and can't be made in {parent}")
     if not path.is_dir() or not os.access(path, os.W_OK):
         return failed(f"{path} is no directory that this user may write to")
+    if path.stat().st_mode & 0o077:
+        command = shlex.join(["chmod", "700", str(path.resolve())])
+        return warning(f"{path.resolve()} is open to other users: run `{command}`")
     user = f", used by process {subject.running['pid']}" if subject.running else ""
     return ok(f"{path.resolve()}{user}")
 
@@ -108,7 +112,10 @@ def ports(subject: Subject) -> Finding:
     settings = subject.settings
     for name, port in (("http_port", settings.http_port), ("gateway_port", settings.gateway_port)):
         listen.bind(settings.host, port, name).close()
-    return ok(f"{settings.http_port} and {settings.gateway_port} on {settings.host} are free")
+    fixed = [str(port) for port in (settings.http_port, settings.gateway_port) if port]
+    if len(fixed) == 2:
+        return ok(f"{' and '.join(fixed)} on {settings.host} are free")
+    return ok("".join(f"{port} is free; " for port in fixed) + "the start chooses a free port where the setting is 0")
 
 
 def file_descriptors(_subject: Subject) -> Finding:
