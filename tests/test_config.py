@@ -77,7 +77,10 @@ def test_a_home_directory_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
 FILE_MISTAKES = {
     "htpp_port = 1": "`htpp_port` in {file} is unknown (perhaps you mean `http_port`)",
     "[gateway]\nmax_fram = 1": "`gateway.max_fram` in {file} is unknown (perhaps you mean `gateway.m",
-    "[host]\nname = 1": "`host.name` in {file} is unknown",
+    "[host]\nname = 1": "Section `[host]` in {file} is unknown.",
+    "[gatewy]\nbacklog = 1": "Section `[gatewy]` in {file} is unknown (perhaps you mean `gateway`)",
+    "[gatewy]": "Section `[gatewy]` in {file} is unknown (perhaps you mean `gateway`)",
+    "http_port = 8001": "`http_port` and `gateway_port` are both 8001: make them differ",
     "gateway = 1": "`gateway` in {file} is a section",
     'http_port = "a"': "`http_port` in {file} must be a whole number from 0 to 65535",
     "http_port = 65536": "`http_port` in {file} must be a whole number from 0 to 65535",

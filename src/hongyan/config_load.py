@@ -18,6 +18,7 @@ import msgspec
 from hongyan.config import FIELDS, PREFIX, Field, GatewayOptions, Settings
 from hongyan.errors import StartupError
 
+SECTIONS = sorted({field.path[0] for field in FIELDS.values() if len(field.path) > 1})
 CONFIG_VARIABLE = PREFIX + "CONFIG"
 
 
@@ -51,6 +52,9 @@ def _from_file(file: Path) -> dict[str, Any]:
         raise StartupError(f"The configuration file {file} can't be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StartupError(f"The configuration file {file} is not valid TOML: {error}.") from None
+    for name, value in content.items():
+        if isinstance(value, dict) and name not in SECTIONS:
+            raise StartupError(f"Section `[{name}]` in {file} is unknown{_resembling(name, SECTIONS)}.")
     return {name: _convert(_field(name, file), value, f"in {file}") for name, value in _flatten(content)}
 
 
@@ -122,6 +126,8 @@ def _build(values: Mapping[str, Any]) -> Settings:
 
 def check(settings: Settings) -> None:
     """Refuse settings that are wrong together or name what this version does not have."""
+    if settings.http_port == settings.gateway_port != 0:
+        raise StartupError(f"Settings `http_port` and `gateway_port` are both {settings.http_port}: make them differ.")
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise StartupError("Settings `tls_cert` and `tls_key` need each other: set both or none.")
     if settings.redis is not None:
