@@ -1,6 +1,7 @@
 """What can't be written is refused alone; a file that can't be trusted ends the writing."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from hongyan import errors
 from hongyan.engine.values import Conversation, Stored
 from hongyan.errors import Kind, Refused
-from hongyan.store import Store, schema
+from hongyan.store import Store, database, schema
 from hongyan.store.writer import Batch
 from tests.store.conftest import OpenStore
 from tests.store.steps import batches, damage, held, on_driver, rows, send, start, submit, traced
@@ -131,6 +132,29 @@ async def test_a_message_that_the_driver_cannot_take_is_refused_alone(store: Sto
         after = submit(store, conversation, "ann")
     assert all(isinstance(outcome, Refused) for outcome in await asyncio.gather(*bad))
     assert [outcome.seq for outcome in await asyncio.gather(before, after) if isinstance(outcome, Stored)] == [1, 2]
+
+
+async def test_while_another_program_holds_the_file_a_batch_is_refused_at_once(
+    open_store: OpenStore, path: Path
+) -> None:
+    """Split, each of its units would wait as long again."""
+    store = open_store()
+    conversation = await start(store, "ann", "bob")
+    await store.close()
+    store = Store.open(path, bytes(32))
+    driver, statements = store.writer._driver, list[str]()
+    driver.execute("PRAGMA busy_timeout = 0")
+    driver.set_trace_callback(statements.append)
+    sending = [submit(store, conversation, "ann") for _ in range(3)]
+    with contextlib.closing(database.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        store.start(asyncio.get_running_loop())
+        refused = await asyncio.gather(*sending)
+        other.execute("ROLLBACK")
+    assert [outcome.kind for outcome in refused if isinstance(outcome, Refused)] == [errors.INTERNAL_ERROR] * 3
+    assert statements == ["BEGIN IMMEDIATE"]
+    assert (await send(store, conversation, "ann")).seq == 1
+    await store.close()
 
 
 async def test_what_fails_on_hearing_of_a_commit_keeps_nobody_else_from_hearing(

@@ -171,9 +171,9 @@ class Writer:
             self._roll_back()
             if _is_fatal(error):
                 raise
-            if _is_full(error):
-                log.error("the disk is full: %d writes refused", len(batch))
-                refusal = Refused(errors.STORAGE_FULL, "the server's disk is full")
+            refusal = _refusal_of_all(error)
+            if refusal is not None:
+                log.error("%d writes refused: %s", len(batch), refusal.detail)
                 outcomes = [refusal] * len(batch)
             elif len(batch) > 1:
                 middle = len(batch) // 2
@@ -361,8 +361,14 @@ def _driver_error(error: Exception) -> BaseException:
     return error if wrapped is None else wrapped
 
 
-def _is_full(error: BaseException) -> bool:
-    return _primary_code(error) == int(sqlite.SQLITE_FULL)
+def _refusal_of_all(error: BaseException) -> Refused | None:
+    """What no unit is to blame for, so that splitting the batch would not help."""
+    code = _primary_code(error)
+    if code == sqlite.SQLITE_FULL:
+        return Refused(errors.STORAGE_FULL, "the server's disk is full")
+    if code == sqlite.SQLITE_BUSY:
+        return Refused(errors.INTERNAL_ERROR, "another program holds the database")
+    return None
 
 
 def _is_fatal(error: BaseException) -> bool:
