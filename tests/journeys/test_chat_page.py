@@ -200,6 +200,24 @@ def test_a_name_is_remembered_until_it_is_changed(enter: Enter) -> None:
     expect(page.get_by_label("Your name")).to_be_focused()
 
 
+def test_two_pages_of_one_browser_are_two_people(enter: Enter, server: Server) -> None:
+    lin = enter("Lin")
+    mei = lin.context.new_page()
+    mei.set_default_timeout(40_000)
+    mei.goto(server.http_url)
+    mei.locator("#name").fill("  ")
+    mei.keyboard.press("Enter")
+    expect(mei.get_by_role("alert")).to_have_text("Please enter a name.")
+    mei.locator("#name").fill("Mei")
+    mei.keyboard.press("Enter")
+    start_chat(lin, "Mei")
+    say(lin, "Good morning")
+    expect(mei.locator(".badge")).to_have_text(re.compile("^1"))
+    for page, name in ((lin, "Lin"), (mei, "Mei")):
+        page.reload()
+        expect(page.locator("#me")).to_have_text(name)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("screen", WIDTHS)
 def test_the_page_fits_each_screen_and_theme(enter: Enter, tmp_path: Path, screen: str, theme: str) -> None:

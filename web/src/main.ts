@@ -25,7 +25,7 @@ function askName(problem = ''): void {
 }
 
 async function signIn(name: string): Promise<void> {
-  if (!name) return;
+  if (!name) return askName(words.nameNeeded);
   enterButton.disabled = true;
   try {
     const session = await openSession(name);

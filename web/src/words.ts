@@ -3,6 +3,7 @@
 const en = {
   yourName: 'Your name',
   enter: 'Enter',
+  nameNeeded: 'Please enter a name.',
   noPassword: 'There are no passwords: anybody may enter under any name.',
   switchName: 'Switch name',
   peerName: 'Name of the other person',
@@ -39,6 +40,7 @@ const en = {
 const zh: typeof en = {
   yourName: '你的名字',
   enter: '进入',
+  nameNeeded: '请输入名字。',
   noPassword: '没有密码：任何人都可以用任何名字进入。',
   switchName: '换名字',
   peerName: '对方的名字',
