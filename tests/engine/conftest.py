@@ -30,7 +30,7 @@ def wall() -> Wall:
 
 @pytest.fixture
 async def store(tmp_path: Path, wall: Wall) -> AsyncIterator[Store]:
-    store = Store.open(tmp_path / "hongyan.db", SECRET, Clock(wall))
+    store = Store.open(tmp_path / "hongyan.db", SECRET, Clock(wall, lambda: 0))
     store.start(asyncio.get_running_loop())
     yield store
     await store.close()
@@ -44,7 +44,7 @@ def bus() -> LocalBus:
 @pytest.fixture
 def make_engine(store: Store, bus: LocalBus, wall: Wall) -> Callable[[], Engine]:
     """Engines over the one store, as before and after a restart; `start` them."""
-    return lambda: Engine(store, bus, Clock(wall), SECRET)
+    return lambda: Engine(store, bus, Clock(wall, lambda: 0), SECRET)
 
 
 @pytest.fixture

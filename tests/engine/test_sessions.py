@@ -36,8 +36,8 @@ def assert_refused(engine: Engine, app: App, client: str, token: str, *, expired
 
 
 def test_a_token_brings_back_what_it_was_issued_for(engine: Engine, app: App) -> None:
-    issued = ticket(engine, "安 ann")
-    assert engine.sessions.redeem(app, "安 ann", engine.sessions.issue(app, issued)) == issued
+    token, issued = engine.sessions.issue(app, ticket(engine, "安 ann"))
+    assert engine.sessions.redeem(app, "安 ann", token) == issued
 
 
 def test_tickets_are_never_the_same(engine: Engine) -> None:
@@ -45,15 +45,13 @@ def test_tickets_are_never_the_same(engine: Engine) -> None:
 
 
 def test_a_token_holds_over_a_restart(engine: Engine, make_engine: Callable[[], Engine], app: App) -> None:
-    issued = ticket(engine)
-    token = engine.sessions.issue(app, issued)
+    token, issued = engine.sessions.issue(app, ticket(engine))
     assert make_engine().sessions.redeem(app, "ann", token) == issued
 
 
 def test_a_token_expires(engine: Engine, app: App, wall: Wall) -> None:
     short = dataclasses.replace(app, settings=AppSettings(session_ttl=60))
-    issued = ticket(engine)
-    token = engine.sessions.issue(short, issued)
+    token, issued = engine.sessions.issue(short, ticket(engine))
     wall.at += 59_999
     assert engine.sessions.redeem(app, "ann", token) == issued
     wall.at += 1
@@ -64,7 +62,7 @@ def test_a_token_expires(engine: Engine, app: App, wall: Wall) -> None:
 
 
 def test_a_token_is_for_one_client_of_one_app(engine: Engine, app: App) -> None:
-    token = engine.sessions.issue(app, ticket(engine))
+    token, _ = engine.sessions.issue(app, ticket(engine))
     for of, client in ((app, "bob"), (app, ""), (app, "ANN"), (app, "ann "), (OTHER_APP, "ann")):
         assert_refused(engine, of, client, token)
         assert_refused(engine, of, client, token, expired_too=True)
@@ -73,12 +71,12 @@ def test_a_token_is_for_one_client_of_one_app(engine: Engine, app: App) -> None:
 async def test_logging_out_voids_every_token_of_the_ticket(
     engine: Engine, make_engine: Callable[[], Engine], app: App, wall: Wall
 ) -> None:
-    issued, other = ticket(engine), ticket(engine)
-    first = engine.sessions.issue(app, issued)
+    first, issued = engine.sessions.issue(app, ticket(engine))
     wall.at += 1000
-    tokens = [first, engine.sessions.issue(app, issued)]
-    kept = engine.sessions.issue(app, other)
-    await engine.sessions.revoke(app, issued)
+    second, issued = engine.sessions.issue(app, issued)
+    tokens = [first, second]
+    kept, other = engine.sessions.issue(app, ticket(engine))
+    await engine.sessions.revoke(issued)
     restarted = make_engine()
     await restarted.start()
     for each in (engine, restarted):
@@ -91,14 +89,27 @@ async def test_logging_out_voids_every_token_of_the_ticket(
 async def test_voided_tokens_are_forgotten_when_they_have_expired(
     engine: Engine, store: Store, app: App, wall: Wall
 ) -> None:
-    issued = ticket(engine)
-    token = engine.sessions.issue(app, issued)
-    await engine.sessions.revoke(app, issued)
-    wall.at += app.settings.session_ttl * 1000 + 1
-    await engine.sessions.revoke(app, ticket(engine))
+    token, issued = engine.sessions.issue(app, ticket(engine))
+    await engine.sessions.revoke(issued)
+    wall.at += (app.settings.session_ttl + 1) * 1000 + 1
+    _, other = engine.sessions.issue(app, ticket(engine))
+    await engine.sessions.revoke(other)
     await store.prune()
     assert len(await store.tokens.revoked()) == 1
     assert len(engine.sessions._revoked) == 1
+    assert_refused(engine, app, "ann", token)
+
+
+async def test_a_voided_token_stays_void_when_the_lifetime_is_shortened(
+    engine: Engine, store: Store, app: App, wall: Wall
+) -> None:
+    token, issued = engine.sessions.issue(app, ticket(engine))
+    short = await engine.apps.change(app.id, {"session_ttl": "1"})
+    await engine.sessions.revoke(issued)
+    wall.at += 5_000
+    _, other = engine.sessions.issue(short, ticket(engine))
+    await engine.sessions.revoke(other)
+    await store.prune()
     assert_refused(engine, app, "ann", token)
 
 
@@ -117,7 +128,7 @@ CLAIMS = {"jti": "id", "app": "test", "sub": "ann", "tag": "", "dev": "", "bit":
 
 
 def test_forgeries(engine: Engine, app: App) -> None:
-    token = engine.sessions.issue(app, ticket(engine))
+    token, _ = engine.sessions.issue(app, ticket(engine))
     head, payload, signature = token.split(".")
     for each in (
         forged(token, alg="none"),
@@ -140,7 +151,7 @@ def test_forgeries(engine: Engine, app: App) -> None:
 
 
 def test_another_servers_token(engine: Engine, app: App, store: Store, wall: Wall) -> None:
-    other = Sessions(store.tokens, Clock(wall), b"y" * 32)
+    other = Sessions(store.tokens, Clock(wall, lambda: 0), b"y" * 32)
     assert_refused(engine, app, "ann", other.issue(app, ticket(engine)))
 
 

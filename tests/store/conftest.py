@@ -38,7 +38,7 @@ async def open_store(path: Path, wall: Wall, monkeypatch: pytest.MonkeyPatch) ->
     opened: list[Store] = []
 
     def open_() -> Store:
-        store = Store.open(path, bytes(32), Clock(wall))
+        store = Store.open(path, bytes(32), Clock(wall, lambda: 0))
         store.start(asyncio.get_running_loop())
         opened.append(store)
         return store

@@ -118,7 +118,7 @@ class World:
         self.runner = asyncio.Runner()
         self.apps = itertools.count(1)
         self.wall = Wall()
-        self.clock = Clock(self.wall)
+        self.clock = Clock(self.wall, lambda: 0)
         self.store = Store.open(path, bytes(32), self.clock)
         self.store.start(self.runner.get_loop())
 

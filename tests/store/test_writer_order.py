@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hongyan import errors
+from hongyan.engine.clock import Clock
 from hongyan.engine.values import Conversation, Stored, message_id_time
 from hongyan.errors import Refused
 from hongyan.store import Store, writer
@@ -104,3 +105,18 @@ async def test_a_conversation_too_far_ahead_of_the_clock_is_refused(store: Store
     await send(store, conversation, "ann")
     assert isinstance(await submit(store, conversation, "ann"), Refused)
     check_order(path, conversation, AHEAD_MAX + 2)
+
+
+async def test_messages_are_taken_while_the_wall_is_set_back(path: Path) -> None:
+    wall, steady = Wall(), Wall(0)
+    store = Store.open(path, bytes(32), Clock(wall, steady))
+    store.start(asyncio.get_running_loop())
+    conversation = await start(store, "ann", "bob")
+    await send(store, conversation, "ann")
+    wall.at -= HOUR
+    outcomes = await asyncio.gather(*(submit(store, conversation, "ann") for _ in range(AHEAD_MAX + 1)))
+    assert [isinstance(outcome, Stored) for outcome in outcomes] == [True] * AHEAD_MAX + [False]
+    steady.at += 10
+    outcomes = [await submit(store, conversation, "ann") for _ in range(6)]
+    assert [isinstance(outcome, Stored) for outcome in outcomes] == [True] * 5 + [False]
+    await store.close()
