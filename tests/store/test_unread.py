@@ -1,14 +1,18 @@
 """Unread counts and read marks."""
 
 import asyncio
+import threading
+from pathlib import Path
 
 import pytest
 
 from hongyan import errors
+from hongyan.engine.clock import Clock
 from hongyan.engine.values import Conversation, ConversationKind, Unread
 from hongyan.errors import Refused
 from hongyan.store import Store
-from tests.store.steps import APP, NOON, Wall, held, send, start, submit
+from hongyan.store.writer import Call
+from tests.store.steps import APP, NOON, PATIENCE, Wall, held, send, start, submit
 
 CLIENTS = ("ann", "bob", "cem")
 
@@ -143,6 +147,30 @@ async def test_the_time_of_an_answer_hides_nothing_that_is_being_written(store: 
     wall.at -= 1_000
     await send(store, conversation, "ann")
     assert [each.count for each in await unread(store, "bob", since=at)] == [1]
+
+
+async def test_the_time_of_an_answer_hides_nothing_that_is_planned_meanwhile(path: Path) -> None:
+    """A batch is planned, and a second passes, between the question and its look at the clock."""
+    wall, planned, release = Wall(), threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        planned.set()
+        assert release.wait(PATIENCE)
+
+    def look() -> int:
+        if holding and threading.current_thread() is threading.main_thread() and not planned.is_set():
+            store.writer.submit(Call(hold, lambda _: None))
+            assert planned.wait(PATIENCE)
+            wall.at += 1_000
+        return wall.at
+
+    holding = False
+    store = Store.open(path, bytes(32), Clock(look, lambda: 0))
+    store.start(asyncio.get_running_loop())
+    holding = True
+    assert store.writer.horizon() == NOON - 1
+    release.set()
+    await store.close()
 
 
 async def test_the_time_told_with_a_read_mark_hides_nothing_that_is_not_told_yet(store: Store, wall: Wall) -> None:

@@ -127,8 +127,9 @@ class Writer:
 
     def horizon(self) -> int:
         """A time before which everything that was ever given that time is visible to readers (ms)."""
+        now = self._clock.now()  # first: a batch planned after this has a later time
         planned_at = self._planned_at
-        return (self._clock.now() if planned_at is None else planned_at) - 1
+        return (now if planned_at is None else min(now, planned_at)) - 1
 
     async def close(self) -> None:
         """Write what is waiting, then end."""
