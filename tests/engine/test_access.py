@@ -56,7 +56,7 @@ def access(loads: Loads) -> Access:
     return Access(store)
 
 
-async def known(access: Access, loads: Loads, found: Conversation) -> Conversation:
+async def loaded(access: Access, loads: Loads, found: Conversation) -> Conversation:
     """Has the conversation loaded."""
     asking = asyncio.ensure_future(access.conversation(APP, found.id))
     await settle()
@@ -77,10 +77,23 @@ async def test_who_waits_for_one_load_is_served_in_order(access: Access, loads: 
     assert loads.asked == [(APP.key, "talk")]
 
 
+async def test_who_waits_is_served_before_who_comes_after_it_was_found_in_a_write(
+    access: Access, loads: Loads
+) -> None:
+    served: list[tuple[str, Found]] = []
+    access.with_conversation(APP, "talk", lambda found: served.append(("first", found)))
+    await settle()
+    talk = access.known(conversation(version=2))
+    access.with_conversation(APP, "talk", lambda found: served.append(("second", found)))
+    assert served == []
+    await loads.answer(conversation(version=1))
+    assert served == [("first", talk), ("second", talk)]
+
+
 async def test_conversations_do_not_wait_for_each_other(access: Access, loads: Loads) -> None:
     served: list[Found] = []
     access.with_conversation(APP, "slow", served.append)
-    await known(access, loads, conversation("slow"))
+    await loaded(access, loads, conversation("slow"))
     asking = [asyncio.ensure_future(access.conversation(APP, id)) for id in ("one", "two")]
     await settle()
     assert loads.asked[1:] == [(APP.key, "one"), (APP.key, "two")]
@@ -111,7 +124,7 @@ async def test_what_cannot_be_read_is_not_taken_for_absent(
             await each
         assert refusal.value.kind is errors.INTERNAL_ERROR
     assert [record.message for record in caplog.records] == ["a conversation could not be read"]
-    assert (await known(access, loads, conversation())).id == "talk"
+    assert (await loaded(access, loads, conversation())).id == "talk"
 
 
 async def test_a_waiter_that_fails_keeps_no_other_from_being_served(
@@ -146,7 +159,7 @@ async def test_a_load_overtaken_by_a_change_is_done_again(access: Access, loads:
 
 async def test_a_change_is_applied_once(access: Access, loads: Loads) -> None:
     """Also when the load had seen it before it was told."""
-    talk = await known(access, loads, conversation(version=2, members=("ann", "cem")))
+    talk = await loaded(access, loads, conversation(version=2, members=("ann", "cem")))
     access.changed(talk, 2, {"cem"}, set())
     access.changed(talk, 1, set(), {"cem"})
     assert (talk.version, talk.members) == (2, {"ann", "cem"})
@@ -156,7 +169,7 @@ async def test_a_change_is_applied_once(access: Access, loads: Loads) -> None:
 
 async def test_a_change_reaches_the_one_asked_with_and_the_one_in_memory(access: Access, loads: Loads) -> None:
     """They differ when it was dropped and loaded again meanwhile; messages on their way hold either."""
-    talk, older = await known(access, loads, conversation()), conversation()
+    talk, older = await loaded(access, loads, conversation()), conversation()
     access.changed(older, 2, {"cem"}, {"bob"})
     assert talk.members == older.members == {"ann", "cem"}
     assert talk.version == older.version == 2
@@ -164,22 +177,35 @@ async def test_a_change_reaches_the_one_asked_with_and_the_one_in_memory(access:
 
 async def test_a_conversation_just_made_is_in_memory(access: Access, loads: Loads) -> None:
     talk = conversation()
-    assert access.created(talk) is talk
+    assert access.known(talk) is talk
     assert await access.conversation(APP, "talk") is talk
     assert loads.asked == []
 
 
 async def test_one_that_was_found_gives_way_to_a_newer_one(access: Access, loads: Loads) -> None:
-    talk = await known(access, loads, conversation(version=3))
-    assert access.created(conversation(version=2)) is talk
-    assert access.created(conversation(version=3)) is talk
+    talk = await loaded(access, loads, conversation(version=3))
+    assert access.known(conversation(version=2)) is talk
+    assert access.known(conversation(version=3)) is talk
     newer = conversation(version=4)
-    assert access.created(newer) is newer
+    assert access.known(newer) is newer
     assert await access.conversation(APP, "talk") is newer
 
 
+async def test_a_load_gives_way_to_what_was_written_meanwhile(access: Access, loads: Loads) -> None:
+    """And who waited for the load goes before who comes now."""
+    served: list[tuple[str, Found]] = []
+    access.with_conversation(APP, "talk", lambda found: served.append(("waited", found)))
+    await settle()
+    newer = conversation(version=2)
+    access.known(newer)
+    access.with_conversation(APP, "talk", lambda found: served.append(("came", found)))
+    assert served == []
+    await loads.answer(conversation(version=1))
+    assert served == [("waited", newer), ("came", newer)]
+
+
 async def test_members_only(access: Access, loads: Loads) -> None:
-    talk = await known(access, loads, conversation())
+    talk = await loaded(access, loads, conversation())
     assert await access.as_member(APP, "talk", "ann", errors.CONVERSATION_LOG_REJECTED) is talk
     with pytest.raises(Refused) as refusal:
         await access.as_member(APP, "talk", "cem", errors.CONVERSATION_LOG_REJECTED)
@@ -205,9 +231,9 @@ async def test_what_was_not_used_for_longest_is_dropped(
 ) -> None:
     monkeypatch.setattr(module, "CONVERSATIONS_MAX", 3)
     for id in ("a", "b", "c"):
-        access.created(conversation(id))
+        access.known(conversation(id))
     await access.conversation(APP, "a")
-    access.created(conversation("d"))
+    access.known(conversation("d"))
     assert await in_memory(access, loads, "a", "b", "c", "d") == ["a", "c", "d"]
 
 
@@ -216,16 +242,16 @@ async def test_large_conversations_count_for_their_members(
 ) -> None:
     monkeypatch.setattr(module, "MEMBERS_MAX", 6)
     for id in ("a", "b", "c"):
-        access.created(conversation(id))
+        access.known(conversation(id))
     assert await in_memory(access, loads, "a", "b", "c") == ["a", "b", "c"]
     access.changed(conversation("c"), 2, {"dan"}, set())
-    access.created(conversation("d", members=("ann",)))
+    access.known(conversation("d", members=("ann",)))
     assert await in_memory(access, loads, "a", "b", "c", "d") == ["b", "c", "d"]
     access.changed(conversation("c", version=2), 3, set(), {"ann", "bob", "dan"})
-    access.created(conversation("e", members=("ann", "bob", "cem")))
+    access.known(conversation("e", members=("ann", "bob", "cem")))
     assert await in_memory(access, loads, "b", "c", "d", "e") == ["b", "c", "d", "e"]
     huge = conversation("huge", members=[f"client{n}" for n in range(100)])
-    access.created(huge)
+    access.known(huge)
     assert await in_memory(access, loads, "b", "c", "d", "e", "huge") == ["huge"]
-    access.created(conversation("f"))
+    access.known(conversation("f"))
     assert await in_memory(access, loads, "huge", "f") == ["f"]

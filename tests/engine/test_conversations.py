@@ -240,3 +240,41 @@ async def test_answer_then_event_each_after_memory_has_changed(
         ("reply", {"ann", "cem"}),
         ("MembersJoined", {"ann", "cem"}),
     ]
+
+
+async def test_who_is_being_removed_changes_nobody(
+    engine: Engine, app: App, store: Store, events: list[Event]
+) -> None:
+    """Both were members when they asked."""
+    row = await start(engine, app, "ann", "bob", "cem")
+    events.clear()
+    async with held(store):
+        removing = asyncio.ensure_future(remove(engine, app, "ann", row.id, "bob"))
+        late = [
+            asyncio.ensure_future(add(engine, app, "bob", row.id, "eve")),
+            asyncio.ensure_future(remove(engine, app, "bob", row.id, "ann")),
+        ]
+        await asyncio.sleep(0)
+    await removing
+    for asking in late:
+        with pytest.raises(Refused) as refusal:
+            await asking
+        assert refusal.value.kind is errors.CONVERSATION_MEMBERSHIP_REQUIRED
+    assert [type(event) for event in events] == [MembersLeft]
+    assert await members(engine, app, row.id) == {"ann", "cem"}
+    assert await add(engine, app, "bob", row.id, "bob") == Members(row.id, ("bob",), NOON + 2)
+
+
+async def test_more_clients_than_members_can_be_are_refused_before_the_write(
+    engine: Engine, app: App, store: Store
+) -> None:
+    app = await engine.apps.change(app.id, {"members_max": "2"})
+    row = await start(engine, app, "ann", "bob")
+    many = ["ann", "bob", "cem"]
+    async with held(store):
+        with pytest.raises(Refused) as refusal:
+            await add(engine, app, "ann", row.id, *many)
+        assert refusal.value.kind is errors.CONVERSATION_FULL
+        with pytest.raises(Refused) as refusal:
+            await remove(engine, app, "ann", row.id, *many)
+        assert refusal.value.kind is errors.CONVERSATION_API_FAILED

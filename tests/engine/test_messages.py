@@ -180,7 +180,7 @@ SIZES: list[tuple[Callable[[int], str | bytes], tuple[str, ...], int]] = [
     (lambda n: b"x" * n, (), 100),
     (lambda n: "é" * n, (), 50),
     (lambda n: "鸿" * n, (), 33),
-    (lambda n: "x" * n, ("bob", "cem"), 94),
+    (lambda n: "x" * n, ("bob", "日本"), 87),
 ]
 
 
@@ -201,3 +201,37 @@ async def test_size_is_counted_in_bytes(
         is errors.FRAME_TOO_LONG
     )
     assert len(events) == 1
+
+
+async def test_a_transient_message_waits_for_what_its_sender_sent_before(
+    engine: Engine, app: App, store: Store, talk: str, events: list[Event]
+) -> None:
+    async with held(store):
+        sending = [send(engine, app, "ann", talk, "first"), send(engine, app, "ann", talk, "second", transient=True)]
+        assert isinstance(await send(engine, app, "bob", talk, "another's", transient=True), Stored)
+        assert not sending[1].done()
+    await asyncio.gather(*sending, send(engine, app, "ann", talk, "third", transient=True))
+    told = [event.message.content for event in events if isinstance(event, MessageSent)]
+    assert told == ["another's", "first", "second", "third"]
+
+
+@pytest.mark.parametrize("mentions", [("",), ("x" * 65,), ("bob", "")])
+async def test_mentions_of_what_is_no_client(
+    engine: Engine, app: App, talk: str, events: list[Event], mentions: tuple[str, ...]
+) -> None:
+    assert await refused_with(send(engine, app, "ann", talk, mentions=mentions)) is errors.CONVERSATION_API_FAILED
+    assert events == []
+
+
+async def test_mentions_are_told_once(engine: Engine, app: App, talk: str, events: list[Event]) -> None:
+    await send(engine, app, "ann", talk, mentions=("bob", "cem", "bob"))
+    (event,) = events
+    assert isinstance(event, MessageSent)
+    assert event.message.mentions == ("bob", "cem")
+
+
+async def test_the_client_supplied_id_counts_too(engine: Engine, app: App, talk: str) -> None:
+    small = await engine.apps.change(app.id, {"message_max": "100"})
+    assert isinstance(await send(engine, small, "ann", talk, "x" * 90, token="t" * 10), Stored)
+    refused = send(engine, small, "ann", talk, "x" * 90, token="日" * 4)
+    assert await refused_with(refused) is errors.FRAME_TOO_LONG

@@ -56,12 +56,12 @@ class Access:
         the order they came, loaded or not.
         """
         key = (app.key, conversation_id)
-        found = self._cache.get(key)
+        loading = self._loading.get(key)
+        found = self._cache.get(key) if loading is None else None  # who waits already goes first
         if found is not None:
             self._cache.move_to_end(key)
             use(found)
             return
-        loading = self._loading.get(key)
         if loading is None:
             loading = self._loading[key] = _Loading()
             task = asyncio.get_running_loop().create_task(self._load(key, loading))
@@ -92,12 +92,12 @@ class Access:
             raise Refused(otherwise, "not a member")
         return conversation
 
-    def created(self, conversation: Conversation) -> Conversation:
-        """A conversation that was just made or found in a write; the one to use from now on."""
+    def known(self, conversation: Conversation) -> Conversation:
+        """A conversation that was just made or read; the one to use from now on."""
         key = (conversation.app_key, conversation.id)
-        known = self._cache.get(key)
-        if known is not None and known.version >= conversation.version:
-            return known
+        cached = self._cache.get(key)
+        if cached is not None and cached.version >= conversation.version:
+            return cached
         self._keep(key, conversation)
         return conversation
 
@@ -127,7 +127,7 @@ class Access:
             found = Refused(errors.INTERNAL_ERROR, "the conversation could not be read")
         del self._loading[key]
         if isinstance(found, Conversation):
-            self._keep(key, found)
+            found = self.known(found)  # one that was made or found in a write meanwhile may be newer
         for use in loading.waiters:
             _tell(use, found)
 

@@ -110,7 +110,7 @@ class Conversations:
         draft = ConversationDraft(ConversationKind.NORMAL, creator, everyone, name, attr, columns, unique=unique)
 
         def committed(row: ConversationRow, conversation: Conversation, existing: bool) -> None:
-            conversation = self._access.created(conversation)
+            conversation = self._access.known(conversation)
             reply(row, existing)
             if not existing:
                 self._bus.publish(MembersJoined(conversation, row.members, creator, row.updated_at))
@@ -127,6 +127,8 @@ class Conversations:
     ) -> None:
         """Join (`clients` is just `by`) or add others, which only members may."""
         wanted = check_client_ids(clients)
+        if len(wanted) > app.settings.members_max:
+            raise Refused(errors.CONVERSATION_FULL, f"a conversation has at most {app.settings.members_max} members")
         conversation = await self._changeable(app, by, conversation_id, wanted)
 
         def committed(result: MembersChanged) -> None:
@@ -135,7 +137,7 @@ class Conversations:
             if result.changed:
                 self._bus.publish(MembersJoined(conversation, result.changed, by, result.updated_at))
 
-        await self._store.add_members(conversation, wanted, app.settings.members_max, committed)
+        await self._store.add_members(conversation, wanted, app.settings.members_max, committed, _asking(by, wanted))
 
     async def remove(
         self,
@@ -147,6 +149,8 @@ class Conversations:
     ) -> None:
         """Quit (`clients` is just `by`) or remove others, which only members may."""
         wanted = check_client_ids(clients)
+        if len(wanted) > app.settings.members_max:
+            raise Refused(errors.CONVERSATION_API_FAILED, f"at most {app.settings.members_max} members at once")
         conversation = await self._changeable(app, by, conversation_id, wanted)
 
         def committed(result: MembersChanged) -> None:
@@ -155,7 +159,7 @@ class Conversations:
             if result.changed:
                 self._bus.publish(MembersLeft(conversation, result.changed, by, result.updated_at))
 
-        await self._store.remove_members(conversation, wanted, committed)
+        await self._store.remove_members(conversation, wanted, committed, _asking(by, wanted))
 
     async def query(self, app: App, caller: str, query: Query) -> list[ConversationRow]:
         """Any client may look up any conversation by condition (reference 3.1)."""
@@ -165,6 +169,11 @@ class Conversations:
         conversation = await self._access.conversation(app, conversation_id)
         if conversation.kind != ConversationKind.NORMAL:
             raise Refused(errors.CONVERSATION_READ_ONLY, "the members of this conversation are fixed")
-        if wanted != (by,) and by not in conversation.members:
+        if _asking(by, wanted) is not None and by not in conversation.members:
             raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "only members change the members")
         return conversation
+
+
+def _asking(by: str, wanted: tuple[str, ...]) -> str | None:
+    """Who must be a member for this change; nobody when clients join or quit."""
+    return None if wanted == (by,) else by

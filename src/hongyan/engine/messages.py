@@ -5,10 +5,14 @@ from collections.abc import Callable
 from hongyan import errors
 from hongyan.engine.access import Access, Found
 from hongyan.engine.clock import Clock
+from hongyan.engine.conversations import check_client_ids
 from hongyan.engine.events import MessageSent
 from hongyan.engine.ports import Bus, MessageStore
 from hongyan.engine.values import App, Conversation, Draft, Message, Stored, new_message_id
 from hongyan.errors import Refused
+
+#: What a mention costs on the wire beside its id.
+_MENTION_BYTES = 2
 
 Acknowledge = Callable[[Stored | Refused], None]
 
@@ -19,6 +23,8 @@ class Messages:
         self._access = access
         self._bus = bus
         self._clock = clock
+        # messages on their way to the disk, by conversation and sender
+        self._pending: dict[tuple[int, str], int] = {}
 
     def send(
         self,
@@ -33,9 +39,10 @@ class Messages:
 
         Messages of one sender to one conversation are written in the order of the calls.
         """
-        if _size(draft) > app.settings.message_max:
-            limit = app.settings.message_max
-            acknowledge(Refused(errors.FRAME_TOO_LONG, f"a message has at most {limit} bytes"))
+        try:
+            _check_draft(app, draft)
+        except Refused as refusal:
+            acknowledge(refusal)
             return
 
         def use(conversation: Found) -> None:
@@ -58,7 +65,11 @@ class Messages:
         acknowledge: Acknowledge,
         origin: object | None,
     ) -> None:
+        who = (conversation.key, sender)
+        self._pending[who] = self._pending.get(who, 0) + 1
+
         def done(outcome: Stored | Refused) -> None:
+            self._told(who)
             acknowledge(outcome)
             if isinstance(outcome, Stored) and not outcome.repeated:
                 message = _message(outcome, sender, draft)
@@ -74,11 +85,26 @@ class Messages:
         acknowledge: Acknowledge,
         origin: object | None,
     ) -> None:
-        """A transient message is delivered to those online and kept nowhere."""
-        now = self._clock.now()
-        place = Stored(new_message_id(now), 0, now)
-        acknowledge(place)
-        self._bus.publish(MessageSent(conversation, _message(place, sender, draft), origin))
+        """A transient message is delivered to those online and kept nowhere.
+
+        It waits for what its sender sent before.
+        """
+
+        def pass_on() -> None:
+            now = self._clock.now()
+            place = Stored(new_message_id(now), 0, now)
+            acknowledge(place)
+            self._bus.publish(MessageSent(conversation, _message(place, sender, draft), origin))
+
+        if (conversation.key, sender) in self._pending:
+            self._store.after_appends(pass_on)
+        else:
+            pass_on()
+
+    def _told(self, who: tuple[int, str]) -> None:
+        self._pending[who] -= 1
+        if not self._pending[who]:
+            del self._pending[who]
 
 
 def _message(place: Stored, sender: str, draft: Draft) -> Message:
@@ -95,8 +121,18 @@ def _message(place: Stored, sender: str, draft: Draft) -> Message:
     )
 
 
-def _size(draft: Draft) -> int:
-    """Bytes of content, token and mentions; text is counted without encoding it when it can't be too long."""
-    content = draft.content
-    size = len(content) if isinstance(content, bytes) or content.isascii() else len(content.encode("utf-8", "replace"))
-    return size + len(draft.token) + sum(len(client) for client in draft.mentions)
+def _check_draft(app: App, draft: Draft) -> None:
+    """Raises Refused if the message is too long or mentions what can't be clients."""
+    size = _bytes(draft.content) + _bytes(draft.token)
+    if draft.mentions:
+        size += sum(_bytes(client) + _MENTION_BYTES for client in draft.mentions)
+        draft.mentions = check_client_ids(draft.mentions)
+    limit = app.settings.message_max
+    if size > limit or len(draft.mentions) > app.settings.members_max:
+        raise Refused(errors.FRAME_TOO_LONG, f"a message has at most {limit} bytes")
+
+
+def _bytes(content: str | bytes) -> int:
+    if isinstance(content, bytes) or content.isascii():
+        return len(content)
+    return len(content.encode("utf-8", "replace"))

@@ -59,15 +59,21 @@ class ConversationStore(Protocol):
         clients: Sequence[str],
         limit: int,
         committed: Callable[[MembersChanged], None],
+        by: str | None = None,
     ) -> Awaitable[object]:
-        """Add those who aren't members. Raises Refused(CONVERSATION_FULL) over `limit`, changing nothing."""
+        """Add those who aren't members. Raises Refused(CONVERSATION_FULL) over `limit`, changing nothing.
+
+        Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED) if `by` is no member any more.
+        """
 
     def remove_members(
         self,
         conversation: Conversation,
         clients: Sequence[str],
         committed: Callable[[MembersChanged], None],
-    ) -> Awaitable[object]: ...
+        by: str | None = None,
+    ) -> Awaitable[object]:
+        """Remove those who are members. `by` as in `add_members`."""
 
 
 class MessageStore(Protocol):
@@ -79,6 +85,9 @@ class MessageStore(Protocol):
         seq = last + 1 and timestamp = max(now, last + 1 ms) per conversation. If the membership changed since
         `conversation.version`, the sender's membership is checked again inside the write.
         """
+
+    def after_appends(self, then: Callable[[], None]) -> None:
+        """Call `then` when everything that was appended before has been told."""
 
     async def page(self, conversation: Conversation, wanted: HistoryRange) -> list[Message]:
         """Messages in ascending order of (timestamp, seq)."""
@@ -95,7 +104,7 @@ class MessageStore(Protocol):
         """Unread state of the latest conversations, and the time it stands for.
 
         Without `since`, those with unread messages; with it, those whose state changed after it. Everything
-        committed before the returned time is in the answer.
+        committed before the returned time is in the answer, and everything in the answer has been told.
         """
 
 

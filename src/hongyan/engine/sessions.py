@@ -1,5 +1,6 @@
 """Opening sessions: whose they are, and the tokens that reopen them (reference 1.9, 3.4)."""
 
+import dataclasses
 import hmac
 import secrets
 from dataclasses import dataclass
@@ -20,13 +21,17 @@ BITMAP_DEFAULT = 0xAB
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a session token says. `id` stays the same when the token is renewed."""
+    """What a session token says. `id` stays the same when the token is renewed.
+
+    `expires_at` (seconds since the epoch) is that of the latest token known to have been issued for it.
+    """
 
     id: str
     client: str
     tag: str
     device: str
     bitmap: int
+    expires_at: int = 0
 
 
 def check_client_id(client: str) -> None:
@@ -50,8 +55,9 @@ class Sessions:
     def new_ticket(self, client: str, tag: str, device: str, bitmap: int) -> Ticket:
         return Ticket(secrets.token_urlsafe(12), client, tag, device, bitmap)
 
-    def issue(self, app: App, ticket: Ticket) -> str:
-        """A token for this ticket, valid for the app's `session_ttl` seconds."""
+    def issue(self, app: App, ticket: Ticket) -> tuple[str, Ticket]:
+        """A token for this ticket, valid for the app's `session_ttl` seconds; and the ticket that knows of it."""
+        expires_at = self._clock.now() // 1000 + app.settings.session_ttl
         claims = {
             "jti": ticket.id,
             "app": app.id,
@@ -59,26 +65,29 @@ class Sessions:
             "tag": ticket.tag,
             "dev": ticket.device,
             "bit": ticket.bitmap,
-            "exp": self._clock.now() // 1000 + app.settings.session_ttl,
+            "exp": expires_at,
         }
-        return jwt.encode({"alg": "HS256"}, claims, self._key)
+        latest = dataclasses.replace(ticket, expires_at=max(expires_at, ticket.expires_at))
+        return jwt.encode({"alg": "HS256"}, claims, self._key), latest
 
     def redeem(self, app: App, client: str, token: str, *, expired_too: bool = False) -> Ticket:
         """The ticket of a token of this app and client. Raises Refused(SESSION_TOKEN_EXPIRED)."""
         try:
             claims = jwt.decode(token, self._key, algorithms=["HS256"]).claims
-            ticket = Ticket(claims["jti"], claims["sub"], claims["tag"], claims["dev"], claims["bit"])
+            ticket = Ticket(
+                claims["jti"], claims["sub"], claims["tag"], claims["dev"], claims["bit"], int(claims["exp"])
+            )
         except (JoseError, ValueError, KeyError, TypeError):
             raise Refused(errors.SESSION_TOKEN_EXPIRED, "not a session token") from None
         if claims["app"] != app.id or ticket.client != client or ticket.id in self._revoked:
             raise Refused(errors.SESSION_TOKEN_EXPIRED, "the token is not valid")
-        if claims["exp"] * 1000 <= self._clock.now() and not expired_too:
+        if ticket.expires_at * 1000 <= self._clock.now() and not expired_too:
             raise Refused(errors.SESSION_TOKEN_EXPIRED, "the token has expired")
         return ticket
 
-    async def revoke(self, app: App, ticket: Ticket) -> None:
+    async def revoke(self, ticket: Ticket) -> None:
         """Void a ticket and every token issued for it."""
-        expires_at = self._clock.now() + app.settings.session_ttl * 1000
+        expires_at = (ticket.expires_at + 1) * 1000
         self._forget_expired()
         self._revoked[ticket.id] = expires_at
         await self._store.revoke(ticket.id, expires_at)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from hongyan import errors
+from hongyan.engine.sessions import Ticket
+from hongyan.engine.values import App
 from hongyan.errors import Kind, Refused
 from hongyan.gateway.registry import Session
 from hongyan.wire import frames
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 
 #: How long a peer may take to answer our close before the socket is cut (s).
 CLOSE_PATIENCE = 3.0
+#: A connection over its frame rate is read again after this long at the earliest (s).
+BREATHER = 0.05
 IM_SERVICE = 2
 
 _BINARY, _TEXT, _CONTINUATION = WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINUATION
@@ -42,6 +46,9 @@ class Connection(WSListener):
         self._fragments_are_text = False
         self._out: list[bytes] = []
         self._in_flight = 0
+        self._frames_left = gateway.options.max_rate
+        self._counted_at = self.connected_at
+        self._too_fast = False
         self._reading = True
 
     # the socket's side
@@ -69,6 +76,9 @@ class Connection(WSListener):
                 transport.disconnect()
             return
         self.seen_at = self.gateway.loop.time()
+        self._frames_left -= 1
+        if self._frames_left < 0 and not self._too_fast:
+            self._check_rate()
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self.close(WSCloseCode.PROTOCOL_ERROR.value, "reserved bits are set")
             return
@@ -79,6 +89,27 @@ class Connection(WSListener):
             self.push(frames.pong_frame(frame.get_payload_as_bytes()))
         elif kind == _CLOSE:
             self._on_close(transport, frame)
+
+    def _check_rate(self) -> None:
+        """Over the frame rate the socket is not read until a breather's worth of frames has been earned.
+
+        What was read at once is still served, and is made up for by a longer pause.
+        """
+        rate, now = self.gateway.options.max_rate, self.gateway.loop.time()
+        self._frames_left = min(rate, self._frames_left + int((now - self._counted_at) * rate))
+        self._counted_at = now
+        if self._frames_left < 0:
+            self._too_fast = True
+            self._stop_reading()
+            self.gateway.loop.call_soon(self._catch_breath)
+
+    def _catch_breath(self) -> None:
+        pause = BREATHER - self._frames_left / self.gateway.options.max_rate
+        self.gateway.loop.call_later(pause, self._go_on)
+
+    def _go_on(self) -> None:
+        self._too_fast = False
+        self._resume_reading()
 
     def _on_close(self, transport: WSTransport, frame: WSFrame) -> None:
         """Send what is ready, then the peer's own close back."""
@@ -130,14 +161,15 @@ class Connection(WSListener):
             return self.sessions.get(client)
         return next(iter(self.sessions.values()), None)
 
-    def begin_session(self, session: Session) -> None:
-        """The new session takes the place of one of the same client here."""
-        replaced = self.sessions.get(session.client)
-        if replaced is not None:
-            self.gateway.registry.remove(replaced)
-        self.sessions[session.client] = session
+    def begin_session(self, app: App, client: str, ticket: Ticket) -> Session:
+        """A session for this client; one that is open here is renewed (reference 1.8)."""
+        session = self.sessions.get(client)
+        if session is None:
+            session = self.sessions[client] = Session(self, app, client, ticket)
+            self.gateway.registry.add(session)
+        session.ticket = ticket
         self.logged_in = True
-        self.gateway.registry.add(session)
+        return session
 
     def end_session(self, session: Session) -> None:
         self.gateway.registry.remove(session)
@@ -173,16 +205,26 @@ class Connection(WSListener):
     def begin_request(self) -> None:
         """Count a request as unanswered; with too many the socket is not read until some are answered."""
         self._in_flight += 1
-        if self._in_flight >= self.gateway.options.max_inflight and self._reading and self._transport is not None:
-            self._reading = False
-            self._transport.underlying_transport.pause_reading()
+        if self._in_flight >= self.gateway.options.max_inflight and self._reading:
+            self._stop_reading()
 
     def end_request(self) -> None:
         self._in_flight -= 1
-        if not self._reading and self._in_flight <= self.gateway.options.max_inflight // 2:
-            self._reading = True
-            if self._transport is not None and not self._closing:
-                self._transport.underlying_transport.resume_reading()
+        if not self._reading:
+            self._resume_reading()
+
+    def _stop_reading(self) -> None:
+        if self._reading and self._transport is not None:
+            self._reading = False
+            self._transport.underlying_transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        """Read on, unless there is another reason not to."""
+        busy = self._in_flight > self.gateway.options.max_inflight // 2
+        if self._reading or busy or self._too_fast or self._closing or self._transport is None:
+            return
+        self._reading = True
+        self._transport.underlying_transport.resume_reading()
 
     def reply(self, request: GenericCommand, answer: GenericCommand) -> None:
         """Answer a request: its serial, its client, our clock. A request without a serial wants no answer.

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from hongyan.engine.events import Event, MembersJoined, MembersLeft, MessageSent, UnreadChanged
 from hongyan.engine.values import Message, iso_time
+from hongyan.gateway.connection import IM_SERVICE
 from hongyan.gateway.registry import Registry, Session
 from hongyan.gateway.unread_push import unread_command
 from hongyan.wire.frames import SharedFrame
 from hongyan.wire.messages2_pb2 import CommandType, ConvCommand, DirectCommand, GenericCommand, OpType
 
-_IM = 2
 #: `notificationType`: kept for clients that are offline, or not (reference 3.15).
 _PERMANENT, _DROPPABLE = 1, 2
 
@@ -40,7 +40,7 @@ class Delivery:
                 connection = session.connection
                 tail = session.tail
                 frame = shared.text(tail) if connection.subprotocol.text else shared.binary(tail)
-                if session.held is None:
+                if session.held is None:  # `_leave`, written out: this loop is the cost of a busy room
                     connection.push(frame)
                 else:
                     session.held.append((conversation.id, message.seq, frame))
@@ -64,9 +64,13 @@ class Delivery:
         self._tell(app_key, event.conversation.members, _conv(OpType.members_left, everyone, event.at, _DROPPABLE))
 
     def _unread(self, event: UnreadChanged) -> None:
+        """Counts that are newer than this state make it superfluous, those of the same state don't: hence + 1."""
         command = unread_command([event.unread], event.at)
-        command.service, command.serverTs = _IM, event.at
-        self._tell(event.app_key, [event.client], command)
+        command.service, command.serverTs = IM_SERVICE, event.at
+        shared = SharedFrame(command)
+        for session in self._registry.of_client(event.app_key, event.client):
+            if session.connection.subprotocol.unread:
+                _leave(session, shared, event.unread.conversation_id, event.unread.last_seq + 1)
 
     def _tell(self, app_key: int, clients: Iterable[str], command: GenericCommand) -> None:
         """One copy to each session of each client."""
@@ -76,13 +80,13 @@ class Delivery:
                 _leave(session, shared)
 
 
-def _leave(session: Session, shared: SharedFrame) -> None:
+def _leave(session: Session, shared: SharedFrame, conversation_id: str = "", seq: int = 0) -> None:
     text = session.connection.subprotocol.text
     frame = shared.text(session.tail) if text else shared.binary(session.tail)
     if session.held is None:
         session.connection.push(frame)
     else:
-        session.held.append(("", 0, frame))
+        session.held.append((conversation_id, seq, frame))
 
 
 def _direct(conversation_id: str, kind: int, message: Message) -> GenericCommand:
@@ -103,14 +107,14 @@ def _direct(conversation_id: str, kind: int, message: Message) -> GenericCommand
         direct.mentionAll = True
     if message.mentions:
         direct.mentionPids.extend(message.mentions)
-    return GenericCommand(cmd=CommandType.direct, service=_IM, serverTs=message.timestamp, directMessage=direct)
+    return GenericCommand(cmd=CommandType.direct, service=IM_SERVICE, serverTs=message.timestamp, directMessage=direct)
 
 
 def _conv(op: int, message: ConvCommand, at: int, notification: int) -> GenericCommand:
     return GenericCommand(
         cmd=CommandType.conv,
         op=op,  # type: ignore[arg-type]
-        service=_IM,
+        service=IM_SERVICE,
         serverTs=at,
         notificationType=notification,
         convMessage=message,

@@ -1,7 +1,10 @@
 """Writing gathered: whatever a connection is told within one tick of the loop leaves in one system call."""
 
 import asyncio
+import logging
 from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 
 class Flusher:
@@ -22,4 +25,7 @@ class Flusher:
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         for flush in waiting:
-            flush()
+            try:
+                flush()
+            except Exception:  # one connection's trouble is not its neighbours'
+                log.exception("an outbox could not be written")

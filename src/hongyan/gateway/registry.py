@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from hongyan.engine.sessions import Ticket
     from hongyan.gateway.connection import Connection
 
-#: A delivery kept back while the session's unread counts are on their way: (conversation id, seq, frame).
+#: A delivery kept back while the session's unread counts are on their way: (conversation id, seq, frame). Counts that
+#: cover the conversation up to that seq make it superfluous; seq 0: it is never superfluous.
 Held = tuple[str, int, bytes]
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from hongyan.engine.values import Unread
-from hongyan.gateway.registry import Session
+from hongyan.gateway.registry import Held, Session
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, SessionCommand, UnreadCommand, UnreadTuple
 
 log = logging.getLogger(__name__)
@@ -20,25 +20,26 @@ def begin(session: Session, wish: SessionCommand) -> None:
     """
     if not session.connection.subprotocol.unread:
         return
-    session.held = []
-    session.connection.spawn(_push(session, wish.lastUnreadNotifTime or None))
+    session.held = held = list(session.held or ())  # a second open goes on where the first one was
+    session.connection.spawn(_push(session, held, wish.lastUnreadNotifTime or None))
 
 
-async def _push(session: Session, since: int | None) -> None:
+async def _push(session: Session, held: list[Held], since: int | None) -> None:
     covered: dict[str, int] = {}
     try:
         unread, at = await session.connection.gateway.engine.unread.since(session.app, session.client, since)
         covered = {item.conversation_id: item.last_seq for item in unread}
-        if unread and _is_open(session):
+        if unread and _is_open(session) and session.held is held:
             session.connection.tell(unread_command(unread, at), session.client)
     except Exception:
         log.exception("the unread counts of a session could not be read")
     finally:
-        _release(session, covered)
+        if session.held is held:
+            _release(session, held, covered)
 
 
-def _release(session: Session, covered: dict[str, int]) -> None:
-    held, session.held = session.held or [], None
+def _release(session: Session, held: list[Held], covered: dict[str, int]) -> None:
+    session.held = None
     for conversation_id, seq, frame in held if _is_open(session) else ():
         if not 0 < seq <= covered.get(conversation_id, 0):
             session.connection.push(frame)
@@ -46,7 +47,7 @@ def _release(session: Session, covered: dict[str, int]) -> None:
 
 def _is_open(session: Session) -> bool:
     """Whether the client has not logged out meanwhile."""
-    return session.client in session.connection.sessions
+    return session.connection.sessions.get(session.client) is session
 
 
 def unread_command(unread: Sequence[Unread], at: int) -> GenericCommand:

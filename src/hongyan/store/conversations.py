@@ -62,8 +62,10 @@ class Conversations:
         clients: Sequence[str],
         limit: int,
         committed: Callable[[MembersChanged], None],
+        by: str | None = None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
+            _check_member(bound, conversation.key, by)
             present = _present(bound, conversation.key, clients)
             new = tuple(client for client in clients if client not in present)
             count = _row(bound, conversation.key).member_count + len(new)
@@ -79,8 +81,10 @@ class Conversations:
         conversation: Conversation,
         clients: Sequence[str],
         committed: Callable[[MembersChanged], None],
+        by: str | None = None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
+            _check_member(bound, conversation.key, by)
             present = _present(bound, conversation.key, clients)
             gone = tuple(client for client in clients if client in present)
             for chunk in _chunks(gone):
@@ -189,6 +193,12 @@ def _present(bound: sa.Connection, conversation: int, clients: Sequence[str]) ->
         found = sa.select(_member.c.client).where(_member.c.conversation == conversation, _member.c.client.in_(chunk))
         present.update(bound.scalars(found))
     return present
+
+
+def _check_member(bound: sa.Connection, conversation: int, client: str | None) -> None:
+    """Raises Refused unless a member, or nobody, asks."""
+    if client is not None and not _present(bound, conversation, [client]):
+        raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "only members change the members")
 
 
 def _chunks(clients: Sequence[str]) -> list[Sequence[str]]:

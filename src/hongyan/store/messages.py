@@ -11,7 +11,7 @@ from hongyan.engine.values import Conversation, ConversationKind, Draft, History
 from hongyan.errors import Refused
 from hongyan.store import hot
 from hongyan.store.reading import Reader
-from hongyan.store.writer import Append, Writer
+from hongyan.store.writer import Append, Call, Writer
 
 
 class Messages:
@@ -24,6 +24,9 @@ class Messages:
         self, conversation: Conversation, sender: str, draft: Draft, done: Callable[[Stored | Refused], None]
     ) -> None:
         self._writer.submit(Append(conversation, sender, draft, done, conversation.version))
+
+    def after_appends(self, then: Callable[[], None]) -> None:
+        self._writer.submit(Call(lambda bound: None, lambda outcome: then()))
 
     async def page(self, conversation: Conversation, wanted: HistoryRange) -> list[Message]:
         if wanted.limit == 0:
@@ -51,7 +54,10 @@ class Messages:
                 rows = driver.execute(hot.UNREAD_SINCE, (app_key, client, since, since, limit))
             return [_unread(row) for row in rows.fetchall()]
 
-        return await self._reader.run(read), at
+        unread = await self._reader.run(read)
+        # A reader sees a commit a moment before the event loop is told of it.
+        await self._writer.call(lambda bound: None)
+        return unread, at
 
     def _mark_read(self, driver: Any, key: int, client: str, upto: int | None) -> Unread:
         mark = driver.execute(hot.READ_MARK, (key, client)).fetchone()

@@ -13,19 +13,20 @@ def handle(connection: Connection, session: Session, command: GenericCommand) ->
     engine, message = connection.gateway.engine, command.directMessage
     if not engine.limits.allow(session.app, session.client, Operation.SEND):
         refusal = Refused(errors.MESSAGE_SENT_QUOTA_EXCEEDED, f"at most {Operation.SEND.value} messages per minute")
-        connection.reply(command, failed(refusal))
+        connection.reply(command, _failed(connection, refusal))
         return
     if not command.HasField("directMessage") or not message.cid:
         raise Refused(errors.UNPARSEABLE_RAW_MESSAGE, "direct without a conversation")
     if message.will:
-        connection.reply(command, failed(Refused(errors.CONVERSATION_NOT_ALLOWED, "will messages are not available")))
+        refusal = Refused(errors.CONVERSATION_NOT_ALLOWED, "will messages are not available")
+        connection.reply(command, _failed(connection, refusal))
         return
     connection.begin_request()
 
     def acknowledge(outcome: Stored | Refused) -> None:
         connection.end_request()
         if isinstance(outcome, Refused):
-            connection.reply(command, failed(outcome))
+            connection.reply(command, _failed(connection, outcome))
         elif not message.transient or session.can(ACK_TRANSIENT):
             ack = AckCommand(uid=outcome.id, t=outcome.timestamp, cid=message.cid)
             connection.reply(command, GenericCommand(cmd=CommandType.ack, ackMessage=ack))
@@ -37,9 +38,10 @@ def handle_received(connection: Connection, session: Session, command: GenericCo
     """Clients say what reached them; nobody is told yet, and no answer is expected."""
 
 
-def failed(refusal: Refused) -> GenericCommand:
-    """The `ack` that says a message was not sent."""
-    ack = AckCommand(code=refusal.kind.code, reason=refusal.kind.name)
+def _failed(connection: Connection, refusal: Refused) -> GenericCommand:
+    """The `ack` that says a message was not sent; Swift and Objective-C read `uid` and `t` even then."""
+    now = connection.gateway.engine.clock.now()
+    ack = AckCommand(code=refusal.kind.code, reason=refusal.kind.name, uid="", t=now)
     return GenericCommand(cmd=CommandType.ack, ackMessage=ack)
 
 

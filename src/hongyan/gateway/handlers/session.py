@@ -1,5 +1,6 @@
 """`session`: open, close, query, refresh (reference 3.4, 3.5)."""
 
+import dataclasses
 import uuid
 from collections.abc import Callable
 
@@ -16,6 +17,8 @@ from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, OpType, Sess
 
 #: Ids looked at in one `query`; the rest is ignored (reference 4.4).
 QUERY_MAX = 20
+#: Characters of a tag or device identity: they travel in the session token.
+DEVICE_MAX = 256
 
 
 def handle(connection: Connection, command: GenericCommand) -> None:
@@ -45,36 +48,37 @@ def open_session(connection: Connection, command: GenericCommand) -> None:
         return
     check_limit(connection, app, client, Operation.OTHER)
     command.peerId = client
-    session = Session(connection, app, client, ticket)
-    connection.begin_session(session)
-    connection.reply_to_open(command, _opened(connection, app, ticket, OpType.opened))
+    session = connection.begin_session(app, client, ticket)
+    connection.reply_to_open(command, _opened(session, OpType.opened))
     unread_push.begin(session, command.sessionMessage)
 
 
 def _app(connection: Connection, command: GenericCommand) -> App:
-    """The app named, or that of the sessions already open here."""
+    """The app named, or that of the sessions already open here; a connection serves one app."""
     earlier = connection.session("")
-    if not command.appId and earlier is not None:
-        return earlier.app
-    app = connection.gateway.engine.apps.get(command.appId)
+    app_id = command.appId or (earlier.app.id if earlier else "")
+    app = connection.gateway.engine.apps.get(app_id)
     if app is None:
         raise Refused(errors.APP_NOT_AVAILABLE, "unknown app")
+    if earlier is not None and earlier.app.id != app_id:
+        raise Refused(errors.APP_NOT_AVAILABLE, "this connection serves another app")
     return app
 
 
 def _ticket(connection: Connection, app: App, client: str, wish: SessionCommand) -> Ticket:
     """On a reopen the token brings tag, device and capabilities, unless the client says them again."""
     sessions = connection.gateway.engine.sessions
+    if max(len(wish.tag), len(wish.deviceId), len(wish.deviceToken)) > DEVICE_MAX:
+        raise Refused(errors.INVALID_LOGIN, f"tag and device have at most {DEVICE_MAX} characters")
     if not wish.st:
         bitmap = wish.configBitmap if wish.HasField("configBitmap") else (BITMAP_DEFAULT if wish.r else 0)
         return sessions.new_ticket(client, wish.tag, wish.deviceId or wish.deviceToken, bitmap)
     known = sessions.redeem(app, client, wish.st)
-    return Ticket(
-        known.id,
-        client,
-        wish.tag or known.tag,
-        wish.deviceId or wish.deviceToken or known.device,
-        wish.configBitmap if wish.HasField("configBitmap") else known.bitmap,
+    return dataclasses.replace(
+        known,
+        tag=wish.tag or known.tag,
+        device=wish.deviceId or wish.deviceToken or known.device,
+        bitmap=wish.configBitmap if wish.HasField("configBitmap") else known.bitmap,
     )
 
 
@@ -94,9 +98,10 @@ def _reply_refused_open(connection: Connection, command: GenericCommand, refusal
         connection.refuse(refusal.kind, refusal.detail)
 
 
-def _opened(connection: Connection, app: App, ticket: Ticket, op: int) -> GenericCommand:
-    token = connection.gateway.engine.sessions.issue(app, ticket)
-    message = SessionCommand(st=token, stTtl=app.settings.session_ttl)
+def _opened(session: Session, op: int) -> GenericCommand:
+    """A reply with a new token of the session's ticket."""
+    token, session.ticket = session.connection.gateway.engine.sessions.issue(session.app, session.ticket)
+    message = SessionCommand(st=token, stTtl=session.app.settings.session_ttl)
     return GenericCommand(cmd=CommandType.session, op=op, sessionMessage=message)  # type: ignore[arg-type]
 
 
@@ -106,7 +111,7 @@ def close_session(connection: Connection, session: Session, command: GenericComm
     answer = GenericCommand(cmd=CommandType.session, op=OpType.closed, sessionMessage=SessionCommand())
 
     async def work() -> None:
-        await connection.gateway.engine.sessions.revoke(session.app, session.ticket)
+        await connection.gateway.engine.sessions.revoke(session.ticket)
         connection.reply(command, answer)
 
     connection.run(command, work())
@@ -123,11 +128,10 @@ def query(connection: Connection, session: Session, command: GenericCommand) -> 
 def refresh(connection: Connection, session: Session, command: GenericCommand) -> None:
     """A new token. An expired one will do, or none: the session is open here (reference 1.9, inferred)."""
     check_limit(connection, session.app, session.client, Operation.OTHER)
-    ticket = session.ticket
     if command.sessionMessage.st:
-        engine = connection.gateway.engine
-        ticket = engine.sessions.redeem(session.app, session.client, command.sessionMessage.st, expired_too=True)
-    connection.reply(command, _opened(connection, session.app, ticket, OpType.refreshed))
+        tokens = connection.gateway.engine.sessions
+        session.ticket = tokens.redeem(session.app, session.client, command.sessionMessage.st, expired_too=True)
+    connection.reply(command, _opened(session, OpType.refreshed))
 
 
 _OPERATIONS: dict[int, Callable[[Connection, Session, GenericCommand], None]] = {
