@@ -191,19 +191,6 @@ async def test_one_that_was_found_gives_way_to_a_newer_one(access: Access, loads
     assert await access.conversation(APP, "talk") is newer
 
 
-async def test_a_load_gives_way_to_what_was_written_meanwhile(access: Access, loads: Loads) -> None:
-    """And who waited for the load goes before who comes now."""
-    served: list[tuple[str, Found]] = []
-    access.with_conversation(APP, "talk", lambda found: served.append(("waited", found)))
-    await settle()
-    newer = conversation(version=2)
-    access.known(newer)
-    access.with_conversation(APP, "talk", lambda found: served.append(("came", found)))
-    assert served == []
-    await loads.answer(conversation(version=1))
-    assert served == [("waited", newer), ("came", newer)]
-
-
 async def test_members_only(access: Access, loads: Loads) -> None:
     talk = await loaded(access, loads, conversation())
     assert await access.as_member(APP, "talk", "ann", errors.CONVERSATION_LOG_REJECTED) is talk
