@@ -10,9 +10,9 @@ from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import Conversation, ConversationKind, Unread
 from hongyan.errors import Refused
-from hongyan.store import Store
+from hongyan.store import Store, hot
 from hongyan.store.writer import Call
-from tests.store.steps import APP, NOON, PATIENCE, Wall, held, send, start, submit
+from tests.store.steps import APP, NOON, PATIENCE, Wall, held, on_driver, send, start, submit
 
 CLIENTS = ("ann", "bob", "cem")
 
@@ -122,6 +122,15 @@ async def test_the_latest_conversations_first_and_only_so_many(store: Store, wal
     assert found == [conversations[n].id for n in (1, 4, 3)]
 
 
+@pytest.mark.parametrize(("query", "values"), [(hot.UNREAD_ALL, 3), (hot.UNREAD_SINCE, 5)])
+async def test_last_messages_are_fetched_only_for_what_is_told(store: Store, query: str, values: int) -> None:
+    """After the sorting: who has thousands of conversations doesn't read as many messages."""
+    plan = await on_driver(store, lambda d: d.execute(f"EXPLAIN QUERY PLAN {query}", (1,) * values).fetchall())
+    steps = [row[3] for row in plan]
+    fetching = next(n for n, step in enumerate(steps) if step.startswith("SEARCH l "))
+    assert "USE TEMP B-TREE FOR ORDER BY" in steps[:fetching]
+
+
 async def test_since_tells_what_changed(store: Store, wall: Wall) -> None:
     """A message or a read mark, also when nothing is left unread; not what stayed as it was."""
     old, fresh, marked, empty = [await start(store, "ann", "bob") for _ in range(4)]
@@ -142,8 +151,10 @@ async def test_the_time_of_an_answer_hides_nothing_that_is_being_written(store: 
     conversation = await start(store, "ann", "bob")
     async with held(store):
         wall.at += 1_000  # the batch under way was planned before this
-        found, at = await store.messages.unread(APP, "bob", None, 50)
-        assert (found, at) == ([], NOON - 1)
+        asking = asyncio.ensure_future(store.messages.unread(APP, "bob", None, 50))
+        await asyncio.sleep(0)  # it has asked
+    found, at = await asking
+    assert (found, at) == ([], NOON - 1)
     wall.at -= 1_000
     await send(store, conversation, "ann")
     assert [each.count for each in await unread(store, "bob", since=at)] == [1]

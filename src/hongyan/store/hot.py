@@ -142,21 +142,32 @@ def page(connection: Any, conversation: int, wanted: HistoryRange) -> list[Messa
 # unread, read marks
 
 _UNREAD = "c.last_seq - m.read_seq - m.own_since_read"
-_UNREAD_ROWS = (
-    f"SELECT c.id, c.kind, c.last_seq, {_UNREAD}, max(m.mention_seq, c.mention_all_seq) > m.read_seq,"
-    f" {', '.join(f'l.{name.strip()}' for name in MESSAGE_COLUMNS.split(','))}"
+_MEMBERSHIPS = (
+    f"SELECT c.key, c.id, c.kind, c.last_seq, c.last_message_at, {_UNREAD} AS unread,"
+    " max(m.mention_seq, c.mention_all_seq) > m.read_seq AS mentioned"
     " FROM member m JOIN conversation c ON c.key = m.conversation"
-    " LEFT JOIN message l"
-    " ON l.conversation = c.key AND l.timestamp = c.last_message_at AND l.seq = c.last_seq"
 )
-UNREAD_ALL = (
-    f"{_UNREAD_ROWS} WHERE m.app = ? AND m.client = ? AND {_UNREAD} > 0 ORDER BY c.last_message_at DESC LIMIT ?"
+
+
+def _with_last_message(memberships: str) -> str:
+    """The bodies are fetched for the few rows that are told, not for all that are sorted."""
+    message = ", ".join(f"l.{name.strip()}" for name in MESSAGE_COLUMNS.split(","))
+    return (
+        f"SELECT u.id, u.kind, u.last_seq, u.unread, u.mentioned, {message} FROM ({memberships}) u"
+        " LEFT JOIN message l"
+        " ON l.conversation = u.key AND l.timestamp = u.last_message_at AND l.seq = u.last_seq"
+        " ORDER BY u.last_message_at DESC"
+    )
+
+
+UNREAD_ALL = _with_last_message(
+    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {_UNREAD} > 0 ORDER BY c.last_message_at DESC LIMIT ?"
 )
-UNREAD_SINCE = (
-    f"{_UNREAD_ROWS} WHERE m.app = ? AND m.client = ? AND (c.last_message_at > ? OR m.read_at > ?)"
+UNREAD_SINCE = _with_last_message(
+    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND (c.last_message_at > ? OR m.read_at > ?)"
     " AND c.last_seq > 0 ORDER BY c.last_message_at DESC LIMIT ?"
 )
-UNREAD_ONE = f"{_UNREAD_ROWS} WHERE m.conversation = ? AND m.client = ?"
+UNREAD_ONE = _with_last_message(f"{_MEMBERSHIPS} WHERE m.conversation = ? AND m.client = ?")
 READ_MARK = (
     "SELECT m.read_seq, c.last_seq, c.last_message_at FROM member m JOIN conversation c ON c.key = m.conversation"
     " WHERE m.conversation = ? AND m.client = ?"
