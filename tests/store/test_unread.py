@@ -8,7 +8,7 @@ import pytest
 
 from hongyan import errors
 from hongyan.engine.clock import Clock
-from hongyan.engine.values import Conversation, ConversationKind, Unread
+from hongyan.engine.values import Conversation, ConversationKind, Stored, Unread
 from hongyan.errors import Refused
 from hongyan.store import Store, hot
 from hongyan.store.writer import Call
@@ -66,6 +66,20 @@ async def test_read_marks_only_go_forward(store: Store, wall: Wall) -> None:
     assert await unread(store, "bob") == []
 
 
+async def test_marking_costs_no_more_rows_than_it_marks(store: Store) -> None:
+    """Reading a long conversation in small steps from either end, or again, looks at few of its messages."""
+    conversation, looks = await start(store, "ann", "bob"), list[None]()
+    places = await asyncio.gather(*(submit(store, conversation, "bob" if n % 4 else "ann") for n in range(1_000)))
+    times = [place.timestamp for place in places if isinstance(place, Stored)]
+    await on_driver(store, lambda driver: driver.set_progress_handler(lambda: looks.append(None), 100))
+    left = []
+    for n in (1, 2, 1, 995, 998, 999, 2, -1):
+        looks.clear()
+        left.append((await read(store, conversation, "bob", times[n] if n >= 0 else 0)).count)
+        assert len(looks) < 10
+    assert left == [249, 249, 249, 1, 0, 0, 0, 0]
+
+
 async def test_reading_an_empty_conversation(store: Store) -> None:
     conversation = await start(store, "ann", "bob")
     for upto in (None, NOON):
@@ -98,6 +112,11 @@ async def test_nobody_is_mentioned_by_oneself(store: Store) -> None:
     await send(store, conversation, "bob", mentions=("bob", "ann"))
     assert await counts(store, "bob") == [(1, False)]
     assert await counts(store, "ann") == [(1, True)]
+    await send(store, conversation, "bob", mention_all=True)
+    assert await counts(store, "bob") == [(1, False)]
+    await send(store, conversation, "ann", mention_all=True)
+    await send(store, conversation, "bob", mention_all=True)
+    assert await counts(store, "bob") == [(2, True)]
 
 
 async def test_who_joins_has_nothing_unread(store: Store) -> None:

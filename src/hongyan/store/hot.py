@@ -32,9 +32,13 @@ INSERT_TOKENS = Bulk(
     "INSERT INTO sent_token (conversation, client, token, message_id, seq, timestamp) VALUES {rows: (?, ?, ?, ?, ?, ?)}"
 )
 MOVE_HEADS = Bulk(
-    "WITH new(key, seq, at, mention) AS (VALUES {rows: (?, ?, ?, ?)})"
-    " UPDATE conversation SET last_seq = new.seq, last_message_at = new.at,"
-    " mention_all_seq = max(mention_all_seq, new.mention) FROM new WHERE conversation.key = new.key"
+    "WITH new(key, seq, at) AS (VALUES {rows: (?, ?, ?)})"
+    " UPDATE conversation SET last_seq = new.seq, last_message_at = new.at FROM new WHERE conversation.key = new.key"
+)
+MENTION_ALL_BY = (
+    "UPDATE conversation SET mention_all_seq = ?1, mention_all_by = ?2,"
+    " mention_all_before = CASE WHEN mention_all_by = ?2 THEN mention_all_before ELSE mention_all_seq END"
+    " WHERE key = ?3"
 )
 COUNT_OWN = Bulk(
     "WITH new(conversation, client, sent) AS (VALUES {rows: (?, ?, ?)})"
@@ -144,7 +148,8 @@ def page(connection: Any, conversation: int, wanted: HistoryRange) -> list[Messa
 _UNREAD = "c.last_seq - m.read_seq - m.own_since_read"
 _MEMBERSHIPS = (
     f"SELECT c.key, c.id, c.kind, c.last_seq, c.last_message_at, {_UNREAD} AS unread,"
-    " max(m.mention_seq, c.mention_all_seq) > m.read_seq AS mentioned"
+    " max(m.mention_seq, CASE WHEN c.mention_all_by = m.client THEN c.mention_all_before ELSE c.mention_all_seq END)"
+    " > m.read_seq AS mentioned"
     " FROM member m JOIN conversation c ON c.key = m.conversation"
 )
 
@@ -169,11 +174,15 @@ UNREAD_SINCE = _with_last_message(
 )
 UNREAD_ONE = _with_last_message(f"{_MEMBERSHIPS} WHERE m.conversation = ? AND m.client = ?")
 READ_MARK = (
-    "SELECT m.read_seq, c.last_seq, c.last_message_at FROM member m JOIN conversation c ON c.key = m.conversation"
+    "SELECT m.read_seq, m.own_since_read, c.last_seq, c.last_message_at FROM member m JOIN conversation c ON c.key = m.conversation"
     " WHERE m.conversation = ? AND m.client = ?"
 )
 LAST_SEQ_UPTO = (
     "SELECT seq FROM message WHERE conversation = ? AND timestamp <= ? ORDER BY timestamp DESC, seq DESC LIMIT 1"
 )
 COUNT_OWN_AFTER = "SELECT count(*) FROM message WHERE conversation = ? AND timestamp > ? AND seq > ? AND sender = ?"
+COUNT_OWN_UPTO = (
+    "SELECT count(*) FROM (SELECT seq, sender FROM message WHERE conversation = ? AND timestamp <= ?"
+    " ORDER BY timestamp DESC, seq DESC LIMIT ?) WHERE seq > ? AND sender = ?"
+)
 MOVE_READ_MARK = "UPDATE member SET read_seq = ?, own_since_read = ?, read_at = ? WHERE conversation = ? AND client = ?"

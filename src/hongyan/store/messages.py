@@ -63,14 +63,17 @@ class Messages:
         mark = driver.execute(hot.READ_MARK, (key, client)).fetchone()
         if mark is None:
             raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not a member")
-        read_seq, last_seq, last_message_at = mark
-        if upto is None or last_message_at is None or upto >= last_message_at:
-            target, own = last_seq, 0
-        else:
+        read_seq, own_since_read, last_seq, last_message_at = mark
+        target, own = last_seq, 0
+        if upto is not None and last_message_at is not None and upto < last_message_at:
             found = driver.execute(hot.LAST_SEQ_UPTO, (key, upto)).fetchone()
             target = found[0] if found else read_seq
-            own = driver.execute(hot.COUNT_OWN_AFTER, (key, upto, target, client)).fetchone()[0]
-        if target >= read_seq:
+            if last_seq - target < target - read_seq:
+                own = driver.execute(hot.COUNT_OWN_AFTER, (key, upto, target, client)).fetchone()[0]
+            elif target > read_seq:  # never more rows than are marked: reading in small steps costs no more in all
+                passed = (key, upto, target - read_seq, read_seq, client)
+                own = own_since_read - driver.execute(hot.COUNT_OWN_UPTO, passed).fetchone()[0]
+        if target > read_seq:
             driver.execute(hot.MOVE_READ_MARK, (target, own, self._clock.now(), key, client))
         return _unread(driver.execute(hot.UNREAD_ONE, (key, client)).fetchone())
 

@@ -228,6 +228,17 @@ async def test_own_messages_after_the_mark_are_not_counted(server: Server) -> No
         assert (await marked(jerry, convs=[{"cid": conversation, "timestamp": first.t}])).unread == 1
 
 
+async def test_a_conversation_named_often_is_marked_once(server: Server) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        first, last = await tom.start(jerry.peer), await tom.start(jerry.peer)
+        await pushes(jerry)
+        times = [{"cid": first, "timestamp": n} for n in range(1, 200)]
+        await jerry.post("read", convs=times, cids=[first, last])
+        told = [(await jerry.expect("unread")).unreadMessage.convs[0].cid for _ in range(2)]
+        assert told == [first, last]
+        assert await pushes(jerry) == []
+
+
 async def test_one_command_marks_many_conversations(server: Server) -> None:
     """One that the reader has left doesn't keep the others unread."""
     async with clients(server, "tom", "jerry") as (tom, jerry):

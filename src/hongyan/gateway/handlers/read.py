@@ -9,13 +9,14 @@ from hongyan.gateway.limits import check_limit
 from hongyan.gateway.registry import Session
 from hongyan.wire.messages2_pb2 import GenericCommand, ReadCommand
 
-#: Conversations marked by one command.
+#: Conversations marked by one command, each once.
 CONVERSATIONS_MAX = 100
 
 
 def handle(connection: Connection, session: Session, command: GenericCommand) -> None:
     check_limit(connection, session.app, session.client, Operation.READ)
-    connection.run(command, _mark(connection, session, list(_marks(command.readMessage))[:CONVERSATIONS_MAX]))
+    marks = {mark[0]: mark for mark in _marks(command.readMessage)}
+    connection.run(command, _mark(connection, session, list(marks.values())[:CONVERSATIONS_MAX]))
 
 
 async def _mark(connection: Connection, session: Session, marks: list[tuple[str, str, int | None]]) -> None:
