@@ -104,11 +104,9 @@ class Model:
             del self.read[step.who]
 
     def state(self, client: str) -> State:
-        """One mark of a conversation says who was mentioned with all, its own sender too."""
         later = self.said[self.read[client] :]
         others = [message for message in later if message.sender != client]
-        mentioned = any(client in message.mentions for message in others) or any(message.to_all for message in later)
-        return len(others), mentioned and bool(others)
+        return len(others), any(client in message.mentions or message.to_all for message in others)
 
 
 class World:

@@ -48,7 +48,11 @@ conversation = sa.Table(
     sa.Column("member_count", sa.Integer, nullable=False, server_default="0"),
     sa.Column("last_seq", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("last_message_at", sa.BigInteger),
+    # the last message that mentions all, its sender, and the last such message of anybody else: nobody is
+    # mentioned by his own, so the sender is asked about the second one
     sa.Column("mention_all_seq", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("mention_all_by", sa.Text),
+    sa.Column("mention_all_before", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("app", "id"),
     sa.Index("conversation_by_unique_id", "app", "unique_id", sqlite_where=sa.text("unique_id IS NOT NULL")),
 )

@@ -320,27 +320,30 @@ class _Plan:
 
     def _insert(self, placed: list[tuple[Append, Stored]]) -> None:
         messages, tokens = [], []
-        mention_all: dict[int, int] = {}
         sent: dict[tuple[int, str], int] = {}
-        mentions: dict[tuple[int, str], int] = {}
         for unit, stored in placed:
             key, draft = unit.conversation.key, unit.draft
             messages.append(hot.message_row(key, unit.sender, draft, stored))
             if draft.token:
                 tokens.append((key, unit.sender, draft.token, stored.id, stored.seq, stored.timestamp))
             sent[key, unit.sender] = sent.get((key, unit.sender), 0) + 1
-            if draft.mention_all:
-                mention_all[key] = stored.seq
-            for client in draft.mentions:
-                if client != unit.sender:
-                    mentions[key, client] = stored.seq
         hot.INSERT_MESSAGES.run(self._driver, messages)
         heads = [(key, self._head(key)) for key in {unit.conversation.key for unit, _ in placed}]
-        moves = [(key, head.seq, head.timestamp, mention_all.get(key, 0)) for key, head in heads if head]
-        hot.MOVE_HEADS.run(self._driver, moves)
+        hot.MOVE_HEADS.run(self._driver, [(key, head.seq, head.timestamp) for key, head in heads if head])
         hot.COUNT_OWN.run(self._driver, [(*who, count) for who, count in sent.items()])
         if tokens:
             hot.INSERT_TOKENS.run(self._driver, tokens)
+        self._mark_mentions(placed)
+
+    def _mark_mentions(self, placed: list[tuple[Append, Stored]]) -> None:
+        """Who is mentioned, up to which message. Nobody is mentioned by his own."""
+        mentions: dict[tuple[int, str], int] = {}
+        for unit, stored in placed:
+            if unit.draft.mention_all:
+                self._driver.execute(hot.MENTION_ALL_BY, (stored.seq, unit.sender, unit.conversation.key))
+            for client in unit.draft.mentions:
+                if client != unit.sender:
+                    mentions[unit.conversation.key, client] = stored.seq
         if mentions:
             hot.MARK_MENTIONS.run(self._driver, [(*who, seq) for who, seq in mentions.items()])
 

@@ -39,6 +39,8 @@ def upgrade() -> None:
         sa.Column("last_seq", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("last_message_at", sa.BigInteger(), nullable=True),
         sa.Column("mention_all_seq", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("mention_all_by", sa.Text(), nullable=True),
+        sa.Column("mention_all_before", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("key"),
         sa.UniqueConstraint("app", "id"),
     )
