@@ -1,6 +1,7 @@
 """The HTTP server on a real socket: idle connections, calls in progress at the end, malformed requests."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -88,6 +89,19 @@ async def test_a_long_call_is_not_idle(http: HttpServer, app: Slow, monkeypatch:
         writer.write(GET)
         await app.called.wait()
         asyncio.get_running_loop().call_later(0.1, app.may_answer.set)
+        assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+    await http.stop()
+
+
+async def test_one_connection_too_many_is_closed(
+    http: HttpServer, app: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "SHARE", resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    app.may_answer.set()
+    async with connected(http) as (reader, writer), connected(http):
+        async with connected(http) as (refused, _):
+            assert await refused.read() == b""
+        writer.write(GET)
         assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
     await http.stop()
 

@@ -87,13 +87,16 @@ class Peer:
 
 
 @contextlib.asynccontextmanager
-async def tcp(server: Port, receive_buffer: int | None = None) -> AsyncIterator[Peer]:
-    """A TCP connection that has said nothing yet; its kernel takes that many bytes for it, if given."""
+async def tcp(server: Port, receive_buffer: int | None = None, port: int | None = None) -> AsyncIterator[Peer]:
+    """A TCP connection that has said nothing yet; its kernel takes that many bytes for it, if given.
+
+    It goes to the gateway if no other port is given.
+    """
     raw = socket.socket()
     if receive_buffer is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     raw.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(raw, (HOST, server.gateway_port))
+    await asyncio.get_running_loop().sock_connect(raw, (HOST, port or server.gateway_port))
     reader, writer = await asyncio.open_connection(sock=raw)
     try:
         yield Peer(reader, writer)

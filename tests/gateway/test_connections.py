@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import resource
 from collections.abc import AsyncIterator, Callable
 
@@ -148,6 +149,41 @@ async def test_connections_that_say_nothing_leave_descriptors_for_the_others(sma
         async with asyncio.timeout(30):
             while not await takes_one(small_server):
                 await asyncio.sleep(0.01)
+
+
+async def test_idle_http_connections_leave_descriptors_for_the_others(small_server: Server) -> None:
+    async with settled(small_server, "tom") as tom:
+        conversation = await tom.start()
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(2 * DESCRIPTORS):
+                await stack.enter_async_context(tcp(small_server, port=small_server.http_port))
+            async with settled(small_server, "jerry"):
+                await tom.send(conversation, "hello")
+                assert len(await tom.history(conversation)) == 1
+
+
+async def test_without_any_descriptor_left_connections_are_turned_away(small_server: Server) -> None:
+    async with settled(small_server, "tom") as tom:
+        limit_descriptors(small_server, len(descriptors(small_server)))
+        async with contextlib.AsyncExitStack() as stack:
+            peers = [await stack.enter_async_context(tcp(small_server)) for _ in range(50)]
+            assert [await peer.rest() for peer in peers[-10:]] == [b""] * 10
+            await tom.start()
+        limit_descriptors(small_server, DESCRIPTORS)
+        async with asyncio.timeout(30):
+            while not await takes_one(small_server):
+                await asyncio.sleep(0.01)
+
+
+def descriptors(server: Server) -> list[str]:
+    """What the server's process has open."""
+    assert server.process is not None
+    return os.listdir(f"/proc/{server.process.pid}/fd")
+
+
+def limit_descriptors(server: Server, most: int) -> None:
+    assert server.process is not None
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (most, DESCRIPTORS))
 
 
 async def takes_one(server: Server) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import socket
 import ssl
 from typing import Any
@@ -11,6 +12,10 @@ from litestar.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 IDLE_LIMIT = 30.0
+#: The part of the file descriptors that HTTP connections may take.
+SHARE = 4
+#: Descriptors that HTTP connections leave for files and the database.
+DESCRIPTORS_KEPT = 32
 
 
 class HttpServer:
@@ -56,12 +61,22 @@ class HttpServer:
 
 
 class PatientProtocol(H11Protocol):
-    """Closes a connection on which no call has begun for a while: uvicorn waits for a first one for ever."""
+    """Closes a connection on which no call has begun for a while, and one too many at once.
+
+    uvicorn waits for a first call for ever, and takes connections until nothing else can open a file.
+    """
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._last_scope: object = None
         self._watch()
+        if self._is_one_too_many(transport):
+            transport.abort()
+
+    def _is_one_too_many(self, transport: Any) -> bool:
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        number = transport.get_extra_info("socket").fileno()
+        return len(self.connections) > descriptors // SHARE or number >= descriptors - DESCRIPTORS_KEPT
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._watching.cancel()

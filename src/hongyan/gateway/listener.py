@@ -1,5 +1,8 @@
 """The listening socket: takes connections as long as enough file descriptors are left for everything else."""
 
+import contextlib
+import errno
+import os
 import socket
 from typing import Any
 
@@ -22,10 +25,31 @@ class Listener(socket.socket):
         super().__init__(plain.family, plain.type, plain.proto, fileno=plain.detach())
         self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)  # connections inherit it
         self.highest = highest
+        self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
 
     def accept(self) -> tuple[socket.socket, Any]:
-        connection, address = super().accept()
+        """Raises ConnectionAbortedError for a connection that was closed at once."""
+        try:
+            connection, address = super().accept()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self._turn_away()
+            raise ConnectionAbortedError("no descriptors left") from None
         if connection.fileno() > self.highest:
             connection.close()
             raise ConnectionAbortedError("no descriptors left")
         return connection, address
+
+    def _turn_away(self) -> None:
+        """Take a connection with the reserve's descriptor and close it: left waiting, it would wake us for ever."""
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
+        try:
+            super().accept()[0].close()
+        except OSError:  # nobody waits, or another thread was quicker
+            raise BlockingIOError from None
+        finally:
+            with contextlib.suppress(OSError):
+                self._reserve = os.open(os.devnull, os.O_RDONLY)
