@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from hongyan import errors
 from hongyan.engine.query import parse
 from hongyan.engine.values import ConversationRow
+from hongyan.errors import Refused
 from hongyan.store import Store
+from hongyan.store.conversation_query import ROWS_ALWAYS
 from tests.store.steps import APP, NOON, Wall, create, load, on_driver, send, start
 
 Where = dict[str, Any]
@@ -115,6 +118,21 @@ async def test_ten_unless_asked_otherwise(store: Store) -> None:
 
 async def test_without_members(store: Store, ids: dict[str, str]) -> None:
     assert [row.members for row in await ask(store, {"name": "talk"}, flag=1)] == [()]
+
+
+async def test_many_conversations_with_too_many_members_are_refused_whole(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few, which SDKs look up at once, are answered however large; so is any number without members."""
+    monkeypatch.setattr("hongyan.store.conversation_query.MEMBERS_MAX", 103)
+    for _ in range(ROWS_ALWAYS + 1):
+        await create(store, "ann", "bob")
+    assert len(await ask(store, {}, limit=1000)) == ROWS_ALWAYS + 1
+    await create(store, "ann", *(f"client{n}" for n in range(200)))
+    with pytest.raises(Refused) as refusal:
+        await ask(store, {}, limit=1000)
+    assert refusal.value.kind is errors.CONVERSATION_QUERY_FAILED
+    assert [len(await ask(store, {}, **more)) for more in ({"limit": 50}, {"limit": 1000, "flag": 1})] == [50, 52]
 
 
 async def test_the_last_message_is_for_members_who_ask(store: Store, ids: dict[str, str], wall: Wall) -> None:

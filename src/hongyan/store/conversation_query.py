@@ -6,9 +6,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from hongyan import errors
 from hongyan.engine.query import Predicate, Query
 from hongyan.engine.values import ConversationKind, ConversationRow, Message
+from hongyan.errors import Refused
 from hongyan.store import hot, schema
+
+#: So many conversations are always answered: SDKs look up all that one notification of unread messages names.
+ROWS_ALWAYS = 50
+#: More than those have at most so many members in one answer.
+MEMBERS_MAX = 25_000
 
 _conversation, _member, _message = schema.conversation, schema.member, schema.message
 
@@ -31,6 +38,8 @@ def run(bound: sa.Connection, app_key: int, caller: str, query: Query) -> list[C
     )
     found = found.order_by(*_order(query)).limit(query.limit).offset(query.skip)
     rows = bound.execute(found).all()
+    if not query.compact:
+        _check_size(rows)
     keys = [row.key for row in rows]
     members = {} if query.compact else members_of(bound, keys)
     own = _own_memberships(bound, keys, caller)
@@ -40,6 +49,15 @@ def run(bound: sa.Connection, app_key: int, caller: str, query: Query) -> list[C
         to_row(row, members.get(row.key, ()), muted=own.get(row.key, False), last_message=last.get(row.key))
         for row in rows
     ]
+
+
+def _check_size(rows: Sequence[Any]) -> None:
+    """Raises Refused before any members are read. An answer without some of them would be taken for the whole."""
+    if len(rows) > ROWS_ALWAYS and sum(row.member_count for row in rows) > MEMBERS_MAX:
+        raise Refused(
+            errors.CONVERSATION_QUERY_FAILED,
+            f"more than {MEMBERS_MAX} members in one answer: ask for {ROWS_ALWAYS} conversations at a time, or compact",
+        )
 
 
 def to_row(row: Any, members: Sequence[str], *, muted: bool, last_message: Message | None = None) -> ConversationRow:
