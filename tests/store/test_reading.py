@@ -1,6 +1,7 @@
 """Readers: they can't write, and none of them takes for ever."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -61,3 +62,27 @@ async def test_readers_run_side_by_side(reader: Reader, path: Path) -> None:
     assert [number for number, _ in answers] == list(range(50))
     assert len({id(driver) for _, driver in answers}) <= 4
     assert rows(path, "SELECT 1") == [(1,)]
+
+
+@pytest.fixture
+def endless_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hongyan.store.reading._PATIENCE", math.inf)
+
+
+@pytest.mark.usefixtures("endless_patience")
+async def test_closing_gives_up_what_is_read_and_what_waits(path: Path, store: Store) -> None:
+    reader, began = Reader(path), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def read(driver: Any) -> object:
+        loop.call_soon_threadsafe(began.set)
+        return driver.execute(ENDLESS).fetchall()
+
+    reads = [asyncio.ensure_future(reader.run(read)) for _ in range(20)]
+    await began.wait()
+    await asyncio.to_thread(reader.close)
+    outcomes = await asyncio.gather(*reads, return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+    waiting = [outcome for outcome in outcomes if isinstance(outcome, asyncio.CancelledError)]
+    assert 1 <= len(refused) <= 4
+    assert len(waiting) == 20 - len(refused)

@@ -30,6 +30,7 @@ class Reader:
         self._path = path
         self._local = threading.local()
         self._opened: list[Any] = []
+        self._closing = False
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store-reader")
         self._engine = database.engine(self._connect, sa.pool.QueuePool)
 
@@ -60,15 +61,20 @@ class Reader:
             raise Refused(too_slow, "the answer took too long") from None
 
     def close(self) -> None:
-        self._threads.shutdown()
+        """Give up what is being read and what waits."""
+        self._closing = True
+        self._threads.shutdown(cancel_futures=True)
         self._engine.dispose()
         for connection in self._opened:
             connection.close()
 
     def _connect(self) -> Any:
         connection = database.connect(self._path, read_only=True)
-        connection.set_progress_handler(lambda: time.monotonic() > self._local.deadline, _CHECK_EVERY)
+        connection.set_progress_handler(self._is_over, _CHECK_EVERY)
         return connection
+
+    def _is_over(self) -> bool:
+        return self._closing or time.monotonic() > self._local.deadline
 
     def _connection(self) -> Any:
         if not hasattr(self._local, "connection"):
