@@ -1,10 +1,11 @@
 """Voided session tokens."""
 
+import asyncio
 from pathlib import Path
 
 from hongyan.store import Store
 from tests.store.conftest import OpenStore
-from tests.store.steps import NOON, Wall, rows
+from tests.store.steps import NOON, Wall, kind, rows, traced
 
 
 async def test_voided_tokens_are_known_over_a_restart_soonest_to_expire_first(open_store: OpenStore) -> None:
@@ -28,3 +29,12 @@ async def test_expired_ones_are_forgotten(store: Store, wall: Wall, path: Path) 
     wall.at += 100
     await store.prune()
     assert rows(path, "SELECT id FROM revoked_token ORDER BY expires_at") == [("last",), ("kept",)]
+
+
+async def test_they_are_forgotten_in_small_steps(store: Store, wall: Wall, path: Path) -> None:
+    await asyncio.gather(*(store.tokens.revoke(f"token{n}", NOON + n) for n in range(1_200)))
+    statements = await traced(store)
+    wall.at += 1_199
+    await store.prune()
+    assert [kind(statement) for statement in statements].count("DELETE revoked_token") == 3
+    assert rows(path, "SELECT id FROM revoked_token") == [("token1199",)]

@@ -74,7 +74,7 @@ class Store:
         self._engine.dispose()
 
     async def prune(self) -> None:
-        """Forget client-supplied ids older than the window, in small steps, and voided tokens that have expired."""
+        """Forget client-supplied ids older than the window and voided tokens that have expired, in small steps."""
         step = functools.partial(_prune_step, before=self._clock.now() - IDEMPOTENCE_WINDOW)
         while await self.writer.call(step) == _PRUNE_STEP:
             pass

@@ -7,6 +7,7 @@ from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
 _table = schema.revoked_token
+_STEP = 500
 
 
 class Tokens:
@@ -24,5 +25,8 @@ class Tokens:
         return {row.id: row.expires_at for row in rows}
 
     async def forget_expired(self, now: int) -> None:
-        expired = sa.delete(_table).where(_table.c.expires_at < now)
-        await self._writer.call(lambda bound: bound.execute(expired).rowcount)
+        """In small steps: each is one write among others."""
+        oldest = sa.select(_table.c.id).where(_table.c.expires_at < now).order_by(_table.c.expires_at).limit(_STEP)
+        expired = sa.delete(_table).where(_table.c.id.in_(oldest))
+        while await self._writer.call(lambda bound: bound.execute(expired).rowcount) == _STEP:
+            pass
