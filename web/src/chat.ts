@@ -1,11 +1,12 @@
 import { Event as Im, type ConversationBase, type Message } from 'leancloud-realtime';
 import { Conversations, titleOf } from './conversations';
 import { avatar, byId } from './dom';
-import { watchConnection, type Connection, type Session } from './session';
+import { refusal, watchConnection, type Connection, type Session } from './session';
 import { Thread } from './thread';
 import { words } from './words';
 
 const NEAR_END_PX = 120;
+const RETRY_MS = 1000;
 const log = byId('log');
 
 /** The chat of one signed-in client; the conversation open in it is the one named in the address. */
@@ -118,7 +119,7 @@ export class Chat {
     scrollToEnd();
     this.markRead();
     if (thread.hasEarlier !== undefined || this.connection !== 'connected') return;
-    await this.loadEarlier();
+    await this.loadEarlier().catch(() => undefined); // the next reconnection loads it
     scrollToEnd();
   }
 
@@ -146,8 +147,11 @@ export class Chat {
     try {
       await Promise.all([...this.threads.values()].map((thread) => thread.resume()));
       await this.conversations.load();
-    } catch {
-      return; // Lost again: the next reconnection catches up.
+    } catch (error) {
+      // Lost again: the next reconnection catches up. Or the SDK took a query for a repetition of one that died with
+      // the old connection, and both ran into its time-out.
+      if (refusal(error) === undefined) setTimeout(() => this.connection === 'connected' && this.catchUp(), RETRY_MS);
+      return;
     }
     byId('earlier').hidden = !this.open?.hasEarlier;
     scrollToEnd();
