@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.store.steps import batches, damage, held, on_driver, rows, send, star
 
 Change = Callable[[sa.Connection], Any]
 ADD_NOTE = "INSERT INTO meta (name, value) VALUES ('note', 'written')"
+ADD_MUCH = "INSERT INTO meta (name, value) VALUES ('much', zeroblob(1000000))"
 SET_NOTE = "UPDATE meta SET value = 'x' WHERE name = 'oldest_compatible'"
 NOTE = "SELECT value FROM meta WHERE name = 'note'"
 
@@ -155,6 +157,24 @@ async def test_while_another_program_holds_the_file_a_batch_is_refused_at_once(
     assert statements == ["BEGIN IMMEDIATE"]
     assert (await send(store, conversation, "ann")).seq == 1
     await store.close()
+
+
+async def test_refused_batches_are_logged_once_in_a_while(
+    store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the number of writes refused since."""
+    monkeypatch.setattr("hongyan.store.writer.LOG_EVERY", math.inf)
+    (count,) = await on_driver(store, lambda driver: driver.execute("PRAGMA page_count").fetchone())
+    await on_driver(store, lambda driver: driver.execute(f"PRAGMA max_page_count = {count}").fetchall())
+    for _ in range(3):
+        with pytest.raises(Refused) as refusal:
+            await store.writer.call(lambda bound: bound.exec_driver_sql(ADD_MUCH).rowcount)
+        assert refusal.value.kind is errors.STORAGE_FULL
+    monkeypatch.setattr("hongyan.store.writer.LOG_EVERY", 0.0)
+    with pytest.raises(Refused):
+        await store.writer.call(lambda bound: bound.exec_driver_sql(ADD_MUCH).rowcount)
+    refused = "writes refused: the server's disk is full"
+    assert [record.message for record in caplog.records] == [f"1 {refused}", f"3 {refused}"]
 
 
 async def test_what_fails_on_hearing_of_a_commit_keeps_nobody_else_from_hearing(

@@ -8,8 +8,10 @@ anybody before the commit.
 import asyncio
 import contextlib
 import logging
+import math
 import queue
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +33,8 @@ BATCH_MAX = 512
 AHEAD_MAX = 2_000
 HEADS_MAX = 100_000
 NO_CONVERSATION = 0
+#: How often refused batches are logged (s).
+LOG_EVERY = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +92,8 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._planned_at: int | None = None
+        self._unlogged = 0
+        self._logged_at = -math.inf
         self.on_batch: Callable[[Batch], None] = lambda batch: None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -174,7 +180,7 @@ class Writer:
                 raise
             refusal = _refusal_of_all(error)
             if refusal is not None:
-                log.error("%d writes refused: %s", len(batch), refusal.detail)
+                self._log_refusal(refusal, len(batch))
                 outcomes = [refusal] * len(batch)
             elif len(batch) > 1:
                 middle = len(batch) // 2
@@ -187,6 +193,14 @@ class Writer:
         finally:
             self._planned_at = None
         self._tell(batch, outcomes, committed)
+
+    def _log_refusal(self, refusal: Refused, count: int) -> None:
+        """A full disk must not be filled further by saying so."""
+        self._unlogged += count
+        now = time.monotonic()
+        if now - self._logged_at >= LOG_EVERY:
+            log.error("%d writes refused: %s", self._unlogged, refusal.detail)
+            self._unlogged, self._logged_at = 0, now
 
     def _tell(self, batch: list[Unit], outcomes: list[Any], committed: bool) -> None:
         assert self._loop is not None
