@@ -1,0 +1,110 @@
+"""What must hold when things happen at the same time on several connections, or twice on one."""
+
+import asyncio
+
+import pytest
+
+from hongyan import errors
+from hongyan.wire.messages2_pb2 import GenericCommand
+from tests.gateway.apps import STRICT, into
+from tests.gateway.talk import clients, login_pushes, open_command, people, push_names, pushes, texts
+from tests.support.client import Refused, command, connect, named
+from tests.support.server import Server
+
+
+async def test_a_client_opened_twice_on_a_connection_gets_no_message_of_its_own(server: Server) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        conversation = await tom.start(jerry.peer)
+        await push_names(tom)
+        await tom.connection.send(command("direct", peer=tom.peer, cid=conversation, msg="mine"))
+        await tom.connection.request(open_command(server, tom.peer))
+        await tom.send(conversation, "mine too")
+        assert await texts(tom) == []
+        assert await texts(jerry) == ["mine", "mine too"]
+
+
+async def test_a_client_opened_twice_at_once_is_told_its_counts_once(server: Server) -> None:
+    (jerry,) = people("jerry")
+    async with clients(server, "tom") as (tom,):
+        conversation = await tom.start(jerry)
+        await tom.send(conversation, "hi")
+        async with connect(server) as connection:
+            await connection.send(open_command(server, jerry))
+            session = await connection.open(jerry)
+            told = await login_pushes(session)
+            assert [named(push) for push in told].count("unread") == 1
+
+
+async def test_a_read_elsewhere_during_a_login_does_not_hide_what_came_after_it(server: Server) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        conversation = await tom.start(jerry.peer)
+        for number in range(10):
+            await tom.send(conversation, f"read {number}")
+            await jerry.expect("direct")
+            async with connect(server) as connection:
+                opening = asyncio.ensure_future(connection.open(jerry.peer))
+                await jerry.read(conversation)
+                await jerry.expect("unread")
+                await tom.send(conversation, "unread")
+                assert _count(await login_pushes(await opening), conversation) == 1
+            await jerry.expect("direct")
+
+
+def _count(told: list[GenericCommand], conversation: str) -> int:
+    """What a client makes of it: counts replace, messages add."""
+    count = 0
+    for push in told:
+        count += named(push) == "direct"
+        for item in push.unreadMessage.convs:
+            count = item.unread if item.cid == conversation else count
+    return count
+
+
+async def test_a_transient_message_does_not_overtake_its_sender_s_others(server: Server) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        conversation = await tom.start(jerry.peer)
+        await push_names(jerry)
+        for number in range(20):
+            await tom.connection.send(command("direct", peer=tom.peer, cid=conversation, msg=f"kept {number}"))
+            await tom.send(conversation, f"passing {number}", transient=True)
+        heard = await texts(jerry)
+        assert heard == [text for number in range(20) for text in (f"kept {number}", f"passing {number}")]
+
+
+async def test_logging_out_voids_the_token_of_a_refresh(server: Server) -> None:
+    async with clients(server, "tom") as (tom,), connect(server) as connection:
+        phone = await connection.open(tom.peer)
+        refreshed = await tom.request("session", "refresh", st=phone.token)
+        await tom.close()
+        with pytest.raises(Refused) as refusal:
+            await connection.open(tom.peer, st=refreshed.sessionMessage.st, r=True)
+        assert refusal.value.code == errors.SESSION_TOKEN_EXPIRED.code
+
+
+async def test_a_connection_serves_one_app(server: Server) -> None:
+    async with clients(server, "tom") as (tom,):
+        with pytest.raises(Refused) as refusal:
+            await tom.connection.request(open_command(into(server, STRICT), tom.peer))
+        assert refusal.value.code == errors.APP_NOT_AVAILABLE.code
+
+
+@pytest.mark.parametrize("field", ["tag", "deviceId", "deviceToken"])
+async def test_what_travels_in_the_token_is_short(server: Server, field: str) -> None:
+    (tom,) = people("tom")
+    async with connect(server) as connection:
+        with pytest.raises(Refused) as refusal:
+            await connection.open(tom, **{field: "x" * 257})
+        assert refusal.value.code == errors.INVALID_LOGIN.code
+        assert await connection.open(tom, **{field: "x" * 256})
+
+
+async def test_mentions_are_ids_of_clients(server: Server) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        conversation = await tom.start(jerry.peer)
+        for mentions in ([""] * 3, ["x" * 65]):
+            with pytest.raises(Refused) as refusal:
+                await tom.send(conversation, "hi", mentionPids=mentions)
+            assert refusal.value.code == errors.CONVERSATION_API_FAILED.code
+        await tom.send(conversation, "hi", mentionPids=[jerry.peer] * 3)
+        (push,) = [push for push in await pushes(jerry) if named(push) == "direct"]
+        assert list(push.directMessage.mentionPids) == [jerry.peer]
