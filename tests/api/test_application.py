@@ -134,6 +134,10 @@ METRICS_READERS = {
         {"trusted_proxies": "127.0.0.1"},
         403,
     ),
+    "by the name localhost": ("127.0.0.1", {"Host": "localhost:8000"}, {}, 200),
+    "by an IPv6 address": ("::1", {"Host": "[::1]:8000"}, {}, 200),
+    "by a name that was led here": ("127.0.0.1", {"Host": "shop.example:8000"}, {}, 403),
+    "by an address that was led here": ("127.0.0.1", {"Host": "203.0.113.7"}, {}, 403),
     "a page of another site": ("127.0.0.1", {"Origin": "https://shop.example"}, {}, 403),
 }
 

@@ -37,6 +37,13 @@ class Caller:
     def is_local(self) -> bool:
         return self.address is not None and self.address.is_loopback
 
+    @property
+    def names_loopback(self) -> bool:
+        """Whether the name by which they reached us means this machine."""
+        name = split_host(self.host)[0].strip("[]") if self.host else ""
+        address = _address(name)
+        return name.lower() == "localhost" or (address is not None and address.is_loopback)
+
 
 def caller_of(request: Request[Any, Any, Any], settings: Settings) -> Caller:
     """The caller of a request, seen through the trusted proxies."""

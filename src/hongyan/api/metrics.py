@@ -39,8 +39,12 @@ async def metrics(request: Request[Any, Any, Any], site: CurrentSite) -> Respons
 
 
 def check_reader(request: Request[Any, Any, Any], site: Site) -> None:
-    """Refuse strangers, and pages of other sites in a browser on this machine."""
+    """Refuse strangers, and pages of other sites in a browser on this machine.
+
+    Such a page may have its own name lead to this machine (DNS rebinding), but can't hide that name.
+    """
     caller = caller_of(request, site.settings)
-    allowed = caller.is_local or (caller.address is not None and within(caller.address, site.settings.metrics_from))
+    is_near = caller.is_local and caller.names_loopback
+    allowed = is_near or (caller.address is not None and within(caller.address, site.settings.metrics_from))
     if not allowed or "origin" in request.headers:
         raise HttpError(403, "Metrics are read from this machine or from the networks in `metrics_from`.")
