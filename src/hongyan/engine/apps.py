@@ -68,10 +68,10 @@ class Apps:
             app = self._by_id.get(app_id)
             if app is None:
                 raise ValueError(f"There is no app with the id {app_id}.")
-            changed = dataclasses.replace(app, settings=change_settings(app.settings, settings))
-            await self._store.update(changed)
-            self._by_id[app_id] = changed
-            return changed
+            changed = change_settings(app.settings, settings)
+            await self._store.update(dataclasses.replace(app, settings=changed))
+            app.settings = changed
+            return app
 
 
 def change_settings(settings: AppSettings, changes: Mapping[str, str]) -> AppSettings:

@@ -63,9 +63,12 @@ class AppSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class App:
-    """A messaging space. `key` is its small integer in the store; `id` is what clients send."""
+    """A messaging space. `key` is its small integer in the store; `id` is what clients send.
+
+    There is one object for each app, which every session holds: a change of its `settings` reaches all at once.
+    """
 
     key: int
     id: str
