@@ -79,6 +79,15 @@ class GatewayOptions(Struct, frozen=True, kw_only=True):
             most=65_536,
         ),
     ] = 256
+    max_rate: Annotated[
+        int,
+        _help(
+            "Frames per second that one connection may send, and send at once; reading pauses above it.",
+            "单个连接每秒（及一次性突发）可发送的帧数；超过时暂停读取。",
+            least=100,
+            most=1_000_000,
+        ),
+    ] = 2_000
     tcp_user_timeout: Annotated[
         int,
         _help(

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hongyan.wire.messages2_pb2 import GenericCommand
 from tests.gateway.apps import STRICT, into
 from tests.gateway.raw import DATA, PATIENCE, PING, Peer, message, websocket
 from tests.gateway.talk import clients, numbered, open_command, people, pushes, replies, texts
-from tests.support.client import Connection, command, connect, frame
+from tests.support.client import Connection, command, connect, frame, named
 from tests.support.server import Server
 
 MEGABYTE = 1 << 20
@@ -57,8 +58,17 @@ FLOODS = {
 }
 
 
-async def test_floods_by_peers_who_do_not_read_end_with_their_connections(server: Server) -> None:
+@pytest.fixture
+def hurried_server(server_factory: Callable[..., Server]) -> Server:
+    """A server that reads as fast as a peer sends."""
+    made: Server = server_factory(environment={"HONGYAN_GATEWAY_MAX_RATE": "1000000"})
+    made.start()
+    return made
+
+
+async def test_floods_by_peers_who_do_not_read_end_with_their_connections(hurried_server: Server) -> None:
     """A neighbour is served meanwhile, and what waits for the peers does not pile up."""
+    server = hurried_server
     before = memory(server)
     async with connect(server) as neighbour:
         floods = asyncio.gather(*(pour_unread(server, data) for data in FLOODS.values()))
@@ -100,25 +110,55 @@ async def ask_much(peer: Peer, count: int) -> None:
 # taking all it can
 
 
-async def test_neighbours_have_their_turn_while_a_peer_sends_all_it_can(server: Server) -> None:
-    """The peer reads its answers, so nothing stops it; still what it sends at once is served in small parts."""
-    count = 300_000
+RATE = 2_000
+"""Frames per second and connection that are read by default, and at once."""
+READ_AHEAD = 16_384
+"""More frames than the server can have read when it stops to read."""
+
+
+async def test_a_peer_that_sends_all_it_can_is_read_at_its_rate(server: Server) -> None:
+    """It reads its answers, so nothing else stops it; neighbours have their turn."""
     async with connect(server) as neighbour, websocket(server) as peer:
-        flood = asyncio.create_task(pour(peer, ECHO * 10_000, count * len(ECHO)))
-        answers = asyncio.create_task(read_frames(peer, count))
-        turns = 0
-        while not answers.done():
+        started = time.monotonic()
+        flood = asyncio.create_task(pour(peer, ECHO * 10_000, 10_000 * MEGABYTE))
+        answers = asyncio.create_task(count_answers(peer))
+        for _ in range(1_000):
             await neighbour.echo()
-            turns += 1
-        await flood
-        assert turns > 12
+        answers.cancel()
+        flood.cancel()
+        assert RATE <= await answers <= RATE * (1 + time.monotonic() - started) + READ_AHEAD
 
 
-async def read_frames(peer: Peer, count: int) -> None:
-    """Read that many answers to ECHO, which are all of one size."""
-    left = (count - 1) * (2 + len((await peer.frame())[1]))
-    while left:
-        left -= len(await peer.reader.read(min(left, MEGABYTE)))
+async def count_answers(peer: Peer) -> int:
+    """How many answers to ECHO come until this is cancelled; all are of one size."""
+    size = received = 2 + len((await peer.frame())[1])
+    with contextlib.suppress(asyncio.CancelledError):
+        while True:
+            received += len(await peer.reader.read(MEGABYTE))
+    return received // size
+
+
+async def test_what_a_peer_sent_too_fast_is_answered_later(server: Server) -> None:
+    count = 2 * RATE + 100
+    async with websocket(server) as peer:
+        await peer.send(b"".join(message(numbered(serial, command("echo"))) for serial in range(1, count + 1)))
+        answers = [GenericCommand.FromString((await peer.frame())[1]).i for _ in range(count)]
+        assert answers == list(range(1, count + 1))
+
+
+async def test_a_neighbours_read_does_not_wait_for_all_that_a_peer_asked_for(server: Server) -> None:
+    count = 200
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        conversation = await tom.start(jerry.peer)
+        messages = [command("direct", peer=tom.peer, cid=conversation, msg="x" * 100) for _ in range(100)]
+        await replies(tom.connection, messages)
+        for serial in range(1, count + 1):
+            await tom.connection.send(numbered(-serial, command("logs", peer=tom.peer, cid=conversation, l=100)))
+        await tom.expect("logs")
+        assert len(await jerry.logs(conversation, l=100)) == 100
+        assert len([push for push in tom.connection.pushes if named(push) == "logs"]) < count - 1
+        answers = [await tom.expect("logs") for _ in range(count - 1)]
+        assert all(len(answer.logsMessage.logs) == 100 for answer in answers)
 
 
 # slow readers
@@ -204,6 +244,31 @@ async def test_logins_are_limited_too(server: Server) -> None:
         answers = await until_refused(connection, [open_command(into(server, STRICT), people("tom")[0])])
         assert codes_of(answers).index(4318) >= 30
         await connection.echo()
+
+
+async def test_logins_of_one_connection_are_limited_whoever_they_are_for(server: Server) -> None:
+    """Client ids cost nothing; logouts are counted but not refused, and other connections are not concerned."""
+    async with connect(into(server, STRICT)) as connection:
+        for peer in people(*"abcdefghijklmnopqrst"):
+            await (await connection.open(peer)).close()
+        answers = await replies(connection, [open_command(into(server, STRICT), peer) for peer in people(*"x" * 80)])
+        assert 20 <= codes_of(answers).index(4318) < 50
+        last = GenericCommand(cmd="session", op="close", peerId=answers[0].peerId)
+        assert not code_of(await connection.request(last))
+    async with connect(into(server, STRICT)) as connection:
+        await connection.open(people("tom")[0])
+
+
+async def test_limits_set_while_clients_are_online_hold_at_once(server_factory: Callable[..., Server]) -> None:
+    server: Server = server_factory()
+    server.start()
+    async with connect(server) as connection:
+        tom = await connection.open("tom")
+        server.hongyan("app", "set", server.app.id, "limits=on")
+        answers = await until_refused(connection, [command("session", "query", tom.peer)])
+        assert codes_of(answers).index(4318) <= 50
+        server.hongyan("app", "set", server.app.id, "limits=off")
+        assert await tom.start()
 
 
 async def test_a_message_over_the_rate_is_not_sent(server: Server) -> None:

@@ -23,12 +23,32 @@ class Operation(Enum):
         return id(self)
 
 
+class Bucket:
+    """A token bucket: a full minute's worth at once, refilled evenly."""
+
+    __slots__ = ("_left", "_per_minute", "_since")
+
+    def __init__(self, per_minute: int, now: float) -> None:
+        self._per_minute = per_minute
+        self._left = float(per_minute)
+        self._since = now
+
+    def take(self, now: float) -> bool:
+        """Take one at the time `now` (s); False if none is left."""
+        self._left = min(self._per_minute, self._left + (now - self._since) * self._per_minute / _WINDOW)
+        self._since = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class Limits:
-    """Token buckets: a full minute's worth at once, refilled evenly."""
+    """A bucket for each client and kind of command."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._buckets: OrderedDict[tuple[int, str, Operation], tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[tuple[int, str, Operation], Bucket] = OrderedDict()
 
     def allow(self, app: App, client: str, operation: Operation) -> bool:
         """Take one; False if none is left."""
@@ -36,11 +56,10 @@ class Limits:
             return True
         now = self._monotonic()
         key = (app.key, client, operation)
-        left, since = self._buckets.get(key, (float(operation.value), now))
-        left = min(operation.value, left + (now - since) * operation.value / _WINDOW)
-        allowed = left >= 1
-        self._buckets[key] = (left - 1 if allowed else left, now)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = Bucket(operation.value, now)
+            if len(self._buckets) > CLIENTS_MAX:
+                self._buckets.popitem(last=False)
         self._buckets.move_to_end(key)
-        if len(self._buckets) > CLIENTS_MAX:
-            self._buckets.popitem(last=False)
-        return allowed
+        return bucket.take(now)

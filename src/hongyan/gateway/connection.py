@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from hongyan import errors
+from hongyan.engine.limits import Bucket
 from hongyan.engine.sessions import Ticket
 from hongyan.engine.values import App
 from hongyan.errors import Kind, Refused
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: How long a peer may take to answer our close before the socket is cut (s).
 CLOSE_PATIENCE = 3.0
+#: Large reads (queries, history, unread counts) of one connection at a time.
+READS_AT_ONCE = 2
 #: A connection over its frame rate is read again after this long at the earliest (s).
 BREATHER = 0.05
 IM_SERVICE = 2
@@ -46,10 +49,12 @@ class Connection(WSListener):
         self._fragments_are_text = False
         self._out: list[bytes] = []
         self._in_flight = 0
+        self.logins: Bucket | None = None
         self._frames_left = gateway.options.max_rate
         self._counted_at = self.connected_at
-        self._too_fast = False
+        self._too_fast = self._draining = False
         self._reading = True
+        self._reads: asyncio.Semaphore | None = None
 
     # the socket's side
 
@@ -192,6 +197,15 @@ class Connection(WSListener):
     def _spawned(self, task: asyncio.Task[None]) -> None:
         self.gateway.tasks.discard(task)
         self.end_request()
+        if not self._in_flight:
+            self._reads = None  # an idle connection costs no more than it must
+
+    @property
+    def reads(self) -> asyncio.Semaphore:
+        """To be held by a task for a large read, so that one connection does not take all readers."""
+        if self._reads is None:
+            self._reads = asyncio.Semaphore(READS_AT_ONCE)
+        return self._reads
 
     async def _run(self, command: GenericCommand, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -213,6 +227,23 @@ class Connection(WSListener):
         if not self._reading:
             self._resume_reading()
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether requests wait for an answer."""
+        return self._in_flight > 0
+
+    def take_no_more(self) -> None:
+        """Read no more requests; `leave` follows."""
+        self._draining = True
+        self._stop_reading()
+
+    def leave(self, code: int, reason: str) -> None:
+        """Close after `take_no_more`, and read on for the peer's own close."""
+        self.close(code, reason)
+        if not self._reading and self._transport is not None:
+            self._reading = True
+            self._transport.underlying_transport.resume_reading()
+
     def _stop_reading(self) -> None:
         if self._reading and self._transport is not None:
             self._reading = False
@@ -221,7 +252,7 @@ class Connection(WSListener):
     def _resume_reading(self) -> None:
         """Read on, unless there is another reason not to."""
         busy = self._in_flight > self.gateway.options.max_inflight // 2
-        if self._reading or busy or self._too_fast or self._closing or self._transport is None:
+        if self._reading or busy or self._too_fast or self._draining or self._closing or self._transport is None:
             return
         self._reading = True
         self._transport.underlying_transport.resume_reading()

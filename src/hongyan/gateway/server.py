@@ -5,6 +5,7 @@ import json
 import logging
 import resource
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
@@ -104,12 +105,19 @@ class Gateway:
             self._server.close()
         if self._sweeping is not None:
             self._sweeping.cancel()
-        if self.tasks:
-            await asyncio.wait(list(self.tasks), timeout=seconds)
+        for connection in self.connections:
+            connection.take_no_more()
+        await self._wait_while(self._is_answering, seconds)
         for connection in list(self.connections):
-            connection.close(_GOING_AWAY, "the server is stopping")
+            connection.leave(_GOING_AWAY, "the server is stopping")
+        await self._wait_while(lambda: bool(self.connections), seconds)
+
+    def _is_answering(self) -> bool:
+        return bool(self.tasks) or any(connection.is_answering for connection in self.connections)
+
+    async def _wait_while(self, condition: Callable[[], bool], seconds: float) -> None:
         deadline = self.loop.time() + seconds
-        while self.connections and self.loop.time() < deadline:
+        while condition() and self.loop.time() < deadline:
             await asyncio.sleep(0.02)
 
     # for connections

@@ -27,7 +27,8 @@ def begin(session: Session, wish: SessionCommand) -> None:
 async def _push(session: Session, held: list[Held], since: int | None) -> None:
     covered: dict[str, int] = {}
     try:
-        unread, at = await session.connection.gateway.engine.unread.since(session.app, session.client, since)
+        async with session.connection.reads:
+            unread, at = await session.connection.gateway.engine.unread.since(session.app, session.client, since)
         covered = {item.conversation_id: item.last_seq for item in unread}
         if unread and _is_open(session) and session.held is held:
             session.connection.tell(unread_command(unread, at), session.client)

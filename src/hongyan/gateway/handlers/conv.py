@@ -58,7 +58,7 @@ async def remove(connection: Connection, session: Session, command: GenericComma
 
 async def query(connection: Connection, session: Session, command: GenericCommand) -> None:
     asked = command.convMessage
-    rows: list[ConversationRow] = []
+    text = "[]"
     if not asked.tempConvIds:
         wanted = queries.parse(
             session.client,
@@ -68,14 +68,16 @@ async def query(connection: Connection, session: Session, command: GenericComman
             skip=asked.skip,
             flag=asked.flag,
         )
-        rows = await connection.gateway.engine.conversations.query(session.app, session.client, wanted)
-    text = await asyncio.to_thread(_rows_text, rows, session.client)  # a thousand large groups take long
+        async with connection.reads:
+            rows = await connection.gateway.engine.conversations.query(session.app, session.client, wanted)
+            text = await asyncio.to_thread(_rows_text, rows, session.client)  # a thousand large groups take long
     answer = ConvCommand(results=JsonObjectMessage(data=text))
     connection.reply(command, _conv(OpType.results, answer))
 
 
 def _rows_text(rows: list[ConversationRow], caller: str) -> str:
-    return json.dumps([to_json(row, caller) for row in rows], ensure_ascii=False)
+    """Row by row: the event loop can't run while one call makes JSON."""
+    return f"[{','.join(json.dumps(to_json(row, caller), ensure_ascii=False) for row in rows)}]"
 
 
 def _members_reply(

@@ -1,5 +1,6 @@
 """`logs`: history (reference 3.20)."""
 
+import asyncio
 import base64
 
 from hongyan.engine.history import LIMIT_DEFAULT, LIMIT_MAX
@@ -10,6 +11,9 @@ from hongyan.gateway.limits import check_limit
 from hongyan.gateway.registry import Session
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, LogItem, LogsCommand
 
+#: A page with more bytes or characters of content is put together in a thread.
+LARGE = 262_144
+
 
 def handle(connection: Connection, session: Session, command: GenericCommand) -> None:
     check_limit(connection, session.app, session.client, Operation.READ)
@@ -18,11 +22,18 @@ def handle(connection: Connection, session: Session, command: GenericCommand) ->
 
 async def _answer(connection: Connection, session: Session, command: GenericCommand) -> None:
     asked = command.logsMessage
-    conversation, messages = await connection.gateway.engine.history.page(
-        session.app, session.client, asked.cid, _range(asked)
-    )
-    logs = LogsCommand(cid=asked.cid, logs=[_item(conversation, message) for message in messages])
+    async with connection.reads:
+        conversation, messages = await connection.gateway.engine.history.page(
+            session.app, session.client, asked.cid, _range(asked)
+        )
+        large = sum(len(message.content) for message in messages) > LARGE
+        items = await asyncio.to_thread(_items, conversation, messages) if large else _items(conversation, messages)
+    logs = LogsCommand(cid=asked.cid, logs=items)
     connection.reply(command, GenericCommand(cmd=CommandType.logs, logsMessage=logs))
+
+
+def _items(conversation: Conversation, messages: list[Message]) -> list[LogItem]:
+    return [_item(conversation, message) for message in messages]
 
 
 def _range(asked: LogsCommand) -> HistoryRange:

@@ -11,7 +11,7 @@ from hongyan.engine.values import App
 from hongyan.errors import Refused
 from hongyan.gateway import unread_push
 from hongyan.gateway.connection import Connection
-from hongyan.gateway.limits import check_limit
+from hongyan.gateway.limits import check_limit, check_logins, count_login
 from hongyan.gateway.registry import Session
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, OpType, SessionCommand
 
@@ -47,6 +47,7 @@ def open_session(connection: Connection, command: GenericCommand) -> None:
         _reply_refused_open(connection, command, refusal)
         return
     check_limit(connection, app, client, Operation.OTHER)
+    check_logins(connection, app)
     command.peerId = client
     session = connection.begin_session(app, client, ticket)
     connection.reply_to_open(command, _opened(session, OpType.opened))
@@ -108,6 +109,7 @@ def _opened(session: Session, op: int) -> GenericCommand:
 def close_session(connection: Connection, session: Session, command: GenericCommand) -> None:
     """Log out: the client is offline at once, and its token is void before the answer."""
     connection.end_session(session)
+    count_login(connection, session.app)
     answer = GenericCommand(cmd=CommandType.session, op=OpType.closed, sessionMessage=SessionCommand())
 
     async def work() -> None:
