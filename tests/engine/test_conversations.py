@@ -242,9 +242,7 @@ async def test_answer_then_event_each_after_memory_has_changed(
     ]
 
 
-async def test_who_is_being_removed_changes_nobody(
-    engine: Engine, app: App, store: Store, events: list[Event]
-) -> None:
+async def test_who_is_being_removed_changes_nobody(engine: Engine, app: App, store: Store, events: list[Event]) -> None:
     """Both were members when they asked."""
     row = await start(engine, app, "ann", "bob", "cem")
     events.clear()

@@ -47,9 +47,9 @@ async def test_one_write_per_connection_and_commit(store: Store, gateway: Gatewa
     async with AsyncExitStack() as stack:
         sender, *receivers = [await stack.enter_async_context(connect(address)) for _ in range(RECEIVERS + 1)]
         ann = await sender.open("ann")
-        for receiver, name in zip(receivers, names, strict=True):
-            await receiver.open(name)
+        sessions = [await receiver.open(name) for receiver, name in zip(receivers, names, strict=True)]
         conversation = await ann.start(*names)
+        await asyncio.gather(*(session.expect("conv/members_joined") for session in sessions))
         await asyncio.gather(*(receiver.echo() for receiver in receivers))
 
         commits: list[Batch] = []

@@ -174,8 +174,8 @@ UNREAD_SINCE = _with_last_message(
 )
 UNREAD_ONE = _with_last_message(f"{_MEMBERSHIPS} WHERE m.conversation = ? AND m.client = ?")
 READ_MARK = (
-    "SELECT m.read_seq, m.own_since_read, c.last_seq, c.last_message_at FROM member m JOIN conversation c ON c.key = m.conversation"
-    " WHERE m.conversation = ? AND m.client = ?"
+    "SELECT m.read_seq, m.own_since_read, c.last_seq, c.last_message_at"
+    " FROM member m JOIN conversation c ON c.key = m.conversation WHERE m.conversation = ? AND m.client = ?"
 )
 LAST_SEQ_UPTO = (
     "SELECT seq FROM message WHERE conversation = ? AND timestamp <= ? ORDER BY timestamp DESC, seq DESC LIMIT 1"
