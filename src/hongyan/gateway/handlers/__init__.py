@@ -13,6 +13,9 @@ WITHOUT_SESSION: dict[int, Callable[[Connection, GenericCommand], None]] = {
     CommandType.session: session.handle,
 }
 
+#: Commands of the protocol that need a session and that no handler answers yet.
+LATER = frozenset({CommandType.patch, CommandType.blacklist, CommandType.report})
+
 WITH_SESSION: dict[int, Callable[[Connection, Session, GenericCommand], None]] = {
     CommandType.direct: direct.handle,
     CommandType.ack: direct.handle_received,
