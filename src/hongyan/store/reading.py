@@ -62,8 +62,9 @@ class Reader:
 
     def close(self) -> None:
         """Give up what is being read and what waits."""
+        self._threads.shutdown(wait=False, cancel_futures=True)  # first, or what waits would begin
         self._closing = True
-        self._threads.shutdown(cancel_futures=True)
+        self._threads.shutdown()
         self._engine.dispose()
         for connection in self._opened:
             connection.close()
