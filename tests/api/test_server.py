@@ -93,9 +93,7 @@ async def test_a_long_call_is_not_idle(http: HttpServer, app: Slow, monkeypatch:
     await http.stop()
 
 
-async def test_one_connection_too_many_is_closed(
-    http: HttpServer, app: Slow, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_connection_too_many_is_closed(http: HttpServer, app: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "SHARE", resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
     app.may_answer.set()
     async with connected(http) as (reader, writer), connected(http):
