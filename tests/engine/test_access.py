@@ -77,9 +77,7 @@ async def test_who_waits_for_one_load_is_served_in_order(access: Access, loads: 
     assert loads.asked == [(APP.key, "talk")]
 
 
-async def test_who_waits_is_served_before_who_comes_after_it_was_found_in_a_write(
-    access: Access, loads: Loads
-) -> None:
+async def test_who_waits_is_served_before_who_comes_after_it_was_found_in_a_write(access: Access, loads: Loads) -> None:
     served: list[tuple[str, Found]] = []
     access.with_conversation(APP, "talk", lambda found: served.append(("first", found)))
     await settle()
