@@ -53,7 +53,8 @@ def _draw_fanout(report: dict[str, Any], left: Any, right: Any) -> None:
     bare = report["ceiling"]["runs"]
     runs = report["runs"] + bare
     colors = [OURS] * len(report["runs"]) + [BARE] * len(bare)
-    _bars(left, [run["name"] for run in runs], [run["deliveries_per_second"] for run in runs], colors)
+    names = [f"{run['name']}\n{run['frames_per_read'] or 0:.1f} frames per read" for run in runs]
+    _bars(left, names, [run["deliveries_per_second"] for run in runs], colors)
     parameters = report["parameters"]
     left.set_title(f"Deliveries in {parameters['groups']} groups of {parameters['members']}")
     left.set_xlabel("deliveries per second")
