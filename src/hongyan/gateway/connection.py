@@ -54,6 +54,7 @@ class Connection(WSListener):
         self._counted_at = self.connected_at
         self._too_fast = self._draining = False
         self._reading = True
+        self._congested = False
         self._reads: asyncio.Semaphore | None = None
 
     # the socket's side
@@ -70,10 +71,11 @@ class Connection(WSListener):
         self.gateway.disconnected(self)
 
     def pause_writing(self) -> None:
-        """Nothing to do: `_flush` looks at what waits before it writes more."""
+        """The kernel takes no more for now: `_flush` begins to look at how much waits."""
+        self._congested = True
 
     def resume_writing(self) -> None:
-        """Nothing to do."""
+        self._congested = False
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._closing:
@@ -308,7 +310,7 @@ class Connection(WSListener):
         if not out or transport is None or transport.is_disconnected or transport.is_close_frame_sent:
             return
         socket_side = transport.underlying_transport
-        if socket_side.get_write_buffer_size() > self.gateway.options.max_outbox:
+        if self._congested and socket_side.get_write_buffer_size() > self.gateway.options.max_outbox:
             self.gateway.slow_peers += 1
             self._cut_off()
             return

@@ -12,6 +12,7 @@ from hongyan.wire.messages2_pb2 import CommandType, ConvCommand, DirectCommand, 
 
 #: `notificationType`: kept for clients that are offline, or not (reference 3.15).
 _PERMANENT, _DROPPABLE = 1, 2
+_DIRECT = CommandType.direct  # looking a name up in a protobuf enum takes a microsecond
 
 
 class Delivery:
@@ -107,7 +108,7 @@ def _direct(conversation_id: str, kind: int, message: Message) -> GenericCommand
         direct.mentionAll = True
     if message.mentions:
         direct.mentionPids.extend(message.mentions)
-    return GenericCommand(cmd=CommandType.direct, service=IM_SERVICE, serverTs=message.timestamp, directMessage=direct)
+    return GenericCommand(cmd=_DIRECT, service=IM_SERVICE, serverTs=message.timestamp, directMessage=direct)
 
 
 def _conv(op: int, message: ConvCommand, at: int, notification: int) -> GenericCommand:

@@ -18,6 +18,11 @@ from pysqlite3 import dbapi2 as sqlite
 from hongyan.errors import StartupError
 from hongyan.store import schema
 
+# pysqlite3 asks for an adapter for every value that is not exactly an int, float, str or bytearray, and without one
+# searches long: a message row took 3.6 µs to bind instead of 0.6.
+sqlite.register_adapter(bytes, bytearray)
+sqlite.register_adapter(type(None), lambda value: value)
+
 #: Older versions can lose a commit when the write-ahead log is reset (fixed in 3.51.3).
 SQLITE_OLDEST = (3, 51, 3)
 #: Can't be changed once the file has a table.

@@ -8,6 +8,8 @@ from hongyan.gateway.connection import Connection
 from hongyan.gateway.registry import ACK_TRANSIENT, Session
 from hongyan.wire.messages2_pb2 import AckCommand, CommandType, DirectCommand, GenericCommand
 
+_ACK = CommandType.ack  # looking a name up in a protobuf enum takes a microsecond
+
 
 def handle(connection: Connection, session: Session, command: GenericCommand) -> None:
     engine, message = connection.gateway.engine, command.directMessage
@@ -29,7 +31,7 @@ def handle(connection: Connection, session: Session, command: GenericCommand) ->
             connection.reply(command, _failed(connection, outcome))
         elif not message.transient or session.can(ACK_TRANSIENT):
             ack = AckCommand(uid=outcome.id, t=outcome.timestamp, cid=message.cid)
-            connection.reply(command, GenericCommand(cmd=CommandType.ack, ackMessage=ack))
+            connection.reply(command, GenericCommand(cmd=_ACK, ackMessage=ack))
 
     engine.messages.send(session.app, session.client, message.cid, _draft(message), acknowledge, session)
 
@@ -42,7 +44,7 @@ def _failed(connection: Connection, refusal: Refused) -> GenericCommand:
     """The `ack` that says a message was not sent; Swift and Objective-C read `uid` and `t` even then."""
     now = connection.gateway.engine.clock.now()
     ack = AckCommand(code=refusal.kind.code, reason=refusal.kind.name, uid="", t=now)
-    return GenericCommand(cmd=CommandType.ack, ackMessage=ack)
+    return GenericCommand(cmd=_ACK, ackMessage=ack)
 
 
 def _draft(message: DirectCommand) -> Draft:
