@@ -51,6 +51,7 @@ async def test_one_write_per_connection_and_commit(store: Store, gateway: Gatewa
         conversation = await ann.start(*names)
         await asyncio.gather(*(session.expect("conv/members_joined") for session in sessions))
         await asyncio.gather(*(receiver.echo() for receiver in receivers))
+        await asyncio.gather(*gateway.tasks)  # a session whose unread counts are on their way gets messages later
 
         commits: list[Batch] = []
         store.writer.on_batch = commits.append
