@@ -24,11 +24,10 @@ class Kind:
 class Refused(Exception):
     """A request was refused; nothing was changed. `detail` is text for people, in English."""
 
-    def __init__(self, kind: Kind, detail: str = "", *, app_code: int | None = None) -> None:
+    def __init__(self, kind: Kind, detail: str = "") -> None:
         super().__init__(f"{kind.name}: {detail}" if detail else kind.name)
         self.kind = kind
         self.detail = detail
-        self.app_code = app_code
 
 
 class StartupError(Exception):
@@ -42,13 +41,6 @@ def _kind(
 
 
 APP_NOT_AVAILABLE = _kind("APP_NOT_AVAILABLE", 4100, "Check the app id.", "请检查应用 id。", status=404, closes=True)
-SIGNATURE_FAILED = _kind(
-    "SIGNATURE_FAILED",
-    4102,
-    "Sign the login with the app's master key.",
-    "请用应用的 master key 对登录签名。",
-    status=401,
-)
 INVALID_LOGIN = _kind(
     "INVALID_LOGIN",
     4103,
@@ -102,13 +94,6 @@ STORAGE_FULL = _kind(
     retry=True,
 )
 CONVERSATION_API_FAILED = _kind("CONVERSATION_API_FAILED", 4301, "Check the arguments.", "请检查参数。")
-CONVERSATION_SIGNATURE_FAILED = _kind(
-    "CONVERSATION_SIGNATURE_FAILED",
-    4302,
-    "Sign the operation with the app's master key.",
-    "请用应用的 master key 对该操作签名。",
-    status=401,
-)
 CONVERSATION_NOT_FOUND = _kind(
     "CONVERSATION_NOT_FOUND", 4303, "Check the conversation id.", "请检查对话 id。", status=404
 )
