@@ -30,8 +30,8 @@ class AppSettings:
     limits: bool = field(
         default=True,
         metadata={
-            "help": "Rate limits per client, as LeanCloud's: on or off.",
-            "help_zh": "按 client 限流，与 LeanCloud 相同：on 或 off。",
+            "help": "Rate limits per client and minute: 60 messages, 120 reads, 30 of everything else; on or off.",
+            "help_zh": "按 client 每分钟限流：发送 60 次，读取 120 次，其他操作共 30 次；on 或 off。",
         },
     )
     session_ttl: int = field(

@@ -311,8 +311,7 @@ class Connection(WSListener):
             return
         socket_side = transport.underlying_transport
         if self._congested and socket_side.get_write_buffer_size() > self.gateway.options.max_outbox:
-            self.gateway.slow_peers += 1
-            self._cut_off()
+            self.cut_off(f"more than {self.gateway.options.max_outbox} bytes unread")
             return
         socket_side.write(b"".join(out))
         self.gateway.frames_out += len(out)
@@ -332,14 +331,16 @@ class Connection(WSListener):
         self._flush()
         self._end(code, reason)
 
-    def _cut_off(self) -> None:
+    def cut_off(self, why: str) -> None:
         """A peer that doesn't read: what waits for it is dropped with its connection, nobody else notices.
 
         It is not read from any more either: a close that it has not seen it will not answer.
         """
-        log.info("a slow peer was cut off (more than %d bytes unread)", self.gateway.options.max_outbox)
-        if self._transport is not None:
-            self._transport.underlying_transport.pause_reading()
+        if self._closing or self._transport is None:
+            return
+        log.info("a slow peer was cut off: %s", why)
+        self.gateway.slow_peers += 1
+        self._transport.underlying_transport.pause_reading()
         self._end(WSCloseCode.POLICY_VIOLATION.value, "SLOW_READER")
 
     def _end(self, code: int, reason: str) -> None:

@@ -44,7 +44,7 @@ class Delivery:
                 if session.held is None:  # `_leave`, written out: this loop is the cost of a busy room
                     connection.push(frame)
                 else:
-                    session.held.append((conversation.id, message.seq, frame))
+                    session.hold(conversation.id, message.seq, frame)
                 count += 1
         self.deliveries += count
 
@@ -87,7 +87,7 @@ def _leave(session: Session, shared: SharedFrame, conversation_id: str = "", seq
     if session.held is None:
         session.connection.push(frame)
     else:
-        session.held.append((conversation_id, seq, frame))
+        session.hold(conversation_id, seq, frame)
 
 
 def _direct(conversation_id: str, kind: int, message: Message) -> GenericCommand:

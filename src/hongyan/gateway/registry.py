@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 #: cover the conversation up to that seq make it superfluous; seq 0: it is never superfluous.
 Held = tuple[str, int, bytes]
 
+#: Deliveries that may be kept back; a session for which more come before its counts is too slow for them.
+HELD_MAX = 4_096
+
 
 class Session:
     """One opened client on one connection.
@@ -30,6 +33,14 @@ class Session:
         self.ticket = ticket
         self.tail = frames.peer_tail(client)
         self.held: list[Held] | None = None
+
+    def hold(self, conversation_id: str, seq: int, frame: bytes) -> None:
+        """Keep a delivery back, while `held` is a list."""
+        assert self.held is not None
+        self.held.append((conversation_id, seq, frame))
+        if len(self.held) > HELD_MAX:
+            self.connection.cut_off("too many deliveries wait for its unread counts")
+            self.held.clear()
 
     def can(self, capability: int) -> bool:
         """Whether a bit of `configBitmap` is set (reference 4.1)."""

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from hongyan.engine.values import Unread
+from hongyan.errors import Refused
 from hongyan.gateway.registry import Held, Session
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, SessionCommand, UnreadCommand, UnreadTuple
 
@@ -32,6 +33,8 @@ async def _push(session: Session, held: list[Held], since: int | None) -> None:
         covered = {item.conversation_id: item.last_seq for item in unread}
         if unread and _is_open(session) and session.held is held:
             session.connection.tell(unread_command(unread, at), session.client)
+    except Refused as refusal:
+        log.warning("the unread counts of a session could not be read: %s", refusal)
     except Exception:
         log.exception("the unread counts of a session could not be read")
     finally:
