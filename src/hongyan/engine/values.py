@@ -132,7 +132,11 @@ class ConversationDraft:
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """One message. `content` is `bytes` for a binary message. Transient ones have `seq` 0."""
+    """One message. `content` is `bytes` for a binary message. Transient ones have `seq` 0.
+
+    `patched_at` is when it was last edited or recalled; `acked_at` and `read_at` are when the first other member
+    received it and read it.
+    """
 
     id: str
     seq: int
@@ -144,6 +148,9 @@ class Message:
     mention_all: bool = False
     mentions: tuple[str, ...] = ()
     patched_at: int | None = None
+    recalled: bool = False
+    acked_at: int | None = None
+    read_at: int | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -3,16 +3,12 @@
 from collections.abc import Iterable
 
 from hongyan.engine.events import Event, MembersJoined, MembersLeft, MessageSent, UnreadChanged
-from hongyan.engine.values import Message, iso_time
+from hongyan.engine.values import iso_time
 from hongyan.gateway.connection import IM_SERVICE
+from hongyan.gateway.pushes import DROPPABLE, PERMANENT, conv_command, direct_command, unread_command
 from hongyan.gateway.registry import Registry, Session
-from hongyan.gateway.unread_push import unread_command
 from hongyan.wire.frames import SharedFrame
-from hongyan.wire.messages2_pb2 import CommandType, ConvCommand, DirectCommand, GenericCommand, OpType
-
-#: `notificationType`: kept for clients that are offline, or not (reference 3.15).
-_PERMANENT, _DROPPABLE = 1, 2
-_DIRECT = CommandType.direct  # looking a name up in a protobuf enum takes a microsecond
+from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, OpType
 
 
 class Delivery:
@@ -32,7 +28,7 @@ class Delivery:
 
     def _message(self, event: MessageSent) -> None:
         conversation, message, origin = event.conversation, event.message, event.origin
-        shared = SharedFrame(_direct(conversation.id, int(conversation.kind), message))
+        shared = SharedFrame(direct_command(conversation.id, int(conversation.kind), message))
         count = 0
         for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
             for session in sessions:
@@ -53,16 +49,20 @@ class Delivery:
         joined = ConvCommand(cid=cid, initBy=by, udate=udate)
         everyone = ConvCommand(cid=cid, initBy=by, udate=udate, m=event.joined)
         app_key = event.conversation.app_key
-        self._tell(app_key, event.joined, _conv(OpType.joined, joined, event.at, _PERMANENT))
-        self._tell(app_key, event.conversation.members, _conv(OpType.members_joined, everyone, event.at, _DROPPABLE))
+        self._tell(app_key, event.joined, conv_command(OpType.joined, joined, event.at, PERMANENT))
+        self._tell(
+            app_key, event.conversation.members, conv_command(OpType.members_joined, everyone, event.at, DROPPABLE)
+        )
 
     def _members_left(self, event: MembersLeft) -> None:
         cid, by, udate = event.conversation.id, event.by, iso_time(event.at)
         left = ConvCommand(cid=cid, initBy=by, udate=udate)
         everyone = ConvCommand(cid=cid, initBy=by, udate=udate, m=event.left)
         app_key = event.conversation.app_key
-        self._tell(app_key, event.left, _conv(OpType.left, left, event.at, _PERMANENT))
-        self._tell(app_key, event.conversation.members, _conv(OpType.members_left, everyone, event.at, _DROPPABLE))
+        self._tell(app_key, event.left, conv_command(OpType.left, left, event.at, PERMANENT))
+        self._tell(
+            app_key, event.conversation.members, conv_command(OpType.members_left, everyone, event.at, DROPPABLE)
+        )
 
     def _unread(self, event: UnreadChanged) -> None:
         """Counts that are newer than this state make it superfluous, those of the same state don't: hence + 1."""
@@ -88,35 +88,3 @@ def _leave(session: Session, shared: SharedFrame, conversation_id: str = "", seq
         session.connection.push(frame)
     else:
         session.hold(conversation_id, seq, frame)
-
-
-def _direct(conversation_id: str, kind: int, message: Message) -> GenericCommand:
-    direct = DirectCommand(
-        cid=conversation_id,
-        id=message.id,
-        fromPeerId=message.sender,
-        timestamp=message.timestamp,
-        convType=kind,
-    )
-    if isinstance(message.content, bytes):
-        direct.binaryMsg = message.content
-    else:
-        direct.msg = message.content
-    if message.transient:
-        direct.transient = True
-    if message.mention_all:
-        direct.mentionAll = True
-    if message.mentions:
-        direct.mentionPids.extend(message.mentions)
-    return GenericCommand(cmd=_DIRECT, service=IM_SERVICE, serverTs=message.timestamp, directMessage=direct)
-
-
-def _conv(op: int, message: ConvCommand, at: int, notification: int) -> GenericCommand:
-    return GenericCommand(
-        cmd=CommandType.conv,
-        op=op,  # type: ignore[arg-type]
-        service=IM_SERVICE,
-        serverTs=at,
-        notificationType=notification,
-        convMessage=message,
-    )

@@ -143,5 +143,5 @@ def _last_messages(bound: sa.Connection, rows: Sequence[Any]) -> dict[int, Messa
 
 def _raw(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """SQLAlchemy has already parsed `mentions`; the driver's rows carry its text."""
-    *head, mentions, patched_at = row
-    return (*head, json.dumps(mentions) if mentions else None, patched_at)
+    *head, mentions, patched_at, acked_at, read_at = row
+    return (*head, json.dumps(mentions) if mentions else None, patched_at, acked_at, read_at)

@@ -12,6 +12,7 @@ from hongyan.store.database import Bulk
 BINARY = 1
 MENTION_ALL = 2
 RECEIPT = 4
+RECALLED = 8
 
 _PLAIN = b"\x00"
 
@@ -61,7 +62,7 @@ PRUNE_TOKENS = (
     " (SELECT conversation, client, token FROM sent_token WHERE timestamp < ? ORDER BY timestamp LIMIT ?)"
 )
 
-MESSAGE_COLUMNS = "id, seq, timestamp, sender, body, flags, mentions, patched_at"
+MESSAGE_COLUMNS = "id, seq, timestamp, sender, body, flags, mentions, patched_at, acked_at, read_at"
 _SEQ_MIN, _SEQ_MAX = -(1 << 62), 1 << 62
 _SEQ_OF_ID = "coalesce((SELECT seq FROM message WHERE conversation = ? AND timestamp = ? AND id = ? LIMIT 1), ?)"
 _TEXT = "CAST(substr(body, 2) AS TEXT)"
@@ -96,7 +97,7 @@ def message_row(conversation: int, sender: str, draft: Draft, stored: Stored) ->
 
 def decode_message(row: tuple[Any, ...]) -> Message:
     """A message of the columns `MESSAGE_COLUMNS`."""
-    message_id, seq, timestamp, sender, body, flags, mentions, patched_at = row
+    message_id, seq, timestamp, sender, body, flags, mentions, patched_at, acked_at, read_at = row
     content = body[1:]
     return Message(
         id=message_id,
@@ -108,6 +109,9 @@ def decode_message(row: tuple[Any, ...]) -> Message:
         mention_all=bool(flags & MENTION_ALL),
         mentions=tuple(json.loads(mentions)) if mentions else (),
         patched_at=patched_at,
+        recalled=bool(flags & RECALLED),
+        acked_at=acked_at,
+        read_at=read_at,
     )
 
 

@@ -74,6 +74,9 @@ member = sa.Table(
     sa.Column("ack_seq", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("ack_extra", sa.LargeBinary),
     sa.Column("ack_at", sa.BigInteger, nullable=False, server_default="0"),
+    # the timestamps of the messages at read_seq and ack_seq
+    sa.Column("read_to", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("ack_to", sa.BigInteger, nullable=False, server_default="0"),
     sa.Index("member_by_client", "app", "client", "conversation"),
     sqlite_with_rowid=False,
 )
@@ -91,6 +94,10 @@ message = sa.Table(
     sa.Column("flags", sa.Integer, nullable=False, server_default="0"),
     sa.Column("mentions", sa.JSON(none_as_null=True)),
     sa.Column("patched_at", sa.BigInteger),
+    # when the first other member received it, and read it
+    sa.Column("acked_at", sa.BigInteger),
+    sa.Column("read_at", sa.BigInteger),
+    sa.Index("message_by_patch", "conversation", "patched_at", sqlite_where=sa.text("patched_at IS NOT NULL")),
 )
 
 #: Idempotence: what a client-supplied id got the first time. Pruned after minutes.
@@ -113,5 +120,19 @@ revoked_token = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("expires_at", sa.BigInteger, nullable=False),
     sa.Index("revoked_token_by_expiry", "expires_at"),
+    sqlite_with_rowid=False,
+)
+
+#: What a client must be told of when it was away: that it joined or left a conversation. Kept for days.
+notification = sa.Table(
+    "notification",
+    metadata,
+    sa.Column("app", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("at", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("conversation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("joined", sa.Boolean, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Index("notification_by_time", "at"),
     sqlite_with_rowid=False,
 )

@@ -73,4 +73,8 @@ def _item(conversation: Conversation, message: Message) -> LogItem:
         item.mentionAll = True
     if message.patched_at:
         item.patchTimestamp = message.patched_at
+    if message.acked_at:
+        item.ackAt = message.acked_at
+    if message.read_at:
+        item.readAt = message.read_at
     return item

@@ -9,7 +9,7 @@ from hongyan.engine.limits import Operation
 from hongyan.engine.sessions import BITMAP_DEFAULT, Ticket, check_client_id
 from hongyan.engine.values import App
 from hongyan.errors import Refused
-from hongyan.gateway import unread_push
+from hongyan.gateway import catch_up
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.limits import check_limit, check_logins, count_login
 from hongyan.gateway.registry import Session
@@ -51,7 +51,7 @@ def open_session(connection: Connection, command: GenericCommand) -> None:
     command.peerId = client
     session = connection.begin_session(app, client, ticket)
     connection.reply_to_open(command, _opened(session, OpType.opened))
-    unread_push.begin(session, command.sessionMessage)
+    catch_up.begin(session, command.sessionMessage)
 
 
 def _app(connection: Connection, command: GenericCommand) -> App:

@@ -1,16 +1,13 @@
-"""Unread counts after a login: told once, exactly (reference 3.19, 4.2)."""
+"""What a client missed, told after its login, once and exactly (reference 3.19, 4.2)."""
 
 import logging
-from collections.abc import Sequence
 
-from hongyan.engine.values import Unread
 from hongyan.errors import Refused
+from hongyan.gateway.pushes import unread_command
 from hongyan.gateway.registry import Held, Session
-from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, SessionCommand, UnreadCommand, UnreadTuple
+from hongyan.wire.messages2_pb2 import SessionCommand
 
 log = logging.getLogger(__name__)
-
-COUNT_MAX = 100
 
 
 def begin(session: Session, wish: SessionCommand) -> None:
@@ -52,29 +49,3 @@ def _release(session: Session, held: list[Held], covered: dict[str, int]) -> Non
 def _is_open(session: Session) -> bool:
     """Whether the client has not logged out meanwhile."""
     return session.connection.sessions.get(session.client) is session
-
-
-def unread_command(unread: Sequence[Unread], at: int) -> GenericCommand:
-    tuples = [_unread_tuple(item) for item in unread]
-    return GenericCommand(cmd=CommandType.unread, unreadMessage=UnreadCommand(convs=tuples, notifTime=at))
-
-
-def _unread_tuple(unread: Unread) -> UnreadTuple:
-    answer = UnreadTuple(
-        cid=unread.conversation_id,
-        unread=min(unread.count, COUNT_MAX),
-        mentioned=unread.mentioned,
-        convType=int(unread.kind),
-    )
-    last = unread.last_message
-    if last is None:
-        return answer
-    answer.mid, answer.timestamp = last.id, last.timestamp
-    setattr(answer, "from", last.sender)
-    if isinstance(last.content, bytes):
-        answer.binaryMsg = last.content
-    else:
-        answer.data = last.content
-    if last.patched_at:
-        answer.patchTimestamp = last.patched_at
-    return answer

@@ -1,0 +1,78 @@
+"""Events as the commands that tell clients of them, without `peerId`: one encoding serves every receiver."""
+
+from collections.abc import Sequence
+
+from hongyan.engine.values import Message, Unread
+from hongyan.gateway.connection import IM_SERVICE
+from hongyan.wire.messages2_pb2 import (
+    CommandType,
+    ConvCommand,
+    DirectCommand,
+    GenericCommand,
+    UnreadCommand,
+    UnreadTuple,
+)
+
+#: `notificationType`: kept for clients that are offline, or not (reference 3.15).
+PERMANENT, DROPPABLE = 1, 2
+#: An unread count is capped here (reference 4.2).
+COUNT_MAX = 100
+_DIRECT = CommandType.direct  # looking a name up in a protobuf enum takes a microsecond
+
+
+def direct_command(conversation_id: str, kind: int, message: Message) -> GenericCommand:
+    direct = DirectCommand(
+        cid=conversation_id,
+        id=message.id,
+        fromPeerId=message.sender,
+        timestamp=message.timestamp,
+        convType=kind,
+    )
+    if isinstance(message.content, bytes):
+        direct.binaryMsg = message.content
+    else:
+        direct.msg = message.content
+    if message.transient:
+        direct.transient = True
+    if message.mention_all:
+        direct.mentionAll = True
+    if message.mentions:
+        direct.mentionPids.extend(message.mentions)
+    return GenericCommand(cmd=_DIRECT, service=IM_SERVICE, serverTs=message.timestamp, directMessage=direct)
+
+
+def conv_command(op: int, message: ConvCommand, at: int, notification: int) -> GenericCommand:
+    return GenericCommand(
+        cmd=CommandType.conv,
+        op=op,  # type: ignore[arg-type]
+        service=IM_SERVICE,
+        serverTs=at,
+        notificationType=notification,
+        convMessage=message,
+    )
+
+
+def unread_command(unread: Sequence[Unread], at: int) -> GenericCommand:
+    tuples = [_unread_tuple(item) for item in unread]
+    return GenericCommand(cmd=CommandType.unread, unreadMessage=UnreadCommand(convs=tuples, notifTime=at))
+
+
+def _unread_tuple(unread: Unread) -> UnreadTuple:
+    answer = UnreadTuple(
+        cid=unread.conversation_id,
+        unread=min(unread.count, COUNT_MAX),
+        mentioned=unread.mentioned,
+        convType=int(unread.kind),
+    )
+    last = unread.last_message
+    if last is None:
+        return answer
+    answer.mid, answer.timestamp = last.id, last.timestamp
+    setattr(answer, "from", last.sender)
+    if isinstance(last.content, bytes):
+        answer.binaryMsg = last.content
+    else:
+        answer.data = last.content
+    if last.patched_at:
+        answer.patchTimestamp = last.patched_at
+    return answer
