@@ -10,7 +10,7 @@ from tests.support.server import Certificate, Server
 SDKS = ["4", "5"]
 RESTART = "restart"
 """The journey that takes the server away; it gets one of its own."""
-ONLY_IN_4 = ["push-mode"]
+ONLY_IN_4 = ["offline-push", "push-mode"]
 """SDK 5 has no such mode."""
 
 

@@ -176,7 +176,9 @@ class Example:
         if isinstance(step, Read):
             told: list[Unread] = []
             upto = None if step.upto is None else self.base + step.upto
-            reading = self.store.messages.mark_read(conversation, step.who, upto, lambda unread, _: told.append(unread))
+            reading = self.store.messages.mark_read(
+                conversation, step.who, upto, lambda unread, *_: told.append(unread)
+            )
             return check_read(reading, told, expected)
         if isinstance(step, Join):
             return check_done(self.store.conversations.add_members(conversation, [step.who], 500, lambda _: None))

@@ -8,6 +8,7 @@ from hongyan.engine.history import History
 from hongyan.engine.limits import Limits
 from hongyan.engine.messages import Messages
 from hongyan.engine.ports import Bus, Store
+from hongyan.engine.receipts import ReceiptMarks
 from hongyan.engine.sessions import Sessions
 from hongyan.engine.unread import UnreadCounts
 
@@ -24,6 +25,7 @@ class Engine:
         self.messages = Messages(store.messages, self.access, bus, clock)
         self.conversations = Conversations(store.conversations, self.access, bus)
         self.history = History(store.messages, self.access)
+        self.receipts = ReceiptMarks(store.messages, self.access, bus)
         self.unread = UnreadCounts(store.messages, self.access, bus)
 
     async def start(self) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hongyan.engine.values import Conversation, Message, Unread
+from hongyan.engine.values import Conversation, Message, Receipts, Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +50,14 @@ class UnreadChanged:
     at: int
 
 
-Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged
+@dataclass(frozen=True, slots=True)
+class ReceiptsGiven:
+    """`reader` received messages, or has `read` them, whose senders asked to be told."""
+
+    conversation: Conversation
+    reader: str
+    receipts: Receipts
+    read: bool
+
+
+Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged | ReceiptsGiven

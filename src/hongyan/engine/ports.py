@@ -12,13 +12,17 @@ from hongyan.engine.events import Event
 from hongyan.engine.query import Query
 from hongyan.engine.values import (
     App,
+    Arrived,
     Conversation,
     ConversationDraft,
     ConversationRow,
     Draft,
     HistoryRange,
+    Marks,
     MembersChanged,
     Message,
+    Missed,
+    Receipts,
     Stored,
     Unread,
 )
@@ -92,12 +96,34 @@ class MessageStore(Protocol):
     async def page(self, conversation: Conversation, wanted: HistoryRange) -> list[Message]:
         """Messages in ascending order of (timestamp, seq)."""
 
+    def mark_received(
+        self, conversation: Conversation, client: str, arrived: Arrived, done: Callable[[Receipts | Refused], None]
+    ) -> None:
+        """Note what a member has received; for others nothing happens. `done` as `committed` above.
+
+        Receipts are given for messages that the member had not acknowledged before.
+        """
+
     def mark_read(
-        self, conversation: Conversation, client: str, upto: int | None, committed: Callable[[Unread, int], None]
+        self,
+        conversation: Conversation,
+        client: str,
+        upto: int | None,
+        committed: Callable[[Unread, int, Receipts], None],
     ) -> Awaitable[object]:
         """Move the read mark forward to the last message not after `upto` (None: the last one).
 
-        `committed(unread, at)`: everything committed before the time `at` has been told before.
+        `committed(unread, at, receipts)`: everything committed before the time `at` has been told before. A receipt
+        is given to each sender whose messages the mark passed, for the newest of them that asks for one.
+        """
+
+    async def marks(self, conversation: Conversation, besides: str) -> list[Marks]:
+        """The marks of all members but `besides` that have any."""
+
+    async def missed(self, app_key: int, client: str, conversations: int, messages: int, tracked: int) -> list[Missed]:
+        """What a client has not acknowledged, in its most recently active conversations, at most `messages` of each.
+
+        Of each conversation the last `tracked` messages are looked at. All that is answered has been told before.
         """
 
     async def unread(self, app_key: int, client: str, since: int | None, limit: int) -> tuple[list[Unread], int]:

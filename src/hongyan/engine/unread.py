@@ -2,9 +2,9 @@
 
 from hongyan import errors
 from hongyan.engine.access import Access
-from hongyan.engine.events import UnreadChanged
+from hongyan.engine.events import ReceiptsGiven, UnreadChanged
 from hongyan.engine.ports import Bus, MessageStore
-from hongyan.engine.values import App, Unread, message_id_time
+from hongyan.engine.values import App, Receipts, Unread, message_id_time
 
 #: Conversations told of at a login (reference 4.2).
 CONVERSATIONS_MAX = 50
@@ -23,13 +23,18 @@ class UnreadCounts:
     async def mark_read(
         self, app: App, client: str, conversation_id: str, message_id: str, timestamp: int | None
     ) -> None:
-        """Everything up to that message or time is read; without both, everything. Tells all the client's sessions."""
+        """Everything up to that message or time is read; without both, everything.
+
+        Tells all the client's sessions, and the senders that asked for receipts.
+        """
         conversation = await self._access.as_member(
             app, conversation_id, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED
         )
         times = [time for time in (timestamp, message_id_time(message_id)) if time is not None]
 
-        def committed(unread: Unread, at: int) -> None:
+        def committed(unread: Unread, at: int, receipts: Receipts) -> None:
             self._bus.publish(UnreadChanged(app.key, client, unread, at))
+            if receipts.given:
+                self._bus.publish(ReceiptsGiven(conversation, client, receipts, read=True))
 
         await self._store.mark_read(conversation, client, max(times, default=None), committed)

@@ -197,6 +197,50 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrived:
+    """Messages a client has received: those of the times `since` to `until`, or of them the one with this id."""
+
+    since: int
+    until: int
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A message whose sender asked to be told when it arrives and is read."""
+
+    sender: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """What one mark of a member gave rise to, at the time `at`."""
+
+    given: tuple[Receipt, ...]
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """How far a member has received and read: times of messages, None where there is no mark."""
+
+    client: str
+    acked_to: int | None
+    read_to: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Messages of a conversation that a client has not acknowledged, oldest first; `more` exist after them."""
+
+    conversation_id: str
+    kind: ConversationKind
+    messages: tuple[Message, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryRange:
     """Which messages of a conversation to read (reference 3.20).
 

@@ -55,6 +55,7 @@ class Connection(WSListener):
         self._too_fast = self._draining = False
         self._reading = True
         self._congested = False
+        self._taken: asyncio.Event | None = None
         self._reads: asyncio.Semaphore | None = None
 
     # the socket's side
@@ -66,6 +67,8 @@ class Connection(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._closing = True
+        if self._taken is not None:
+            self._taken.set()
         for session in list(self.sessions.values()):
             self.end_session(session)
         self.gateway.disconnected(self)
@@ -76,6 +79,16 @@ class Connection(WSListener):
 
     def resume_writing(self) -> None:
         self._congested = False
+        if self._taken is not None:
+            self._taken.set()
+
+    async def taken(self) -> None:
+        """Wait until the peer has taken nearly all it was told, or is gone: for what would overflow its outbox."""
+        await asyncio.sleep(0)  # the outbox leaves at the end of this tick
+        if self._congested and not self._closing:
+            self._taken = self._taken or asyncio.Event()
+            self._taken.clear()
+            await self._taken.wait()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._closing:

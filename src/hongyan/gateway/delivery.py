@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from hongyan.engine.events import Event, MembersJoined, MembersLeft, MessageSent, UnreadChanged
+from hongyan.engine.events import Event, MembersJoined, MembersLeft, MessageSent, ReceiptsGiven, UnreadChanged
 from hongyan.engine.values import iso_time
 from hongyan.gateway.connection import IM_SERVICE
-from hongyan.gateway.pushes import DROPPABLE, PERMANENT, conv_command, direct_command, unread_command
-from hongyan.gateway.registry import Registry, Session
+from hongyan.gateway.pushes import DROPPABLE, PERMANENT, conv_command, direct_command, rcp_command, unread_command
+from hongyan.gateway.registry import GROUP_RECEIPTS, Registry, Session
 from hongyan.wire.frames import SharedFrame
 from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, OpType
 
@@ -25,6 +25,8 @@ class Delivery:
             self._members_left(event)
         elif type(event) is UnreadChanged:
             self._unread(event)
+        elif type(event) is ReceiptsGiven:
+            self._receipts(event)
 
     def _message(self, event: MessageSent) -> None:
         conversation, message, origin = event.conversation, event.message, event.origin
@@ -72,6 +74,18 @@ class Delivery:
         for session in self._registry.of_client(event.app_key, event.client):
             if session.connection.subprotocol.unread:
                 _leave(session, shared, event.unread.conversation_id, event.unread.last_seq + 1)
+
+    def _receipts(self, event: ReceiptsGiven) -> None:
+        """In conversations of more than two only those hear that asked for group receipts (reference 3.18)."""
+        conversation, receipts = event.conversation, event.receipts
+        of_two = len(conversation.members) <= 2
+        for receipt in receipts.given:
+            sessions = self._registry.of_client(conversation.app_key, receipt.sender)
+            wanting = [session for session in sessions if of_two or session.can(GROUP_RECEIPTS)]
+            if wanting:
+                shared = SharedFrame(rcp_command(conversation.id, receipt, event.reader, receipts.at, read=event.read))
+                for session in wanting:
+                    _leave(session, shared)
 
     def _tell(self, app_key: int, clients: Iterable[str], command: GenericCommand) -> None:
         """One copy to each session of each client."""

@@ -1,14 +1,15 @@
 """Events as the commands that tell clients of them, without `peerId`: one encoding serves every receiver."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from hongyan.engine.values import Message, Unread
+from hongyan.engine.values import Message, Missed, Receipt, Unread
 from hongyan.gateway.connection import IM_SERVICE
 from hongyan.wire.messages2_pb2 import (
     CommandType,
     ConvCommand,
     DirectCommand,
     GenericCommand,
+    RcpCommand,
     UnreadCommand,
     UnreadTuple,
 )
@@ -38,7 +39,19 @@ def direct_command(conversation_id: str, kind: int, message: Message) -> Generic
         direct.mentionAll = True
     if message.mentions:
         direct.mentionPids.extend(message.mentions)
+    if message.patched_at:
+        direct.patchTimestamp = message.patched_at
     return GenericCommand(cmd=_DIRECT, service=IM_SERVICE, serverTs=message.timestamp, directMessage=direct)
+
+
+def offline_commands(missed: Missed) -> Iterator[GenericCommand]:
+    """What a client missed in a conversation, message by message; `hasMore` while others follow or are kept."""
+    for place, message in enumerate(missed.messages, 1):
+        command = direct_command(missed.conversation_id, int(missed.kind), message)
+        command.directMessage.offline = True
+        if missed.more or place < len(missed.messages):
+            command.directMessage.hasMore = True
+        yield command
 
 
 def conv_command(op: int, message: ConvCommand, at: int, notification: int) -> GenericCommand:
@@ -49,6 +62,17 @@ def conv_command(op: int, message: ConvCommand, at: int, notification: int) -> G
         serverTs=at,
         notificationType=notification,
         convMessage=message,
+    )
+
+
+def rcp_command(conversation_id: str, receipt: Receipt, reader: str, at: int, *, read: bool) -> GenericCommand:
+    """`read` is left out of a delivery receipt: Java takes its presence for a read receipt (reference 2)."""
+    rcp = RcpCommand(id=receipt.message_id, cid=conversation_id, t=at)
+    setattr(rcp, "from", reader)
+    if read:
+        rcp.read = True
+    return GenericCommand(
+        cmd=CommandType.rcp, service=IM_SERVICE, serverTs=at, notificationType=DROPPABLE, rcpMessage=rcp
     )
 
 

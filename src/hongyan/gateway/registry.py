@@ -49,6 +49,7 @@ class Session:
 
 ACK_TRANSIENT = 0x08
 PARTIAL_FAILURE = 0x20
+GROUP_RECEIPTS = 0x40
 
 Clients = dict[str, list[Session]]
 

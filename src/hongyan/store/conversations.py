@@ -133,11 +133,18 @@ class Conversations:
         return key
 
     def _insert_members(self, bound: sa.Connection, conversation: int, app_key: int, clients: Sequence[str]) -> None:
-        """New members begin with nothing unread."""
+        """New members begin with nothing unread and nothing missed."""
         if not clients:
             return
-        now, last_seq = self._clock.now(), _row(bound, conversation).last_seq
-        fixed = {"conversation": conversation, "app": app_key, "joined_at": now, "read_seq": last_seq}
+        row = _row(bound, conversation)
+        fixed = {
+            "conversation": conversation,
+            "app": app_key,
+            "joined_at": self._clock.now(),
+            "read_seq": row.last_seq,
+            "ack_seq": row.last_seq,
+            "ack_to": row.last_message_at or 0,
+        }
         bound.execute(sa.insert(_member), [{**fixed, "client": client} for client in clients])
 
     def _touch(self, bound: sa.Connection, key: int, changed: tuple[str, ...], count: int) -> MembersChanged:

@@ -4,7 +4,7 @@ SQLAlchemy costs about 100 µs per statement, the driver about 6: what runs per 
 """
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from hongyan.engine.values import Draft, HistoryRange, Message, Stored
 from hongyan.store.database import Bulk
@@ -41,9 +41,12 @@ MENTION_ALL_BY = (
     " mention_all_before = CASE WHEN mention_all_by = ?2 THEN mention_all_before ELSE mention_all_seq END"
     " WHERE key = ?3"
 )
+#: Own messages need no acknowledgement: who has received all before them has received them too.
 COUNT_OWN = Bulk(
-    "WITH new(conversation, client, sent) AS (VALUES {rows: (?, ?, ?)})"
-    " UPDATE member SET own_since_read = own_since_read + new.sent FROM new"
+    "WITH new(conversation, client, sent, first, last, at) AS (VALUES {rows: (?, ?, ?, ?, ?, ?)})"
+    " UPDATE member SET own_since_read = own_since_read + new.sent,"
+    " ack_seq = CASE WHEN ack_seq = new.first - 1 AND ack_extra IS NULL THEN new.last ELSE ack_seq END,"
+    " ack_to = CASE WHEN ack_seq = new.first - 1 AND ack_extra IS NULL THEN new.at ELSE ack_to END FROM new"
     " WHERE member.conversation = new.conversation AND member.client = new.client"
 )
 MARK_MENTIONS = Bulk(
@@ -181,12 +184,76 @@ READ_MARK = (
     "SELECT m.read_seq, m.own_since_read, c.last_seq, c.last_message_at"
     " FROM member m JOIN conversation c ON c.key = m.conversation WHERE m.conversation = ? AND m.client = ?"
 )
-LAST_SEQ_UPTO = (
-    "SELECT seq FROM message WHERE conversation = ? AND timestamp <= ? ORDER BY timestamp DESC, seq DESC LIMIT 1"
+LAST_UPTO = (
+    "SELECT seq, timestamp FROM message WHERE conversation = ? AND timestamp <= ?"
+    " ORDER BY timestamp DESC, seq DESC LIMIT 1"
 )
 COUNT_OWN_AFTER = "SELECT count(*) FROM message WHERE conversation = ? AND timestamp > ? AND seq > ? AND sender = ?"
 COUNT_OWN_UPTO = (
     "SELECT count(*) FROM (SELECT seq, sender FROM message WHERE conversation = ? AND timestamp <= ?"
     " ORDER BY timestamp DESC, seq DESC LIMIT ?) WHERE seq > ? AND sender = ?"
 )
-MOVE_READ_MARK = "UPDATE member SET read_seq = ?, own_since_read = ?, read_at = ? WHERE conversation = ? AND client = ?"
+MOVE_READ_MARK = (
+    "UPDATE member SET read_seq = ?, read_to = ?, own_since_read = ?, read_at = ? WHERE conversation = ? AND client = ?"
+)
+
+# receipts
+
+
+class MarkRow(NamedTuple):
+    """A message as the marks of its receivers see it; `marked_at` is when the first of them set that mark."""
+
+    id: str
+    seq: int
+    timestamp: int
+    sender: str
+    flags: int
+    marked_at: int | None
+
+
+_ACKED, _READ = "id, seq, timestamp, sender, flags, acked_at", "id, seq, timestamp, sender, flags, read_at"
+_ACK_RANGE = "conversation = ? AND timestamp >= ? AND timestamp <= ? AND sender <> ?"
+FIND_ACKS = Bulk(
+    "SELECT m.conversation, m.client, m.ack_seq, m.ack_to, m.ack_extra FROM member m"
+    " JOIN (SELECT column1, column2 FROM (VALUES {rows: (?, ?)})) v"
+    " ON m.conversation = v.column1 AND m.client = v.column2"
+)
+ACK_ROWS = f"SELECT {_ACKED} FROM message WHERE {_ACK_RANGE} ORDER BY timestamp DESC, seq DESC LIMIT ?"
+FIRST_ACK_ROW = (
+    f"SELECT {_ACKED} FROM message WHERE conversation = ? AND timestamp >= ? AND sender <> ?"
+    " ORDER BY timestamp, seq LIMIT 1"
+)
+OTHERS_BETWEEN = (
+    "SELECT coalesce(sum(sender <> ?), 0), count(*) FROM (SELECT sender FROM message WHERE conversation = ?"
+    " AND timestamp >= ? AND timestamp <= ? AND seq > ? AND seq < ? LIMIT ?)"
+)
+READ_ROWS = (
+    f"SELECT {_READ} FROM message WHERE conversation = ? AND (timestamp, seq) <= (?, ?)"
+    " ORDER BY timestamp DESC, seq DESC LIMIT ?"
+)
+MOVE_ACKS = Bulk(
+    "WITH new(conversation, client, seq, newest_at, extra, now) AS (VALUES {rows: (?, ?, ?, ?, ?, ?)})"
+    " UPDATE member SET ack_seq = new.seq, ack_to = new.newest_at, ack_extra = new.extra, ack_at = new.now FROM new"
+    " WHERE member.conversation = new.conversation AND member.client = new.client"
+)
+_NEW_TIMES = "WITH new(conversation, timestamp, seq, now) AS (VALUES {rows: (?, ?, ?, ?)}) UPDATE message SET"
+_OF_NEW = (
+    "FROM new WHERE message.conversation = new.conversation AND message.timestamp = new.timestamp"
+    " AND message.seq = new.seq"
+)
+MARK_ACKED = Bulk(f"{_NEW_TIMES} acked_at = new.now {_OF_NEW}")
+MARK_READ = Bulk(f"{_NEW_TIMES} read_at = new.now {_OF_NEW}")
+MARKS = (
+    "SELECT client, CASE WHEN ack_at > 0 THEN ack_to END, CASE WHEN read_at > 0 THEN read_to END FROM member"
+    " WHERE conversation = ? AND client <> ? AND (ack_at > 0 OR read_at > 0)"
+)
+#: The last message of a conversation may be the client's own: then nothing of it may be missed.
+MISSED_CONVERSATIONS = (
+    "SELECT c.key, c.id, c.kind, m.ack_seq, m.ack_to, m.ack_extra FROM member m"
+    " JOIN conversation c ON c.key = m.conversation"
+    " WHERE m.app = ? AND m.client = ? AND c.last_seq > m.ack_seq ORDER BY c.last_message_at DESC LIMIT ?"
+)
+MISSED_MESSAGES = (
+    f"SELECT {MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND timestamp >= ? AND seq > ?"
+    " ORDER BY timestamp DESC, seq DESC LIMIT ?"
+)

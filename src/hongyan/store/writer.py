@@ -25,6 +25,7 @@ from hongyan.engine.clock import Clock
 from hongyan.engine.values import Conversation, Draft, Stored, new_message_id
 from hongyan.errors import Refused
 from hongyan.store import hot
+from hongyan.store.receipts import Received, write_received
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Call:
     touches: int = NO_CONVERSATION
 
 
-Unit = Append | Call
+Unit = Append | Call | Received
 
 
 class Head(NamedTuple):
@@ -227,9 +228,12 @@ class Writer:
         for unit in batch:
             if isinstance(unit, Append):
                 plan.add(unit)
-            else:
+            elif isinstance(unit, Call):
                 plan.call(unit)
+            else:
+                plan.received.append(unit)
         plan.flush()
+        plan.write_received()
         self._driver.execute("COMMIT")
         plan.keep_heads()
         return [plan.outcomes[id(unit)] for unit in batch]
@@ -246,6 +250,7 @@ class _Plan:
         self._heads: dict[int, Head | None] = {}
         self._appends: list[Append] = []
         self._touched: set[int] = set()
+        self.received: list[Received] = []
         self.outcomes: dict[int, Any] = {}
 
     def add(self, unit: Append) -> None:
@@ -292,6 +297,12 @@ class _Plan:
         self._appends = []
         self._touched = set()
 
+    def write_received(self) -> None:
+        """What clients have received was committed before this batch: these go together, after all else."""
+        if self.received:
+            answers = write_received(self._driver, self.received, self._now)
+            self.outcomes |= {id(unit): answer for unit, answer in zip(self.received, answers, strict=True)}
+
     def _repeated(self) -> dict[tuple[int, str, str], Stored]:
         """What client-supplied ids of this batch got before."""
         tokens = [(u.conversation.key, u.sender, u.draft.token) for u in self._appends if u.draft.token]
@@ -334,17 +345,17 @@ class _Plan:
 
     def _insert(self, placed: list[tuple[Append, Stored]]) -> None:
         messages, tokens = [], []
-        sent: dict[tuple[int, str], int] = {}
+        sent: dict[tuple[int, str], list[Stored]] = {}
         for unit, stored in placed:
             key, draft = unit.conversation.key, unit.draft
             messages.append(hot.message_row(key, unit.sender, draft, stored))
             if draft.token:
                 tokens.append((key, unit.sender, draft.token, stored.id, stored.seq, stored.timestamp))
-            sent[key, unit.sender] = sent.get((key, unit.sender), 0) + 1
+            sent.setdefault((key, unit.sender), []).append(stored)
         hot.INSERT_MESSAGES.run(self._driver, messages)
         heads = [(key, self._head(key)) for key in {unit.conversation.key for unit, _ in placed}]
         hot.MOVE_HEADS.run(self._driver, [(key, head.seq, head.timestamp) for key, head in heads if head])
-        hot.COUNT_OWN.run(self._driver, [(*who, count) for who, count in sent.items()])
+        hot.COUNT_OWN.run(self._driver, [(*who, len(own), *_first_run(own)) for who, own in sent.items()])
         if tokens:
             hot.INSERT_TOKENS.run(self._driver, tokens)
         self._mark_mentions(placed)
@@ -371,6 +382,16 @@ class _Plan:
                 self._kept.move_to_end(key)
         while len(self._kept) > HEADS_MAX:
             self._kept.popitem(last=False)
+
+
+def _first_run(own: list[Stored]) -> tuple[int, int, int]:
+    """The first seq of these messages, and the last with its time up to which no other message lies between."""
+    last = own[0]
+    for stored in own[1:]:
+        if stored.seq != last.seq + 1:
+            break
+        last = stored
+    return own[0].seq, last.seq, last.timestamp
 
 
 def _driver_error(error: Exception) -> BaseException:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from hongyan.gateway.connection import Connection
-from hongyan.gateway.handlers import conv, direct, echo, logs, read, session
+from hongyan.gateway.handlers import ack, conv, direct, echo, logs, read, session
 from hongyan.gateway.registry import Session
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand
 
@@ -18,7 +18,7 @@ LATER = frozenset({CommandType.patch, CommandType.blacklist, CommandType.report}
 
 WITH_SESSION: dict[int, Callable[[Connection, Session, GenericCommand], None]] = {
     CommandType.direct: direct.handle,
-    CommandType.ack: direct.handle_received,
+    CommandType.ack: ack.handle,
     CommandType.conv: conv.handle,
     CommandType.logs: logs.handle,
     CommandType.read: read.handle,

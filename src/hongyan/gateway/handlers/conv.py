@@ -9,13 +9,20 @@ from hongyan import errors
 from hongyan.engine import query as queries
 from hongyan.engine.conversations import Members
 from hongyan.engine.limits import Operation
-from hongyan.engine.values import ConversationRow, iso_time
+from hongyan.engine.values import ConversationRow, Marks, iso_time
 from hongyan.errors import Refused
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.conversation_json import to_json
 from hongyan.gateway.limits import check_limit
 from hongyan.gateway.registry import PARTIAL_FAILURE, Session
-from hongyan.wire.messages2_pb2 import CommandType, ConvCommand, GenericCommand, JsonObjectMessage, OpType
+from hongyan.wire.messages2_pb2 import (
+    CommandType,
+    ConvCommand,
+    GenericCommand,
+    JsonObjectMessage,
+    MaxReadTuple,
+    OpType,
+)
 
 
 def handle(connection: Connection, session: Session, command: GenericCommand) -> None:
@@ -75,6 +82,25 @@ async def query(connection: Connection, session: Session, command: GenericComman
     connection.reply(command, _conv(OpType.results, answer))
 
 
+async def max_read(connection: Connection, session: Session, command: GenericCommand) -> None:
+    """How far the others have received and read: the furthest of them, or each."""
+    asked = command.convMessage
+    async with connection.reads:
+        marks = await connection.gateway.engine.receipts.of_others(session.app, session.client, asked.cid)
+    answer = ConvCommand(cid=asked.cid)
+    if asked.queryAllMembers:
+        answer.maxReadTuples.extend(map(_max_read_tuple, marks))
+    else:
+        acked = max((mark.acked_to for mark in marks if mark.acked_to is not None), default=None)
+        read = max((mark.read_to for mark in marks if mark.read_to is not None), default=None)
+        answer.MergeFrom(ConvCommand(maxAckTimestamp=acked, maxReadTimestamp=read))
+    connection.reply(command, _conv(OpType.max_read, answer))
+
+
+def _max_read_tuple(marks: Marks) -> MaxReadTuple:
+    return MaxReadTuple(pid=marks.client, maxAckTimestamp=marks.acked_to, maxReadTimestamp=marks.read_to)
+
+
 def _rows_text(rows: list[ConversationRow], caller: str) -> str:
     """Row by row: the event loop can't run while one call makes JSON."""
     return f"[{','.join(json.dumps(to_json(row, caller), ensure_ascii=False) for row in rows)}]"
@@ -101,4 +127,5 @@ _OPERATIONS: dict[int, Callable[[Connection, Session, GenericCommand], Coroutine
     OpType.add: add,
     OpType.remove: remove,
     OpType.query: query,
+    OpType.max_read: max_read,
 }

@@ -1,4 +1,4 @@
-"""`direct`: a message in; and `ack`, a client's word that messages arrived (reference 3.16, 3.17)."""
+"""`direct`: a message in (reference 3.16)."""
 
 from hongyan import errors
 from hongyan.engine.limits import Operation
@@ -34,10 +34,6 @@ def handle(connection: Connection, session: Session, command: GenericCommand) ->
             connection.reply(command, GenericCommand(cmd=_ACK, ackMessage=ack))
 
     engine.messages.send(session.app, session.client, message.cid, _draft(message), acknowledge, session)
-
-
-def handle_received(connection: Connection, session: Session, command: GenericCommand) -> None:
-    """Clients say what reached them; nobody is told yet, and no answer is expected."""
 
 
 def _failed(connection: Connection, refusal: Refused) -> GenericCommand:

@@ -1,0 +1,61 @@
+"""What members have received and read, and who is told (reference 3.12, 3.17, 3.18)."""
+
+from collections.abc import Callable
+
+from hongyan import errors
+from hongyan.engine.access import Access, Found
+from hongyan.engine.events import ReceiptsGiven
+from hongyan.engine.ports import Bus, MessageStore
+from hongyan.engine.values import App, Arrived, Conversation, Marks, Missed, Receipts, message_id_time
+from hongyan.errors import Refused
+
+#: Messages pushed at a login to clients that want no counts, of each conversation (reference 4.2).
+MISSED_MAX = 20
+
+
+def arrived(message_id: str, since: int | None, until: int | None) -> Arrived | None:
+    """What an `ack` says: one message, a range of times, or everything up to a time; None if it says nothing."""
+    if message_id:
+        time = message_id_time(message_id)
+        return None if time is None else Arrived(time, time, message_id)
+    if until is None:
+        return None
+    return Arrived(max(since or 0, 0), until)
+
+
+class ReceiptMarks:
+    def __init__(self, store: MessageStore, access: Access, bus: Bus) -> None:
+        self._store = store
+        self._access = access
+        self._bus = bus
+
+    def received(self, app: App, client: str, conversation_id: str, arrived: Arrived, done: Callable[[], None]) -> None:
+        """Note what a member has received and tell the senders that asked for it; `done` when it is on disk.
+
+        Nobody is answered: what is no member's business is ignored.
+        """
+
+        def use(conversation: Found) -> None:
+            if not isinstance(conversation, Conversation) or client not in conversation.members:
+                done()
+                return
+
+            def committed(receipts: Receipts | Refused) -> None:
+                done()
+                if isinstance(receipts, Receipts) and receipts.given:
+                    self._bus.publish(ReceiptsGiven(conversation, client, receipts, read=False))
+
+            self._store.mark_received(conversation, client, arrived, committed)
+
+        self._access.with_conversation(app, conversation_id, use)
+
+    async def of_others(self, app: App, client: str, conversation_id: str) -> list[Marks]:
+        """The marks of the other members, for members. Raises Refused."""
+        conversation = await self._access.as_member(
+            app, conversation_id, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED
+        )
+        return await self._store.marks(conversation, client)
+
+    async def missed(self, app: App, client: str, conversations: int, tracked: int) -> list[Missed]:
+        """What the client has not acknowledged, for a login of a client that wants the messages themselves."""
+        return await self._store.missed(app.key, client, conversations, MISSED_MAX, tracked)
