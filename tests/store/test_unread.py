@@ -11,7 +11,7 @@ from hongyan.engine.clock import Clock
 from hongyan.engine.values import Conversation, ConversationKind, Stored, Unread
 from hongyan.errors import Refused
 from hongyan.store import Store, hot
-from hongyan.store.writer import Call
+from hongyan.store.plan import Call
 from tests.store.steps import APP, NOON, PATIENCE, Wall, held, on_driver, send, start, submit
 
 CLIENTS = ("ann", "bob", "cem")

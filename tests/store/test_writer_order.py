@@ -9,8 +9,8 @@ from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import Conversation, Stored, message_id_time
 from hongyan.errors import Refused
-from hongyan.store import Store, writer
-from hongyan.store.writer import AHEAD_MAX
+from hongyan.store import Store, plan
+from hongyan.store.plan import AHEAD_MAX
 from tests.store.conftest import OpenStore
 from tests.store.steps import NOON, Wall, load, rows, send, start, submit
 
@@ -51,7 +51,7 @@ async def test_two_senders_at_once(store: Store, path: Path) -> None:
 
 async def test_conversations_have_their_own_order(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when the writer remembers the ends of fewer conversations than are busy."""
-    monkeypatch.setattr(writer, "HEADS_MAX", 2)
+    monkeypatch.setattr(plan, "HEADS_MAX", 2)
     conversations = [await start(store, "ann", "bob") for _ in range(5)]
     for _ in range(10):
         await asyncio.gather(*(submit(store, each, "ann") for each in conversations for _ in range(2)))

@@ -23,8 +23,9 @@ from hongyan.engine.values import (
 from hongyan.errors import Refused
 from hongyan.store import hot, receipts
 from hongyan.store.ack_state import Place, unpack
+from hongyan.store.plan import Append, Call
 from hongyan.store.reading import Reader
-from hongyan.store.writer import Append, Call, Writer
+from hongyan.store.writer import Writer
 
 
 class Messages:

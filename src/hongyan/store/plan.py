@@ -1,0 +1,220 @@
+"""What can be written, and how the units of one batch become few statements.
+
+A batch is planned in the writer's thread, because a message's place (seq, timestamp) follows from what was written
+before it.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from pysqlite3 import dbapi2 as sqlite
+
+from hongyan import errors
+from hongyan.engine.values import Conversation, Draft, Stored, new_message_id
+from hongyan.errors import Refused
+from hongyan.store import hot
+from hongyan.store.failures import driver_error, is_fatal
+from hongyan.store.receipts import Received, write_received
+
+log = logging.getLogger(__name__)
+
+#: A conversation whose clock runs further ahead of the wall takes no more messages for now (ms).
+AHEAD_MAX = 2_000
+HEADS_MAX = 100_000
+NO_CONVERSATION = 0
+
+
+@dataclass(slots=True, eq=False)
+class Append:
+    """A message to be written. `done` gets its place or why not.
+
+    `version` is the membership the sender was checked against, fixed here: the conversation moves on with each commit.
+    """
+
+    conversation: Conversation
+    sender: str
+    draft: Draft
+    done: Callable[[Stored | Refused], None]
+    version: int
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A change made by statements of its own: `change(connection)` runs inside the batch, in a savepoint.
+
+    `touches` is the key of the only conversation whose messages it reads or whose row it writes.
+    """
+
+    change: Callable[[sa.Connection], Any]
+    done: Callable[[Any], None]
+    touches: int = NO_CONVERSATION
+
+
+Unit = Append | Call | Received
+
+
+class Head(NamedTuple):
+    """The end of a conversation, as the writer knows it."""
+
+    version: int
+    seq: int
+    timestamp: int
+
+
+class Plan:
+    """One batch in the making. Appends gather into multi-row statements; a call that could see them flushes them."""
+
+    def __init__(self, driver: Any, bound: sa.Connection, heads: OrderedDict[int, Head], now: int) -> None:
+        self._driver = driver
+        self._bound = bound
+        self._kept = heads
+        self._now = now
+        self._heads: dict[int, Head | None] = {}
+        self._appends: list[Append] = []
+        self._touched: set[int] = set()
+        self.received: list[Received] = []
+        self.outcomes: dict[int, Any] = {}
+
+    def add(self, unit: Append) -> None:
+        self._appends.append(unit)
+        self._touched.add(unit.conversation.key)
+
+    def call(self, unit: Call) -> None:
+        if unit.touches in self._touched:
+            self.flush()
+        self.outcomes[id(unit)] = self._in_savepoint(unit)
+        self._heads[unit.touches] = None
+
+    def _in_savepoint(self, unit: Call) -> Any:
+        self._driver.execute("SAVEPOINT unit")
+        try:
+            outcome = unit.change(self._bound)
+        except Refused as refusal:
+            outcome = refusal
+        except Exception as error:
+            cause = driver_error(error)
+            if isinstance(cause, sqlite.OperationalError) or is_fatal(cause):
+                raise cause from error
+            log.exception("a write failed")
+            outcome = Refused(errors.INTERNAL_ERROR, "the write failed")
+        if isinstance(outcome, Refused):
+            self._driver.execute("ROLLBACK TO unit")
+        self._driver.execute("RELEASE unit")
+        return outcome
+
+    def flush(self) -> None:
+        """Write the gathered appends: one statement per table."""
+        if not self._appends:
+            return
+        known = self._repeated()
+        self._load_heads()
+        placed: list[tuple[Append, Stored]] = []
+        for unit in self._appends:
+            outcome = self._place(unit, known)
+            self.outcomes[id(unit)] = outcome
+            if isinstance(outcome, Stored) and not outcome.repeated:
+                placed.append((unit, outcome))
+        if placed:
+            self._insert(placed)
+        self._appends = []
+        self._touched = set()
+
+    def write_received(self) -> None:
+        """What clients have received was committed before this batch: these go together, after all else."""
+        if self.received:
+            answers = write_received(self._driver, self.received, self._now)
+            self.outcomes |= {id(unit): answer for unit, answer in zip(self.received, answers, strict=True)}
+
+    def _repeated(self) -> dict[tuple[int, str, str], Stored]:
+        """What client-supplied ids of this batch got before."""
+        tokens = [(u.conversation.key, u.sender, u.draft.token) for u in self._appends if u.draft.token]
+        rows = hot.FIND_TOKENS.run(self._driver, tokens) if tokens else []
+        return {row[:3]: Stored(row[3], row[4], row[5], repeated=True) for row in rows}
+
+    def _load_heads(self) -> None:
+        missing = [key for key in self._touched if self._head(key) is None]
+        if not missing:
+            return
+        for key, version, seq, timestamp in hot.FIND_HEADS.run(self._driver, [(key,) for key in missing]):
+            self._heads[key] = Head(version, seq, timestamp or 0)
+
+    def _head(self, key: int) -> Head | None:
+        if key in self._heads:
+            return self._heads[key]
+        return self._kept.get(key)
+
+    def _place(self, unit: Append, known: dict[tuple[int, str, str], Stored]) -> Stored | Refused:
+        key = unit.conversation.key
+        token = (key, unit.sender, unit.draft.token)
+        if unit.draft.token and token in known:
+            return known[token]
+        head = self._head(key)
+        if head is None:
+            return Refused(errors.INVALID_MESSAGING_TARGET, "the conversation is gone")
+        if head.version != unit.version and not self._is_member(key, unit.sender):
+            return Refused(errors.INVALID_MESSAGING_TARGET, "not a member")
+        timestamp = max(self._now, head.timestamp + 1)
+        if timestamp - self._now > AHEAD_MAX:
+            return Refused(errors.MESSAGE_SENT_QUOTA_EXCEEDED, "too many messages in this conversation")
+        stored = Stored(new_message_id(timestamp), head.seq + 1, timestamp)
+        self._heads[key] = Head(head.version, stored.seq, timestamp)
+        if unit.draft.token:
+            known[token] = Stored(stored.id, stored.seq, timestamp, repeated=True)
+        return stored
+
+    def _is_member(self, key: int, client: str) -> bool:
+        return self._driver.execute(hot.IS_MEMBER, (key, client)).fetchone() is not None
+
+    def _insert(self, placed: list[tuple[Append, Stored]]) -> None:
+        messages, tokens = [], []
+        sent: dict[tuple[int, str], list[Stored]] = {}
+        for unit, stored in placed:
+            key, draft = unit.conversation.key, unit.draft
+            messages.append(hot.message_row(key, unit.sender, draft, stored))
+            if draft.token:
+                tokens.append((key, unit.sender, draft.token, stored.id, stored.seq, stored.timestamp))
+            sent.setdefault((key, unit.sender), []).append(stored)
+        hot.INSERT_MESSAGES.run(self._driver, messages)
+        heads = [(key, self._head(key)) for key in {unit.conversation.key for unit, _ in placed}]
+        hot.MOVE_HEADS.run(self._driver, [(key, head.seq, head.timestamp) for key, head in heads if head])
+        hot.COUNT_OWN.run(self._driver, [(*who, len(own), *_first_run(own)) for who, own in sent.items()])
+        if tokens:
+            hot.INSERT_TOKENS.run(self._driver, tokens)
+        self._mark_mentions(placed)
+
+    def _mark_mentions(self, placed: list[tuple[Append, Stored]]) -> None:
+        """Who is mentioned, up to which message. Nobody is mentioned by his own."""
+        mentions: dict[tuple[int, str], int] = {}
+        for unit, stored in placed:
+            if unit.draft.mention_all:
+                self._driver.execute(hot.MENTION_ALL_BY, (stored.seq, unit.sender, unit.conversation.key))
+            for client in unit.draft.mentions:
+                if client != unit.sender:
+                    mentions[unit.conversation.key, client] = stored.seq
+        if mentions:
+            hot.MARK_MENTIONS.run(self._driver, [(*who, seq) for who, seq in mentions.items()])
+
+    def keep_heads(self) -> None:
+        """After the commit: what was planned is now true."""
+        for key, head in self._heads.items():
+            if head is None:
+                self._kept.pop(key, None)
+            else:
+                self._kept[key] = head
+                self._kept.move_to_end(key)
+        while len(self._kept) > HEADS_MAX:
+            self._kept.popitem(last=False)
+
+
+def _first_run(own: list[Stored]) -> tuple[int, int, int]:
+    """The first seq of these messages, and the last with its time up to which no other message lies between."""
+    last = own[0]
+    for stored in own[1:]:
+        if stored.seq != last.seq + 1:
+            break
+        last = stored
+    return own[0].seq, last.seq, last.timestamp
