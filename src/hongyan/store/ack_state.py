@@ -48,6 +48,9 @@ class AckState:
 
     def add(self, new: Span, joined: Joined) -> None:
         """Count a span as received. `joined` is asked about the neighbours of the new span only."""
+        if not self.spans and _meet(self.upto, new.first, joined):  # nearly always
+            self.upto = max(self.upto, new.last)
+            return
         before = [span for span in self.spans if span.last.seq < new.first.seq]
         after = [span for span in self.spans if span.first.seq > new.last.seq]
         overlapping = self.spans[len(before) : len(self.spans) - len(after)]

@@ -1,6 +1,6 @@
 """Received and read: marks of members, times on messages, and the receipts that follow. On the driver."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +28,14 @@ def write_received(driver: Any, units: Sequence[Received], now: int) -> list[Rec
     """The receipts of each unit: for messages that this client had not acknowledged before, oldest first."""
     members = list({(unit.conversation.key, unit.client): None for unit in units})
     states = {row[:2]: unpack(*row[2:]) for row in hot.FIND_ACKS.run(driver, members)}
+    single = _single_messages(driver, units)
     changed: dict[tuple[int, str], AckState] = {}
     first_acks: dict[tuple[int, int, int], None] = {}
     answers = []
     for unit in units:
         member = (unit.conversation.key, unit.client)
         state = states.get(member)
-        fresh = [] if state is None else _fresh(driver, unit, state)
+        fresh = [] if state is None else _fresh(driver, unit, state, single)
         if state is not None and fresh:
             _add(driver, unit, state, fresh)
             changed[member] = state
@@ -58,13 +59,23 @@ def write_read(driver: Any, key: int, client: str, upto: Place, passed: int, now
     return Receipts(tuple({receipt.sender: receipt for receipt in _wanted(rows)}.values()), now)
 
 
-def _fresh(driver: Any, unit: Received, state: AckState) -> list[hot.MarkRow]:
+def _single_messages(driver: Any, units: Sequence[Received]) -> dict[tuple[int, str], hot.MarkRow]:
+    """The messages that are named by their ids, by conversation and id."""
+    places = {(unit.conversation.key, unit.arrived.since): None for unit in units if unit.arrived.message_id}
+    return {row[:2]: hot.MarkRow._make(row[1:]) for row in hot.POINT_ROWS.run(driver, list(places))}
+
+
+def _fresh(
+    driver: Any, unit: Received, state: AckState, single: Mapping[tuple[int, str], hot.MarkRow]
+) -> list[hot.MarkRow]:
     """The messages that have arrived now for the first time, oldest first."""
     key, arrived = unit.conversation.key, unit.arrived
+    if arrived.message_id:
+        row = single.get((key, arrived.message_id))
+        return [] if row is None or row.sender == unit.client or state.covers(row.seq) else [row]
     since = max(arrived.since, state.upto.timestamp)
     found = driver.execute(hot.ACK_ROWS, (key, since, arrived.until, unit.client, MESSAGES_MAX)).fetchall()
-    rows = map(hot.MarkRow._make, reversed(found))
-    return [row for row in rows if arrived.message_id in ("", row.id) and not state.covers(row.seq)]
+    return [row for row in map(hot.MarkRow._make, reversed(found)) if not state.covers(row.seq)]
 
 
 def _add(driver: Any, unit: Received, state: AckState, fresh: Sequence[hot.MarkRow]) -> None:
