@@ -33,6 +33,7 @@ from hongyan.wire.messages2_pb2 import (
     LogsCommand,
     OpType,
 )
+from tests.support import wire_record
 
 BINARY = "lc.protobuf2.3"
 BASE64 = "lc.proto2base64.3"
@@ -188,6 +189,7 @@ class Connection:
 
     async def send(self, request: GenericCommand) -> None:
         """Sends a command as it is. Raises ConnectionLost."""
+        wire_record.note(request)
         data = request.SerializeToString()
         await self.send_raw(base64.b64encode(data).decode() if self._text else data)
 
@@ -255,6 +257,7 @@ class Connection:
             self._news.notify_all()
 
     async def _receive(self, received: GenericCommand) -> None:
+        wire_record.note(received)
         reply = self._replies.get(received.i) if received.HasField("i") else None
         if reply is not None and not reply.done():
             reply.set_result(received)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import wire_record
 from tests.support.server import LOG_TAIL, Certificate, Server
 
 servers_key = pytest.StashKey[list[Server]]()
@@ -62,3 +63,16 @@ def pytest_runtest_makereport(
         for server in item.stash.get(servers_key, []):
             report.sections.append((f"log of the server at {server.http_url}", server.log[-LOG_TAIL:]))
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fails a test that is marked `covers(...)` and does not put on the wire, or get from it, what it names."""
+    named = {row for mark in item.iter_markers("covers") for row in mark.args}
+    if named:
+        wire_record.start()
+    try:
+        yield
+    finally:
+        seen = wire_record.stop()
+    assert named <= seen, f"never on the wire: {', '.join(sorted(named - seen))}"
