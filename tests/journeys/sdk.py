@@ -18,13 +18,17 @@ NO_RESULT: dict[str, Any] = {"ok": False, "error": "Node ended without a result"
 JOURNEYS = sorted(path.stem for path in (JS / "journeys").glob("*.js"))
 
 
+USED: dict[tuple[str, str], set[str]] = {}
+"""What each journey that was walked has used of the interface of each SDK."""
+
+
 def needs_tls(sdk: str) -> bool:
     """SDK 4 reaches the router over https only."""
     return sdk == "4"
 
 
-def walk(journey: str, sdk: str, server: Server, answers: Mapping[str, Callable[[], object]] | None = None) -> None:
-    """Walks the journey to its end; `answers` are the actions that it may ask for.
+def walk(journey: str, sdk: str, server: Server, answers: Mapping[str, Callable[[], object]] | None = None) -> Any:
+    """Walks the journey to its end and returns what it answers; `answers` are the actions that it may ask for.
 
     Raises AssertionError with the journey's error and what the SDK printed.
     """
@@ -48,6 +52,8 @@ def walk(journey: str, sdk: str, server: Server, answers: Mapping[str, Callable[
         process.wait()
         printed.seek(0)
         assert result["ok"], f"{result['error']}\n\nThe SDK printed:\n{printed.read()}"
+    USED.setdefault((journey, sdk), set()).update(result["used"])
+    return result.get("answer")
 
 
 def _reply(journey: IO[str]) -> None:

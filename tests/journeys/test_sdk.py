@@ -13,9 +13,12 @@ RESTART = "restart"
 ONLY_IN_4 = ["offline-push", "push-mode"]
 """SDK 5 has no such mode."""
 
+SHARED = [name for name in JOURNEYS if name not in [RESTART, *ONLY_IN_4]]
+"""The journeys of both SDKs that leave their server as it is."""
+
 
 @pytest.mark.parametrize("sdk", SDKS)
-@pytest.mark.parametrize("journey", [name for name in JOURNEYS if name not in [RESTART, *ONLY_IN_4]])
+@pytest.mark.parametrize("journey", SHARED)
 def test_journey(journey: str, sdk: str, shared_server: Callable[[bool], Server]) -> None:
     walk(journey, sdk, shared_server(needs_tls(sdk)))
 
@@ -34,6 +37,13 @@ def test_sdk_5_over_tls(shared_server: Callable[[bool], Server]) -> None:
 def test_restart(
     sdk: str, end: Callable[[Server], object], server_factory: Callable[..., Server], certificate: Certificate
 ) -> None:
+    walk_restart(sdk, server_factory, certificate, end)
+
+
+def walk_restart(
+    sdk: str, server_factory: Callable[..., Server], certificate: Certificate, end: Callable[[Server], object]
+) -> None:
+    """Walks the journey that takes its server away."""
     server = server_factory(certificate=certificate if needs_tls(sdk) else None)
     server.start()
     walk(RESTART, sdk, server, {"end": lambda: end(server), "start": server.start})

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 
+import { watch, watchClient } from './interface.js';
 import { Recorder } from './recorder.js';
 
 const require = createRequire(import.meta.url);
@@ -66,11 +67,14 @@ export class Device {
   constructor(config, options) {
     const { sdk, appId, appKey, server } = config;
     this.sdk = ownCopy(`leancloud-realtime-${sdk}`);
+    watch(this.sdk);
     this.realtime = new this.sdk.Realtime({ appId, appKey, server, ...options });
   }
 
   async login(id, options) {
-    return new Person(this, await this.realtime.createIMClient(id, options));
+    const client = await this.realtime.createIMClient(id, options);
+    watchClient(client);
+    return new Person(this, client);
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 
 import { assertIncreasing, essence, texts } from '../checks.js';
+import { Recorder } from '../recorder.js';
 
 /** The server goes away, killed or in good order, and comes back: the SDKs carry on, nothing is lost. */
 export default async function restart(world) {
@@ -33,10 +34,16 @@ export default async function restart(world) {
 
 /** Takes the server away and back, and waits until the SDK has noticed both. */
 async function away(world, tom) {
+  const { realtime } = tom.device;
   const lost = tom.listen('disconnect');
+  const scheduled = new Recorder(realtime, 'schedule');
+  const tried = new Recorder(realtime, 'retry');
   const back = tom.listen('reconnect');
   await world.ask('end');
   await lost.next();
+  await scheduled.next();
+  realtime.retry();
+  await tried.next();
   await world.ask('start');
   await back.next();
 }
