@@ -5,7 +5,7 @@ from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import Conversations
 from hongyan.engine.history import History
-from hongyan.engine.limits import Limits
+from hongyan.engine.limits import DeliveryBudget, Limits
 from hongyan.engine.messages import Messages
 from hongyan.engine.ports import Bus, Store
 from hongyan.engine.sessions import Sessions
@@ -19,9 +19,10 @@ class Engine:
         self.clock = clock
         self.limits = Limits()
         self.apps = Apps(store.apps, clock)
+        self.deliveries = DeliveryBudget()
         self.sessions = Sessions(store.tokens, clock, secret)
         self.access = Access(store.conversations)
-        self.messages = Messages(store.messages, self.access, bus, clock)
+        self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries)
         self.conversations = Conversations(store.conversations, self.access, bus)
         self.history = History(store.messages, self.access)
         self.unread = UnreadCounts(store.messages, self.access, bus)

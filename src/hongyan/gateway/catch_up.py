@@ -28,8 +28,8 @@ async def _push(session: Session, held: list[Held], since: int | None) -> None:
         async with session.connection.reads:
             unread, at = await session.connection.gateway.engine.unread.since(session.app, session.client, since)
         covered = {item.conversation_id: item.last_seq for item in unread}
-        if unread and _is_open(session) and session.held is held:
-            session.connection.tell(unread_command(unread, at), session.client)
+        if unread and session.is_open and session.held is held:
+            session.connection.tell(unread_command(unread, at, session.app.settings.unread_max), session.client)
     except Refused as refusal:
         log.warning("the unread counts of a session could not be read: %s", refusal)
     except Exception:
@@ -41,11 +41,6 @@ async def _push(session: Session, held: list[Held], since: int | None) -> None:
 
 def _release(session: Session, held: list[Held], covered: dict[str, int]) -> None:
     session.held = None
-    for conversation_id, seq, frame in held if _is_open(session) else ():
+    for conversation_id, seq, frame in held if session.is_open else ():
         if not 0 < seq <= covered.get(conversation_id, 0):
             session.connection.push(frame)
-
-
-def _is_open(session: Session) -> bool:
-    """Whether the client has not logged out meanwhile."""
-    return session.connection.sessions.get(session.client) is session

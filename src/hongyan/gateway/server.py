@@ -51,7 +51,7 @@ class Gateway:
         self.options = options
         self.loop = asyncio.get_running_loop()
         self.registry = Registry()
-        self.delivery = Delivery(self.registry)
+        self.delivery = Delivery(self.registry, engine.deliveries)
         self.flusher = Flusher(self.loop)
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()

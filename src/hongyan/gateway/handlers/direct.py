@@ -1,7 +1,7 @@
 """`direct`: a message in; and `ack`, a client's word that messages arrived (reference 3.16, 3.17)."""
 
 from hongyan import errors
-from hongyan.engine.limits import Operation
+from hongyan.engine.limits import Operation, rate
 from hongyan.engine.values import Draft, Stored
 from hongyan.errors import Refused
 from hongyan.gateway.connection import Connection
@@ -14,7 +14,8 @@ _ACK = CommandType.ack  # looking a name up in a protobuf enum takes a microseco
 def handle(connection: Connection, session: Session, command: GenericCommand) -> None:
     engine, message = connection.gateway.engine, command.directMessage
     if not engine.limits.allow(session.app, session.client, Operation.SEND):
-        refusal = Refused(errors.MESSAGE_SENT_QUOTA_EXCEEDED, f"at most {Operation.SEND.value} messages per minute")
+        most = rate(session.app, Operation.SEND)
+        refusal = Refused(errors.MESSAGE_SENT_QUOTA_EXCEEDED, f"at most {most} messages per minute")
         connection.reply(command, _failed(connection, refusal))
         return
     if not command.HasField("directMessage") or not message.cid:
@@ -56,3 +57,4 @@ def _draft(message: DirectCommand) -> Draft:
         mention_all=message.mentionAll,
         mentions=tuple(message.mentionPids),
     )
+        push_data=message.pushData,
