@@ -10,6 +10,7 @@ from hongyan.engine.messages import Messages
 from hongyan.engine.ports import Bus, Store
 from hongyan.engine.sessions import Sessions
 from hongyan.engine.unread import UnreadCounts
+from hongyan.engine.wills import Wills
 
 
 class Engine:
@@ -18,11 +19,12 @@ class Engine:
     def __init__(self, store: Store, bus: Bus, clock: Clock, secret: bytes) -> None:
         self.clock = clock
         self.limits = Limits()
-        self.apps = Apps(store.apps, clock)
         self.deliveries = DeliveryBudget()
+        self.apps = Apps(store.apps, clock)
         self.sessions = Sessions(store.tokens, clock, secret)
         self.access = Access(store.conversations)
         self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries)
+        self.wills = Wills(self.access, bus, clock, self.deliveries)
         self.conversations = Conversations(store.conversations, self.access, bus)
         self.history = History(store.messages, self.access)
         self.unread = UnreadCounts(store.messages, self.access, bus)

@@ -67,7 +67,7 @@ class Connection(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._closing = True
         for session in list(self.sessions.values()):
-            self.end_session(session)
+            self.end_session(session, clean=self.gateway.stopping)
         self.gateway.disconnected(self)
 
     def pause_writing(self) -> None:
@@ -178,10 +178,15 @@ class Connection(WSListener):
         self.logged_in = True
         return session
 
-    def end_session(self, session: Session) -> None:
-        self.gateway.registry.remove(session)
-        if self.sessions.get(session.client) is session:
-            del self.sessions[session.client]
+    def end_session(self, session: Session, *, clean: bool) -> None:
+        """`clean`: it logged out or we ended it, it was not lost (reference 3.16)."""
+        if not session.is_open:
+            return
+        registry, key = self.gateway.registry, session.app.key
+        registry.remove(session)
+        del self.sessions[session.client]
+        last = not registry.of_client(key, session.client)
+        self.gateway.engine.wills.session_ended(session.app, session.client, session, clean=clean, last=last)
 
     # requests and replies
 

@@ -59,6 +59,7 @@ class Gateway:
         self._server: Any = None
         self._sweeping: asyncio.Task[None] | None = None
         self._most = options.max_connections or max(1, _descriptors() - DESCRIPTORS_KEPT)
+        self.stopping = False
         bus.subscribe(self.delivery.on_event)
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
@@ -104,6 +105,7 @@ class Gateway:
         if self._server is not None:
             self._server.close()
         if self._sweeping is not None:
+        self.stopping = True
             self._sweeping.cancel()
         for connection in self.connections:
             connection.take_no_more()

@@ -295,14 +295,6 @@ async def test_a_message_without_a_conversation_is_an_error(server: Server) -> N
                 await tom.request("direct", **fields)
 
 
-async def test_will_messages_are_refused_for_now(server: Server) -> None:
-    async with clients(server, "tom", "jerry") as (tom, jerry):
-        conversation = await tom.start(jerry.peer)
-        assert (await failure(tom, cid=conversation, msg="bye", will=True)).ackMessage.code == 4308
-        tom.connection.abort()
-        assert await texts(jerry) == []
-
-
 # a client's own ack
 
 

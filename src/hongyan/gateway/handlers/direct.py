@@ -20,20 +20,21 @@ def handle(connection: Connection, session: Session, command: GenericCommand) ->
         return
     if not command.HasField("directMessage") or not message.cid:
         raise Refused(errors.UNPARSEABLE_RAW_MESSAGE, "direct without a conversation")
-    if message.will:
-        refusal = Refused(errors.CONVERSATION_NOT_ALLOWED, "will messages are not available")
-        connection.reply(command, _failed(connection, refusal))
-        return
     connection.begin_request()
 
     def acknowledge(outcome: Stored | Refused) -> None:
         connection.end_request()
         if isinstance(outcome, Refused):
             connection.reply(command, _failed(connection, outcome))
-        elif not message.transient or session.can(ACK_TRANSIENT):
+        elif not message.transient or message.will or session.can(ACK_TRANSIENT):
             ack = AckCommand(uid=outcome.id, t=outcome.timestamp, cid=message.cid)
             connection.reply(command, GenericCommand(cmd=_ACK, ackMessage=ack))
 
+    if message.will:
+        engine.wills.set(
+            session.app, session.client, message.cid, _draft(message), acknowledge, session, lambda: session.is_open
+        )
+        return
     engine.messages.send(session.app, session.client, message.cid, _draft(message), acknowledge, session)
 
 
@@ -56,5 +57,5 @@ def _draft(message: DirectCommand) -> Draft:
         transient=message.transient,
         mention_all=message.mentionAll,
         mentions=tuple(message.mentionPids),
-    )
         push_data=message.pushData,
+    )

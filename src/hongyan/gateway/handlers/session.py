@@ -108,7 +108,7 @@ def _opened(session: Session, op: int) -> GenericCommand:
 
 def close_session(connection: Connection, session: Session, command: GenericCommand) -> None:
     """Log out: the client is offline at once, and its token is void before the answer."""
-    connection.end_session(session)
+    connection.end_session(session, clean=True)
     count_login(connection, session.app)
     answer = GenericCommand(cmd=CommandType.session, op=OpType.closed, sessionMessage=SessionCommand())
 
