@@ -65,6 +65,13 @@ LOGIN_TIMEOUT = _kind(
     closes=True,
 )
 FRAME_TOO_LONG = _kind("FRAME_TOO_LONG", 4109, "Send a shorter message.", "请缩短消息。", status=413, closes=True)
+SESSION_CONFLICT = _kind(
+    "SESSION_CONFLICT",
+    4111,
+    "This client is open on another device of its kind: close it there, or log in there no more.",
+    "该 client 已在另一台同类设备上登录：请先在那里退出。",
+    status=409,
+)
 SESSION_TOKEN_EXPIRED = _kind(
     "SESSION_TOKEN_EXPIRED",
     4112,

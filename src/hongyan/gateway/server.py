@@ -5,7 +5,7 @@ import json
 import logging
 import resource
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
@@ -120,6 +120,12 @@ class Gateway:
     async def _wait_while(self, condition: Callable[[], bool], seconds: float) -> None:
         deadline = self.loop.time() + seconds
         while condition() and self.loop.time() < deadline:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do work in a task that a stop waits for; what it fails with is logged."""
+        task = self.loop.create_task(_logged(work))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
             await asyncio.sleep(0.02)
 
     # for connections
@@ -201,5 +207,12 @@ def _descriptors() -> int:
 
 def _refuse_upgrade(status: int, reason: str) -> WSUpgradeResponseWithListener:
     body = json.dumps({"code": status, "error": reason}).encode()
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("work of the gateway failed")
+
+
     headers = {"Content-Type": "application/json", "Sec-WebSocket-Version": _VERSION}
     return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(status, body, headers), None)
