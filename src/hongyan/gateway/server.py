@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import random
 import resource
 import ssl
 from collections.abc import Callable, Coroutine
@@ -34,6 +35,8 @@ DESCRIPTORS_KEPT = 128
 TLS_PATIENCE = 10.0
 _SWEEP_EVERY = 1.0
 _SWEEP_SLICE = 5_000
+#: Shortest pause between asking some connections and some more to go away (s).
+_ASK_EVERY = 0.02
 _GOING_AWAY = 1001
 _VERSION = "13"
 
@@ -56,10 +59,11 @@ class Gateway:
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.commands_in = self.frames_out = self.writes_out = self.slow_peers = self.refused = 0
+        self.stopping = False
+        self._moving: asyncio.Task[None] | None = None
         self._server: Any = None
         self._sweeping: asyncio.Task[None] | None = None
         self._most = options.max_connections or max(1, _descriptors() - DESCRIPTORS_KEPT)
-        self.stopping = False
         bus.subscribe(self.delivery.on_event)
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
@@ -102,10 +106,12 @@ class Gateway:
         No `goaway`: it makes JS clients ask the router at once, and with one node that is gone in the same moment
         (docs/decisions/0004).
         """
+        self.stopping = True
+        if self._moving is not None:
+            self._moving.cancel()
         if self._server is not None:
             self._server.close()
         if self._sweeping is not None:
-        self.stopping = True
             self._sweeping.cancel()
         for connection in self.connections:
             connection.take_no_more()
@@ -114,18 +120,38 @@ class Gateway:
             connection.leave(_GOING_AWAY, "the server is stopping")
         await self._wait_while(lambda: bool(self.connections), seconds)
 
-    def _is_answering(self) -> bool:
-        return bool(self.tasks) or any(connection.is_answering for connection in self.connections)
+    def go_away(self, over: float) -> int:
+        """Ask all who are connected now to look up the router again and reconnect; answers how many that are.
 
-    async def _wait_while(self, condition: Callable[[], bool], seconds: float) -> None:
-        deadline = self.loop.time() + seconds
-        while condition() and self.loop.time() < deadline:
+        They are asked evenly over so many seconds, in no order, so that they don't all come back at once.
+        """
+        if self._moving is not None:
+            self._moving.cancel()
+        connections = list(self.connections)
+        random.shuffle(connections)
+        self._moving = self.loop.create_task(_logged(self._go_away(connections, over)))
+        return len(connections)
+
+    async def _go_away(self, connections: list[Connection], over: float) -> None:
+        start = self.loop.time()
+        for index, connection in enumerate(connections):
+            early = start + over * index / len(connections) - self.loop.time()
+            if early > 0 or index % _SWEEP_SLICE == _SWEEP_SLICE - 1:
+                await asyncio.sleep(max(early, _ASK_EVERY))
+            connection.tell(GenericCommand(cmd=CommandType.goaway), "")
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do work in a task that a stop waits for; what it fails with is logged."""
         task = self.loop.create_task(_logged(work))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
+    def _is_answering(self) -> bool:
+        return bool(self.tasks) or any(connection.is_answering for connection in self.connections)
+
+    async def _wait_while(self, condition: Callable[[], bool], seconds: float) -> None:
+        deadline = self.loop.time() + seconds
+        while condition() and self.loop.time() < deadline:
             await asyncio.sleep(0.02)
 
     # for connections
@@ -201,12 +227,6 @@ class Gateway:
             connection.refuse(errors.LOGIN_TIMEOUT, "no login after connecting")
 
 
-def _descriptors() -> int:
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def _refuse_upgrade(status: int, reason: str) -> WSUpgradeResponseWithListener:
-    body = json.dumps({"code": status, "error": reason}).encode()
 async def _logged(work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
@@ -214,5 +234,11 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
         log.exception("work of the gateway failed")
 
 
+def _descriptors() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def _refuse_upgrade(status: int, reason: str) -> WSUpgradeResponseWithListener:
+    body = json.dumps({"code": status, "error": reason}).encode()
     headers = {"Content-Type": "application/json", "Sec-WebSocket-Version": _VERSION}
     return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(status, body, headers), None)
