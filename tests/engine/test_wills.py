@@ -80,7 +80,7 @@ async def test_a_will_is_said_once_with_the_id_it_was_given(
 async def test_a_will_is_neither_stored_nor_counted_inferred(
     engine: Engine, app: App, talk: str, events: list[Event]
 ) -> None:
-    """SDKs count messages that are not transient."""
+    """It is transient to those who hear it: SDKs would acknowledge a message that is not."""
     await leave(engine, app, talk)
     end(engine, app)
     (event,) = events
