@@ -68,8 +68,8 @@ FRAME_TOO_LONG = _kind("FRAME_TOO_LONG", 4109, "Send a shorter message.", "请�
 SESSION_CONFLICT = _kind(
     "SESSION_CONFLICT",
     4111,
-    "This client is open on another device of its kind: close it there, or log in there no more.",
-    "该 client 已在另一台同类设备上登录：请先在那里退出。",
+    "Another device of this kind is logged in: log out there, or log in anew, which logs it out.",
+    "该 client 已在另一台同类设备上登录：请先在那里退出，或重新登录以使其下线。",
     status=409,
 )
 SESSION_TOKEN_EXPIRED = _kind(
