@@ -61,6 +61,9 @@ MISTAKES = {
     "unknown setting": b'{"command": "app.create", "name": "x", "settings": {"nosuch": "1"}}',
     "wrong value": b'{"command": "app.create", "name": "x", "settings": {"limits": "maybe"}}',
     "id in use": b'{"command": "app.create", "name": "x", "id": "test-app"}',
+    "no time": b'{"command": "goaway"}',
+    "time that is none": b'{"command": "goaway", "over": NaN}',
+    "too much time": b'{"command": "goaway", "over": 1e9}',
     "unknown app": b'{"command": "app.set", "app": "nosuch", "settings": {}}',
 }
 

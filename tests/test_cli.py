@@ -46,7 +46,7 @@ def test_the_package_runs_like_the_command() -> None:
 
 def test_help_names_every_command() -> None:
     text = run("--help").stdout
-    for command in ("serve", "app", "doctor", "bench"):
+    for command in ("serve", "app", "goaway", "doctor", "bench"):
         assert re.search(rf"\b{command}\b", text)
 
 
@@ -113,6 +113,10 @@ MISTAKES = {
     "a long name": (["app", "create", "x" * 129, "--data-dir", "{tmp}"], "An app's name has 1 to 128"),
     "a wrong id": (["app", "create", "x", "--data-dir", "{tmp}", "--id", "a b"], "An app id has 1 to 128"),
     "a wrong key": (["app", "create", "x", "--data-dir", "{tmp}", "--key", "a,b"], "The key has printable"),
+    "nobody to send away": (["goaway", "--data-dir", "{tmp}"], "No server runs on the data directory {tmp}."),
+    "no place to look": (["goaway", "--data-dir", "{tmp}/absent"], "{tmp}/absent does not exist."),
+    "a time that is none": (["goaway", "--over", "nan", "--data-dir", "{tmp}"], "Invalid value for '--over'"),
+    "time running backwards": (["goaway", "--over", "-1", "--data-dir", "{tmp}"], "Invalid value for '--over'"),
     "no such app": (["app", "set", "x", "limits=off", "--data-dir", "{tmp}"], "No app has the id or name 'x'."),
 }
 

@@ -37,7 +37,8 @@ directory. An unknown setting or a wrong value ends the start with one sentence.
         """
 ## Settings of an app
 
-`hongyan app create NAME --set KEY=VALUE` gives them and `hongyan app set APP KEY=VALUE` changes them.
+`hongyan app create NAME --set KEY=VALUE` gives them and `hongyan app set APP KEY=VALUE` changes them. The defaults
+stand [beside LeanCloud's](limits.md).
 
 | Setting | Value | Default | Meaning |
 |---|---|---|---|
@@ -69,6 +70,7 @@ directory. An unknown setting or a wrong value ends the start with one sentence.
 ## 应用设置
 
 创建应用时用 `hongyan app create 名称 --set 键=值` 给出，之后用 `hongyan app set 应用 键=值` 修改。
+默认值与 LeanCloud 的对照见[限制](limits.zh-CN.md)。
 
 | 设置 | 取值 | 默认值 | 含义 |
 |---|---|---|---|

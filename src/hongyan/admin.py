@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from hongyan.engine.apps import Apps
 from hongyan.engine.values import App
@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 MAX_LINE = 1 << 20
 ADDRESS_MAX = 100  # Linux takes 107 bytes, others 103
 CLIENT_TIMEOUT = 30.0
+GOAWAY_MAX = 86_400.0
 
 
 class _Command(Struct, frozen=True, tag_field="command", forbid_unknown_fields=True):
@@ -53,11 +54,20 @@ class SetApp(_Command, frozen=True, tag="app.set"):
     settings: dict[str, str]
 
 
+class GoAway(_Command, frozen=True, tag="goaway"):
+    """Ask all connected clients to look up the router again and reconnect, spread over so many seconds.
+
+    Answers how many are asked.
+    """
+
+    over: Annotated[float, Meta(ge=0, le=GOAWAY_MAX)]
+
+
 class Status(_Command, frozen=True, tag="status"):
     """What the running server says about itself."""
 
 
-Command = CreateApp | ListApps | SetApp | Status
+Command = CreateApp | ListApps | SetApp | GoAway | Status
 
 
 class Failed(Exception):
@@ -76,8 +86,13 @@ def describe(app: App) -> dict[str, Any]:
     }
 
 
-async def perform(command: Command, apps: Apps, status: Mapping[str, Any]) -> Any:
-    """Carry a command out. Raises Failed."""
+async def perform(
+    command: Command,
+    apps: Apps,
+    status: Mapping[str, Any],
+    go_away: Callable[[float], int] = lambda over: 0,
+) -> Any:
+    """Carry a command out. Raises Failed. Without a server there is nobody to send away."""
     try:
         match command:
             case CreateApp():
@@ -88,6 +103,8 @@ async def perform(command: Command, apps: Apps, status: Mapping[str, Any]) -> An
                 return [describe(app) for app in apps.list()]
             case SetApp():
                 return describe(await apps.change(_app_id(apps, command.app), command.settings))
+            case GoAway():
+                return {"asked": go_away(command.over), "over": command.over}
             case Status():
                 return dict(status)
     except (ValueError, Refused) as error:

@@ -65,6 +65,13 @@ LOGIN_TIMEOUT = _kind(
     closes=True,
 )
 FRAME_TOO_LONG = _kind("FRAME_TOO_LONG", 4109, "Send a shorter message.", "请缩短消息。", status=413, closes=True)
+SESSION_CONFLICT = _kind(
+    "SESSION_CONFLICT",
+    4111,
+    "Another device of this kind is logged in: log out there, or log in anew, which logs it out.",
+    "该 client 已在另一台同类设备上登录：请先在那里退出，或重新登录以使其下线。",
+    status=409,
+)
 SESSION_TOKEN_EXPIRED = _kind(
     "SESSION_TOKEN_EXPIRED",
     4112,

@@ -10,6 +10,8 @@ from hongyan.engine.apps import change_settings
 from hongyan.engine.engine import Engine
 from hongyan.engine.values import App, AppSettings
 
+SETTINGS = ", ".join(field.name for field in dataclasses.fields(AppSettings))
+
 SENTENCE = r"[A-Z].*[^.]\."
 
 
@@ -56,16 +58,8 @@ def test_settings(name: str, text: str, value: bool | int) -> None:
         ("members_max", "²", "The app setting members_max is a whole number from 2 to 100000, not '²'."),
         ("members_max", "", "The app setting members_max is a whole number from 2 to 100000, not ''."),
         ("members_max", "off", "The app setting members_max is a whole number from 2 to 100000, not 'off'."),
-        (
-            "colour",
-            "red",
-            "There is no app setting 'colour'; the settings are limits, session_ttl, members_max, message_max.",
-        ),
-        (
-            "__class__",
-            "x",
-            "There is no app setting '__class__'; the settings are limits, session_ttl, members_max, message_max.",
-        ),
+        ("colour", "red", f"There is no app setting 'colour'; the settings are {SETTINGS}."),
+        ("__class__", "x", f"There is no app setting '__class__'; the settings are {SETTINGS}."),
     ],
 )
 def test_mistakes_in_settings(name: str, text: str, sentence: str) -> None:

@@ -1,14 +1,19 @@
 """Rate limits: a minute's worth at once, refilled evenly."""
 
+from typing import Any
+
 import pytest
 
 from hongyan.engine import limits
-from hongyan.engine.limits import Limits, Operation
+from hongyan.engine.limits import DeliveryBudget, Limits, Operation, rate
 from hongyan.engine.values import App, AppSettings
 
 
-def app(key: int = 1, **settings: bool) -> App:
+def app(key: int = 1, **settings: Any) -> App:
     return App(key, f"app{key}", "", "", "", "", AppSettings(**settings), 0)
+
+
+SEND, OTHER = rate(app(), Operation.SEND), rate(app(), Operation.OTHER)
 
 
 class Time:
@@ -41,15 +46,16 @@ def taken(bounded: Limits, operation: Operation, of: App | None = None, client: 
 
 @pytest.mark.parametrize("operation", Operation)
 def test_a_minutes_worth_at_once_then_evenly(bounded: Limits, time: Time, operation: Operation) -> None:
-    assert taken(bounded, operation) == operation.value
-    time.at += 59.9 / operation.value
+    most = rate(app(), operation)
+    assert taken(bounded, operation) == most
+    time.at += 59.9 / most
     assert taken(bounded, operation) == 0
-    time.at += 0.2 / operation.value
+    time.at += 0.2 / most
     assert taken(bounded, operation) == 1
     time.at += 30.001
-    assert taken(bounded, operation) == operation.value // 2
+    assert taken(bounded, operation) == most // 2
     time.at += 3600
-    assert taken(bounded, operation) == operation.value
+    assert taken(bounded, operation) == most
 
 
 def test_asking_in_vain_does_not_postpone_the_next(bounded: Limits, time: Time) -> None:
@@ -63,9 +69,9 @@ def test_asking_in_vain_does_not_postpone_the_next(bounded: Limits, time: Time) 
 
 def test_clients_apps_and_operations_do_not_share(bounded: Limits) -> None:
     taken(bounded, Operation.SEND)
-    assert taken(bounded, Operation.SEND, client="bob") == Operation.SEND.value
-    assert taken(bounded, Operation.SEND, app(2)) == Operation.SEND.value
-    assert taken(bounded, Operation.OTHER) == Operation.OTHER.value
+    assert taken(bounded, Operation.SEND, client="bob") == SEND
+    assert taken(bounded, Operation.SEND, app(2)) == SEND
+    assert taken(bounded, Operation.OTHER) == OTHER
 
 
 def test_an_app_may_have_none(bounded: Limits) -> None:
@@ -79,5 +85,51 @@ def test_memory_is_bounded_by_forgetting_who_was_quiet_longest(
     for client in ("ann", "bob", "ann", "cem"):
         bounded.allow(app(), client, Operation.OTHER)
     left = [taken(bounded, Operation.OTHER, client=client) for client in ("cem", "ann")]
-    assert left == [Operation.OTHER.value - 1, Operation.OTHER.value - 2]
-    assert taken(bounded, Operation.OTHER, client="bob") == Operation.OTHER.value
+    assert left == [OTHER - 1, OTHER - 2]
+    assert taken(bounded, Operation.OTHER, client="bob") == OTHER
+
+
+def test_the_originals_rates_are_the_default() -> None:
+    assert [rate(app(), operation) for operation in Operation] == [60, 120, 30]
+
+
+@pytest.mark.parametrize("operation", Operation)
+def test_an_app_has_its_own_rates(bounded: Limits, operation: Operation) -> None:
+    for most in (7, 3, 200):  # a change holds at once
+        assert taken(bounded, operation, app(**{operation.value: most})) == most
+
+
+@pytest.fixture
+def budget(time: Time) -> DeliveryBudget:
+    return DeliveryBudget(time)
+
+
+def test_deliveries_are_worked_off_second_by_second(budget: DeliveryBudget, time: Time) -> None:
+    space = app(delivery_rate=100)
+    assert budget.allow(space)
+    budget.charge(space.key, 99)
+    assert budget.allow(space)
+    budget.charge(space.key, 251)
+    assert not budget.allow(space)
+    time.at += 2.5
+    assert not budget.allow(space)
+    time.at += 0.02
+    assert budget.allow(space)
+
+
+def test_idleness_saves_nothing_up(budget: DeliveryBudget, time: Time) -> None:
+    space = app(delivery_rate=100)
+    assert budget.allow(space)
+    time.at += 3600
+    assert budget.allow(space)
+    budget.charge(space.key, 100)
+    assert not budget.allow(space)
+
+
+def test_apps_have_a_budget_each_and_may_have_no_bound(budget: DeliveryBudget) -> None:
+    for key in (1, 2):
+        budget.charge(key, 1_000)
+    assert not budget.allow(app(delivery_rate=100))
+    assert budget.allow(app(3, delivery_rate=100))
+    assert budget.allow(app(2, delivery_rate=100, limits=False))
+    assert budget.allow(app(2, delivery_rate=100)), "what was delivered without a bound is no debt"

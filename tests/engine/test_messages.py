@@ -235,3 +235,22 @@ async def test_the_client_supplied_id_counts_too(engine: Engine, app: App, talk:
     assert isinstance(await send(engine, small, "ann", talk, "x" * 90, token="t" * 10), Stored)
     refused = send(engine, small, "ann", talk, "x" * 90, token="日" * 4)
     assert await refused_with(refused) is errors.FRAME_TOO_LONG
+
+
+async def test_data_for_push_counts_too(engine: Engine, app: App, talk: str) -> None:
+    small = await engine.apps.change(app.id, {"message_max": "100"})
+    assert isinstance(await send(engine, small, "ann", talk, "x" * 90, push_data="p" * 10), Stored)
+    refused = send(engine, small, "ann", talk, "x" * 90, push_data="日" * 4)
+    assert await refused_with(refused) is errors.FRAME_TOO_LONG
+
+
+@pytest.mark.parametrize("transient", [True, False])
+async def test_an_app_that_has_delivered_too_much_sends_nothing(
+    engine: Engine, app: App, talk: str, events: list[Event], transient: bool
+) -> None:
+    engine.deliveries.charge(app.key, 100 * app.settings.delivery_rate)
+    refused = send(engine, app, "ann", talk, transient=transient)
+    assert await refused_with(refused) is errors.MESSAGE_SENT_QUOTA_EXCEEDED
+    await engine.apps.change(app.id, {"limits": "off"})
+    assert isinstance(await send(engine, app, "ann", talk, transient=transient), Stored)
+    assert len(events) == 1

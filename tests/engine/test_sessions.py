@@ -14,7 +14,7 @@ from joserfc.jwk import OctKey
 from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
-from hongyan.engine.sessions import Sessions, Ticket, check_client_id
+from hongyan.engine.sessions import Sessions, Ticket, check_client_id, conflict
 from hongyan.engine.values import App, AppSettings
 from hongyan.errors import Refused
 from hongyan.store import Store
@@ -182,3 +182,28 @@ def test_impossible_client_ids(client: str) -> None:
     with pytest.raises(Refused) as refusal:
         check_client_id(client)
     assert refusal.value.kind is errors.INVALID_LOGIN
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "exclusive"),
+    [
+        (("web", "d-1"), ("web", "d-2"), True),
+        (("web", "d-1"), ("web", ""), True),
+        (("web", ""), ("web", ""), True),
+        (("web", "d-1"), ("web", "d-1"), False),
+        (("web", "d-1"), ("pad", "d-2"), False),
+        (("default", "d-1"), ("default", "d-2"), False),
+        (("", "d-1"), ("", "d-2"), False),
+    ],
+)
+def test_which_logins_conflict(one: tuple[str, str], other: tuple[str, str], exclusive: bool) -> None:
+    first, second = Ticket("1", "ann", *one, 0), Ticket("2", "ann", *other, 0)
+    assert conflict(first, second) == conflict(second, first) == exclusive
+    assert not conflict(first, dataclasses.replace(second, client="bob"))
+
+
+async def test_a_token_is_void_before_that_is_on_disk(engine: Engine, app: App) -> None:
+    token, issued = engine.sessions.issue(app, ticket(engine))
+    written = engine.sessions.revoke(issued)
+    assert_refused(engine, app, "ann", token)
+    await written

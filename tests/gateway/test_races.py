@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from hongyan import errors
-from hongyan.wire.messages2_pb2 import GenericCommand
+from hongyan.wire.messages2_pb2 import CommandType, GenericCommand
 from tests.gateway.apps import STRICT, into
-from tests.gateway.talk import clients, login_pushes, open_command, people, push_names, pushes, texts
+from tests.gateway.talk import clients, login_pushes, open_command, people, push_names, pushes, replies, texts
 from tests.support.client import Refused, command, connect, named
 from tests.support.server import Server
 
@@ -108,3 +108,77 @@ async def test_mentions_are_ids_of_clients(server: Server) -> None:
         await tom.send(conversation, "hi", mentionPids=[jerry.peer] * 3)
         (push,) = [push for push in await pushes(jerry) if named(push) == "direct"]
         assert list(push.directMessage.mentionPids) == [jerry.peer]
+
+
+# commands sent without waiting for answers
+
+
+async def test_a_login_after_a_logout_is_answered_after_it(server: Server) -> None:
+    (tom, jerry) = people("tom", "jerry")
+    async with connect(server) as connection:
+        await connection.open(tom)
+        await connection.open(jerry)
+        commands = [
+            command("session", "close", tom),
+            open_command(server, tom),
+            command("conv", "start", tom),
+            command("session", "close", tom),
+            command("conv", "start", jerry),
+            open_command(server, tom),
+            command("session", "query", tom, sessionPeerIds=[tom, jerry]),
+        ]
+        answers = await replies(connection, commands)
+        assert sorted(answer.i for answer in answers) == list(range(-7, 0))
+        order = [named(answer) for answer in answers if answer.peerId == tom and answer.cmd == CommandType.session]
+        assert order == ["session/closed", "session/opened", "session/closed", "session/opened", "session/query_result"]
+        assert not any(answer.HasField("errorMessage") for answer in answers)
+
+
+async def test_what_is_sent_after_quitting_is_refused(server: Server) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        conversation = await jerry.start(tom.peer)
+        for _ in range(10):
+            commands = [
+                command("conv", "remove", tom.peer, cid=conversation, m=[tom.peer]),
+                command("direct", peer=tom.peer, cid=conversation, msg="too late"),
+                command("logs", peer=tom.peer, cid=conversation),
+                command("conv", "add", tom.peer, cid=conversation, m=[tom.peer]),
+                command("direct", peer=tom.peer, cid=conversation, msg="back"),
+            ]
+            answers = await replies(tom.connection, commands)
+            assert [answer.i for answer in answers] == [-1, -2, -3, -4, -5]
+            assert [answer.ackMessage.code or answer.errorMessage.code for answer in answers] == [0, 4401, 4312, 0, 0]
+        assert await texts(jerry) == ["back"] * 10
+
+
+async def test_many_changes_and_what_follows_each_sent_at_once(server: Server) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        conversations = [await tom.start() for _ in range(20)]
+        commands = [
+            request
+            for conversation in conversations
+            for request in (
+                command("conv", "add", tom.peer, cid=conversation, m=[jerry.peer]),
+                command("direct", peer=tom.peer, cid=conversation, msg=conversation),
+            )
+        ]
+        answers = await replies(tom.connection, commands)
+        assert not any(answer.ackMessage.code or answer.HasField("errorMessage") for answer in answers)
+        assert await texts(jerry) == conversations
+
+
+async def test_what_waits_for_a_change_ends_with_its_connection(server: Server) -> None:
+    async with clients(server, "jerry") as (jerry,):
+        (tom,) = people("tom")
+        conversation = await jerry.start(tom)
+        for _ in range(10):
+            async with connect(server) as connection:
+                await connection.open(tom)
+                for request in (
+                    command("conv", "remove", tom, cid=conversation, m=[tom]),
+                    command("conv", "add", tom, cid=conversation, m=[tom]),
+                    command("direct", peer=tom, cid=conversation, msg="hi"),
+                ):
+                    await connection.send(request)
+                connection.abort()
+        assert await jerry.start(tom)

@@ -10,10 +10,12 @@ from tests.support.server import Certificate, Server
 SDKS = ["4", "5"]
 RESTART = "restart"
 """The journey that takes the server away; it gets one of its own."""
+GOAWAY = "goaway"
+"""The journey in which the operator has all clients reconnect; it too gets a server of its own."""
 ONLY_IN_4 = ["offline-push", "push-mode"]
 """SDK 5 has no such mode."""
 
-SHARED = [name for name in JOURNEYS if name not in [RESTART, *ONLY_IN_4]]
+SHARED = [name for name in JOURNEYS if name not in [RESTART, GOAWAY, *ONLY_IN_4]]
 """The journeys of both SDKs that leave their server as it is."""
 
 
@@ -47,3 +49,10 @@ def walk_restart(
     server = server_factory(certificate=certificate if needs_tls(sdk) else None)
     server.start()
     walk(RESTART, sdk, server, {"end": lambda: end(server), "start": server.start})
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+def test_goaway(sdk: str, server_factory: Callable[..., Server], certificate: Certificate) -> None:
+    server = server_factory(certificate=certificate if needs_tls(sdk) else None)
+    server.start()
+    walk(GOAWAY, sdk, server, {"goaway": lambda: server.hongyan("goaway", "--over", "0")})

@@ -5,12 +5,13 @@ from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import Conversations
 from hongyan.engine.history import History
-from hongyan.engine.limits import Limits
+from hongyan.engine.limits import DeliveryBudget, Limits
 from hongyan.engine.messages import Messages
 from hongyan.engine.ports import Bus, Store
 from hongyan.engine.receipts import ReceiptMarks
 from hongyan.engine.sessions import Sessions
 from hongyan.engine.unread import UnreadCounts
+from hongyan.engine.wills import Wills
 
 
 class Engine:
@@ -19,10 +20,12 @@ class Engine:
     def __init__(self, store: Store, bus: Bus, clock: Clock, secret: bytes) -> None:
         self.clock = clock
         self.limits = Limits()
+        self.deliveries = DeliveryBudget()
         self.apps = Apps(store.apps, clock)
         self.sessions = Sessions(store.tokens, clock, secret)
         self.access = Access(store.conversations)
-        self.messages = Messages(store.messages, self.access, bus, clock)
+        self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries)
+        self.wills = Wills(self.access, bus, clock, self.deliveries)
         self.conversations = Conversations(store.conversations, self.access, bus)
         self.history = History(store.messages, self.access)
         self.receipts = ReceiptMarks(store.messages, self.access, bus)

@@ -7,6 +7,7 @@ from hongyan.engine.access import Access, Found
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import check_client_ids
 from hongyan.engine.events import MessageSent
+from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.ports import Bus, MessageStore
 from hongyan.engine.values import App, Conversation, Draft, Message, Stored, new_message_id
 from hongyan.errors import Refused
@@ -18,11 +19,12 @@ Acknowledge = Callable[[Stored | Refused], None]
 
 
 class Messages:
-    def __init__(self, store: MessageStore, access: Access, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: MessageStore, access: Access, bus: Bus, clock: Clock, deliveries: DeliveryBudget) -> None:
         self._store = store
         self._access = access
         self._bus = bus
         self._clock = clock
+        self._deliveries = deliveries
         # messages on their way to the disk, by conversation and sender
         self._pending: dict[tuple[int, str], int] = {}
 
@@ -40,16 +42,16 @@ class Messages:
         Messages of one sender to one conversation are written in the order of the calls.
         """
         try:
-            _check_draft(app, draft)
+            check_deliveries(self._deliveries, app)
+            check_draft(app, draft)
         except Refused as refusal:
             acknowledge(refusal)
             return
 
-        def use(conversation: Found) -> None:
+        def use(found: Found) -> None:
+            conversation = target(found, sender)
             if isinstance(conversation, Refused):
                 acknowledge(conversation)
-            elif conversation is None or sender not in conversation.members:
-                acknowledge(Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation or not a member"))
             elif draft.transient:
                 self._pass_on(conversation, sender, draft, acknowledge, origin)
             else:
@@ -72,7 +74,7 @@ class Messages:
             self._told(who)
             acknowledge(outcome)
             if isinstance(outcome, Stored) and not outcome.repeated:
-                message = _message(outcome, sender, draft)
+                message = placed(outcome, sender, draft)
                 self._bus.publish(MessageSent(conversation, message, origin))
 
         self._store.append(conversation, sender, draft, done)
@@ -94,7 +96,7 @@ class Messages:
             now = self._clock.now()
             place = Stored(new_message_id(now), 0, now)
             acknowledge(place)
-            self._bus.publish(MessageSent(conversation, _message(place, sender, draft), origin))
+            self._bus.publish(MessageSent(conversation, placed(place, sender, draft), origin))
 
         if (conversation.key, sender) in self._pending:
             self._store.after_appends(pass_on)
@@ -107,7 +109,15 @@ class Messages:
             del self._pending[who]
 
 
-def _message(place: Stored, sender: str, draft: Draft) -> Message:
+def target(found: Found, sender: str) -> Conversation | Refused:
+    """The conversation if the sender may send to it, else why not."""
+    if found is None or (isinstance(found, Conversation) and sender not in found.members):
+        return Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation or not a member")
+    return found
+
+
+def placed(place: Stored, sender: str, draft: Draft) -> Message:
+    """The message that a draft became."""
     return Message(
         place.id,
         place.seq,
@@ -121,15 +131,25 @@ def _message(place: Stored, sender: str, draft: Draft) -> Message:
     )
 
 
-def _check_draft(app: App, draft: Draft) -> None:
-    """Raises Refused if the message is too long or mentions what can't be clients."""
-    size = _bytes(draft.content) + _bytes(draft.token)
+def check_deliveries(deliveries: DeliveryBudget, app: App) -> None:
+    """Raises Refused if the app has delivered all it may for now."""
+    if not deliveries.allow(app):
+        raise Refused(
+            errors.MESSAGE_SENT_QUOTA_EXCEEDED,
+            f"the app delivers at most {app.settings.delivery_rate} messages per second",
+        )
+
+
+def check_draft(app: App, draft: Draft) -> int:
+    """The bytes it has. Raises Refused if the message is too long or mentions what can't be clients."""
+    size = _bytes(draft.content) + _bytes(draft.token) + _bytes(draft.push_data)
     if draft.mentions:
         size += sum(_bytes(client) + _MENTION_BYTES for client in draft.mentions)
         draft.mentions = check_client_ids(draft.mentions)
     limit = app.settings.message_max
     if size > limit or len(draft.mentions) > app.settings.members_max:
         raise Refused(errors.FRAME_TOO_LONG, f"a message has at most {limit} bytes")
+    return size
 
 
 def _bytes(content: str | bytes) -> int:

@@ -56,6 +56,10 @@ class ReceiptMarks:
         )
         return await self._store.marks(conversation, client)
 
-    async def missed(self, app: App, client: str, conversations: int, tracked: int) -> list[Missed]:
-        """What the client has not acknowledged, for a login of a client that wants the messages themselves."""
-        return await self._store.missed(app.key, client, conversations, MISSED_MAX, tracked)
+    async def missed(self, app: App, client: str) -> list[Missed]:
+        """What the client has not acknowledged, for a login of a client that wants the messages themselves.
+
+        As many conversations and messages are looked at as others get counts of.
+        """
+        limits = app.settings
+        return await self._store.missed(app.key, client, limits.unread_conversations, MISSED_MAX, limits.unread_max)

@@ -3,6 +3,7 @@
 import dataclasses
 import hmac
 import secrets
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from joserfc import jwt
@@ -15,6 +16,8 @@ from hongyan.engine.ports import TokenStore
 from hongyan.engine.values import CLIENT_ID_MAX, App
 from hongyan.errors import Refused
 
+#: The tag that counts as none (reference 3.6).
+TAG_DEFAULT = "default"
 #: Capabilities assumed for a reopen that doesn't say (reference 3.4, inferred).
 BITMAP_DEFAULT = 0xAB
 
@@ -32,6 +35,16 @@ class Ticket:
     device: str
     bitmap: int
     expires_at: int = 0
+
+
+def conflict(one: Ticket, other: Ticket) -> bool:
+    """Whether two logins of a client may not be open at once: same tag, not the same device (reference 3.6).
+
+    Devices that say nothing of themselves are taken for different ones.
+    """
+    if one.client != other.client or one.tag != other.tag or one.tag in ("", TAG_DEFAULT):
+        return False
+    return not one.device or one.device != other.device
 
 
 def check_client_id(client: str) -> None:
@@ -85,12 +98,12 @@ class Sessions:
             raise Refused(errors.SESSION_TOKEN_EXPIRED, "the token has expired")
         return ticket
 
-    async def revoke(self, ticket: Ticket) -> None:
-        """Void a ticket and every token issued for it."""
+    def revoke(self, ticket: Ticket) -> Awaitable[None]:
+        """Void a ticket and every token issued for it: at once, and for good when the result has been awaited."""
         expires_at = (ticket.expires_at + 1) * 1000
         self._forget_expired()
         self._revoked[ticket.id] = expires_at
-        await self._store.revoke(ticket.id, expires_at)
+        return self._store.revoke(ticket.id, expires_at)
 
     def _forget_expired(self) -> None:
         """Drop what has expired from the front: ids stand in order of voiding, which is nearly that of expiry."""

@@ -6,9 +6,6 @@ from hongyan.engine.events import ReceiptsGiven, UnreadChanged
 from hongyan.engine.ports import Bus, MessageStore
 from hongyan.engine.values import App, Receipts, Unread, message_id_time
 
-#: Conversations told of at a login (reference 4.2).
-CONVERSATIONS_MAX = 50
-
 
 class UnreadCounts:
     def __init__(self, store: MessageStore, access: Access, bus: Bus) -> None:
@@ -18,7 +15,7 @@ class UnreadCounts:
 
     async def since(self, app: App, client: str, since: int | None) -> tuple[list[Unread], int]:
         """The latest conversations with unread messages, or changed after `since`; and the time of the answer."""
-        return await self._store.unread(app.key, client, since, CONVERSATIONS_MAX)
+        return await self._store.unread(app.key, client, since, app.settings.unread_conversations)
 
     async def mark_read(
         self, app: App, client: str, conversation_id: str, message_id: str, timestamp: int | None

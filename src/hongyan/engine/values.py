@@ -30,8 +30,8 @@ class AppSettings:
     limits: bool = field(
         default=True,
         metadata={
-            "help": "Rate limits per client and minute: 60 messages, 120 reads, 30 of everything else; on or off.",
-            "help_zh": "按 client 每分钟限流：发送 60 次，读取 120 次，其他操作共 30 次；on 或 off。",
+            "help": "Whether `send_rate`, `read_rate`, `other_rate` and `delivery_rate` hold; on or off.",
+            "help_zh": "是否启用 `send_rate`、`read_rate`、`other_rate`、`delivery_rate` 限流；on 或 off。",
         },
     )
     session_ttl: int = field(
@@ -59,6 +59,60 @@ class AppSettings:
             "help_zh": "单条消息（含选项）的大小上限（字节）。",
             "min": 1,
             "max": 61_440,
+        },
+    )
+    send_rate: int = field(
+        default=60,
+        metadata={
+            "help": "Messages a client may send per minute.",
+            "help_zh": "每个 client 每分钟可发送的消息数。",
+            "min": 1,
+            "max": 1_000_000,
+        },
+    )
+    read_rate: int = field(
+        default=120,
+        metadata={
+            "help": "History pages and read marks of a client per minute.",
+            "help_zh": "每个 client 每分钟可查询历史消息及标记已读的次数。",
+            "min": 1,
+            "max": 1_000_000,
+        },
+    )
+    other_rate: int = field(
+        default=30,
+        metadata={
+            "help": "Other commands of a client per minute, such as logins and queries.",
+            "help_zh": "每个 client 每分钟的其他操作（登录、查询等）次数。",
+            "min": 1,
+            "max": 1_000_000,
+        },
+    )
+    delivery_rate: int = field(
+        default=160_000,
+        metadata={
+            "help": "Messages delivered to all sessions together per second; over it, sends are refused.",
+            "help_zh": "整个应用每秒向会话投递的消息数；超出后拒绝发送。",
+            "min": 1,
+            "max": 1_000_000_000,
+        },
+    )
+    unread_conversations: int = field(
+        default=50,
+        metadata={
+            "help": "Conversations with unread messages that a client is told of at its login, the latest ones.",
+            "help_zh": "登录时通知的含未读消息的对话数（取最近的）。",
+            "min": 1,
+            "max": 200,
+        },
+    )
+    unread_max: int = field(
+        default=100,
+        metadata={
+            "help": "Highest unread count that clients are told.",
+            "help_zh": "通知给客户端的未读数上限。",
+            "min": 1,
+            "max": 1_000_000,
         },
     )
 
@@ -155,7 +209,10 @@ class Message:
 
 @dataclass(slots=True, eq=False)
 class Draft:
-    """A message to be sent. `token` is the client-supplied id (`dt`) that makes a resend harmless."""
+    """A message to be sent. `token` is the client-supplied id (`dt`) that makes a resend harmless.
+
+    `push_data` is for offline push: it counts in the size and no receiver sees it.
+    """
 
     content: str | bytes
     token: str = ""
@@ -163,6 +220,7 @@ class Draft:
     transient: bool = False
     mention_all: bool = False
     mentions: tuple[str, ...] = ()
+    push_data: str = ""
 
 
 @dataclass(frozen=True, slots=True)

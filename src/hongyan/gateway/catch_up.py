@@ -15,10 +15,6 @@ from hongyan.wire.messages2_pb2 import SessionCommand
 
 log = logging.getLogger(__name__)
 
-CONVERSATIONS_MAX = 50
-#: The last messages of a conversation in which those that were missed are looked for.
-TRACKED = 100
-
 #: Whether a delivery that was held, of (conversation id, seq), has been told already.
 Told = Callable[[str, int], bool]
 
@@ -53,7 +49,7 @@ async def _tell_unread(session: Session, held: list[Held], since: int | None) ->
     async with session.connection.reads:
         unread, at = await session.connection.gateway.engine.unread.since(session.app, session.client, since)
     if unread and _is_current(session, held):
-        session.connection.tell(unread_command(unread, at), session.client)
+        session.connection.tell(unread_command(unread, at, session.app.settings.unread_max), session.client)
     covered = {item.conversation_id: item.last_seq for item in unread}
     return lambda conversation_id, seq: 0 < seq <= covered.get(conversation_id, 0)
 
@@ -62,9 +58,7 @@ async def _tell_messages(session: Session, held: list[Held]) -> Told:
     """A conversation at a time, as fast as the peer takes them; the most recently active comes last."""
     told: set[tuple[str, int]] = set()
     async with session.connection.reads:
-        missed = await session.connection.gateway.engine.receipts.missed(
-            session.app, session.client, CONVERSATIONS_MAX, TRACKED
-        )
+        missed = await session.connection.gateway.engine.receipts.missed(session.app, session.client)
         for conversation in reversed(missed):
             if not _is_current(session, held):
                 break
@@ -81,15 +75,11 @@ def _tell_conversation(session: Session, missed: Missed) -> None:
 
 def _release(session: Session, held: list[Held], told: Told) -> None:
     session.held = None
-    for conversation_id, seq, frame in held if _is_open(session) else ():
+    for conversation_id, seq, frame in held if session.is_open else ():
         if not told(conversation_id, seq):
             session.connection.push(frame)
 
 
 def _is_current(session: Session, held: list[Held]) -> bool:
     """Whether the client has neither logged out nor in again meanwhile."""
-    return _is_open(session) and session.held is held
-
-
-def _is_open(session: Session) -> bool:
-    return session.connection.sessions.get(session.client) is session
+    return session.is_open and session.held is held

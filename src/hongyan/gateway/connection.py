@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from collections import deque
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from hongyan.engine.limits import Bucket
 from hongyan.engine.sessions import Ticket
 from hongyan.engine.values import App
 from hongyan.errors import Kind, Refused
+from hongyan.gateway import order
 from hongyan.gateway.registry import Session
 from hongyan.wire import frames
 from hongyan.wire.messages2_pb2 import CommandType, ErrorCommand, GenericCommand
@@ -50,6 +52,8 @@ class Connection(WSListener):
         self._out: list[bytes] = []
         self._in_flight = 0
         self.logins: Bucket | None = None
+        self.changes: order.Changes = {}
+        self._held: deque[GenericCommand] = deque()
         self._frames_left = gateway.options.max_rate
         self._counted_at = self.connected_at
         self._too_fast = self._draining = False
@@ -70,7 +74,8 @@ class Connection(WSListener):
         if self._taken is not None:
             self._taken.set()
         for session in list(self.sessions.values()):
-            self.end_session(session)
+            self.end_session(session, clean=self.gateway.stopping)
+        self._held.clear()
         self.gateway.disconnected(self)
 
     def pause_writing(self) -> None:
@@ -171,7 +176,21 @@ class Connection(WSListener):
             else:
                 self.refuse(errors.UNPARSEABLE_RAW_MESSAGE, "not a command")
             return
-        self.gateway.dispatch(self, command)
+        if self.changes or self._held:
+            self._held.append(command)
+            self._take_held()
+        else:
+            self.gateway.dispatch(self, command)
+
+    def _take_held(self) -> None:
+        """Go on with the commands that waited for a change, as far as they must not wait for another one."""
+        while self._held and not self._closing:
+            command = self._held[0]
+            if self.changes and order.must_wait(self.changes, command, self.session(command.peerId)):
+                self._stop_reading()
+                return
+            self._held.popleft()
+            self.gateway.dispatch(self, command)
 
     # sessions
 
@@ -191,16 +210,29 @@ class Connection(WSListener):
         self.logged_in = True
         return session
 
-    def end_session(self, session: Session) -> None:
-        self.gateway.registry.remove(session)
-        if self.sessions.get(session.client) is session:
-            del self.sessions[session.client]
+    def end_session(self, session: Session, *, clean: bool) -> None:
+        """`clean`: it logged out or we ended it, it was not lost (reference 3.16)."""
+        if not session.is_open:
+            return
+        registry, key = self.gateway.registry, session.app.key
+        registry.remove(session)
+        del self.sessions[session.client]
+        last = not registry.of_client(key, session.client)
+        self.gateway.engine.wills.session_ended(session.app, session.client, session, clean=clean, last=last)
 
     # requests and replies
 
     def run(self, command: GenericCommand, work: Coroutine[Any, Any, None]) -> None:
-        """Do a request's work in a task; what it is refused with becomes its error reply."""
-        self.spawn(self._run(command, work))
+        """Do a request's work in a task; what it is refused with becomes its error reply.
+
+        Commands that must not overtake a change wait until it is done.
+        """
+        change = order.change(command)
+        if change is None:
+            self.spawn(self._run(command, work))
+        else:
+            order.begin(self.changes, change)
+            self.spawn(self._run_change(change, command, work))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do work in a task; until it is done it counts as an unanswered request."""
@@ -231,6 +263,13 @@ class Connection(WSListener):
             log.exception("a %s command failed", CommandType.Name(command.cmd))
             self.reply_error(command, Refused(errors.INTERNAL_ERROR, "the server failed"))
 
+    async def _run_change(self, change: order.Change, command: GenericCommand, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await self._run(command, work)
+        finally:
+            order.done(self.changes, change)
+            self._take_held()
+
     def begin_request(self) -> None:
         """Count a request as unanswered; with too many the socket is not read until some are answered."""
         self._in_flight += 1
@@ -245,7 +284,7 @@ class Connection(WSListener):
     @property
     def is_answering(self) -> bool:
         """Whether requests wait for an answer."""
-        return self._in_flight > 0
+        return self._in_flight > 0 or bool(self._held)
 
     def take_no_more(self) -> None:
         """Read no more requests; `leave` follows."""
@@ -267,7 +306,8 @@ class Connection(WSListener):
     def _resume_reading(self) -> None:
         """Read on, unless there is another reason not to."""
         busy = self._in_flight > self.gateway.options.max_inflight // 2
-        if self._reading or busy or self._too_fast or self._draining or self._closing or self._transport is None:
+        paused = busy or self._too_fast or self._draining or bool(self._held)
+        if self._reading or paused or self._closing or self._transport is None:
             return
         self._reading = True
         self._transport.underlying_transport.resume_reading()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from hongyan.engine.events import Event, MembersJoined, MembersLeft, MessageSent, ReceiptsGiven, UnreadChanged
+from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.values import iso_time
 from hongyan.gateway.connection import IM_SERVICE
 from hongyan.gateway.pushes import DROPPABLE, PERMANENT, conv_command, direct_command, rcp_command, unread_command
@@ -12,8 +13,9 @@ from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, OpType
 
 
 class Delivery:
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, budget: DeliveryBudget) -> None:
         self._registry = registry
+        self._budget = budget
         self.deliveries = 0
 
     def on_event(self, event: Event) -> None:
@@ -45,6 +47,7 @@ class Delivery:
                     session.hold(conversation.id, message.seq, frame)
                 count += 1
         self.deliveries += count
+        self._budget.charge(conversation.app_key, count)
 
     def _members_joined(self, event: MembersJoined) -> None:
         cid, by, udate = event.conversation.id, event.by, iso_time(event.at)
@@ -68,10 +71,13 @@ class Delivery:
 
     def _unread(self, event: UnreadChanged) -> None:
         """Counts that are newer than this state make it superfluous, those of the same state don't: hence + 1."""
-        command = unread_command([event.unread], event.at)
+        sessions = self._registry.of_client(event.app_key, event.client)
+        if not sessions:
+            return
+        command = unread_command([event.unread], event.at, sessions[0].app.settings.unread_max)
         command.service, command.serverTs = IM_SERVICE, event.at
         shared = SharedFrame(command)
-        for session in self._registry.of_client(event.app_key, event.client):
+        for session in sessions:
             if session.connection.subprotocol.unread:
                 _leave(session, shared, event.unread.conversation_id, event.unread.last_seq + 1)
 

@@ -1,7 +1,7 @@
 """The rate of each client, and the logins of each connection, at the door."""
 
 from hongyan import errors
-from hongyan.engine.limits import Bucket, Operation
+from hongyan.engine.limits import Bucket, Operation, rate
 from hongyan.engine.values import App
 from hongyan.errors import Refused
 from hongyan.gateway.connection import Connection
@@ -19,7 +19,7 @@ LOGINS = 60
 def check_limit(connection: Connection, app: App, client: str, operation: Operation) -> None:
     """Raises Refused if the client has used up its minute."""
     if not connection.gateway.engine.limits.allow(app, client, operation):
-        raise Refused(_KINDS[operation], f"at most {operation.value} such commands per minute")
+        raise Refused(_KINDS[operation], f"at most {rate(app, operation)} such commands per minute")
 
 
 def check_logins(connection: Connection, app: App) -> None:

@@ -16,8 +16,6 @@ from hongyan.wire.messages2_pb2 import (
 
 #: `notificationType`: kept for clients that are offline, or not (reference 3.15).
 PERMANENT, DROPPABLE = 1, 2
-#: An unread count is capped here (reference 4.2).
-COUNT_MAX = 100
 _DIRECT = CommandType.direct  # looking a name up in a protobuf enum takes a microsecond
 
 
@@ -76,15 +74,16 @@ def rcp_command(conversation_id: str, receipt: Receipt, reader: str, at: int, *,
     )
 
 
-def unread_command(unread: Sequence[Unread], at: int) -> GenericCommand:
-    tuples = [_unread_tuple(item) for item in unread]
+def unread_command(unread: Sequence[Unread], at: int, count_max: int) -> GenericCommand:
+    """`count_max` caps the counts (reference 4.2)."""
+    tuples = [_unread_tuple(item, count_max) for item in unread]
     return GenericCommand(cmd=CommandType.unread, unreadMessage=UnreadCommand(convs=tuples, notifTime=at))
 
 
-def _unread_tuple(unread: Unread) -> UnreadTuple:
+def _unread_tuple(unread: Unread, count_max: int) -> UnreadTuple:
     answer = UnreadTuple(
         cid=unread.conversation_id,
-        unread=min(unread.count, COUNT_MAX),
+        unread=min(unread.count, count_max),
         mentioned=unread.mentioned,
         convType=int(unread.kind),
     )

@@ -42,6 +42,11 @@ class Session:
             self.connection.cut_off("too many deliveries wait for its unread counts")
             self.held.clear()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the client has not logged out or been ended meanwhile."""
+        return self.connection.sessions.get(self.client) is self
+
     def can(self, capability: int) -> bool:
         """Whether a bit of `configBitmap` is set (reference 4.1)."""
         return bool(self.ticket.bitmap & capability)

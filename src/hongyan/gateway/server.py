@@ -3,9 +3,10 @@
 import asyncio
 import json
 import logging
+import random
 import resource
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
@@ -34,6 +35,8 @@ DESCRIPTORS_KEPT = 128
 TLS_PATIENCE = 10.0
 _SWEEP_EVERY = 1.0
 _SWEEP_SLICE = 5_000
+#: Shortest pause between asking some connections and some more to go away (s).
+_ASK_EVERY = 0.02
 _GOING_AWAY = 1001
 _VERSION = "13"
 
@@ -51,11 +54,13 @@ class Gateway:
         self.options = options
         self.loop = asyncio.get_running_loop()
         self.registry = Registry()
-        self.delivery = Delivery(self.registry)
+        self.delivery = Delivery(self.registry, engine.deliveries)
         self.flusher = Flusher(self.loop)
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.commands_in = self.frames_out = self.writes_out = self.slow_peers = self.refused = 0
+        self.stopping = False
+        self._moving: asyncio.Task[None] | None = None
         self._server: Any = None
         self._sweeping: asyncio.Task[None] | None = None
         self._most = options.max_connections or max(1, _descriptors() - DESCRIPTORS_KEPT)
@@ -101,6 +106,9 @@ class Gateway:
         No `goaway`: it makes JS clients ask the router at once, and with one node that is gone in the same moment
         (docs/decisions/0004).
         """
+        self.stopping = True
+        if self._moving is not None:
+            self._moving.cancel()
         if self._server is not None:
             self._server.close()
         if self._sweeping is not None:
@@ -111,6 +119,32 @@ class Gateway:
         for connection in list(self.connections):
             connection.leave(_GOING_AWAY, "the server is stopping")
         await self._wait_while(lambda: bool(self.connections), seconds)
+
+    def go_away(self, over: float) -> int:
+        """Ask all who are connected now to look up the router again and reconnect; answers how many that are.
+
+        They are asked evenly over so many seconds, in no order, so that they don't all come back at once.
+        """
+        if self._moving is not None:
+            self._moving.cancel()
+        connections = list(self.connections)
+        random.shuffle(connections)
+        self._moving = self.loop.create_task(_logged(self._go_away(connections, over)))
+        return len(connections)
+
+    async def _go_away(self, connections: list[Connection], over: float) -> None:
+        start = self.loop.time()
+        for index, connection in enumerate(connections):
+            early = start + over * index / len(connections) - self.loop.time()
+            if early > 0 or index % _SWEEP_SLICE == _SWEEP_SLICE - 1:
+                await asyncio.sleep(max(early, _ASK_EVERY))
+            connection.tell(GenericCommand(cmd=CommandType.goaway), "")
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do work in a task that a stop waits for; what it fails with is logged."""
+        task = self.loop.create_task(_logged(work))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def _is_answering(self) -> bool:
         return bool(self.tasks) or any(connection.is_answering for connection in self.connections)
@@ -191,6 +225,13 @@ class Gateway:
             connection.refuse(errors.READ_TIMEOUT, "nothing received for too long")
         elif not connection.logged_in and now - connection.connected_at > self.options.login_timeout:
             connection.refuse(errors.LOGIN_TIMEOUT, "no login after connecting")
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("work of the gateway failed")
 
 
 def _descriptors() -> int:

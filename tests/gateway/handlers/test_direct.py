@@ -1,6 +1,7 @@
 """`direct`: messages and their acknowledgements (reference 3.16, 3.17)."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -256,9 +257,10 @@ async def test_unknown_conversations_and_strangers_are_refused_alike(server: Ser
         {"binaryMsg": bytes(5_121)},
         {"msg": "x" * 5_000, "mentionPids": ["y" * 64] * 2},
         {"msg": "x" * 5_000, "dt": "y" * 121},
+        {"msg": "x" * 5_000, "pushData": json.dumps({"alert": "y" * 200})},
         {"msg": "x" * 60_000, "transient": True},
     ],
-    ids=["text", "Chinese", "binary", "mentions", "token", "transient"],
+    ids=["text", "Chinese", "binary", "mentions", "token", "push data", "transient"],
 )
 async def test_a_long_message_is_refused_and_the_connection_lives_inferred(
     server: Server, fields: dict[str, object]
@@ -279,19 +281,18 @@ async def test_the_size_of_a_message_is_the_app_s_choice(server: Server) -> None
         assert (await failure(tom, cid=conversation, msg="x" * 101)).ackMessage.code == 4109
 
 
+async def test_data_for_push_reaches_no_receiver(server: Server) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        conversation = await tom.start(jerry.peer)
+        await tom.send(conversation, "hi", pushData='{"alert": "hi"}')
+        assert not (await jerry.expect("direct")).directMessage.HasField("pushData")
+
+
 async def test_a_message_without_a_conversation_is_an_error(server: Server) -> None:
     async with clients(server, "tom") as (tom,):
         for fields in ({"msg": "hi"}, {"cid": "", "msg": "hi"}, {}):
             with pytest.raises(Refused, match="4114 UNPARSEABLE_RAW_MESSAGE"):
                 await tom.request("direct", **fields)
-
-
-async def test_will_messages_are_refused_for_now(server: Server) -> None:
-    async with clients(server, "tom", "jerry") as (tom, jerry):
-        conversation = await tom.start(jerry.peer)
-        assert (await failure(tom, cid=conversation, msg="bye", will=True)).ackMessage.code == 4308
-        tom.connection.abort()
-        assert await texts(jerry) == []
 
 
 # a client's own ack

@@ -146,6 +146,16 @@ async def check_refresh(session: Session, **fields: str) -> None:
     assert claims(again.token)["tag"] == "web"
 
 
+async def test_a_refresh_changes_nothing_of_the_session(server: Server) -> None:
+    """The token of another login of the client will do; tag, device and capabilities stay those of this one."""
+    async with connect(server) as first, connect(server) as second:
+        phone = await first.open(people("tom")[0], tag="phone", deviceId="d-1")
+        web = await second.open(phone.peer, tag="web", deviceId="d-2", configBitmap=0x3B)
+        refreshed = await web.request("session", "refresh", st=phone.token)
+        known = claims(refreshed.sessionMessage.st)
+        assert (known["tag"], known["dev"], known["bit"]) == ("web", "d-2", 0x3B)
+
+
 async def test_refresh_with_a_foreign_token_is_refused(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         assert await refusal(tom.request("session", "refresh", st=jerry.token)) == EXPIRED

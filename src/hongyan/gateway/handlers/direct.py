@@ -1,7 +1,7 @@
 """`direct`: a message in (reference 3.16)."""
 
 from hongyan import errors
-from hongyan.engine.limits import Operation
+from hongyan.engine.limits import Operation, rate
 from hongyan.engine.values import Draft, Stored
 from hongyan.errors import Refused
 from hongyan.gateway.connection import Connection
@@ -14,25 +14,27 @@ _ACK = CommandType.ack  # looking a name up in a protobuf enum takes a microseco
 def handle(connection: Connection, session: Session, command: GenericCommand) -> None:
     engine, message = connection.gateway.engine, command.directMessage
     if not engine.limits.allow(session.app, session.client, Operation.SEND):
-        refusal = Refused(errors.MESSAGE_SENT_QUOTA_EXCEEDED, f"at most {Operation.SEND.value} messages per minute")
+        most = rate(session.app, Operation.SEND)
+        refusal = Refused(errors.MESSAGE_SENT_QUOTA_EXCEEDED, f"at most {most} messages per minute")
         connection.reply(command, _failed(connection, refusal))
         return
     if not command.HasField("directMessage") or not message.cid:
         raise Refused(errors.UNPARSEABLE_RAW_MESSAGE, "direct without a conversation")
-    if message.will:
-        refusal = Refused(errors.CONVERSATION_NOT_ALLOWED, "will messages are not available")
-        connection.reply(command, _failed(connection, refusal))
-        return
     connection.begin_request()
 
     def acknowledge(outcome: Stored | Refused) -> None:
         connection.end_request()
         if isinstance(outcome, Refused):
             connection.reply(command, _failed(connection, outcome))
-        elif not message.transient or session.can(ACK_TRANSIENT):
+        elif not message.transient or message.will or session.can(ACK_TRANSIENT):
             ack = AckCommand(uid=outcome.id, t=outcome.timestamp, cid=message.cid)
             connection.reply(command, GenericCommand(cmd=_ACK, ackMessage=ack))
 
+    if message.will:
+        engine.wills.set(
+            session.app, session.client, message.cid, _draft(message), acknowledge, session, lambda: session.is_open
+        )
+        return
     engine.messages.send(session.app, session.client, message.cid, _draft(message), acknowledge, session)
 
 
@@ -51,4 +53,5 @@ def _draft(message: DirectCommand) -> Draft:
         transient=message.transient,
         mention_all=message.mentionAll,
         mentions=tuple(message.mentionPids),
+        push_data=message.pushData,
     )

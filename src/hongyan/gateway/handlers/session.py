@@ -9,7 +9,7 @@ from hongyan.engine.limits import Operation
 from hongyan.engine.sessions import BITMAP_DEFAULT, Ticket, check_client_id
 from hongyan.engine.values import App
 from hongyan.errors import Refused
-from hongyan.gateway import catch_up
+from hongyan.gateway import catch_up, conflicts
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.limits import check_limit, check_logins, count_login
 from hongyan.gateway.registry import Session
@@ -19,6 +19,8 @@ from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, OpType, Sess
 QUERY_MAX = 20
 #: Characters of a tag or device identity: they travel in the session token.
 DEVICE_MAX = 256
+#: Errors of a login that Java understands without a serial: SIGNATURE_FAILED, SESSION_TOKEN_EXPIRED.
+_TOLD_WITHOUT_SERIAL = frozenset({4102, 4112})
 
 
 def handle(connection: Connection, command: GenericCommand) -> None:
@@ -43,6 +45,8 @@ def open_session(connection: Connection, command: GenericCommand) -> None:
         check_client_id(client)
         ticket = _ticket(connection, app, client, command.sessionMessage)
         _check_room(connection, client)
+        rivals = conflicts.rivals(connection, app, ticket)
+        conflicts.check_rivals(rivals, command.sessionMessage)
     except Refused as refusal:
         _reply_refused_open(connection, command, refusal)
         return
@@ -50,6 +54,7 @@ def open_session(connection: Connection, command: GenericCommand) -> None:
     check_logins(connection, app)
     command.peerId = client
     session = connection.begin_session(app, client, ticket)
+    conflicts.expel(connection, rivals, errors.SESSION_CONFLICT, "logged in on another device of this kind")
     connection.reply_to_open(command, _opened(session, OpType.opened))
     catch_up.begin(session, command.sessionMessage)
 
@@ -93,7 +98,9 @@ def _reply_refused_open(connection: Connection, command: GenericCommand, refusal
     """An `error` with the serial; Java reopens without one and then needs the client id instead (reference 3.2)."""
     if command.HasField("i"):
         connection.reply_error(command, refusal)
-    elif refusal.kind is errors.SESSION_TOKEN_EXPIRED:
+    elif refusal.kind is errors.SESSION_CONFLICT:
+        connection.tell(conflicts.closed(refusal), command.peerId)
+    elif refusal.kind.code in _TOLD_WITHOUT_SERIAL:
         connection.tell_error(refusal, command.peerId)
     if refusal.kind is errors.APP_NOT_AVAILABLE:
         connection.refuse(refusal.kind, refusal.detail)
@@ -108,12 +115,13 @@ def _opened(session: Session, op: int) -> GenericCommand:
 
 def close_session(connection: Connection, session: Session, command: GenericCommand) -> None:
     """Log out: the client is offline at once, and its token is void before the answer."""
-    connection.end_session(session)
+    connection.end_session(session, clean=True)
+    voided = connection.gateway.engine.sessions.revoke(session.ticket)
     count_login(connection, session.app)
     answer = GenericCommand(cmd=CommandType.session, op=OpType.closed, sessionMessage=SessionCommand())
 
     async def work() -> None:
-        await connection.gateway.engine.sessions.revoke(session.ticket)
+        await voided
         connection.reply(command, answer)
 
     connection.run(command, work())
@@ -128,11 +136,11 @@ def query(connection: Connection, session: Session, command: GenericCommand) -> 
 
 
 def refresh(connection: Connection, session: Session, command: GenericCommand) -> None:
-    """A new token. An expired one will do, or none: the session is open here (reference 1.9, inferred)."""
+    """A new token for what is open here. An expired one will do, or none (reference 1.9, inferred)."""
     check_limit(connection, session.app, session.client, Operation.OTHER)
     if command.sessionMessage.st:
         tokens = connection.gateway.engine.sessions
-        session.ticket = tokens.redeem(session.app, session.client, command.sessionMessage.st, expired_too=True)
+        tokens.redeem(session.app, session.client, command.sessionMessage.st, expired_too=True)
     connection.reply(command, _opened(session, OpType.refreshed))
 
 

@@ -1,0 +1,128 @@
+"""Will messages: said by the server for a client that vanishes (reference 3.16).
+
+A will is kept in memory only, one per client, and no longer than a session of that client is open. It is acknowledged
+at once with the id and the time it will have; when it is delivered it is transient: nothing is stored or counted.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hongyan import errors
+from hongyan.engine.access import Access, Found
+from hongyan.engine.clock import Clock
+from hongyan.engine.events import MessageSent
+from hongyan.engine.limits import DeliveryBudget
+from hongyan.engine.messages import Acknowledge, check_deliveries, check_draft, placed, target
+from hongyan.engine.ports import Bus
+from hongyan.engine.values import App, Draft, Message, Stored, new_message_id
+from hongyan.errors import Refused
+
+#: Bytes of all wills together.
+BYTES_MAX = 64 << 20
+#: What a will takes beside its content.
+_OVERHEAD = 1_024
+
+Client = tuple[int, str]
+
+
+@dataclass(slots=True, eq=False)
+class _Will:
+    """`origin` is the session that set it, None when that one was lost; `number` its place among all wills set."""
+
+    app: App
+    conversation_id: str
+    message: Message
+    origin: object | None
+    number: int
+    size: int
+
+
+class Wills:
+    def __init__(self, access: Access, bus: Bus, clock: Clock, deliveries: DeliveryBudget) -> None:
+        self._access = access
+        self._bus = bus
+        self._clock = clock
+        self._deliveries = deliveries
+        self._wills: dict[Client, _Will] = {}
+        self._bytes = 0
+        self._number = 0
+
+    def set(
+        self,
+        app: App,
+        sender: str,
+        conversation_id: str,
+        draft: Draft,
+        acknowledge: Acknowledge,
+        origin: object,
+        is_open: Callable[[], bool],
+    ) -> None:
+        """Keep a will for the session `origin` in place of the client's former one; `acknowledge` is called once.
+
+        It is checked as a message is. `is_open` tells whether the session still is: the conversation may take a
+        moment to be read.
+        """
+        self._number += 1
+        number = self._number
+        try:
+            check_deliveries(self._deliveries, app)
+            size = check_draft(app, draft) + _OVERHEAD
+        except Refused as refusal:
+            acknowledge(refusal)
+            return
+        draft.transient = True
+
+        def use(found: Found) -> None:
+            conversation = target(found, sender)
+            if isinstance(conversation, Refused):
+                acknowledge(conversation)
+                return
+            former = self._wills.get((app.key, sender))
+            if self._bytes + size - (former.size if former else 0) > BYTES_MAX:
+                acknowledge(Refused(errors.MESSAGE_SENT_QUOTA_EXCEEDED, "the server keeps no more will messages"))
+                return
+            now = self._clock.now()
+            place = Stored(new_message_id(now), 0, now)
+            overtaken = former is not None and former.number > number
+            if is_open() and not overtaken:
+                message = placed(place, sender, draft)
+                self._keep((app.key, sender), _Will(app, conversation_id, message, origin, number, size))
+            acknowledge(place)
+
+        self._access.with_conversation(app, conversation_id, use)
+
+    def session_ended(self, app: App, client: str, origin: object, *, clean: bool, last: bool) -> None:
+        """A session of the client is over; `last`: no other is open.
+
+        `clean`: it logged out, or the server ended it. Then its will is dropped. If it was lost, the will is kept for
+        as long as the client has another session, and delivered when it has none.
+        """
+        who = (app.key, client)
+        will = self._wills.get(who)
+        if will is None:
+            return
+        if clean:
+            if last or will.origin is None or will.origin is origin:
+                self._drop(who)
+        elif last:
+            self._drop(who)
+            self._deliver(will)
+        elif will.origin is origin:
+            will.origin = None
+
+    def _deliver(self, will: _Will) -> None:
+        def use(found: Found) -> None:
+            conversation = target(found, will.message.sender)
+            if not isinstance(conversation, Refused):
+                self._bus.publish(MessageSent(conversation, will.message, None))
+
+        self._access.with_conversation(will.app, will.conversation_id, use)
+
+    def _keep(self, who: Client, will: _Will) -> None:
+        self._drop(who)
+        self._wills[who] = will
+        self._bytes += will.size
+
+    def _drop(self, who: Client) -> None:
+        dropped = self._wills.pop(who, None)
+        self._bytes -= dropped.size if dropped else 0

@@ -1,0 +1,57 @@
+"""One device of a kind: who is logged out when a client logs in elsewhere (reference 3.6)."""
+
+import logging
+
+from hongyan import errors
+from hongyan.engine.sessions import Ticket, conflict
+from hongyan.engine.values import App
+from hongyan.errors import Kind, Refused
+from hongyan.gateway.connection import Connection
+from hongyan.gateway.registry import Session
+from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, OpType, SessionCommand
+
+log = logging.getLogger(__name__)
+
+
+def rivals(connection: Connection, app: App, ticket: Ticket) -> list[Session]:
+    """The sessions that may not stay open beside a login with this ticket; one on its own connection is renewed."""
+    return [
+        session
+        for session in connection.gateway.registry.of_client(app.key, ticket.client)
+        if session.connection is not connection and conflict(session.ticket, ticket)
+    ]
+
+
+def expel(connection: Connection, sessions: list[Session], kind: Kind, detail: str) -> None:
+    """End sessions of others on behalf of a login here: they are told why, and their tokens are void at once.
+
+    Their connections stay open.
+    """
+    if not sessions:
+        return
+    tokens = connection.gateway.engine.sessions
+    voided = [tokens.revoke(session.ticket) for session in sessions]
+    for session in sessions:
+        session.connection.end_session(session, clean=True)
+        session.connection.tell(closed(Refused(kind, detail)), session.client)
+
+    async def keep() -> None:
+        for each in voided:
+            try:
+                await each
+            except Refused as refusal:
+                log.error("a void token could not be written down, it is valid again after a restart: %s", refusal)
+
+    connection.gateway.spawn(keep())
+
+
+def closed(refusal: Refused) -> GenericCommand:
+    """`session/closed` with a reason: a session was not the client's to keep."""
+    message = SessionCommand(code=refusal.kind.code, reason=refusal.kind.name, detail=refusal.detail)
+    return GenericCommand(cmd=CommandType.session, op=OpType.closed, sessionMessage=message)
+
+
+def check_rivals(found: list[Session], wish: SessionCommand) -> None:
+    """Raises Refused for a reopen while another device of the kind is logged in: that one stays."""
+    if found and wish.r:
+        raise Refused(errors.SESSION_CONFLICT, "another device of this kind is logged in")

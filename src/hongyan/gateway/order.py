@@ -1,0 +1,78 @@
+"""What a connection's commands must not overtake, sent without waiting for answers.
+
+Some changes are done by a task, as they wait for the disk. Until one is answered, later commands of the same client
+that concern the same conversation wait, and so does a login after a logout; with the first that waits, all that the
+connection sends after it. Everything else starts in the order it came anyway.
+"""
+
+from hongyan.gateway.registry import Session
+from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, OpType
+
+#: A client and a conversation; without a conversation: the client's logout.
+Change = tuple[str, str]
+#: Changes under way, each with how many.
+Changes = dict[Change, int]
+
+_READS = frozenset(
+    {
+        OpType.query,
+        OpType.count,
+        OpType.members,
+        OpType.max_read,
+        OpType.is_member,
+        OpType.query_shutup,
+        OpType.check_shutup,
+        OpType.check_block,
+    }
+)
+
+
+def begin(changes: Changes, change: Change) -> None:
+    changes[change] = changes.get(change, 0) + 1
+
+
+def done(changes: Changes, change: Change) -> None:
+    changes[change] -= 1
+    if not changes[change]:
+        del changes[change]
+
+
+def change(command: GenericCommand) -> Change | None:
+    """What a command changes that others must not overtake; its `peerId` has been filled in."""
+    if command.cmd == CommandType.session:
+        return (command.peerId, "") if command.op == OpType.close else None
+    if command.cmd in (CommandType.conv, CommandType.blacklist) and command.op not in _READS:
+        conversations = _conversations(command)
+        return (command.peerId, conversations[0]) if conversations else None
+    return None
+
+
+def must_wait(changes: Changes, command: GenericCommand, session: Session | None) -> bool:
+    """Whether a command would overtake a change; `session` is the one it means."""
+    if command.cmd == CommandType.session:
+        return command.op == OpType.open and (command.peerId, "") in changes
+    if session is None:
+        return False
+    return any((session.client, conversation) in changes for conversation in _conversations(command))
+
+
+def _conversations(command: GenericCommand) -> list[str]:
+    """The conversations a command is about."""
+    return [conversation for conversation in _named(command) if conversation]
+
+
+def _named(command: GenericCommand) -> list[str]:
+    match command.cmd:
+        case CommandType.direct:
+            return [command.directMessage.cid]
+        case CommandType.conv:
+            return [command.convMessage.cid]
+        case CommandType.logs:
+            return [command.logsMessage.cid]
+        case CommandType.blacklist:
+            return [command.blacklistMessage.srcCid]
+        case CommandType.patch:
+            return [patch.cid for patch in command.patchMessage.patches]
+        case CommandType.read:
+            return [item.cid for item in command.readMessage.convs] + [command.readMessage.cid]
+    return []
