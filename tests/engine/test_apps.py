@@ -59,12 +59,14 @@ def test_settings(name: str, text: str, value: bool | int) -> None:
         (
             "colour",
             "red",
-            "There is no app setting 'colour'; the settings are limits, session_ttl, members_max, message_max.",
+            "There is no app setting 'colour'; the settings are"
+            " limits, session_ttl, members_max, message_max, edit, recall.",
         ),
         (
             "__class__",
             "x",
-            "There is no app setting '__class__'; the settings are limits, session_ttl, members_max, message_max.",
+            "There is no app setting '__class__'; the settings are"
+            " limits, session_ttl, members_max, message_max, edit, recall.",
         ),
     ],
 )

@@ -50,4 +50,16 @@ class UnreadChanged:
     at: int
 
 
-Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged
+@dataclass(frozen=True, slots=True)
+class MessagePatched:
+    """A message was edited or recalled: for every member's sessions except the one that did it, `origin`.
+
+    Published in the order of `message.patched_at`.
+    """
+
+    conversation: Conversation
+    message: Message
+    origin: object | None
+
+
+Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged | MessagePatched

@@ -40,7 +40,7 @@ class Messages:
         Messages of one sender to one conversation are written in the order of the calls.
         """
         try:
-            _check_draft(app, draft)
+            check_draft(app, draft)
         except Refused as refusal:
             acknowledge(refusal)
             return
@@ -121,7 +121,7 @@ def _message(place: Stored, sender: str, draft: Draft) -> Message:
     )
 
 
-def _check_draft(app: App, draft: Draft) -> None:
+def check_draft(app: App, draft: Draft) -> None:
     """Raises Refused if the message is too long or mentions what can't be clients."""
     size = _bytes(draft.content) + _bytes(draft.token)
     if draft.mentions:

@@ -32,7 +32,6 @@ BATCH_MAX = 512
 #: A conversation whose clock runs further ahead of the wall takes no more messages for now (ms).
 AHEAD_MAX = 2_000
 HEADS_MAX = 100_000
-NO_CONVERSATION = 0
 #: How often refused batches are logged (s).
 LOG_EVERY = 1.0
 
@@ -55,12 +54,12 @@ class Append:
 class Call:
     """A change made by statements of its own: `change(connection)` runs inside the batch, in a savepoint.
 
-    `touches` is the key of the only conversation whose messages it reads or whose row it writes.
+    `touches` are the keys of the conversations whose messages it reads or whose rows it writes.
     """
 
     change: Callable[[sa.Connection], Any]
     done: Callable[[Any], None]
-    touches: int = NO_CONVERSATION
+    touches: tuple[int, ...] = ()
 
 
 Unit = Append | Call
@@ -104,15 +103,15 @@ class Writer:
     def submit(self, unit: Unit) -> None:
         self._queue.put(unit)
 
-    def call(self, change: Callable[[sa.Connection], Any], touches: int = NO_CONVERSATION) -> asyncio.Future[Any]:
+    def call(self, change: Callable[[sa.Connection], Any], *touches: int) -> asyncio.Future[Any]:
         """Run `change` and return its result, or raise what it was refused with."""
-        return self.call_then(change, lambda result: None, touches)
+        return self.call_then(change, lambda result: None, *touches)
 
     def call_then(
         self,
         change: Callable[[sa.Connection], Any],
         committed: Callable[[Any], None],
-        touches: int = NO_CONVERSATION,
+        *touches: int,
     ) -> asyncio.Future[Any]:
         """`call`, with `committed(result)` run in commit order before the awaiting task goes on."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -253,10 +252,10 @@ class _Plan:
         self._touched.add(unit.conversation.key)
 
     def call(self, unit: Call) -> None:
-        if unit.touches in self._touched:
+        if not self._touched.isdisjoint(unit.touches):
             self.flush()
         self.outcomes[id(unit)] = self._in_savepoint(unit)
-        self._heads[unit.touches] = None
+        self._heads.update(dict.fromkeys(unit.touches))
 
     def _in_savepoint(self, unit: Call) -> Any:
         self._driver.execute("SAVEPOINT unit")
