@@ -1,49 +1,119 @@
-"""What a client missed, told after its login, once and exactly (reference 3.19, 4.2)."""
+"""What a client missed, told after its login, once and exactly (reference 3.4, 3.19, 3.21, 4.2)."""
 
 import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
 
 from hongyan.errors import Refused
-from hongyan.gateway.pushes import unread_command
-from hongyan.gateway.registry import Held, Session
+from hongyan.gateway.pushes import patch_command, unread_command
+from hongyan.gateway.registry import PATCHES, Held, Session
 from hongyan.wire.messages2_pb2 import SessionCommand
 
 log = logging.getLogger(__name__)
 
+#: Edits pushed before the peer must have taken them; the longest messages of so many fit into an outbox.
+EDITS_AT_ONCE = 10
+
+
+@dataclass(slots=True)
+class _Told:
+    """What a session has been told: edits up to a time, and counts that cover conversations up to a seq."""
+
+    edits: int = 0
+    seqs: dict[str, int] = field(default_factory=dict)
+
 
 def begin(session: Session, wish: SessionCommand) -> None:
-    """Fetch and push what is unread, for clients that want counts.
+    """Fetch and push what was edited, for clients that want it, then what is unread, for clients that want counts.
 
     Deliveries wait meanwhile. A message that the counts already cover is not delivered again on top, or the client
     would count it twice: clients add one for each message they receive.
     """
-    if not session.connection.subprotocol.unread:
+    edited_since = _edited_since(session, wish)
+    if edited_since is None and not session.connection.subprotocol.unread:
         return
     session.held = held = list(session.held or ())  # a second open goes on where the first one was
-    session.connection.spawn(_push(session, held, wish.lastUnreadNotifTime or None))
+    session.connection.spawn(_tell(session, held, edited_since, wish.lastUnreadNotifTime or None))
 
 
-async def _push(session: Session, held: list[Held], since: int | None) -> None:
-    covered: dict[str, int] = {}
+def edits_told_until(session: Session, wish: SessionCommand) -> int:
+    """`serverTs` of `opened`, which JS takes for its `lastPatchTime`: edits up to it must not get lost any more.
+
+    Hence not the time of day, which an edit on its way to the disk may be earlier than. Who comes back to edits it has
+    missed keeps the time it came with, or it would lose them if the line is cut before they have arrived: as they
+    arrive, JS moves on by itself.
+    """
+    told = session.connection.gateway.engine.edits.told_until()
+    edited_since = _edited_since(session, wish)
+    return told if edited_since is None or not wish.r else min(told, edited_since)
+
+
+def _edited_since(session: Session, wish: SessionCommand) -> int | None:
+    """The time after which edits are to be told; None: there are none, or the client doesn't want them."""
+    since = wish.lastPatchTime
+    wanted = since > 0 and session.can(PATCHES) and session.connection.gateway.engine.edits.missed(since)
+    return since if wanted else None
+
+
+async def _tell(session: Session, held: list[Held], edited_since: int | None, unread_since: int | None) -> None:
+    told = _Told()
     try:
-        async with session.connection.reads:
-            unread, at = await session.connection.gateway.engine.unread.since(session.app, session.client, since)
-        covered = {item.conversation_id: item.last_seq for item in unread}
-        if unread and _is_open(session) and session.held is held:
-            session.connection.tell(unread_command(unread, at), session.client)
-    except Refused as refusal:
-        log.warning("the unread counts of a session could not be read: %s", refusal)
-    except Exception:
-        log.exception("the unread counts of a session could not be read")
+        if edited_since is not None:
+            await _attempt("edits", _tell_edits(session, held, edited_since, told))
+        if session.connection.subprotocol.unread:
+            await _attempt("unread counts", _tell_unread(session, held, unread_since, told))
     finally:
         if session.held is held:
-            _release(session, held, covered)
+            _release(session, held, told)
 
 
-def _release(session: Session, held: list[Held], covered: dict[str, int]) -> None:
+async def _attempt(what: str, work: Awaitable[None]) -> None:
+    """What can't be read keeps nothing else from being told."""
+    try:
+        await work
+    except Refused as refusal:
+        log.warning("the %s of a session could not be read: %s", what, refusal)
+    except Exception:
+        log.exception("the %s of a session could not be read", what)
+
+
+async def _tell_edits(session: Session, held: list[Held], since: int, told: _Told) -> None:
+    """Page by page, as fast as the peer takes them."""
+    connection = session.connection
+    pages = connection.gateway.engine.edits.since(session.app, session.client, since)
+    while True:
+        async with connection.reads:
+            page = await anext(pages, None)
+        if page is None:
+            return
+        for start in range(0, len(page), EDITS_AT_ONCE):
+            if not _is_waiting(session, held):
+                return
+            for conversation_id, message in page[start : start + EDITS_AT_ONCE]:
+                connection.tell(patch_command(conversation_id, message), session.client)
+                told.edits = message.patched_at or 0
+            if not await connection.drained():
+                return
+
+
+async def _tell_unread(session: Session, held: list[Held], since: int | None, told: _Told) -> None:
+    async with session.connection.reads:
+        unread, at = await session.connection.gateway.engine.unread.since(session.app, session.client, since)
+    told.seqs = {item.conversation_id: item.last_seq for item in unread}
+    if unread and _is_waiting(session, held):
+        session.connection.tell(unread_command(unread, at), session.client)
+
+
+def _release(session: Session, held: list[Held], told: _Told) -> None:
     session.held = None
-    for conversation_id, seq, frame in held if _is_open(session) else ():
-        if not 0 < seq <= covered.get(conversation_id, 0):
+    for conversation_id, seq, frame, patched_at in held if _is_open(session) else ():
+        if not 0 < seq <= told.seqs.get(conversation_id, 0) and not 0 < patched_at <= told.edits:
             session.connection.push(frame)
+
+
+def _is_waiting(session: Session, held: list[Held]) -> bool:
+    """Whether the client has neither logged out nor opened again meanwhile."""
+    return session.held is held and _is_open(session)
 
 
 def _is_open(session: Session) -> bool:

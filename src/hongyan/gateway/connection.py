@@ -55,6 +55,7 @@ class Connection(WSListener):
         self._too_fast = self._draining = False
         self._reading = True
         self._congested = False
+        self._room: asyncio.Future[None] | None = None
         self._reads: asyncio.Semaphore | None = None
 
     # the socket's side
@@ -68,6 +69,7 @@ class Connection(WSListener):
         self._closing = True
         for session in list(self.sessions.values()):
             self.end_session(session)
+        self._wake_drained()
         self.gateway.disconnected(self)
 
     def pause_writing(self) -> None:
@@ -76,6 +78,7 @@ class Connection(WSListener):
 
     def resume_writing(self) -> None:
         self._congested = False
+        self._wake_drained()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._closing:
@@ -238,6 +241,7 @@ class Connection(WSListener):
         """Read no more requests; `leave` follows."""
         self._draining = True
         self._stop_reading()
+        self._wake_drained()
 
     def leave(self, code: int, reason: str) -> None:
         """Close after `take_no_more`, and read on for the peer's own close."""
@@ -303,6 +307,23 @@ class Connection(WSListener):
         if not self._out:
             self.gateway.flusher.add(self._flush)
         self._out.append(frame)
+
+    async def drained(self) -> bool:
+        """Wait until the peer has taken most of what was pushed; false if the connection ends instead.
+
+        For who has much to tell: what is pushed without it must fit into the outbox.
+        """
+        await asyncio.sleep(0)  # the outbox is written at the end of the tick
+        while self._congested and not self._closing and not self._draining:
+            if self._room is None:
+                self._room = self.gateway.loop.create_future()
+            await self._room
+        return not self._closing and not self._draining
+
+    def _wake_drained(self) -> None:
+        room, self._room = self._room, None
+        if room is not None:
+            room.set_result(None)
 
     def _flush(self) -> None:
         out, self._out = self._out, []

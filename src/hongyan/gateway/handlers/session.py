@@ -50,7 +50,9 @@ def open_session(connection: Connection, command: GenericCommand) -> None:
     check_logins(connection, app)
     command.peerId = client
     session = connection.begin_session(app, client, ticket)
-    connection.reply_to_open(command, _opened(session, OpType.opened))
+    opened = _opened(session, OpType.opened)
+    opened.serverTs = catch_up.edits_told_until(session, command.sessionMessage)
+    connection.reply_to_open(command, opened)
     catch_up.begin(session, command.sessionMessage)
 
 
