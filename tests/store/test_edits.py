@@ -205,6 +205,21 @@ async def test_times_increase_over_a_restart(open_store: OpenStore, path: Path, 
         await again.close()
 
 
+async def test_more_edits_than_milliseconds_are_refused_for_the_moment(
+    store: Store, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AHEAD_MAX", 3)
+    conversation = await start(store, "ann", "bob")
+    place = await send(store, conversation, "ann")
+    for _ in range(3):
+        await edit(store, conversation, place, "new")
+    next_one = (conversation, edit_of(conversation, place, "newer"))
+    assert await refused(store, "ann", next_one) is errors.CONVERSATION_API_QUOTA_EXCEEDED
+    assert (await only_message(store, conversation)).content == "new"
+    wall.at += 1
+    assert (await edit(store, conversation, place, "newer")).patched_at == NOON + 4
+
+
 async def test_nothing_was_edited_in_a_new_database(store: Store) -> None:
     assert store.edits.newest == 0
 

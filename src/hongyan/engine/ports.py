@@ -123,7 +123,8 @@ class EditStore(Protocol):
         """Make all of these or none. Recalling what is recalled changes nothing.
 
         Raises Refused: INVALID_MESSAGING_TARGET if `by` is no member any more, MESSAGE_NOT_FOUND, also for an edit of
-        what is recalled, MESSAGE_OWNERSHIP_REQUIRED.
+        what is recalled, MESSAGE_OWNERSHIP_REQUIRED, or CONVERSATION_API_QUOTA_EXCEEDED if the times run ahead of the
+        clock.
         """
 
     def since(self, app_key: int, client: str, since: int) -> AsyncIterator[Sequence[tuple[str, Message]]]:

@@ -12,7 +12,7 @@ from hongyan.engine.values import RECALLED_BODY, Conversation, Draft, Edit, Edit
 from hongyan.errors import Refused
 from hongyan.store import hot
 from hongyan.store.reading import Reader
-from hongyan.store.writer import Writer
+from hongyan.store.writer import AHEAD_MAX, Writer
 
 #: Edits that one look at the index finds, and messages that are read at a time.
 SCAN, PAGE = 2_000, 50
@@ -94,7 +94,11 @@ class Edits:
         return Edited(conversation, replaced, changed=True)
 
     def _replace(self, driver: Any, conversation: Conversation, message: Message, draft: Draft | None) -> None:
-        at = self._newest = max(self._clock.now(), self._newest + 1, message.timestamp + 1)
+        now = self._clock.now()
+        at = max(now, self._newest + 1, message.timestamp + 1)
+        if at - now > AHEAD_MAX:
+            raise Refused(errors.CONVERSATION_API_QUOTA_EXCEEDED, "too many edits")
+        self._newest = at
         flags = hot.RECEIPT if message.receipt else 0
         if draft is None:
             draft, flags = Draft(RECALLED_BODY), flags | hot.RECALLED
