@@ -39,7 +39,7 @@ class Session:
         assert self.held is not None
         self.held.append((conversation_id, seq, frame, patched_at))
         if len(self.held) > HELD_MAX:
-            self.connection.cut_off("too many deliveries wait for its unread counts")
+            self.connection.cut_off("too many deliveries wait for what it missed")
             self.held.clear()
 
     def can(self, capability: int) -> bool:
