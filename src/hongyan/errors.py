@@ -135,5 +135,33 @@ INVALID_MESSAGING_TARGET = _kind(
     "请检查对话 id 以及自己是否为成员。",
     status=404,
 )
+MESSAGE_OWNERSHIP_REQUIRED = _kind(
+    "MESSAGE_OWNERSHIP_REQUIRED",
+    4403,
+    "Only its author edits or recalls a message.",
+    "只有消息的发送者可以修改或撤回它。",
+    status=403,
+)
+MESSAGE_NOT_FOUND = _kind(
+    "MESSAGE_NOT_FOUND",
+    4404,
+    "Check the message's id and timestamp; a recalled message can't be edited.",
+    "请检查消息的 id 和时间戳；已撤回的消息不能再修改。",
+    status=404,
+)
+MESSAGE_EDIT_DISABLED = _kind(
+    "MESSAGE_EDIT_DISABLED",
+    4406,
+    "Editing is off: the operator can allow it with the app setting `edit`.",
+    "已关闭消息修改功能：管理员可用应用设置 `edit` 开启。",
+    status=403,
+)
+MESSAGE_RECALL_DISABLED = _kind(
+    "MESSAGE_RECALL_DISABLED",
+    4407,
+    "Recalling is off: the operator can allow it with the app setting `recall`.",
+    "已关闭消息撤回功能：管理员可用应用设置 `recall` 开启。",
+    status=403,
+)
 
 KINDS: dict[str, Kind] = {value.name: value for value in list(globals().values()) if isinstance(value, Kind)}

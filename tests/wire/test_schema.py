@@ -147,3 +147,8 @@ def test_text_is_utf8_or_the_command_undecodable() -> None:
 def test_the_text_of_an_edit_may_be_bytes() -> None:
     item = PatchItem.FromString(b"\x2a\x02\xff\xfe\x12\x02m1")
     assert (item.data, item.mid) == (b"\xff\xfe", "m1")
+    assert PatchItem.FromString(item.SerializeToString()) == item
+
+
+def test_the_text_of_an_edit_is_text_where_it_is_utf8() -> None:
+    assert PatchItem.FromString(b"\x2a\x03\xe9\xb8\xbf").data == "鸿"

@@ -4,6 +4,7 @@ from hongyan.engine.access import Access
 from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import Conversations
+from hongyan.engine.edits import Edits
 from hongyan.engine.history import History
 from hongyan.engine.limits import DeliveryBudget, Limits
 from hongyan.engine.messages import Messages
@@ -30,6 +31,7 @@ class Engine:
         self.history = History(store.messages, self.access)
         self.receipts = ReceiptMarks(store.messages, self.access, bus)
         self.unread = UnreadCounts(store.messages, self.access, bus)
+        self.edits = Edits(store.edits, self.access, bus, clock)
 
     async def start(self) -> None:
         """Load what every session needs. The store must have been started."""

@@ -60,4 +60,16 @@ class ReceiptsGiven:
     read: bool
 
 
-Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged | ReceiptsGiven
+@dataclass(frozen=True, slots=True)
+class MessagePatched:
+    """A message was edited or recalled: for every member's sessions except the one that did it, `origin`.
+
+    Published in the order of `message.patched_at`.
+    """
+
+    conversation: Conversation
+    message: Message
+    origin: object | None
+
+
+Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged | ReceiptsGiven | MessagePatched

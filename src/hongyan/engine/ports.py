@@ -5,7 +5,7 @@ commit order, before anything that was committed later is told, so that caches a
 disk; a refused unit changes nothing and does not disturb its neighbours.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 from hongyan.engine.events import Event
@@ -17,6 +17,8 @@ from hongyan.engine.values import (
     ConversationDraft,
     ConversationRow,
     Draft,
+    Edit,
+    Edited,
     HistoryRange,
     Marks,
     MembersChanged,
@@ -134,6 +136,30 @@ class MessageStore(Protocol):
         """
 
 
+class EditStore(Protocol):
+    """Edits and recalls. Each gets a time later than every edit before it and than the message's own."""
+
+    @property
+    def newest(self) -> int:
+        """No edit that is on disk has a later time."""
+
+    def apply(
+        self, edits: Sequence[tuple[Conversation, Edit]], by: str, committed: Callable[[Sequence[Edited]], None]
+    ) -> Awaitable[object]:
+        """Make all of these or none. Recalling what is recalled changes nothing.
+
+        Raises Refused: INVALID_MESSAGING_TARGET if `by` is no member any more, MESSAGE_NOT_FOUND, also for an edit of
+        what is recalled, MESSAGE_OWNERSHIP_REQUIRED, or CONVERSATION_API_QUOTA_EXCEEDED if the times run ahead of the
+        clock.
+        """
+
+    def since(self, app_key: int, client: str, since: int) -> AsyncIterator[Sequence[tuple[str, Message]]]:
+        """(conversation id, message) of the client's conversations edited after `since`, in the order of the edits.
+
+        A message that is edited again meanwhile may be left out: that edit is told.
+        """
+
+
 class TokenStore(Protocol):
     """Session tokens that were voided before they expired."""
 
@@ -152,6 +178,8 @@ class Store(Protocol):
     def messages(self) -> MessageStore: ...
     @property
     def tokens(self) -> TokenStore: ...
+    @property
+    def edits(self) -> EditStore: ...
 
 
 class Bus(Protocol):

@@ -115,6 +115,20 @@ class AppSettings:
             "max": 1_000_000,
         },
     )
+    edit: bool = field(
+        default=True,
+        metadata={
+            "help": "Whether authors may edit their messages; on or off.",
+            "help_zh": "发送者是否可以修改自己的消息；on 或 off。",
+        },
+    )
+    recall: bool = field(
+        default=True,
+        metadata={
+            "help": "Whether authors may recall their messages; on or off.",
+            "help_zh": "发送者是否可以撤回自己的消息；on 或 off。",
+        },
+    )
 
 
 @dataclass(slots=True)
@@ -221,6 +235,29 @@ class Draft:
     mention_all: bool = False
     mentions: tuple[str, ...] = ()
     push_data: str = ""
+
+
+#: What is left of a recalled message (reference 7).
+RECALLED_BODY = '{"_lctype":-127}'
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A message, found by all three, and what replaces it: content and mentions of `draft`; None recalls it."""
+
+    conversation_id: str
+    message_id: str
+    timestamp: int
+    draft: Draft | None
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A message as it is now; `changed` is false if it had been recalled before."""
+
+    conversation: Conversation
+    message: Message
+    changed: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,85 +1,137 @@
-"""What a client missed, told after its login, once and exactly (reference 3.19, 4.2).
+"""What a client missed, told after its login, once and exactly (reference 3.4, 3.19, 3.21, 4.2).
 
 Deliveries wait meanwhile. What was told here is not delivered again on top: clients add one to their counts for each
 message they receive.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
 
-from hongyan.engine.values import Missed
 from hongyan.errors import Refused
-from hongyan.gateway.pushes import offline_commands, unread_command
-from hongyan.gateway.registry import Held, Session
+from hongyan.gateway.pushes import offline_commands, patch_command, unread_command
+from hongyan.gateway.registry import PATCHES, Held, Session
 from hongyan.wire.messages2_pb2 import SessionCommand
 
 log = logging.getLogger(__name__)
 
-#: Whether a delivery that was held, of (conversation id, seq), has been told already.
-Told = Callable[[str, int], bool]
+#: Edits pushed before the peer must have taken them; the longest messages of so many fit into an outbox.
+EDITS_AT_ONCE = 10
+
+
+@dataclass(slots=True)
+class _Told:
+    """What a session has been told: edits up to a time, counts that cover conversations up to a seq, and messages."""
+
+    edits: int = 0
+    seqs: dict[str, int] = field(default_factory=dict)
+    messages: set[tuple[str, int]] = field(default_factory=set)
+
+    def covers(self, held: Held) -> bool:
+        conversation_id, seq, _, patched_at = held
+        counted = 0 < seq <= self.seqs.get(conversation_id, 0)
+        return counted or 0 < patched_at <= self.edits or (conversation_id, seq) in self.messages
 
 
 def begin(session: Session, wish: SessionCommand) -> None:
-    """Fetch and push what was missed: counts, or for clients of the older mode the messages."""
+    """Fetch and push edits, for clients that want them; then counts, or for clients of the older mode the messages."""
     session.held = held = list(session.held or ())  # a second open goes on where the first one was
-    session.connection.spawn(_catch_up(session, held, wish.lastUnreadNotifTime or None))
+    edited_since = _edited_since(session, wish)
+    session.connection.spawn(_tell(session, held, edited_since, wish.lastUnreadNotifTime or None))
 
 
-async def _catch_up(session: Session, held: list[Held], since: int | None) -> None:
-    told: Told = _nothing
+def edits_told_until(session: Session, wish: SessionCommand) -> int:
+    """`serverTs` of `opened`, which JS takes for its `lastPatchTime`: edits up to it must not get lost any more.
+
+    Hence not the time of day, which an edit on its way to the disk may be earlier than. Who comes back to edits it has
+    missed keeps the time it came with, or it would lose them if the line is cut before they have arrived: as they
+    arrive, JS moves on by itself.
+    """
+    told = session.connection.gateway.engine.edits.told_until()
+    edited_since = _edited_since(session, wish)
+    return told if edited_since is None or not wish.r else min(told, edited_since)
+
+
+def _edited_since(session: Session, wish: SessionCommand) -> int | None:
+    """The time after which edits are to be told; None: there are none, or the client doesn't want them."""
+    since = wish.lastPatchTime
+    wanted = since > 0 and session.can(PATCHES) and session.connection.gateway.engine.edits.missed(since)
+    return since if wanted else None
+
+
+async def _tell(session: Session, held: list[Held], edited_since: int | None, unread_since: int | None) -> None:
+    told = _Told()
     try:
+        if edited_since is not None:
+            await _attempt("edits", _tell_edits(session, held, edited_since, told))
         if session.connection.subprotocol.unread:
-            told = await _tell_unread(session, held, since)
+            await _attempt("unread counts", _tell_unread(session, held, unread_since, told))
         else:
-            told = await _tell_messages(session, held)
-    except Refused as refusal:
-        log.warning("what a session missed could not be read: %s", refusal)
-    except Exception:
-        log.exception("what a session missed could not be read")
+            await _attempt("missed messages", _tell_messages(session, held, told))
     finally:
         if session.held is held:
             _release(session, held, told)
 
 
-def _nothing(conversation_id: str, seq: int) -> bool:
-    return False
+async def _attempt(what: str, work: Awaitable[None]) -> None:
+    """What can't be read keeps nothing else from being told."""
+    try:
+        await work
+    except Refused as refusal:
+        log.warning("the %s of a session could not be read: %s", what, refusal)
+    except Exception:
+        log.exception("the %s of a session could not be read", what)
 
 
-async def _tell_unread(session: Session, held: list[Held], since: int | None) -> Told:
+async def _tell_edits(session: Session, held: list[Held], since: int, told: _Told) -> None:
+    """Page by page, as fast as the peer takes them."""
+    connection = session.connection
+    pages = connection.gateway.engine.edits.since(session.app, session.client, since)
+    while True:
+        async with connection.reads:
+            page = await anext(pages, None)
+        if page is None:
+            return
+        for start in range(0, len(page), EDITS_AT_ONCE):
+            if not _is_waiting(session, held):
+                return
+            for conversation_id, message in page[start : start + EDITS_AT_ONCE]:
+                connection.tell(patch_command(conversation_id, message), session.client)
+                told.edits = message.patched_at or 0
+            if not await connection.drained():
+                return
+
+
+async def _tell_unread(session: Session, held: list[Held], since: int | None, told: _Told) -> None:
     async with session.connection.reads:
         unread, at = await session.connection.gateway.engine.unread.since(session.app, session.client, since)
-    if unread and _is_current(session, held):
+    told.seqs = {item.conversation_id: item.last_seq for item in unread}
+    if unread and _is_waiting(session, held):
         session.connection.tell(unread_command(unread, at, session.app.settings.unread_max), session.client)
-    covered = {item.conversation_id: item.last_seq for item in unread}
-    return lambda conversation_id, seq: 0 < seq <= covered.get(conversation_id, 0)
 
 
-async def _tell_messages(session: Session, held: list[Held]) -> Told:
+async def _tell_messages(session: Session, held: list[Held], told: _Told) -> None:
     """A conversation at a time, as fast as the peer takes them; the most recently active comes last."""
-    told: set[tuple[str, int]] = set()
-    async with session.connection.reads:
-        missed = await session.connection.gateway.engine.receipts.missed(session.app, session.client)
-        for conversation in reversed(missed):
-            if not _is_current(session, held):
-                break
-            _tell_conversation(session, conversation)
-            told |= {(conversation.conversation_id, message.seq) for message in conversation.messages}
-            await session.connection.taken()
-    return lambda conversation_id, seq: (conversation_id, seq) in told
+    connection = session.connection
+    async with connection.reads:
+        missed = await connection.gateway.engine.receipts.missed(session.app, session.client)
+    for conversation in reversed(missed):
+        if not _is_waiting(session, held):
+            return
+        for command in offline_commands(conversation):
+            connection.tell(command, session.client)
+        told.messages |= {(conversation.conversation_id, message.seq) for message in conversation.messages}
+        if not await connection.drained():
+            return
 
 
-def _tell_conversation(session: Session, missed: Missed) -> None:
-    for command in offline_commands(missed):
-        session.connection.tell(command, session.client)
-
-
-def _release(session: Session, held: list[Held], told: Told) -> None:
+def _release(session: Session, held: list[Held], told: _Told) -> None:
     session.held = None
-    for conversation_id, seq, frame in held if session.is_open else ():
-        if not told(conversation_id, seq):
-            session.connection.push(frame)
+    for delivery in held if session.is_open else ():
+        if not told.covers(delivery):
+            session.connection.push(delivery[2])
 
 
-def _is_current(session: Session, held: list[Held]) -> bool:
-    """Whether the client has neither logged out nor in again meanwhile."""
-    return session.is_open and session.held is held
+def _is_waiting(session: Session, held: list[Held]) -> bool:
+    """Whether the client has neither logged out nor opened again meanwhile."""
+    return session.held is held and session.is_open

@@ -59,7 +59,7 @@ class Connection(WSListener):
         self._too_fast = self._draining = False
         self._reading = True
         self._congested = False
-        self._taken: asyncio.Event | None = None
+        self._room: asyncio.Future[None] | None = None
         self._reads: asyncio.Semaphore | None = None
 
     # the socket's side
@@ -71,11 +71,10 @@ class Connection(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._closing = True
-        if self._taken is not None:
-            self._taken.set()
         for session in list(self.sessions.values()):
             self.end_session(session, clean=self.gateway.stopping)
         self._held.clear()
+        self._wake_drained()
         self.gateway.disconnected(self)
 
     def pause_writing(self) -> None:
@@ -84,16 +83,7 @@ class Connection(WSListener):
 
     def resume_writing(self) -> None:
         self._congested = False
-        if self._taken is not None:
-            self._taken.set()
-
-    async def taken(self) -> None:
-        """Wait until the peer has taken nearly all it was told, or is gone: for what would overflow its outbox."""
-        await asyncio.sleep(0)  # the outbox leaves at the end of this tick
-        if self._congested and not self._closing:
-            self._taken = self._taken or asyncio.Event()
-            self._taken.clear()
-            await self._taken.wait()
+        self._wake_drained()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._closing:
@@ -290,6 +280,7 @@ class Connection(WSListener):
         """Read no more requests; `leave` follows."""
         self._draining = True
         self._stop_reading()
+        self._wake_drained()
 
     def leave(self, code: int, reason: str) -> None:
         """Close after `take_no_more`, and read on for the peer's own close."""
@@ -356,6 +347,23 @@ class Connection(WSListener):
         if not self._out:
             self.gateway.flusher.add(self._flush)
         self._out.append(frame)
+
+    async def drained(self) -> bool:
+        """Wait until the peer has taken most of what was pushed; false if the connection ends instead.
+
+        For who has much to tell: what is pushed without it must fit into the outbox.
+        """
+        await asyncio.sleep(0)  # the outbox is written at the end of the tick
+        while self._congested and not self._closing and not self._draining:
+            if self._room is None:
+                self._room = self.gateway.loop.create_future()
+            await self._room
+        return not self._closing and not self._draining
+
+    def _wake_drained(self) -> None:
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)
 
     def _flush(self) -> None:
         out, self._out = self._out, []

@@ -2,12 +2,28 @@
 
 from collections.abc import Iterable
 
-from hongyan.engine.events import Event, MembersJoined, MembersLeft, MessageSent, ReceiptsGiven, UnreadChanged
+from hongyan.engine.events import (
+    Event,
+    MembersJoined,
+    MembersLeft,
+    MessagePatched,
+    MessageSent,
+    ReceiptsGiven,
+    UnreadChanged,
+)
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.values import iso_time
 from hongyan.gateway.connection import IM_SERVICE
-from hongyan.gateway.pushes import DROPPABLE, PERMANENT, conv_command, direct_command, rcp_command, unread_command
-from hongyan.gateway.registry import GROUP_RECEIPTS, Registry, Session
+from hongyan.gateway.pushes import (
+    DROPPABLE,
+    PERMANENT,
+    conv_command,
+    direct_command,
+    patch_command,
+    rcp_command,
+    unread_command,
+)
+from hongyan.gateway.registry import GROUP_RECEIPTS, PATCHES, Registry, Session
 from hongyan.wire.frames import SharedFrame
 from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, OpType
 
@@ -29,6 +45,8 @@ class Delivery:
             self._unread(event)
         elif type(event) is ReceiptsGiven:
             self._receipts(event)
+        elif type(event) is MessagePatched:
+            self._patched(event)
 
     def _message(self, event: MessageSent) -> None:
         conversation, message, origin = event.conversation, event.message, event.origin
@@ -93,6 +111,14 @@ class Delivery:
                 for session in wanting:
                     _leave(session, shared)
 
+    def _patched(self, event: MessagePatched) -> None:
+        conversation, message = event.conversation, event.message
+        shared = SharedFrame(patch_command(conversation.id, message))
+        for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
+            for session in sessions:
+                if session is not event.origin and session.can(PATCHES):
+                    _leave(session, shared, patched_at=message.patched_at or 0)
+
     def _tell(self, app_key: int, clients: Iterable[str], command: GenericCommand) -> None:
         """One copy to each session of each client."""
         shared = SharedFrame(command)
@@ -101,10 +127,10 @@ class Delivery:
                 _leave(session, shared)
 
 
-def _leave(session: Session, shared: SharedFrame, conversation_id: str = "", seq: int = 0) -> None:
+def _leave(session: Session, shared: SharedFrame, conversation_id: str = "", seq: int = 0, patched_at: int = 0) -> None:
     text = session.connection.subprotocol.text
     frame = shared.text(session.tail) if text else shared.binary(session.tail)
     if session.held is None:
         session.connection.push(frame)
     else:
-        session.hold(conversation_id, seq, frame)
+        session.hold(conversation_id, seq, frame, patched_at)

@@ -9,6 +9,9 @@ from hongyan.wire.messages2_pb2 import (
     ConvCommand,
     DirectCommand,
     GenericCommand,
+    OpType,
+    PatchCommand,
+    PatchItem,
     RcpCommand,
     UnreadCommand,
     UnreadTuple,
@@ -71,6 +74,35 @@ def rcp_command(conversation_id: str, receipt: Receipt, reader: str, at: int, *,
         rcp.read = True
     return GenericCommand(
         cmd=CommandType.rcp, service=IM_SERVICE, serverTs=at, notificationType=DROPPABLE, rcpMessage=rcp
+    )
+
+
+def patch_command(conversation_id: str, message: Message) -> GenericCommand:
+    """One edit or recall: clients keep one per command (reference 3.21)."""
+    at = message.patched_at
+    assert at is not None
+    item = PatchItem(
+        cid=conversation_id,
+        mid=message.id,
+        timestamp=message.timestamp,
+        patchTimestamp=at,
+        mentionPids=message.mentions,
+    )
+    setattr(item, "from", message.sender)
+    if isinstance(message.content, bytes):
+        item.binaryMsg = message.content
+    else:
+        item.data = message.content
+    if message.recalled:
+        item.recall = True
+    if message.mention_all:
+        item.mentionAll = True
+    return GenericCommand(
+        cmd=CommandType.patch,
+        op=OpType.modify,
+        service=IM_SERVICE,
+        serverTs=at,
+        patchMessage=PatchCommand(patches=[item]),
     )
 
 

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from hongyan.engine.sessions import Ticket
     from hongyan.gateway.connection import Connection
 
-#: A delivery kept back while the session's unread counts are on their way: (conversation id, seq, frame). Counts that
-#: cover the conversation up to that seq make it superfluous; seq 0: it is never superfluous.
-Held = tuple[str, int, bytes]
+#: A delivery kept back while the session is told what it missed: (conversation id, seq, frame, patched_at). Counts that
+#: cover the conversation up to that seq make it superfluous, and edits up to that time; 0: it is never superfluous.
+Held = tuple[str, int, bytes, int]
 
 #: Deliveries that may be kept back; a session for which more come before its counts is too slow for them.
 HELD_MAX = 4_096
@@ -34,12 +34,12 @@ class Session:
         self.tail = frames.peer_tail(client)
         self.held: list[Held] | None = None
 
-    def hold(self, conversation_id: str, seq: int, frame: bytes) -> None:
+    def hold(self, conversation_id: str, seq: int, frame: bytes, patched_at: int = 0) -> None:
         """Keep a delivery back, while `held` is a list."""
         assert self.held is not None
-        self.held.append((conversation_id, seq, frame))
+        self.held.append((conversation_id, seq, frame, patched_at))
         if len(self.held) > HELD_MAX:
-            self.connection.cut_off("too many deliveries wait for its unread counts")
+            self.connection.cut_off("too many deliveries wait for what it missed")
             self.held.clear()
 
     @property
@@ -52,6 +52,7 @@ class Session:
         return bool(self.ticket.bitmap & capability)
 
 
+PATCHES = 0x01
 ACK_TRANSIENT = 0x08
 PARTIAL_FAILURE = 0x20
 GROUP_RECEIPTS = 0x40

@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 #: A conversation whose clock runs further ahead of the wall takes no more messages for now (ms).
 AHEAD_MAX = 2_000
 HEADS_MAX = 100_000
-NO_CONVERSATION = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -46,12 +45,12 @@ class Append:
 class Call:
     """A change made by statements of its own: `change(connection)` runs inside the batch, in a savepoint.
 
-    `touches` is the key of the only conversation whose messages it reads or whose row it writes.
+    `touches` are the keys of the conversations whose messages it reads or whose rows it writes.
     """
 
     change: Callable[[sa.Connection], Any]
     done: Callable[[Any], None]
-    touches: int = NO_CONVERSATION
+    touches: tuple[int, ...] = ()
 
 
 Unit = Append | Call | Received
@@ -84,10 +83,10 @@ class Plan:
         self._touched.add(unit.conversation.key)
 
     def call(self, unit: Call) -> None:
-        if unit.touches in self._touched:
+        if not self._touched.isdisjoint(unit.touches):
             self.flush()
         self.outcomes[id(unit)] = self._in_savepoint(unit)
-        self._heads[unit.touches] = None
+        self._heads.update(dict.fromkeys(unit.touches))
 
     def _in_savepoint(self, unit: Call) -> Any:
         self._driver.execute("SAVEPOINT unit")

@@ -13,6 +13,7 @@ from hongyan.errors import Refused
 from hongyan.store import database, hot
 from hongyan.store.apps import Apps
 from hongyan.store.conversations import Conversations
+from hongyan.store.edits import Edits, newest_edit
 from hongyan.store.messages import Messages
 from hongyan.store.reading import Reader
 from hongyan.store.tokens import Tokens
@@ -29,7 +30,7 @@ def _no_fatal_handler(error: BaseException) -> None:
 
 
 class Store:
-    """Ports `apps`, `conversations`, `messages`, `tokens` over one database file."""
+    """Ports `apps`, `conversations`, `messages`, `tokens`, `edits` over one database file."""
 
     def __init__(self, path: Path, secret: bytes, clock: Clock | None = None) -> None:
         clock = clock or Clock()
@@ -37,13 +38,15 @@ class Store:
         self._clock = clock
         self._engine = database.engine(lambda: database.connect(path), sa.pool.StaticPool)
         self._bound = self._engine.connect()
-        clock.not_before(self._bound.exec_driver_sql(hot.LAST_ARRIVAL).scalar() or 0)
+        edited_at = newest_edit(self._bound)
+        clock.not_before(max(self._bound.exec_driver_sql(hot.LAST_ARRIVAL).scalar() or 0, edited_at))
         self._reader = Reader(path)
         self.writer = Writer(self._bound, clock, lambda error: self.on_fatal(error))
         self.apps = Apps(self._reader, self.writer, secret)
         self.conversations = Conversations(self._reader, self.writer, clock)
         self.messages = Messages(self._reader, self.writer, clock)
         self.tokens = Tokens(self._reader, self.writer)
+        self.edits = Edits(self._reader, self.writer, clock, edited_at)
         self._pruning: asyncio.Task[None] | None = None
 
     @classmethod

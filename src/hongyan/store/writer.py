@@ -22,7 +22,7 @@ from hongyan.engine.clock import Clock
 from hongyan.engine.values import Stored
 from hongyan.errors import Refused
 from hongyan.store.failures import is_fatal, refusal_of_all
-from hongyan.store.plan import NO_CONVERSATION, Append, Call, Head, Plan, Unit
+from hongyan.store.plan import Append, Call, Head, Plan, Unit
 
 log = logging.getLogger(__name__)
 
@@ -61,15 +61,15 @@ class Writer:
     def submit(self, unit: Unit) -> None:
         self._queue.put(unit)
 
-    def call(self, change: Callable[[sa.Connection], Any], touches: int = NO_CONVERSATION) -> asyncio.Future[Any]:
+    def call(self, change: Callable[[sa.Connection], Any], *touches: int) -> asyncio.Future[Any]:
         """Run `change` and return its result, or raise what it was refused with."""
-        return self.call_then(change, lambda result: None, touches)
+        return self.call_then(change, lambda result: None, *touches)
 
     def call_then(
         self,
         change: Callable[[sa.Connection], Any],
         committed: Callable[[Any], None],
-        touches: int = NO_CONVERSATION,
+        *touches: int,
     ) -> asyncio.Future[Any]:
         """`call`, with `committed(result)` run in commit order before the awaiting task goes on."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -1,0 +1,220 @@
+"""What a login is told first, at every interleaving: the reads go on when the test says so."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hongyan import errors
+from hongyan.engine.sessions import Ticket
+from hongyan.engine.values import App, AppSettings, ConversationKind, Message, Unread
+from hongyan.errors import Refused
+from hongyan.gateway import catch_up
+from hongyan.gateway.registry import Session
+from hongyan.wire.messages2_pb2 import GenericCommand, SessionCommand
+
+APP = App(1, "test", "", "", "", "", AppSettings(), 0)
+SINCE = SessionCommand(lastPatchTime=100)
+
+Page = Sequence[tuple[str, Message]]
+
+
+def edited(at: int) -> tuple[str, Message]:
+    return "talk", Message("m", 1, 1, "ann", f"edit {at}", patched_at=at)
+
+
+class Reads:
+    """What the engine answers, in the order it is asked: the test gives it, or an error, when it likes."""
+
+    def __init__(self) -> None:
+        self.pages: asyncio.Queue[Page | Exception | None] = asyncio.Queue()
+        self.counts: asyncio.Queue[list[Unread] | Exception] = asyncio.Queue()
+        self.newest = 1_000
+
+    def missed(self, since: int) -> bool:
+        return since < self.newest
+
+    def told_until(self) -> int:
+        return 5_000
+
+    async def edits_since(self, app: App, client: str, since: int) -> AsyncIterator[Page]:
+        assert since == SINCE.lastPatchTime
+        while (page := _given(await self.pages.get())) is not None:
+            yield page
+
+    async def unread_since(self, app: App, client: str, since: int | None) -> tuple[list[Unread], int]:
+        return _given(await self.counts.get()), 4_000
+
+
+def _given(answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+class Line:
+    """A connection that writes down what it is told, in words."""
+
+    def __init__(self, reads: Reads, counts: bool) -> None:
+        self.told: list[str] = []
+        self.takes = True
+        self.sessions: dict[str, Session] = {}
+        self.subprotocol = SimpleNamespace(unread=counts)
+        self.reads = asyncio.Semaphore(2)
+        edits = SimpleNamespace(missed=reads.missed, since=reads.edits_since, told_until=reads.told_until)
+        self.gateway = SimpleNamespace(
+            engine=SimpleNamespace(edits=edits, unread=SimpleNamespace(since=reads.unread_since))
+        )
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self.tasks.append(asyncio.ensure_future(work))
+
+    def tell(self, command: GenericCommand, client: str) -> None:
+        self.told += [item.data for item in command.patchMessage.patches]
+        self.told += [f"{item.unread} unread" for item in command.unreadMessage.convs]
+
+    def push(self, frame: bytes) -> None:
+        self.told.append(frame.decode())
+
+    async def drained(self) -> bool:
+        await asyncio.sleep(0)
+        return self.takes
+
+    async def over(self) -> list[str]:
+        """What was told when everything is over."""
+        await asyncio.gather(*self.tasks)
+        return self.told
+
+
+@pytest.fixture
+def reads() -> Reads:
+    return Reads()
+
+
+@pytest.fixture
+def line(reads: Reads) -> Line:
+    return Line(reads, counts=True)
+
+
+def login(line: Line, bitmap: int = 0x01) -> Session:
+    connection: Any = line
+    session = line.sessions["bob"] = Session(
+        connection, APP, "bob", Ticket(id="t", client="bob", tag="", device="", bitmap=bitmap)
+    )
+    return session
+
+
+async def settle() -> None:
+    """Lets every task that can go on go on."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def hold_edit(session: Session, at: int) -> None:
+    session.hold("", 0, f"live edit {at}".encode(), at)
+
+
+COUNTS = [Unread("talk", ConversationKind.NORMAL, 7, 2, False, None)]
+
+
+async def test_edits_then_counts_then_what_came_meanwhile(reads: Reads, line: Line) -> None:
+    session = login(line)
+    catch_up.begin(session, SINCE)
+    session.hold("talk", 7, b"counted message")
+    session.hold("talk", 8, b"new message")
+    for at in (103, 104, 105):
+        hold_edit(session, at)
+    for page in ([edited(101), edited(103)], [], [edited(104)], None):
+        reads.pages.put_nowait(page)
+    reads.counts.put_nowait(COUNTS)
+    assert await line.over() == ["edit 101", "edit 103", "edit 104", "2 unread", "new message", "live edit 105"]
+    assert session.held is None
+
+
+async def test_counts_wait_for_the_edits(reads: Reads, line: Line) -> None:
+    session = login(line)
+    catch_up.begin(session, SINCE)
+    reads.counts.put_nowait(COUNTS)
+    reads.pages.put_nowait([edited(101)])
+    await settle()
+    assert line.told == ["edit 101"]
+    reads.pages.put_nowait(None)
+    assert await line.over() == ["edit 101", "2 unread"]
+
+
+async def test_clients_without_counts_are_told_edits_alone(reads: Reads) -> None:
+    line = Line(reads, counts=False)
+    session = login(line)
+    catch_up.begin(session, SINCE)
+    hold_edit(session, 101)
+    hold_edit(session, 102)
+    for page in ([edited(101)], None):
+        reads.pages.put_nowait(page)
+    assert await line.over() == ["edit 101", "live edit 102"]
+
+
+@pytest.mark.parametrize("wish", [{}, {"lastPatchTime": 1_000}, {"lastPatchTime": -1}])
+async def test_nothing_is_read_where_nothing_was_missed(reads: Reads, wish: dict[str, int]) -> None:
+    line = Line(reads, counts=False)
+    session = login(line)
+    catch_up.begin(session, SessionCommand(**wish))
+    assert (session.held, line.tasks) == (None, [])
+
+
+async def test_nothing_is_read_for_who_wants_no_edits(reads: Reads) -> None:
+    line = Line(reads, counts=False)
+    session = login(line, bitmap=~0x01)
+    catch_up.begin(session, SINCE)
+    assert (session.held, line.tasks) == (None, [])
+
+
+@pytest.mark.parametrize("error", [Refused(errors.INTERNAL_ERROR, "too slow"), ValueError("broken")])
+async def test_what_can_not_be_read_keeps_nothing_else_back(
+    reads: Reads, line: Line, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = login(line)
+    catch_up.begin(session, SINCE)
+    hold_edit(session, 102)
+    reads.pages.put_nowait([edited(101)])
+    reads.pages.put_nowait(error)
+    reads.counts.put_nowait(COUNTS)
+    assert await line.over() == ["edit 101", "2 unread", "live edit 102"]
+    assert "the edits of a session could not be read" in caplog.text
+
+
+async def test_a_second_open_takes_over(reads: Reads, line: Line) -> None:
+    session = login(line)
+    catch_up.begin(session, SINCE)
+    hold_edit(session, 102)
+    reads.pages.put_nowait([edited(101)])
+    await settle()
+    catch_up.begin(session, SINCE)
+    await settle()
+    assert line.told == ["edit 101"]
+    reads.pages.put_nowait([edited(101)])  # for the first, which tells it no more
+    reads.counts.put_nowait(COUNTS)
+    await settle()
+    for page in ([edited(101), edited(102)], None):
+        reads.pages.put_nowait(page)
+    reads.counts.put_nowait(COUNTS)
+    assert await line.over() == ["edit 101", "edit 101", "edit 102", "2 unread"]
+
+
+@pytest.mark.parametrize(("end", "rest"), [("logout", []), ("server", ["2 unread", "live edit 900"])])
+async def test_no_more_edits_are_told_at_an_end(reads: Reads, line: Line, end: str, rest: list[str]) -> None:
+    session = login(line)
+    catch_up.begin(session, SINCE)
+    hold_edit(session, 900)
+    reads.pages.put_nowait([edited(at) for at in range(101, 101 + 3 * catch_up.EDITS_AT_ONCE)])
+    reads.counts.put_nowait(COUNTS)
+    while not line.told:
+        await asyncio.sleep(0)
+    if end == "logout":
+        line.sessions.clear()
+    else:
+        line.takes = False
+    first = [f"edit {at}" for at in range(101, 101 + catch_up.EDITS_AT_ONCE)]
+    assert await line.over() == first + rest
