@@ -37,12 +37,13 @@ async function everywhere(conversation, sent, [tom, jerry, laptop], views) {
     assert.ok(message.updatedAt > message.timestamp);
     assert.equal(view, views[index]);
     assert.equal(await heardByViews[index], message);
-    assert.deepEqual(texts([view.lastMessage, ...(await view.queryMessages())]), ['hello', 'hello']);
+    const kept = await view.queryMessages();
+    assert.deepEqual(texts([view.lastMessage, ...kept]), ['hello', 'hello']);
   }
   assert.ok(!own.hasNews);
 }
 
-/** Text becomes bytes, and bytes text. The SDK makes no BinaryMessage of the event, only of history. */
+/** Text becomes bytes, and bytes text. SDKs make a BinaryMessage of history only, not of the event. */
 async function kinds(conversation, jerrys, tom, jerry) {
   const { BinaryMessage, Message } = tom.sdk;
   const heard = jerry.listen('messageupdate');

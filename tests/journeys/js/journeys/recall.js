@@ -48,7 +48,8 @@ function check(message, sent) {
 /** Recalling twice is no error; a recalled message cannot be edited. */
 async function forGood(conversation, { id, timestamp }, tom) {
   await conversation.recall({ id, timestamp });
-  await refused(conversation.update({ id, timestamp }, tom.text('back')), 4404, 'MESSAGE_NOT_FOUND');
+  const back = conversation.update({ id, timestamp }, tom.text('back'));
+  await refused(back, 4404, 'MESSAGE_NOT_FOUND');
 }
 
 async function whileAway(conversation, tom, jerry) {
