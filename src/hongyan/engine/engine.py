@@ -5,6 +5,7 @@ from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import Conversations
 from hongyan.engine.history import History
+from hongyan.engine.info import ConversationInfo
 from hongyan.engine.limits import Limits
 from hongyan.engine.messages import Messages
 from hongyan.engine.ports import Bus, Store
@@ -23,6 +24,7 @@ class Engine:
         self.access = Access(store.conversations)
         self.messages = Messages(store.messages, self.access, bus, clock)
         self.conversations = Conversations(store.conversations, self.access, bus)
+        self.info = ConversationInfo(store.info, self.access, bus)
         self.history = History(store.messages, self.access)
         self.unread = UnreadCounts(store.messages, self.access, bus)
 

@@ -50,4 +50,19 @@ class UnreadChanged:
     at: int
 
 
-Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged
+@dataclass(frozen=True, slots=True)
+class ConversationUpdated:
+    """`by` changed attributes, from the session `origin`. Both texts are JSON.
+
+    `attr` holds the changes as asked for, `modified` the new values of the top-level keys that were touched.
+    """
+
+    conversation: Conversation
+    attr: str
+    modified: str
+    by: str
+    at: int
+    origin: object | None
+
+
+Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged | ConversationUpdated

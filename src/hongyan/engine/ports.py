@@ -12,6 +12,7 @@ from hongyan.engine.events import Event
 from hongyan.engine.query import Query
 from hongyan.engine.values import (
     App,
+    Attributes,
     Conversation,
     ConversationDraft,
     ConversationRow,
@@ -76,6 +77,31 @@ class ConversationStore(Protocol):
         """Remove those who are members. `by` as in `add_members`."""
 
 
+class InfoStore(Protocol):
+    """Attributes of conversations, and what members set for themselves."""
+
+    def update(
+        self,
+        conversation: Conversation,
+        by: str,
+        change: Callable[[Attributes], tuple[Attributes, str]] | None,
+        committed: Callable[[int, str], None],
+    ) -> Awaitable[object]:
+        """Replace the attributes by what `change` makes of them inside the write; it may raise Refused.
+
+        `committed(update time, what `change` told besides)`; without a change, the time as it was and `{}`.
+        Raises Refused(CONVERSATION_UPDATE_REJECTED) if `by` is no member any more.
+        """
+
+    def mute(
+        self, conversation: Conversation, client: str, muted: bool, committed: Callable[[int], None]
+    ) -> Awaitable[object]:
+        """`committed(update time)`. Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED)."""
+
+    async def member_of(self, app_key: int, client: str, conversation_ids: Sequence[str]) -> set[str]:
+        """Those of the conversations of which the client is a member."""
+
+
 class MessageStore(Protocol):
     def append(
         self, conversation: Conversation, sender: str, draft: Draft, done: Callable[[Stored | Refused], None]
@@ -122,6 +148,8 @@ class Store(Protocol):
     def apps(self) -> AppStore: ...
     @property
     def conversations(self) -> ConversationStore: ...
+    @property
+    def info(self) -> InfoStore: ...
     @property
     def messages(self) -> MessageStore: ...
     @property

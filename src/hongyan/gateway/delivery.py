@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from hongyan.engine.events import Event, MembersJoined, MembersLeft, MessageSent, UnreadChanged
+from hongyan.engine.events import ConversationUpdated, Event, MembersJoined, MembersLeft, MessageSent, UnreadChanged
 from hongyan.engine.values import iso_time
 from hongyan.gateway.connection import IM_SERVICE
 from hongyan.gateway.pushes import DROPPABLE, PERMANENT, conv_command, direct_command, unread_command
 from hongyan.gateway.registry import Registry, Session
 from hongyan.wire.frames import SharedFrame
-from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, OpType
+from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, JsonObjectMessage, OpType
 
 
 class Delivery:
@@ -25,6 +25,8 @@ class Delivery:
             self._members_left(event)
         elif type(event) is UnreadChanged:
             self._unread(event)
+        elif type(event) is ConversationUpdated:
+            self._updated(event)
 
     def _message(self, event: MessageSent) -> None:
         conversation, message, origin = event.conversation, event.message, event.origin
@@ -64,6 +66,17 @@ class Delivery:
             app_key, event.conversation.members, conv_command(OpType.members_left, everyone, event.at, DROPPABLE)
         )
 
+    def _updated(self, event: ConversationUpdated) -> None:
+        updated = ConvCommand(
+            cid=event.conversation.id,
+            initBy=event.by,
+            udate=iso_time(event.at),
+            attr=JsonObjectMessage(data=event.attr),
+            attrModified=JsonObjectMessage(data=event.modified),
+        )
+        command = conv_command(OpType.updated, updated, event.at, DROPPABLE)
+        self._tell(event.conversation.app_key, event.conversation.members, command, event.origin)
+
     def _unread(self, event: UnreadChanged) -> None:
         """Counts that are newer than this state make it superfluous, those of the same state don't: hence + 1."""
         command = unread_command([event.unread], event.at)
@@ -73,12 +86,15 @@ class Delivery:
             if session.connection.subprotocol.unread:
                 _leave(session, shared, event.unread.conversation_id, event.unread.last_seq + 1)
 
-    def _tell(self, app_key: int, clients: Iterable[str], command: GenericCommand) -> None:
-        """One copy to each session of each client."""
+    def _tell(
+        self, app_key: int, clients: Iterable[str], command: GenericCommand, origin: object | None = None
+    ) -> None:
+        """One copy to each session of each client, except `origin`."""
         shared = SharedFrame(command)
         for sessions in self._registry.of_clients(app_key, set(clients)):
             for session in sessions:
-                _leave(session, shared)
+                if session is not origin:
+                    _leave(session, shared)
 
 
 def _leave(session: Session, shared: SharedFrame, conversation_id: str = "", seq: int = 0) -> None:

@@ -13,6 +13,7 @@ from hongyan.errors import Refused
 from hongyan.store import database, hot
 from hongyan.store.apps import Apps
 from hongyan.store.conversations import Conversations
+from hongyan.store.info import Info
 from hongyan.store.messages import Messages
 from hongyan.store.reading import Reader
 from hongyan.store.tokens import Tokens
@@ -29,7 +30,7 @@ def _no_fatal_handler(error: BaseException) -> None:
 
 
 class Store:
-    """Ports `apps`, `conversations`, `messages`, `tokens` over one database file."""
+    """Ports `apps`, `conversations`, `info`, `messages`, `tokens` over one database file."""
 
     def __init__(self, path: Path, secret: bytes, clock: Clock | None = None) -> None:
         clock = clock or Clock()
@@ -42,6 +43,7 @@ class Store:
         self.writer = Writer(self._bound, clock, lambda error: self.on_fatal(error))
         self.apps = Apps(self._reader, self.writer, secret)
         self.conversations = Conversations(self._reader, self.writer, clock)
+        self.info = Info(self._reader, self.writer, clock)
         self.messages = Messages(self._reader, self.writer, clock)
         self.tokens = Tokens(self._reader, self.writer)
         self._pruning: asyncio.Task[None] | None = None
