@@ -8,6 +8,7 @@ from hongyan.engine.history import History
 from hongyan.engine.info import ConversationInfo
 from hongyan.engine.limits import Limits
 from hongyan.engine.messages import Messages
+from hongyan.engine.notifications import Notifications
 from hongyan.engine.ports import Bus, Store
 from hongyan.engine.sessions import Sessions
 from hongyan.engine.unread import UnreadCounts
@@ -26,6 +27,7 @@ class Engine:
         self.conversations = Conversations(store.conversations, self.access, bus)
         self.info = ConversationInfo(store.info, self.access, bus)
         self.history = History(store.messages, self.access)
+        self.notifications = Notifications(store.notifications, bus, clock)
         self.unread = UnreadCounts(store.messages, self.access, bus)
 
     async def start(self) -> None:

@@ -20,6 +20,7 @@ from hongyan.engine.values import (
     HistoryRange,
     MembersChanged,
     Message,
+    Notification,
     Stored,
     Unread,
 )
@@ -61,10 +62,12 @@ class ConversationStore(Protocol):
         limit: int,
         committed: Callable[[MembersChanged], None],
         by: str | None = None,
+        initiator: str = "",
     ) -> Awaitable[object]:
         """Add those who aren't members. Raises Refused(CONVERSATION_FULL) over `limit`, changing nothing.
 
-        Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED) if `by` is no member any more.
+        Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED) if `by` is no member any more. Each client that joined will
+        be told, even if it is away now, that `initiator` did it.
         """
 
     def remove_members(
@@ -73,8 +76,9 @@ class ConversationStore(Protocol):
         clients: Sequence[str],
         committed: Callable[[MembersChanged], None],
         by: str | None = None,
+        initiator: str = "",
     ) -> Awaitable[object]:
-        """Remove those who are members. `by` as in `add_members`."""
+        """Remove those who are members. `by` and `initiator` as in `add_members`."""
 
 
 class InfoStore(Protocol):
@@ -134,6 +138,16 @@ class MessageStore(Protocol):
         """
 
 
+class NotificationStore(Protocol):
+    """That clients joined or left conversations; the store forgets it after some days."""
+
+    async def page(self, app_key: int, client: str, after: int, limit: int) -> list[Notification]:
+        """The first ones of later times than `after`, in order of time; `op` is `joined` or `left`."""
+
+    async def memberships(self, app_key: int, client: str, limit: int) -> list[tuple[int, int]]:
+        """Some of the conversations of which the client is a member: (key, since when)."""
+
+
 class TokenStore(Protocol):
     """Session tokens that were voided before they expired."""
 
@@ -152,6 +166,8 @@ class Store(Protocol):
     def info(self) -> InfoStore: ...
     @property
     def messages(self) -> MessageStore: ...
+    @property
+    def notifications(self) -> NotificationStore: ...
     @property
     def tokens(self) -> TokenStore: ...
 
