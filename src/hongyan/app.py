@@ -60,7 +60,7 @@ class Server:
         self.store = Store.open(settings.database_path, secret, clock)
         self.engine = Engine(self.store, bus, clock, secret)
         self.gateway = Gateway(self.engine, bus, settings.gateway)
-        self.site = Site(settings, self.engine.apps, stats=Figures(self.gateway, self.store))
+        self.site = Site(settings, self.engine, stats=Figures(self.gateway, self.store))
         self.admin = admin.AdminServer(data.admin_socket, self._perform)
 
     async def run(self) -> None:

@@ -107,11 +107,24 @@ CONVERSATION_NOT_FOUND = _kind(
 CONVERSATION_FULL = _kind(
     "CONVERSATION_FULL", 4304, "Remove members first, or raise the limit.", "请先移除成员，或提高人数上限。"
 )
+CONVERSATION_UPDATE_FAILED = _kind(
+    "CONVERSATION_UPDATE_FAILED",
+    4306,
+    "Check the keys, the operators and the size of the attributes.",
+    "请检查属性的键、操作符和大小。",
+)
 CONVERSATION_READ_ONLY = _kind(
     "CONVERSATION_READ_ONLY", 4307, "This conversation can't be changed.", "该对话不可更改。"
 )
 CONVERSATION_NOT_ALLOWED = _kind(
     "CONVERSATION_NOT_ALLOWED", 4308, "This can't be sent here.", "此处不允许发送该内容。", status=403
+)
+CONVERSATION_UPDATE_REJECTED = _kind(
+    "CONVERSATION_UPDATE_REJECTED",
+    4309,
+    "Join first: only members change a conversation.",
+    "请先加入：只有成员可以修改对话。",
+    status=403,
 )
 CONVERSATION_QUERY_FAILED = _kind("CONVERSATION_QUERY_FAILED", 4310, "Check the condition.", "请检查查询条件。")
 CONVERSATION_LOG_FAILED = _kind("CONVERSATION_LOG_FAILED", 4311, "Check the arguments.", "请检查参数。")
@@ -121,6 +134,12 @@ CONVERSATION_LOG_REJECTED = _kind(
     "Only members read the history.",
     "只有成员可以读取历史消息。",
     status=403,
+)
+TRANSIENT_CONVERSATION_REQUIRED = _kind(
+    "TRANSIENT_CONVERSATION_REQUIRED",
+    4316,
+    "Ask this of a chat room only.",
+    "该操作仅适用于聊天室。",
 )
 CONVERSATION_MEMBERSHIP_REQUIRED = _kind(
     "CONVERSATION_MEMBERSHIP_REQUIRED", 4317, "Join first.", "请先加入对话。", status=403

@@ -9,29 +9,31 @@ import pytest
 
 from hongyan.api.application import application
 from hongyan.api.site import Site
+from hongyan.bus.local import LocalBus
 from hongyan.config_load import load
-from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
+from hongyan.engine.engine import Engine
 from hongyan.store import Store
 
 GATEWAY_PORT = 8001
 
 
 @pytest.fixture
-async def apps(tmp_path: Path) -> AsyncIterator[Apps]:
-    """The apps of a server: one, `home`."""
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    """The engine of a server with one app, `home`."""
     store = Store.open(tmp_path / "hongyan.db", bytes(32))
     store.start(asyncio.get_running_loop())
-    made = Apps(store.apps, Clock())
-    await made.create("home", id="home", key="home-key")
+    made = Engine(store, LocalBus(), Clock(), bytes(32))
+    await made.start()
+    await made.apps.create("home", id="home", key="home-key")
     yield made
     await store.close()
 
 
 @pytest.fixture
-def site(apps: Apps) -> Site:
+def site(engine: Engine) -> Site:
     """A server that is ready."""
-    return Site(load(environment={}), apps, gateway_port=GATEWAY_PORT, ready=True)
+    return Site(load(environment={}), engine, gateway_port=GATEWAY_PORT, ready=True)
 
 
 Calling = Callable[..., httpx.AsyncClient]

@@ -16,7 +16,7 @@ from tests.support.server import Server
 
 SERVED = {
     "session": {"open", "close", "query", "refresh"},
-    "conv": {"start", "add", "remove", "query"},
+    "conv": {"start", "add", "remove", "query"} | {"update", "mute", "unmute", "count", "members", "is_member"},
     "direct": set(),
     "ack": set(),
     "read": set(),
@@ -101,6 +101,12 @@ async def test_fields_nobody_knows_are_ignored(server: Server) -> None:
         ("conv", "query", "conv/results"),
         ("conv", "add", 4303),
         ("conv", "remove", 4303),
+        ("conv", "update", 4303),
+        ("conv", "mute", 4303),
+        ("conv", "unmute", 4303),
+        ("conv", "count", 4303),
+        ("conv", "members", 4303),
+        ("conv", "is_member", "conv/is_member"),
         ("direct", None, UNPARSEABLE),
         ("logs", None, 4303),
         ("echo", None, "echo"),

@@ -9,7 +9,7 @@ import pytest
 
 from hongyan import errors
 from hongyan.engine.sessions import Ticket
-from hongyan.engine.values import App, AppSettings, ConversationKind, Message, Unread
+from hongyan.engine.values import App, AppSettings, ConversationKind, Message, Missed, Unread
 from hongyan.errors import Refused
 from hongyan.gateway import catch_up
 from hongyan.gateway.registry import Session
@@ -31,6 +31,7 @@ class Reads:
     def __init__(self) -> None:
         self.pages: asyncio.Queue[Page | Exception | None] = asyncio.Queue()
         self.counts: asyncio.Queue[list[Unread] | Exception] = asyncio.Queue()
+        self.messages: asyncio.Queue[list[Missed] | Exception] = asyncio.Queue()
         self.newest = 1_000
 
     def missed(self, since: int) -> bool:
@@ -46,6 +47,10 @@ class Reads:
 
     async def unread_since(self, app: App, client: str, since: int | None) -> tuple[list[Unread], int]:
         return _given(await self.counts.get()), 4_000
+
+    async def messages_missed(self, app: App, client: str) -> list[Missed]:
+        missed: list[Missed] = _given(await self.messages.get())
+        return missed
 
 
 def _given(answer: Any) -> Any:
@@ -64,9 +69,9 @@ class Line:
         self.subprotocol = SimpleNamespace(unread=counts)
         self.reads = asyncio.Semaphore(2)
         edits = SimpleNamespace(missed=reads.missed, since=reads.edits_since, told_until=reads.told_until)
-        self.gateway = SimpleNamespace(
-            engine=SimpleNamespace(edits=edits, unread=SimpleNamespace(since=reads.unread_since))
-        )
+        unread = SimpleNamespace(since=reads.unread_since)
+        receipts = SimpleNamespace(missed=reads.messages_missed)
+        self.gateway = SimpleNamespace(engine=SimpleNamespace(edits=edits, unread=unread, receipts=receipts))
         self.tasks: list[asyncio.Task[None]] = []
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -75,6 +80,8 @@ class Line:
     def tell(self, command: GenericCommand, client: str) -> None:
         self.told += [item.data for item in command.patchMessage.patches]
         self.told += [f"{item.unread} unread" for item in command.unreadMessage.convs]
+        if command.HasField("directMessage"):
+            self.told.append(command.directMessage.msg)
 
     def push(self, frame: bytes) -> None:
         self.told.append(frame.decode())
@@ -145,30 +152,34 @@ async def test_counts_wait_for_the_edits(reads: Reads, line: Line) -> None:
     assert await line.over() == ["edit 101", "2 unread"]
 
 
-async def test_clients_without_counts_are_told_edits_alone(reads: Reads) -> None:
+async def test_clients_without_counts_are_told_edits_and_messages(reads: Reads) -> None:
     line = Line(reads, counts=False)
     session = login(line)
     catch_up.begin(session, SINCE)
     hold_edit(session, 101)
     hold_edit(session, 102)
+    for seq in (7, 8):
+        session.hold("talk", seq, f"live message {seq}".encode())
     for page in ([edited(101)], None):
         reads.pages.put_nowait(page)
-    assert await line.over() == ["edit 101", "live edit 102"]
+    messages = tuple(Message(str(seq), seq, seq, "ann", f"message {seq}") for seq in (5, 7))
+    reads.messages.put_nowait([Missed("talk", ConversationKind.NORMAL, messages, more=False)])
+    assert await line.over() == ["edit 101", "message 5", "message 7", "live edit 102", "live message 8"]
 
 
 @pytest.mark.parametrize("wish", [{}, {"lastPatchTime": 1_000}, {"lastPatchTime": -1}])
-async def test_nothing_is_read_where_nothing_was_missed(reads: Reads, wish: dict[str, int]) -> None:
+async def test_no_edits_are_read_where_none_were_missed(reads: Reads, wish: dict[str, int]) -> None:
     line = Line(reads, counts=False)
-    session = login(line)
-    catch_up.begin(session, SessionCommand(**wish))
-    assert (session.held, line.tasks) == (None, [])
+    catch_up.begin(login(line), SessionCommand(**wish))
+    reads.messages.put_nowait([])
+    assert await line.over() == []
 
 
-async def test_nothing_is_read_for_who_wants_no_edits(reads: Reads) -> None:
+async def test_no_edits_are_read_for_who_wants_none(reads: Reads) -> None:
     line = Line(reads, counts=False)
-    session = login(line, bitmap=~0x01)
-    catch_up.begin(session, SINCE)
-    assert (session.held, line.tasks) == (None, [])
+    catch_up.begin(login(line, bitmap=~0x01), SINCE)
+    reads.messages.put_nowait([])
+    assert await line.over() == []
 
 
 @pytest.mark.parametrize("error", [Refused(errors.INTERNAL_ERROR, "too slow"), ValueError("broken")])

@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 
 from hongyan.config import Settings
 from hongyan.engine.apps import Apps
+from hongyan.engine.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,14 @@ class Site:
     """
 
     settings: Settings
-    apps: Apps
+    engine: Engine
     gateway_port: int = 0
     ready: bool = False
     stats: Callable[[], Iterable[Figure]] = field(default=list)
+
+    @property
+    def apps(self) -> Apps:
+        return self.engine.apps
 
 
 CurrentSite = NamedDependency[Site]

@@ -137,7 +137,9 @@ class Conversations:
             if result.changed:
                 self._bus.publish(MembersJoined(conversation, result.changed, by, result.updated_at))
 
-        await self._store.add_members(conversation, wanted, app.settings.members_max, committed, _asking(by, wanted))
+        await self._store.add_members(
+            conversation, wanted, app.settings.members_max, committed, _asking(by, wanted), by
+        )
 
     async def remove(
         self,
@@ -159,7 +161,7 @@ class Conversations:
             if result.changed:
                 self._bus.publish(MembersLeft(conversation, result.changed, by, result.updated_at))
 
-        await self._store.remove_members(conversation, wanted, committed, _asking(by, wanted))
+        await self._store.remove_members(conversation, wanted, committed, _asking(by, wanted), by)
 
     async def query(self, app: App, caller: str, query: Query) -> list[ConversationRow]:
         """Any client may look up any conversation by condition (reference 3.1)."""

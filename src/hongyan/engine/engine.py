@@ -6,8 +6,10 @@ from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import Conversations
 from hongyan.engine.edits import Edits
 from hongyan.engine.history import History
+from hongyan.engine.info import ConversationInfo
 from hongyan.engine.limits import DeliveryBudget, Limits
 from hongyan.engine.messages import Messages
+from hongyan.engine.notifications import Notifications
 from hongyan.engine.ports import Bus, Store
 from hongyan.engine.receipts import ReceiptMarks
 from hongyan.engine.sessions import Sessions
@@ -28,8 +30,10 @@ class Engine:
         self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries)
         self.wills = Wills(self.access, bus, clock, self.deliveries)
         self.conversations = Conversations(store.conversations, self.access, bus)
+        self.info = ConversationInfo(store.info, self.access, bus)
         self.history = History(store.messages, self.access)
         self.receipts = ReceiptMarks(store.messages, self.access, bus)
+        self.notifications = Notifications(store.notifications, bus, clock)
         self.unread = UnreadCounts(store.messages, self.access, bus)
         self.edits = Edits(store.edits, self.access, bus, clock)
 

@@ -72,4 +72,19 @@ class MessagePatched:
     origin: object | None
 
 
-Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged | ReceiptsGiven | MessagePatched
+@dataclass(frozen=True, slots=True)
+class ConversationUpdated:
+    """`by` changed attributes, from the session `origin`. Both texts are JSON.
+
+    `attr` holds the changes as asked for, `modified` the new values of the top-level keys that were touched.
+    """
+
+    conversation: Conversation
+    attr: str
+    modified: str
+    by: str
+    at: int
+    origin: object | None
+
+
+Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged | ReceiptsGiven | MessagePatched | ConversationUpdated

@@ -18,11 +18,12 @@ def parse(text: str) -> Any:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    _check_nesting(value)
+    check_nesting(value)
     return value
 
 
-def _check_nesting(value: Any) -> None:
+def check_nesting(value: Any) -> None:
+    """Raises ValueError."""
     level = [value]
     for _ in range(NESTING_MAX):
         level = [child for item in level for child in _children(item)]

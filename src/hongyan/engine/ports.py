@@ -13,6 +13,7 @@ from hongyan.engine.query import Query
 from hongyan.engine.values import (
     App,
     Arrived,
+    Attributes,
     Conversation,
     ConversationDraft,
     ConversationRow,
@@ -24,6 +25,7 @@ from hongyan.engine.values import (
     MembersChanged,
     Message,
     Missed,
+    Notification,
     Receipts,
     Stored,
     Unread,
@@ -66,10 +68,12 @@ class ConversationStore(Protocol):
         limit: int,
         committed: Callable[[MembersChanged], None],
         by: str | None = None,
+        initiator: str = "",
     ) -> Awaitable[object]:
         """Add those who aren't members. Raises Refused(CONVERSATION_FULL) over `limit`, changing nothing.
 
-        Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED) if `by` is no member any more.
+        Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED) if `by` is no member any more. Each client that joined will
+        be told, even if it is away now, that `initiator` did it.
         """
 
     def remove_members(
@@ -78,8 +82,34 @@ class ConversationStore(Protocol):
         clients: Sequence[str],
         committed: Callable[[MembersChanged], None],
         by: str | None = None,
+        initiator: str = "",
     ) -> Awaitable[object]:
-        """Remove those who are members. `by` as in `add_members`."""
+        """Remove those who are members. `by` and `initiator` as in `add_members`."""
+
+
+class InfoStore(Protocol):
+    """Attributes of conversations, and what members set for themselves."""
+
+    def update(
+        self,
+        conversation: Conversation,
+        by: str,
+        change: Callable[[Attributes], tuple[Attributes, str]] | None,
+        committed: Callable[[int, str], None],
+    ) -> Awaitable[object]:
+        """Replace the attributes by what `change` makes of them inside the write; it may raise Refused.
+
+        `committed(update time, what `change` told besides)`; without a change, the time as it was and `{}`.
+        Raises Refused(CONVERSATION_UPDATE_REJECTED) if `by` is no member any more.
+        """
+
+    def mute(
+        self, conversation: Conversation, client: str, muted: bool, committed: Callable[[int], None]
+    ) -> Awaitable[object]:
+        """`committed(update time)`. Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED)."""
+
+    async def member_of(self, app_key: int, client: str, conversation_ids: Sequence[str]) -> set[str]:
+        """Those of the conversations of which the client is a member."""
 
 
 class MessageStore(Protocol):
@@ -160,6 +190,16 @@ class EditStore(Protocol):
         """
 
 
+class NotificationStore(Protocol):
+    """That clients joined or left conversations; the store forgets it after some days."""
+
+    async def page(self, app_key: int, client: str, after: int, limit: int) -> list[Notification]:
+        """The first ones of later times than `after`, in order of time; `op` is `joined` or `left`."""
+
+    async def memberships(self, app_key: int, client: str, limit: int) -> list[tuple[int, int]]:
+        """Some of the conversations of which the client is a member: (key, since when)."""
+
+
 class TokenStore(Protocol):
     """Session tokens that were voided before they expired."""
 
@@ -175,7 +215,11 @@ class Store(Protocol):
     @property
     def conversations(self) -> ConversationStore: ...
     @property
+    def info(self) -> InfoStore: ...
+    @property
     def messages(self) -> MessageStore: ...
+    @property
+    def notifications(self) -> NotificationStore: ...
     @property
     def tokens(self) -> TokenStore: ...
     @property

@@ -198,6 +198,29 @@ class ConversationDraft:
     unique: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What members may change of a conversation. `columns` are the custom top-level keys."""
+
+    name: str | None
+    attr: Mapping[str, Any] | None
+    columns: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """Something a client may have missed. `op` names the operation that tells of it, in the engine's spelling.
+
+    `details` is what else is told: `clients`, or the JSON texts `attr` and `modified`.
+    """
+
+    op: str
+    conversation_id: str
+    by: str
+    at: int
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(slots=True, eq=False)
 class Message:
     """One message. `content` is `bytes` for a binary message. Transient ones have `seq` 0.

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from hongyan.engine.events import (
+    ConversationUpdated,
     Event,
     MembersJoined,
     MembersLeft,
@@ -25,7 +26,7 @@ from hongyan.gateway.pushes import (
 )
 from hongyan.gateway.registry import GROUP_RECEIPTS, PATCHES, Registry, Session
 from hongyan.wire.frames import SharedFrame
-from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, OpType
+from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, JsonObjectMessage, OpType
 
 
 class Delivery:
@@ -47,6 +48,8 @@ class Delivery:
             self._receipts(event)
         elif type(event) is MessagePatched:
             self._patched(event)
+        elif type(event) is ConversationUpdated:
+            self._updated(event)
 
     def _message(self, event: MessageSent) -> None:
         conversation, message, origin = event.conversation, event.message, event.origin
@@ -87,6 +90,17 @@ class Delivery:
             app_key, event.conversation.members, conv_command(OpType.members_left, everyone, event.at, DROPPABLE)
         )
 
+    def _updated(self, event: ConversationUpdated) -> None:
+        updated = ConvCommand(
+            cid=event.conversation.id,
+            initBy=event.by,
+            udate=iso_time(event.at),
+            attr=JsonObjectMessage(data=event.attr),
+            attrModified=JsonObjectMessage(data=event.modified),
+        )
+        command = conv_command(OpType.updated, updated, event.at, DROPPABLE)
+        self._tell(event.conversation.app_key, event.conversation.members, command, event.origin)
+
     def _unread(self, event: UnreadChanged) -> None:
         """Counts that are newer than this state make it superfluous, those of the same state don't: hence + 1."""
         sessions = self._registry.of_client(event.app_key, event.client)
@@ -119,12 +133,15 @@ class Delivery:
                 if session is not event.origin and session.can(PATCHES):
                     _leave(session, shared, patched_at=message.patched_at or 0)
 
-    def _tell(self, app_key: int, clients: Iterable[str], command: GenericCommand) -> None:
-        """One copy to each session of each client."""
+    def _tell(
+        self, app_key: int, clients: Iterable[str], command: GenericCommand, origin: object | None = None
+    ) -> None:
+        """One copy to each session of each client, except `origin`."""
         shared = SharedFrame(command)
         for sessions in self._registry.of_clients(app_key, set(clients)):
             for session in sessions:
-                _leave(session, shared)
+                if session is not origin:
+                    _leave(session, shared)
 
 
 def _leave(session: Session, shared: SharedFrame, conversation_id: str = "", seq: int = 0, patched_at: int = 0) -> None:

@@ -18,7 +18,7 @@ from hongyan.engine.values import (
     new_object_id,
 )
 from hongyan.errors import Refused
-from hongyan.store import conversation_query, schema
+from hongyan.store import conversation_query, notifications, schema
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
@@ -63,6 +63,7 @@ class Conversations:
         limit: int,
         committed: Callable[[MembersChanged], None],
         by: str | None = None,
+        initiator: str = "",
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
             _check_member(bound, conversation.key, by)
@@ -71,8 +72,9 @@ class Conversations:
             count = _row(bound, conversation.key).member_count + len(new)
             if new and count > limit:
                 raise Refused(errors.CONVERSATION_FULL, f"a conversation has at most {limit} members")
-            self._insert_members(bound, conversation.key, conversation.app_key, new)
-            return self._touch(bound, conversation.key, new, count)
+            changed = self._touch(bound, conversation.key, new, count)
+            _insert_members(bound, conversation.key, conversation.app_key, new, initiator, changed.updated_at)
+            return changed
 
         return self._writer.call_then(change, committed, conversation.key)
 
@@ -82,6 +84,7 @@ class Conversations:
         clients: Sequence[str],
         committed: Callable[[MembersChanged], None],
         by: str | None = None,
+        initiator: str = "",
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
             _check_member(bound, conversation.key, by)
@@ -92,7 +95,17 @@ class Conversations:
                     sa.delete(_member).where(_member.c.conversation == conversation.key, _member.c.client.in_(chunk))
                 )
             count = _row(bound, conversation.key).member_count - len(gone)
-            return self._touch(bound, conversation.key, gone, count)
+            changed = self._touch(bound, conversation.key, gone, count)
+            notifications.keep(
+                bound.connection.driver_connection,
+                conversation.app_key,
+                conversation.key,
+                gone,
+                joined=False,
+                by=initiator,
+                at=changed.updated_at,
+            )
+            return changed
 
         return self._writer.call_then(change, committed, conversation.key)
 
@@ -129,23 +142,8 @@ class Conversations:
         )
         assert result.inserted_primary_key is not None
         key = int(result.inserted_primary_key[0])
-        self._insert_members(bound, key, app_key, draft.members)
+        _insert_members(bound, key, app_key, draft.members, draft.creator, now)
         return key
-
-    def _insert_members(self, bound: sa.Connection, conversation: int, app_key: int, clients: Sequence[str]) -> None:
-        """New members begin with nothing unread and nothing missed."""
-        if not clients:
-            return
-        row = _row(bound, conversation)
-        fixed = {
-            "conversation": conversation,
-            "app": app_key,
-            "joined_at": self._clock.now(),
-            "read_seq": row.last_seq,
-            "ack_seq": row.last_seq,
-            "ack_to": row.last_message_at or 0,
-        }
-        bound.execute(sa.insert(_member), [{**fixed, "client": client} for client in clients])
 
     def _touch(self, bound: sa.Connection, key: int, changed: tuple[str, ...], count: int) -> MembersChanged:
         """After a change of members: new version and update time. Nothing changed, nothing moves."""
@@ -159,6 +157,26 @@ class Conversations:
             .values(version=row.version + 1, updated_at=updated_at, member_count=count)
         )
         return MembersChanged(changed, row.version + 1, updated_at)
+
+
+def _insert_members(
+    bound: sa.Connection, conversation: int, app_key: int, clients: Sequence[str], by: str, at: int
+) -> None:
+    """New members begin with nothing unread and nothing missed."""
+    if not clients:
+        return
+    row = _row(bound, conversation)
+    fixed = {
+        "conversation": conversation,
+        "app": app_key,
+        "joined_at": at,
+        "read_seq": row.last_seq,
+        "ack_seq": row.last_seq,
+        "ack_to": row.last_message_at or 0,
+    }
+    bound.execute(sa.insert(_member), [{**fixed, "client": client} for client in clients])
+    driver = bound.connection.driver_connection
+    notifications.keep(driver, app_key, conversation, clients, joined=True, by=by, at=at)
 
 
 def _row(bound: sa.Connection, key: int) -> Any:

@@ -263,3 +263,19 @@ MISSED_MESSAGES = (
     f"SELECT {MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND timestamp >= ? AND seq > ?"
     " ORDER BY timestamp DESC, seq DESC LIMIT ?"
 )
+
+
+# notifications
+
+INSERT_NOTIFICATIONS = Bulk(
+    'INSERT INTO notification (app, client, at, conversation, joined, "by") VALUES {rows: (?, ?, ?, ?, ?, ?)}'
+)
+NOTIFICATIONS_AFTER = (
+    'SELECT n.joined, c.id, n."by", n.at FROM notification n JOIN conversation c ON c.key = n.conversation'
+    " WHERE n.app = ? AND n.client = ? AND n.at > ? ORDER BY n.at, n.conversation LIMIT ?"
+)
+MEMBERSHIPS = "SELECT conversation, joined_at FROM member WHERE app = ? AND client = ? LIMIT ?"
+PRUNE_NOTIFICATIONS = (
+    "DELETE FROM notification WHERE (app, client, at, conversation) IN"
+    " (SELECT app, client, at, conversation FROM notification WHERE at < ? ORDER BY at LIMIT ?)"
+)

@@ -14,13 +14,17 @@ from hongyan.store import database, hot
 from hongyan.store.apps import Apps
 from hongyan.store.conversations import Conversations
 from hongyan.store.edits import Edits, newest_edit
+from hongyan.store.info import Info
 from hongyan.store.messages import Messages
+from hongyan.store.notifications import Notifications
 from hongyan.store.reading import Reader
 from hongyan.store.tokens import Tokens
 from hongyan.store.writer import Writer
 
 #: How long a client-supplied id makes a resend harmless (ms).
 IDEMPOTENCE_WINDOW = 10 * 60 * 1000
+#: How long a client may be away and still be told that it joined or left conversations (ms).
+NOTIFICATION_WINDOW = 7 * 24 * 60 * 60 * 1000
 PRUNE_EVERY = 5.0
 _PRUNE_STEP = 500
 
@@ -30,7 +34,7 @@ def _no_fatal_handler(error: BaseException) -> None:
 
 
 class Store:
-    """Ports `apps`, `conversations`, `messages`, `tokens`, `edits` over one database file."""
+    """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `tokens` over one database file."""
 
     def __init__(self, path: Path, secret: bytes, clock: Clock | None = None) -> None:
         clock = clock or Clock()
@@ -44,7 +48,9 @@ class Store:
         self.writer = Writer(self._bound, clock, lambda error: self.on_fatal(error))
         self.apps = Apps(self._reader, self.writer, secret)
         self.conversations = Conversations(self._reader, self.writer, clock)
+        self.info = Info(self._reader, self.writer, clock)
         self.messages = Messages(self._reader, self.writer, clock)
+        self.notifications = Notifications(self._reader)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
         self._pruning: asyncio.Task[None] | None = None
@@ -77,10 +83,17 @@ class Store:
         self._engine.dispose()
 
     async def prune(self) -> None:
-        """Forget client-supplied ids older than the window and voided tokens that have expired, in small steps."""
-        step = functools.partial(_prune_step, before=self._clock.now() - IDEMPOTENCE_WINDOW)
-        while await self.writer.call(step) == _PRUNE_STEP:
-            pass
+        """Forget client-supplied ids and notifications older than their windows, and expired voided tokens.
+
+        In small steps: each is one write among others.
+        """
+        for statement, window in (
+            (hot.PRUNE_TOKENS, IDEMPOTENCE_WINDOW),
+            (hot.PRUNE_NOTIFICATIONS, NOTIFICATION_WINDOW),
+        ):
+            step = functools.partial(_prune_step, statement=statement, before=self._clock.now() - window)
+            while await self.writer.call(step) == _PRUNE_STEP:
+                pass
         await self.tokens.forget_expired(self._clock.now())
 
     async def _keep_pruning(self) -> None:
@@ -90,5 +103,5 @@ class Store:
                 await self.prune()
 
 
-def _prune_step(bound: sa.Connection, before: int) -> int:
-    return bound.exec_driver_sql(hot.PRUNE_TOKENS, (before, _PRUNE_STEP)).rowcount
+def _prune_step(bound: sa.Connection, statement: str, before: int) -> int:
+    return bound.exec_driver_sql(statement, (before, _PRUNE_STEP)).rowcount

@@ -13,6 +13,7 @@ from hongyan.engine.values import ConversationRow, Marks, iso_time
 from hongyan.errors import Refused
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.conversation_json import to_json
+from hongyan.gateway.handlers import conv_info
 from hongyan.gateway.limits import check_limit
 from hongyan.gateway.registry import PARTIAL_FAILURE, Session
 from hongyan.wire.messages2_pb2 import (
@@ -128,4 +129,5 @@ _OPERATIONS: dict[int, Callable[[Connection, Session, GenericCommand], Coroutine
     OpType.remove: remove,
     OpType.query: query,
     OpType.max_read: max_read,
+    **conv_info.OPERATIONS,
 }

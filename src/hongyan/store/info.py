@@ -1,0 +1,99 @@
+"""Attributes of conversations and members' own settings in the database."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from hongyan import errors
+from hongyan.engine.clock import Clock
+from hongyan.engine.values import Attributes, Conversation
+from hongyan.errors import Kind, Refused
+from hongyan.store import schema
+from hongyan.store.reading import Reader
+from hongyan.store.writer import Writer
+
+_conversation, _member = schema.conversation, schema.member
+
+
+class Info:
+    def __init__(self, reader: Reader, writer: Writer, clock: Clock) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._clock = clock
+
+    def update(
+        self,
+        conversation: Conversation,
+        by: str,
+        change: Callable[[Attributes], tuple[Attributes, str]] | None,
+        committed: Callable[[int, str], None],
+    ) -> Awaitable[object]:
+        def write(bound: sa.Connection) -> tuple[int, str]:
+            _muted(bound, conversation.key, by, errors.CONVERSATION_UPDATE_REJECTED)
+            if change is None:
+                return _updated_at(bound, conversation.key), "{}"
+            attributes, modified = change(_attributes(bound, conversation.key))
+            updated_at = self._touch(
+                bound,
+                conversation.key,
+                name=attributes.name,
+                attr=attributes.attr,
+                columns=attributes.columns or None,
+            )
+            return updated_at, modified
+
+        return self._writer.call_then(write, lambda result: committed(*result), conversation.key)
+
+    def mute(
+        self, conversation: Conversation, client: str, muted: bool, committed: Callable[[int], None]
+    ) -> Awaitable[object]:
+        def write(bound: sa.Connection) -> int:
+            before = _muted(bound, conversation.key, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED)
+            if before == muted:
+                return _updated_at(bound, conversation.key)
+            own = (_member.c.conversation == conversation.key, _member.c.client == client)
+            bound.execute(sa.update(_member).where(*own).values(muted=muted))
+            return self._touch(bound, conversation.key)
+
+        return self._writer.call_then(write, committed, conversation.key)
+
+    async def member_of(self, app_key: int, client: str, conversation_ids: Sequence[str]) -> set[str]:
+        found = (
+            sa.select(_conversation.c.id)
+            .join(_member, _member.c.conversation == _conversation.c.key)
+            .where(
+                _conversation.c.app == app_key,
+                _conversation.c.id.in_(conversation_ids),
+                _member.c.client == client,
+            )
+        )
+        return await self._reader.run_bound(lambda bound: set(bound.scalars(found)))
+
+    def _touch(self, bound: sa.Connection, key: int, **values: Any) -> int:
+        """Write to the conversation's row; its new update time."""
+        updated_at = max(self._clock.now(), _updated_at(bound, key) + 1)
+        bound.execute(
+            sa.update(_conversation).where(_conversation.c.key == key).values(updated_at=updated_at, **values)
+        )
+        return updated_at
+
+
+def _attributes(bound: sa.Connection, key: int) -> Attributes:
+    columns = (_conversation.c.name, _conversation.c.attr, _conversation.c.columns)
+    name, attr, custom = bound.execute(sa.select(*columns).where(_conversation.c.key == key)).one()
+    return Attributes(name, attr, custom or {})
+
+
+def _updated_at(bound: sa.Connection, key: int) -> int:
+    found = sa.select(_conversation.c.updated_at).where(_conversation.c.key == key)
+    return int(bound.execute(found).scalar_one())
+
+
+def _muted(bound: sa.Connection, key: int, client: str, otherwise: Kind) -> bool:
+    """Whether a member has muted the conversation. Raises Refused(otherwise) for others."""
+    found = sa.select(_member.c.muted).where(_member.c.conversation == key, _member.c.client == client)
+    muted = bound.execute(found).scalar_one_or_none()
+    if muted is None:
+        raise Refused(otherwise, "not a member")
+    return bool(muted)
