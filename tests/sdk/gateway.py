@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any
@@ -23,7 +23,7 @@ Answer = Callable[[GenericCommand], GenericCommand | None]
 
 
 class Gateway:
-    """Logs everybody in; `answers` holds what to say to other requests, by name."""
+    """Logs everybody in; `answers` holds what to say to requests, by name, and `then` what to do right after."""
 
     def __init__(self) -> None:
         self.received: list[GenericCommand] = []
@@ -34,6 +34,7 @@ class Gateway:
             "logs": lambda asked: command("logs", cid=asked.logsMessage.cid),
             "echo": lambda asked: command("echo"),
         }
+        self.then: dict[str, Callable[[], Awaitable[None]]] = {}
         self.sockets: list[ServerConnection] = []
         self.time = START
         self._server: Server | None = None
@@ -125,6 +126,8 @@ class Gateway:
             answer.peerId = asked.peerId or "given"
             answer.serverTs = answer.serverTs or self.now()
             await socket.send(answer.SerializeToString())
+        if named(asked) in self.then:
+            await self.then[named(asked)]()
 
 
 def rows(*found: dict[str, Any]) -> Answer:

@@ -28,6 +28,13 @@ ENVIRONMENT = {"PYTHONPATH": str(SDK / "src")}
 DEMO = App(id="demo", key="demo-key", master_key="demo-master-key")
 
 
+@pytest.fixture(scope="module")
+def demo(shared: Server) -> Server:
+    """A server with the app of the documentation."""
+    shared.create_app(DEMO, limits="off")
+    return shared
+
+
 @pytest.mark.parametrize("module", ["messages2_pb2.py", "messages2_pb2.pyi"])
 def test_the_protobuf_modules_follow_the_schema(module: str, tmp_path: Path) -> None:
     options = ["-I", WIRE, f"--python_out={tmp_path}", f"--pyi_out={tmp_path}", WIRE / "messages2.proto"]
@@ -38,19 +45,17 @@ def test_the_protobuf_modules_follow_the_schema(module: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("code", "output"), list(zip(EXAMPLES, OUTPUTS, strict=True)))
-def test_the_examples_of_the_readme_run(code: str, output: str, server: Server) -> None:
-    server.create_app(DEMO)
-    done = python("-c", code.replace("http://127.0.0.1:8000", server.http_url))
+def test_the_examples_of_the_readme_run(code: str, output: str, demo: Server) -> None:
+    done = python("-c", code.replace("http://127.0.0.1:8000", demo.http_url))
     assert (done.returncode, done.stdout) == (0, output), done.stderr
 
 
-async def test_the_bot_answers(server: Server) -> None:
-    server.create_app(DEMO, limits="off")
+async def test_the_bot_answers(demo: Server) -> None:
     bot = await asyncio.create_subprocess_exec(
-        sys.executable, SDK / "examples" / "echo_bot.py", server.http_url, env=ENVIRONMENT
+        sys.executable, SDK / "examples" / "echo_bot.py", demo.http_url, env=ENVIRONMENT
     )
     try:
-        async with Client.open(server.http_url, app_id=DEMO.id, app_key=DEMO.key, client_id="tom") as tom:
+        async with Client.open(demo.http_url, app_id=DEMO.id, app_key=DEMO.key, client_id="tom") as tom:
             heard = Events(tom)
             conversation = await tom.create_conversation("echo")
             while not await tom.online("echo"):

@@ -1,5 +1,6 @@
 """What the SDK does, with a real server."""
 
+import asyncio
 import ssl
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from hongyan_client import (
     Location,
     MembersJoined,
     MembersLeft,
+    MessageReceived,
     Raw,
     Text,
     Typed,
@@ -184,7 +186,6 @@ async def test_own_messages_reach_the_other_devices_only(log_in: Open) -> None:
 
 async def test_callbacks_are_called_in_order_and_survive_errors(log_in: Open, caplog: pytest.LogCaptureFixture) -> None:
     async with log_in("call-tom") as tom, log_in("call-jerry") as jerry:
-        from hongyan_client import MessageReceived
 
         @jerry.on(MessageReceived)
         def fail(event: MessageReceived) -> None:
@@ -200,8 +201,8 @@ async def test_callbacks_are_called_in_order_and_survive_errors(log_in: Open, ca
             await conversation.send(f"{number}")
         assert [message.content for message in await heard.messages(5)] == [Text(f"{number}") for number in range(5)]
         assert "a bug of the application" in caplog.text
-        with pytest.raises(RuntimeError, match="go elsewhere"):
-            await anext(jerry.events())
+        with pytest.raises(RuntimeError, match="go to callbacks"):
+            jerry.events()
 
 
 async def test_who_is_online(log_in: Open) -> None:
@@ -231,3 +232,16 @@ async def test_tls(tls_server: Server) -> None:
     async with Client.open(tls_server.http_url, app_id=tls_server.app.id, client_id="tom", tls=trust) as tom:
         conversation = await tom.create_conversation("jerry")
         assert (await conversation.send("hi")).id
+
+
+async def test_one_task_waits_for_events_at_a_time(log_in: Open) -> None:
+    async with log_in("wait-tom") as tom:
+        waiting = asyncio.create_task(anext(tom.events()))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="another task"):
+            await anext(tom.events())
+        with pytest.raises(RuntimeError, match="go to `events"):
+            tom.on(Invited)
+        await tom.create_conversation("wait-jerry")
+        assert isinstance(await waiting, Invited)
+        assert isinstance(await anext(tom.events()), MembersJoined)

@@ -97,7 +97,6 @@ class Client:
         self._conversations: WeakValueDictionary[str, Conversation] = WeakValueDictionary()
         self._callbacks: list[tuple[type[Event], Callback]] = []
         self._caller: asyncio.Task[None] | None = None
-        self._iterated = False
         self._connection: Connection | None = None
         self._ready = asyncio.Event()
         self._end: ClientClosed | None = None
@@ -105,7 +104,6 @@ class Client:
         self._keeper: asyncio.Task[None] | None = None
         self._notifier: asyncio.Task[None] | None = None
         self._token = ""
-        self._token_until = 0.0
         self._read_marks: dict[str, dict[str, Any]] = {}
 
     @classmethod
@@ -189,23 +187,21 @@ class Client:
 
     # events
 
-    async def events(self) -> AsyncIterator[Event]:
-        """What happens, in order, until the client is closed. One task may iterate at a time."""
-        if self._caller is not None or self._iterated:
-            raise RuntimeError("the events of this client go elsewhere: to callbacks, or to another `events()`")
-        self._iterated = True
-        try:
-            while (event := await self._take()) is not None:
-                yield event
-        finally:
-            self._iterated = False
+    def events(self) -> AsyncIterator[Event]:
+        """What happens, in order, until the client is closed.
+
+        A loop that ended goes on where it was when a new one begins. One task may wait for events at a time.
+        """
+        if self._caller is not None:
+            raise RuntimeError("the events of this client go to callbacks")
+        return Events(self._take)
 
     def on(self, kind: type[_Event]) -> Callable[[Callable[[_Event], Any]], Callable[[_Event], Any]]:
         """Calls the decorated function, plain or asynchronous, with every event of this type.
 
         Functions are called one event at a time, in order; an exception is logged, and the next event follows.
         """
-        if self._iterated:
+        if self._inbox.taken:
             raise RuntimeError("the events of this client go to `events()`")
 
         def register(function: Callable[[_Event], Any]) -> Callable[[_Event], Any]:
@@ -454,7 +450,6 @@ class Client:
         """The session is open; what is pushed for it follows."""
         self.client_id = opened.peerId or self.client_id
         self._token = opened.sessionMessage.st
-        self._token_until = time.monotonic() + opened.sessionMessage.stTtl
         self._pushes.opened(opened)
         if self._keeper is None:
             self._timelines.start(opened.serverTs)
@@ -567,6 +562,22 @@ class Client:
         if self._router.base is not None and self._token:
             fetch = notifications.fetch(self._router, self.client_id, self._token, self._pushes)
             self._notifier = asyncio.create_task(fetch)
+
+
+class Events:
+    """An iterator over what a function yields until it yields None."""
+
+    def __init__(self, take: Callable[[], Awaitable[Event | None]]) -> None:
+        self._take = take
+
+    def __aiter__(self) -> "Events":
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._take()
+        if event is None:
+            raise StopAsyncIteration
+        return event
 
 
 async def _called(function: Callback, event: Event) -> None:

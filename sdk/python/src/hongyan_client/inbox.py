@@ -17,6 +17,7 @@ class Inbox:
         self._events: deque[Event] = deque()
         self._dropped = 0
         self._closed = False
+        self.taken = False
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -45,11 +46,17 @@ class Inbox:
 
     async def take(self) -> Event | None:
         """The oldest event, waited for; None after the last one of a closed client."""
-        while not self._events:
-            if self._closed:
-                return None
-            self._news.clear()
-            await self._news.wait()
+        if self.taken:
+            raise RuntimeError("another task waits for the events of this client")
+        self.taken = True
+        try:
+            while not self._events:
+                if self._closed:
+                    return None
+                self._news.clear()
+                await self._news.wait()
+        finally:
+            self.taken = False
         event = self._events.popleft()
         if self._dropped:
             self._events.append(EventsDropped(self._dropped))

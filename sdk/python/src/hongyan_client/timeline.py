@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from hongyan_client.backoff import Backoff
-from hongyan_client.errors import HongyanError
+from hongyan_client.errors import ClientClosed, HongyanError
 from hongyan_client.events import Event, MessageReceived
 from hongyan_client.inbox import Inbox
 from hongyan_client.message import Message
@@ -294,7 +294,7 @@ class Timelines:
             try:
                 return await read()
             except HongyanError as error:
-                if error.code in FINAL:
+                if error.code in FINAL or isinstance(error, ClientClosed):
                     log.info("what was missed can't be read: %s", error)
                     return None
                 log.info("what was missed is read again: %s", error)
