@@ -48,9 +48,9 @@ bench: setup ## Measure chat, fan-out and idle sessions; ARGS are passed on
 	$(bin)/hongyan bench fanout $(ARGS)
 	$(bin)/hongyan bench idle $(ARGS)
 
-proto: setup ## Generate the protobuf module from its .proto file
-	$(bin)/python -m grpc_tools.protoc -I src/hongyan/wire --python_out=src/hongyan/wire --pyi_out=src/hongyan/wire \
-		src/hongyan/wire/messages2.proto
+proto: setup ## Generate the protobuf modules of server and SDK from the .proto file
+	for folder in src/hongyan/wire sdk/python/src/hongyan_client; do $(bin)/python -m grpc_tools.protoc \
+		-I src/hongyan/wire --python_out=$$folder --pyi_out=$$folder src/hongyan/wire/messages2.proto || exit; done
 
 docs: setup ## Write the generated parts of the documentation
 	$(bin)/python tools/decisions.py
@@ -71,4 +71,4 @@ lock: setup ## Write the lock files from pyproject.toml and package.json; ARGS=-
 clean: ## Remove everything that can be made again
 	rm -rf .venv build dist src/hongyan/web_dist web/node_modules tests/journeys/js/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find src tests tools -name __pycache__ -type d -exec rm -rf {} +
+	find src sdk tests tools -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,92 @@
+"""Hongyan's client for Python: asynchronous messaging over the LeanCloud realtime protocol."""
+
+from hongyan_client.backoff import Backoff
+from hongyan_client.client import Client, State
+from hongyan_client.content import (
+    Audio,
+    Binary,
+    Content,
+    File,
+    Image,
+    Location,
+    Raw,
+    Recalled,
+    Text,
+    Typed,
+    Video,
+    message_type,
+)
+from hongyan_client.conversation import Changed, Conversation, Failure, Marks
+from hongyan_client.errors import ClientClosed, ConnectionLost, HongyanError, RequestTimeout
+from hongyan_client.events import (
+    Closed,
+    Conflict,
+    ConversationUpdated,
+    Delivered,
+    Disconnected,
+    Event,
+    EventsDropped,
+    Invited,
+    Kicked,
+    MembersJoined,
+    MembersLeft,
+    MessageEdited,
+    MessageRecalled,
+    MessageReceived,
+    Read,
+    Reconnected,
+    UnreadChanged,
+)
+from hongyan_client.message import Message
+from hongyan_client.query import Query
+from hongyan_client.signing import Signature, SignatureRequest, Signer
+from hongyan_client.version import __version__
+
+__all__ = [
+    "Audio",
+    "Backoff",
+    "Binary",
+    "Changed",
+    "Client",
+    "ClientClosed",
+    "Closed",
+    "Conflict",
+    "ConnectionLost",
+    "Content",
+    "Conversation",
+    "ConversationUpdated",
+    "Delivered",
+    "Disconnected",
+    "Event",
+    "EventsDropped",
+    "Failure",
+    "File",
+    "HongyanError",
+    "Image",
+    "Invited",
+    "Kicked",
+    "Location",
+    "Marks",
+    "MembersJoined",
+    "MembersLeft",
+    "Message",
+    "MessageEdited",
+    "MessageRecalled",
+    "MessageReceived",
+    "Query",
+    "Raw",
+    "Read",
+    "Recalled",
+    "Reconnected",
+    "RequestTimeout",
+    "Signature",
+    "SignatureRequest",
+    "Signer",
+    "State",
+    "Text",
+    "Typed",
+    "UnreadChanged",
+    "Video",
+    "__version__",
+    "message_type",
+]
