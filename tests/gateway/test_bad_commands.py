@@ -16,7 +16,7 @@ from tests.support.server import Server
 
 SERVED = {
     "session": {"open", "close", "query", "refresh"},
-    "conv": {"start", "add", "remove", "query"},
+    "conv": {"start", "add", "remove", "query", "max_read"},
     "direct": set(),
     "ack": set(),
     "read": set(),
@@ -101,6 +101,7 @@ async def test_fields_nobody_knows_are_ignored(server: Server) -> None:
         ("conv", "query", "conv/results"),
         ("conv", "add", 4303),
         ("conv", "remove", 4303),
+        ("conv", "max_read", 4303),
         ("direct", None, UNPARSEABLE),
         ("logs", None, 4303),
         ("echo", None, "echo"),

@@ -9,7 +9,7 @@ from hongyan.wire import subprotocol
 from hongyan.wire.messages2_pb2 import GenericCommand
 from tests.gateway.raw import DATA, TEXT, tcp, upgrade_request, websocket
 from tests.gateway.talk import clients, login_pushes, people, settled, texts
-from tests.support.client import BASE64, BINARY, connect, frame
+from tests.support.client import BASE64, BINARY, connect, frame, named
 from tests.support.server import Server
 
 ALL = sorted(subprotocol.SUPPORTED)
@@ -45,7 +45,8 @@ async def test_version_1_is_told_no_unread_counts(server: Server, name: str) -> 
         (jerry,) = people("jerry")
         await tom.send(await tom.start(jerry), "while you were out")
         async with connect(server, name) as connection:
-            assert await login_pushes(await connection.open(jerry)) == []
+            told = await login_pushes(await connection.open(jerry))
+            assert [named(push) for push in told] == ["direct"]
 
 
 async def test_text_on_a_binary_protocol_inferred(server: Server) -> None:
