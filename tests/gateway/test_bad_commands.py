@@ -53,12 +53,14 @@ async def test_commands_that_are_not_served_inferred(server: Server, cmd: str) -
 
 
 @pytest.mark.parametrize("cmd", ["session", "conv"])
+@pytest.mark.covers("error", "ErrorCommand.code", "ErrorCommand.reason", "ErrorCommand.detail")
 async def test_operations_that_are_not_served_inferred(server: Server, cmd: str) -> None:
     async with clients(server, "tom") as (tom,):
         others: list[str | None] = [None, *sorted(set(OpType.keys()) - SERVED[cmd])]
         for answer in await answers(tom, [command(cmd, op, tom.peer) for op in others]):
             assert (named(answer), answer.peerId) == ("error", tom.peer)
             assert (answer.errorMessage.code, answer.errorMessage.reason) == (UNPARSEABLE, "UNPARSEABLE_RAW_MESSAGE")
+            assert "operation" in answer.errorMessage.detail
 
 
 async def test_numbers_nobody_knows_inferred(server: Server) -> None:

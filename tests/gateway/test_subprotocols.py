@@ -72,6 +72,18 @@ async def test_other_subprotocols_are_refused_before_the_upgrade(server: Server,
         assert b"lc.protobuf2.3" in answer
 
 
+async def test_no_extension_is_agreed_on_inferred(server: Server) -> None:
+    """Who offers compression speaks without."""
+    async with tcp(server) as peer:
+        await peer.send(upgrade_request({"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}))
+        head = await peer.head()
+        assert head.startswith(b"HTTP/1.1 101 ")
+        assert b"sec-websocket-extensions" not in head.lower()
+        await peer.send(frame(DATA, ECHO))
+        opcode, payload = await peer.frame()
+        assert (opcode, GenericCommand.FromString(payload).i) == (DATA, 3)
+
+
 async def test_any_path_will_do(server: Server) -> None:
     async with tcp(server) as peer:
         await peer.send(upgrade_request().replace(b"GET / ", b"GET /ws/any?x=1 "))
