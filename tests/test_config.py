@@ -21,6 +21,13 @@ def test_without_any_source_the_defaults_hold() -> None:
     assert load(environment={}) == Settings()
 
 
+def test_sdks_have_time_to_speak_and_to_sign_inferred() -> None:
+    """They are silent for up to 180 s and may wait for a signature before they log in."""
+    options = Settings().gateway
+    assert 360 <= options.read_timeout <= 400
+    assert options.login_timeout >= 60
+
+
 def test_later_sources_win(tmp_path: Path) -> None:
     file = write(tmp_path, 'http_port = 1\ngateway_port = 2\nhost = "::1"\ndata_dir = "kept"')
     environment = {"HONGYAN_HTTP_PORT": "3", "HONGYAN_GATEWAY_PORT": "4"}

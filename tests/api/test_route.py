@@ -34,7 +34,7 @@ async def test_every_shape_is_answered_alike(calling: Calling, path: str) -> Non
 
 
 @pytest.mark.parametrize("path", ["/1/route", "/2/route"])
-async def test_an_app_router_names_this_host_for_every_service(calling: Calling, path: str) -> None:
+async def test_an_app_router_names_this_host_for_every_service_inferred(calling: Calling, path: str) -> None:
     answer = await calling(url="http://localhost:8000").get(path, params={"appId": "home"})
     services = ("api", "engine", "push", "stats", "rtm_router", "push_router")
     assert answer.json() == {**{f"{name}_server": "localhost:8000" for name in services}, "ttl": 3600}

@@ -44,7 +44,7 @@ def test_tickets_are_never_the_same(engine: Engine) -> None:
     assert len({ticket(engine).id for _ in range(100)}) == 100
 
 
-def test_a_token_holds_over_a_restart(engine: Engine, make_engine: Callable[[], Engine], app: App) -> None:
+def test_a_token_holds_over_a_restart_inferred(engine: Engine, make_engine: Callable[[], Engine], app: App) -> None:
     token, issued = engine.sessions.issue(app, ticket(engine))
     assert make_engine().sessions.redeem(app, "ann", token) == issued
 

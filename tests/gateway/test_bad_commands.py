@@ -16,7 +16,8 @@ from tests.support.server import Server
 
 SERVED = {
     "session": {"open", "close", "query", "refresh"},
-    "conv": {"start", "add", "remove", "query"} | {"update", "mute", "unmute", "count", "members", "is_member"},
+    "conv": {"start", "add", "remove", "query", "max_read"}
+    | {"update", "mute", "unmute", "count", "members", "is_member"},
     "direct": set(),
     "ack": set(),
     "read": set(),
@@ -53,12 +54,14 @@ async def test_commands_that_are_not_served_inferred(server: Server, cmd: str) -
 
 
 @pytest.mark.parametrize("cmd", ["session", "conv"])
+@pytest.mark.covers("error", "ErrorCommand.code", "ErrorCommand.reason", "ErrorCommand.detail")
 async def test_operations_that_are_not_served_inferred(server: Server, cmd: str) -> None:
     async with clients(server, "tom") as (tom,):
         others: list[str | None] = [None, *sorted(set(OpType.keys()) - SERVED[cmd])]
         for answer in await answers(tom, [command(cmd, op, tom.peer) for op in others]):
             assert (named(answer), answer.peerId) == ("error", tom.peer)
             assert (answer.errorMessage.code, answer.errorMessage.reason) == (UNPARSEABLE, "UNPARSEABLE_RAW_MESSAGE")
+            assert "operation" in answer.errorMessage.detail
 
 
 async def test_numbers_nobody_knows_inferred(server: Server) -> None:
@@ -106,6 +109,7 @@ async def test_fields_nobody_knows_are_ignored(server: Server) -> None:
         ("conv", "unmute", 4303),
         ("conv", "count", 4303),
         ("conv", "members", 4303),
+        ("conv", "max_read", 4303),
         ("conv", "is_member", "conv/is_member"),
         ("direct", None, UNPARSEABLE),
         ("logs", None, 4303),

@@ -9,7 +9,7 @@ from hongyan.wire import subprotocol
 from hongyan.wire.messages2_pb2 import GenericCommand
 from tests.gateway.raw import DATA, TEXT, tcp, upgrade_request, websocket
 from tests.gateway.talk import clients, login_pushes, people, settled, texts
-from tests.support.client import BASE64, BINARY, connect, frame
+from tests.support.client import BASE64, BINARY, connect, frame, named
 from tests.support.server import Server
 
 ALL = sorted(subprotocol.SUPPORTED)
@@ -45,7 +45,8 @@ async def test_version_1_is_told_no_unread_counts(server: Server, name: str) -> 
         (jerry,) = people("jerry")
         await tom.send(await tom.start(jerry), "while you were out")
         async with connect(server, name) as connection:
-            assert await login_pushes(await connection.open(jerry)) == []
+            told = await login_pushes(await connection.open(jerry))
+            assert [named(push) for push in told] == ["direct"]
 
 
 async def test_text_on_a_binary_protocol_inferred(server: Server) -> None:
@@ -69,6 +70,18 @@ async def test_other_subprotocols_are_refused_before_the_upgrade(server: Server,
         answer = await peer.rest()
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert b"lc.protobuf2.3" in answer
+
+
+async def test_no_extension_is_agreed_on_inferred(server: Server) -> None:
+    """Who offers compression speaks without."""
+    async with tcp(server) as peer:
+        await peer.send(upgrade_request({"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}))
+        head = await peer.head()
+        assert head.startswith(b"HTTP/1.1 101 ")
+        assert b"sec-websocket-extensions" not in head.lower()
+        await peer.send(frame(DATA, ECHO))
+        opcode, payload = await peer.frame()
+        assert (opcode, GenericCommand.FromString(payload).i) == (DATA, 3)
 
 
 async def test_any_path_will_do(server: Server) -> None:

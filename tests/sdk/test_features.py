@@ -1,6 +1,5 @@
 """What the SDK and the server do together besides talking: receipts, edits, attributes, wills, conflicts, push mode."""
 
-
 import pytest
 from hongyan_client import (
     Binary,

@@ -36,7 +36,26 @@ async def max_read(session: Session, conversation: str, **fields: bool) -> Gener
     return reply
 
 
-@pytest.mark.parametrize("form", ["mid", "range", "until"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param("mid", marks=pytest.mark.covers("AckCommand.mid")),
+        pytest.param("range", marks=pytest.mark.covers("AckCommand.fromts", "AckCommand.tots")),
+        pytest.param("until", marks=pytest.mark.covers("AckCommand.tots")),
+    ],
+)
+@pytest.mark.covers(
+    "ack",
+    "rcp",
+    "GenericCommand.rcpMessage",
+    "AckCommand.cid",
+    "DirectCommand.r",
+    "RcpCommand.id",
+    "RcpCommand.cid",
+    "RcpCommand.t",
+    "RcpCommand.from",
+    "LogItem.ackAt",
+)
 async def test_the_sender_learns_that_a_message_arrived(server: Server, form: str) -> None:
     """As Swift, JavaScript and Java say it."""
     async with clients(server, "tom", "jerry") as (tom, jerry):
@@ -144,6 +163,7 @@ async def test_strangers_acknowledge_nothing(server: Server) -> None:
 # read receipts
 
 
+@pytest.mark.covers("rcp", "RcpCommand.read", "LogItem.readAt")
 async def test_the_sender_learns_that_messages_were_read(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
@@ -172,6 +192,16 @@ async def test_a_reader_alone_in_the_conversation_gives_no_receipts(server: Serv
 # max_read
 
 
+@pytest.mark.covers(
+    "conv/max_read",
+    "ConvCommand.maxReadTimestamp",
+    "ConvCommand.maxAckTimestamp",
+    "ConvCommand.queryAllMembers",
+    "ConvCommand.maxReadTuples",
+    "MaxReadTuple.pid",
+    "MaxReadTuple.maxAckTimestamp",
+    "MaxReadTuple.maxReadTimestamp",
+)
 async def test_max_read_tells_the_furthest_marks_of_the_others(server: Server) -> None:
     async with clients(server, "tom", "jerry", "spike") as (tom, jerry, spike):
         conversation = await tom.start(jerry.peer, spike.peer)

@@ -16,6 +16,15 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 # start
 
 
+@pytest.mark.covers(
+    "conv/start",
+    "conv/started",
+    "GenericCommand.service",
+    "GenericCommand.serverTs",
+    "GenericCommand.convMessage",
+    "ConvCommand.cid",
+    "ConvCommand.cdate",
+)
 async def test_started_says_what_a_new_conversation_is(server: Server) -> None:
     async with clients(server, "tom") as (tom,):
         reply = await tom.request("conv", "start", m=people("jerry"))
@@ -30,6 +39,7 @@ async def test_started_says_what_a_new_conversation_is(server: Server) -> None:
         assert made["createdAt"] == made["updatedAt"] == started.cdate
 
 
+@pytest.mark.covers("conv/joined", "conv/members_joined", "ConvCommand.m", "ConvCommand.initBy", "ConvCommand.udate")
 async def test_start_tells_the_creator_after_the_reply_and_every_member(server: Server) -> None:
     async with clients(server, "tom", "jerry", "spike") as (tom, jerry, spike):
         request = command("conv", "start", tom.peer, m=[jerry.peer])
@@ -55,6 +65,7 @@ async def test_each_member_gets_its_own_copy_per_session(server: Server) -> None
             assert joined.peerId == jerry.peer
 
 
+@pytest.mark.covers("ConvCommand.m")
 async def test_members_are_the_asked_and_the_creator_once_each(server: Server) -> None:
     async with clients(server, "tom") as (tom,):
         jerry, spike = people("jerry", "spike")
@@ -64,6 +75,7 @@ async def test_members_are_the_asked_and_the_creator_once_each(server: Server) -
         assert sorted(members) == sorted([tom.peer, jerry, spike])
 
 
+@pytest.mark.covers("ConvCommand.unique", "ConvCommand.uniqueId", "ConvCommand.existing")
 async def test_unique_finds_the_conversation_of_the_same_members_without_a_word(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         (first,) = (await told(tom, command("conv", "start", tom.peer, m=[jerry.peer], unique=True)))[:1]
@@ -80,6 +92,7 @@ async def test_unique_finds_the_conversation_of_the_same_members_without_a_word(
         assert not first.convMessage.HasField("existing")
 
 
+@pytest.mark.covers("ConvCommand.unique")
 async def test_unique_is_one_conversation_per_set_of_current_members(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         (spike,) = people("spike")
@@ -100,6 +113,7 @@ async def test_unique_asked_many_times_at_once_is_made_once(server: Server) -> N
         assert [answer.convMessage.existing for answer in answers] == [False] + [True] * 9
 
 
+@pytest.mark.covers("ConvCommand.attr", "JsonObjectMessage.data")
 async def test_attributes_are_kept_as_written(server: Server) -> None:
     given = {"name": "群聊", "attr": {"color": "red", "n": [1, {"deep": None}]}, "level": 3, "attributes": {"a": 1}}
     async with clients(server, "tom") as (tom,):

@@ -13,6 +13,15 @@ PERMANENT, DROPPABLE = 1, 2
 # add and join
 
 
+@pytest.mark.covers(
+    "conv/add",
+    "conv/added",
+    "conv/joined",
+    "conv/members_joined",
+    "ConvCommand.initBy",
+    "ConvCommand.udate",
+    "ConvCommand.allowedPids",
+)
 async def test_added_clients_are_told_and_every_member_too(server: Server) -> None:
     async with clients(server, "tom", "jerry", "spike", "butch") as (tom, jerry, spike, butch):
         conversation = await tom.start(jerry.peer)
@@ -71,6 +80,7 @@ async def test_what_is_so_already_succeeds_without_a_push_inferred(server: Serve
             assert await push_names(session) == []
 
 
+@pytest.mark.covers("ConvCommand.allowedPids")
 async def test_one_push_names_all_who_really_joined(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         butch, spike = people("butch", "spike")
@@ -103,6 +113,7 @@ async def test_changing_the_members_of_an_unknown_conversation(server: Server, o
 # remove and quit
 
 
+@pytest.mark.covers("conv/remove", "conv/removed", "conv/left", "conv/members_left")
 async def test_removed_clients_are_told_and_the_remaining_members(server: Server) -> None:
     async with clients(server, "tom", "jerry", "spike") as (tom, jerry, spike):
         conversation = await tom.start(jerry.peer, spike.peer)
@@ -135,6 +146,7 @@ async def test_a_removed_member_receives_and_sends_nothing_more(server: Server) 
         assert (await row(jerry, conversation))["m"] == [tom.peer]
 
 
+@pytest.mark.covers("conv/left")
 async def test_who_quits_is_told_that_it_left_by_itself(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
@@ -157,6 +169,7 @@ async def test_update_times_increase_with_every_change(server: Server) -> None:
         assert times == sorted(set(times))
 
 
+@pytest.mark.covers("GenericCommand.notificationType")
 async def test_kinds_of_notification_inferred(server: Server) -> None:
     """What a client missed for itself is kept for it, what others missed is not."""
     async with clients(server, "tom", "jerry") as (tom, jerry):

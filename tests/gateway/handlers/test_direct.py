@@ -31,6 +31,7 @@ async def failure(session: Session, **fields: object) -> GenericCommand:
 # who is told what
 
 
+@pytest.mark.covers("ack", "GenericCommand.ackMessage", "AckCommand.uid", "AckCommand.t")
 async def test_ack_says_id_and_time_and_nothing_of_failure(server: Server) -> None:
     async with clients(server, "tom") as (tom,):
         conversation = await tom.start()
@@ -44,6 +45,16 @@ async def test_ack_says_id_and_time_and_nothing_of_failure(server: Server) -> No
         assert not any(ack.HasField(field) for field in ("code", "reason", "appCode", "appMsg"))
 
 
+@pytest.mark.covers(
+    "direct",
+    "GenericCommand.directMessage",
+    "DirectCommand.msg",
+    "DirectCommand.cid",
+    "DirectCommand.id",
+    "DirectCommand.timestamp",
+    "DirectCommand.fromPeerId",
+    "DirectCommand.convType",
+)
 async def test_members_receive_the_message_with_the_ack_s_id_and_time(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
@@ -58,6 +69,7 @@ async def test_members_receive_the_message_with_the_ack_s_id_and_time(server: Se
         assert not any(message.HasField(field) for field in absent)
 
 
+@pytest.mark.covers("direct")
 async def test_every_session_but_the_sending_one_receives_it(server: Server) -> None:
     """Also the sender's other devices, and other clients on the sender's connection."""
     async with clients(server, "tom", "jerry") as (tom, jerry), connect(server) as pad_connection:
@@ -112,6 +124,9 @@ async def test_two_senders_are_seen_in_one_order(server: Server) -> None:
 # content
 
 
+@pytest.mark.covers(
+    "DirectCommand.mentionPids", "DirectCommand.mentionAll", "LogItem.mentionPids", "LogItem.mentionAll"
+)
 async def test_mentions_are_passed_on(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
@@ -128,6 +143,7 @@ async def test_mentions_are_passed_on(server: Server) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\0\xff\xfe", b"", bytes(range(256))])
+@pytest.mark.covers("DirectCommand.binaryMsg")
 async def test_binary_content_is_passed_on(server: Server, content: bytes) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
@@ -138,6 +154,7 @@ async def test_binary_content_is_passed_on(server: Server, content: bytes) -> No
 
 
 @pytest.mark.parametrize("text", ["", "\0", "{}", '{"_lctype": -1, "_lctext": "hi"}', " \n\t", "a" * 5_000])
+@pytest.mark.covers("DirectCommand.msg")
 async def test_text_is_passed_on_as_it_is(server: Server, text: str) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
@@ -146,6 +163,7 @@ async def test_text_is_passed_on_as_it_is(server: Server, text: str) -> None:
         assert [item.data for item in await jerry.history(conversation)] == [text]
 
 
+@pytest.mark.covers("DirectCommand.fromPeerId")
 async def test_the_sender_is_who_is_logged_in(server: Server) -> None:
     """C# says who it is; nobody is believed."""
     async with clients(server, "tom", "jerry") as (tom, jerry):
@@ -168,6 +186,7 @@ async def test_a_message_without_a_serial_is_delivered_without_an_ack(server: Se
 # transient
 
 
+@pytest.mark.covers("DirectCommand.transient")
 async def test_transient_messages_reach_who_is_online_and_are_kept_nowhere(server: Server) -> None:
     (spike,) = people("spike")
     async with clients(server, "tom", "jerry") as (tom, jerry):
@@ -198,6 +217,7 @@ async def test_transient_messages_are_acknowledged_to_those_who_know(
 # sending again
 
 
+@pytest.mark.covers("DirectCommand.dt")
 async def test_sending_again_with_the_same_token_returns_the_first_result_inferred(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
@@ -222,6 +242,7 @@ async def test_a_reconnected_client_s_resend_is_recognised(server: Server) -> No
         assert await texts(jerry) == ["once"]
 
 
+@pytest.mark.covers("DirectCommand.dt")
 async def test_a_token_is_one_client_s_in_one_conversation(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         one, other = await tom.start(jerry.peer), await tom.start(jerry.peer)
@@ -237,6 +258,7 @@ async def test_a_token_is_one_client_s_in_one_conversation(server: Server) -> No
 # refusals
 
 
+@pytest.mark.covers("AckCommand.code", "AckCommand.reason")
 async def test_unknown_conversations_and_strangers_are_refused_alike(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start()
@@ -288,7 +310,7 @@ async def test_data_for_push_reaches_no_receiver(server: Server) -> None:
         assert not (await jerry.expect("direct")).directMessage.HasField("pushData")
 
 
-async def test_a_message_without_a_conversation_is_an_error(server: Server) -> None:
+async def test_a_message_without_a_conversation_is_an_error_inferred(server: Server) -> None:
     async with clients(server, "tom") as (tom,):
         for fields in ({"msg": "hi"}, {"cid": "", "msg": "hi"}, {}):
             with pytest.raises(Refused, match="4114 UNPARSEABLE_RAW_MESSAGE"):

@@ -11,6 +11,7 @@ SERIALS = [1, 0, -1, -65536, 2**31 - 1, -(2**31)]
 
 
 @pytest.mark.parametrize("serial", SERIALS)
+@pytest.mark.covers("echo", "GenericCommand.i", "GenericCommand.service", "GenericCommand.serverTs")
 async def test_echo_returns_the_serial_before_and_after_login(server: Server, serial: int) -> None:
     async with connect(server) as connection:
         for _ in range(2):

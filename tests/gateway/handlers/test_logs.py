@@ -58,6 +58,15 @@ async def talked(tom: Session, count: int) -> tuple[str, list[AckCommand]]:
 
 
 @pytest.mark.parametrize("direction", [OLD, NEW], ids=["OLD", "NEW"])
+@pytest.mark.covers(
+    "LogsCommand.t",
+    "LogsCommand.mid",
+    "LogsCommand.tIncluded",
+    "LogsCommand.tt",
+    "LogsCommand.tmid",
+    "LogsCommand.ttIncluded",
+    "LogsCommand.direction",
+)
 async def test_every_combination_of_bounds(server: Server, direction: int) -> None:
     async with clients(server, "tom") as (tom,):
         conversation, acks = await talked(tom, 8)
@@ -92,6 +101,7 @@ async def test_an_id_from_elsewhere_stands_for_its_time_alone_inferred(server: S
             assert [item.msgId for item in page] == [ack.uid for ack in acks[:count]]
 
 
+@pytest.mark.covers("LogsCommand.direction")
 async def test_pages_follow_each_other_without_gap_or_repetition(server: Server) -> None:
     async with clients(server, "tom") as (tom,):
         conversation, acks = await talked(tom, 50)
@@ -107,6 +117,7 @@ async def test_pages_follow_each_other_without_gap_or_repetition(server: Server)
             assert [item.msgId for page in in_time for item in page] == ids
 
 
+@pytest.mark.covers("logs", "GenericCommand.logsMessage", "LogsCommand.cid", "LogsCommand.logs")
 async def test_reply_has_no_op_and_names_the_conversation(server: Server) -> None:
     """C# sends an op with the request."""
     async with clients(server, "tom") as (tom,):
@@ -126,8 +137,8 @@ async def test_reply_has_no_op_and_names_the_conversation(server: Server) -> Non
         ({}, 20),
         ({"limit": 0}, 20),
         ({"l": 0}, 0),
-        ({"l": 30}, 30),
-        ({"limit": 30}, 30),
+        pytest.param({"l": 30}, 30, marks=pytest.mark.covers("LogsCommand.l")),
+        pytest.param({"limit": 30}, 30, marks=pytest.mark.covers("LogsCommand.limit")),
         ({"l": 100}, 100),
         ({"l": 1000}, 100),
         ({"limit": 2**31 - 1}, 100),
@@ -142,6 +153,16 @@ async def test_page_size(server: Server, fields: dict[str, int], count: int) -> 
         assert [item.msgId for item in page] == [ack.uid for ack in acks[len(acks) - count :]]
 
 
+@pytest.mark.covers(
+    "LogItem.from",
+    "LogItem.data",
+    "LogItem.timestamp",
+    "LogItem.msgId",
+    "LogItem.mentionPids",
+    "LogItem.mentionAll",
+    "LogItem.bin",
+    "LogItem.convType",
+)
 async def test_an_item_is_the_message_as_it_was_sent(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
@@ -155,6 +176,7 @@ async def test_an_item_is_the_message_as_it_was_sent(server: Server) -> None:
         assert not any(first.HasField(field) for field in ("ackAt", "readAt", "patchTimestamp", "mentionAll", "bin"))
 
 
+@pytest.mark.covers("LogsCommand.lctype")
 async def test_messages_of_a_type(server: Server) -> None:
     async with clients(server, "tom") as (tom,):
         conversation = await tom.start()

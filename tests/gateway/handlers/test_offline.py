@@ -34,6 +34,7 @@ async def took_effect(session: Session) -> None:
 
 
 @pytest.mark.parametrize("subprotocol", PUSH_MODES)
+@pytest.mark.covers("DirectCommand.offline", "DirectCommand.hasMore")
 async def test_missed_messages_come_oldest_first_until_they_are_acknowledged(server: Server, subprotocol: str) -> None:
     (jerry,) = people("jerry")
     async with clients(server, "tom") as (tom,):
@@ -61,6 +62,7 @@ async def test_every_property_of_a_message_comes_along(server: Server) -> None:
         assert (text.msg, list(text.mentionPids), text.HasField("transient")) == ("look", [jerry], False)
 
 
+@pytest.mark.covers("DirectCommand.hasMore")
 async def test_twenty_of_a_conversation_and_then_the_rest(server: Server) -> None:
     (jerry,) = people("jerry")
     async with clients(server, "tom") as (tom,):

@@ -20,6 +20,7 @@ async def found(session: Session, where: dict[str, Any], **fields: Any) -> list[
     return [row["objectId"] for row in await session.query(where, **fields)]
 
 
+@pytest.mark.covers("conv/query", "conv/results", "ConvCommand.results")
 async def test_a_row_has_the_shape_sdks_expect(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
@@ -35,12 +36,14 @@ async def test_a_row_has_the_shape_sdks_expect(server: Server) -> None:
         assert "msg" not in row
 
 
+@pytest.mark.covers("conv/results")
 async def test_reply_is_results_with_the_client(server: Server) -> None:
     async with clients(server, "tom") as (tom,):
         reply = await tom.request("conv", "query")
         assert (named(reply), reply.peerId, reply.service) == ("conv/results", tom.peer, 2)
 
 
+@pytest.mark.covers("ConvCommand.where", "JsonObjectMessage.data")
 async def test_anybody_finds_a_conversation_by_its_id(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         ids = [await tom.start() for _ in range(3)]
@@ -60,6 +63,7 @@ async def test_without_a_condition_the_own_conversations_are_meant(server: Serve
         assert shared in reply.convMessage.results.data
 
 
+@pytest.mark.covers("ConvCommand.where")
 async def test_conversations_by_their_members(server: Server) -> None:
     async with clients(server, "tom") as (tom,):
         jerry, spike = people("jerry", "spike")
@@ -85,6 +89,7 @@ async def test_conversations_by_other_fields(server: Server) -> None:
         assert await found(tom, {"m": tom.peer, "sys": True}) == []
 
 
+@pytest.mark.covers("ConvCommand.limit", "ConvCommand.skip")
 async def test_pages(server: Server) -> None:
     """Ten rows unless asked otherwise; a limit of 0 is none."""
     async with clients(server, "tom", "jerry") as (tom, jerry):
@@ -98,6 +103,7 @@ async def test_pages(server: Server) -> None:
         assert await found(tom, everything, skip=100) == []
 
 
+@pytest.mark.covers("ConvCommand.sort")
 async def test_order(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         everything = {"m": {"$all": [tom.peer, jerry.peer]}}
@@ -115,6 +121,7 @@ async def test_default_order_is_the_latest_message_then_the_latest_made_inferred
         assert await found(tom, {"m": {"$all": [tom.peer, jerry.peer]}}) == [first, third, second]
 
 
+@pytest.mark.covers("ConvCommand.flag")
 async def test_compact_rows_have_no_members(server: Server) -> None:
     async with clients(server, "tom") as (tom,):
         conversation = await tom.start("jerry")
@@ -123,6 +130,7 @@ async def test_compact_rows_have_no_members(server: Server) -> None:
         assert row["objectId"] == conversation
 
 
+@pytest.mark.covers("ConvCommand.flag")
 async def test_the_last_message_comes_when_asked_for(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)

@@ -36,6 +36,18 @@ async def marked(session: Session, **fields: Any) -> UnreadTuple:
 # after the login
 
 
+@pytest.mark.covers(
+    "unread",
+    "GenericCommand.unreadMessage",
+    "UnreadCommand.convs",
+    "UnreadTuple.cid",
+    "UnreadTuple.unread",
+    "UnreadTuple.mid",
+    "UnreadTuple.timestamp",
+    "UnreadTuple.from",
+    "UnreadTuple.data",
+    "UnreadTuple.convType",
+)
 async def test_unread_messages_are_counted_at_the_login(server: Server) -> None:
     (jerry,) = people("jerry")
     async with clients(server, "tom") as (tom,):
@@ -49,6 +61,7 @@ async def test_unread_messages_are_counted_at_the_login(server: Server) -> None:
         assert (item.data, item.HasField("binaryMsg"), item.HasField("patchTimestamp")) == ("two", False, False)
 
 
+@pytest.mark.covers("UnreadTuple.binaryMsg")
 async def test_a_binary_message_is_binary_in_the_count(server: Server) -> None:
     (jerry,) = people("jerry")
     async with clients(server, "tom") as (tom,):
@@ -58,12 +71,13 @@ async def test_a_binary_message_is_binary_in_the_count(server: Server) -> None:
         assert (tuples[conversation].binaryMsg, tuples[conversation].HasField("data")) == (b"\0\xff", False)
 
 
-async def test_nothing_unread_is_told_of_no_conversation(server: Server) -> None:
+async def test_nothing_unread_is_told_of_no_conversation_inferred(server: Server) -> None:
     (jerry,) = people("jerry")
     async with clients(server, "tom") as (tom,):
         await tom.start(jerry)
         await tom.send(await tom.start(jerry), "typing", transient=True)
-        assert (await unread_at_login(server, jerry))[0] == {}
+        async with connect(server) as connection:
+            assert await login_pushes(await connection.open(jerry)) == []
 
 
 async def test_own_messages_are_not_counted(server: Server) -> None:
@@ -77,6 +91,7 @@ async def test_own_messages_are_not_counted(server: Server) -> None:
 
 
 @pytest.mark.parametrize(("mention", "mentioned"), [("me", True), ("all", True), ("other", False)])
+@pytest.mark.covers("UnreadTuple.mentioned")
 async def test_unread_mentions_are_told(server: Server, mention: str, mentioned: bool) -> None:
     (jerry,) = people("jerry")
     fields = {"me": {"mentionPids": [jerry]}, "all": {"mentionAll": True}, "other": {"mentionPids": ["spike"]}}
@@ -130,6 +145,7 @@ async def test_the_latest_fifty_conversations_are_told(server: Server) -> None:
         assert tuples.keys() == set(ids[5:])
 
 
+@pytest.mark.covers("UnreadCommand.notifTime", "SessionCommand.lastUnreadNotifTime")
 async def test_with_a_cursor_only_what_changed_later_is_told(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         old, new, read_elsewhere = [await tom.start(jerry.peer) for _ in range(3)]
@@ -164,6 +180,7 @@ async def test_a_message_during_the_login_is_counted_once(server: Server) -> Non
 # read
 
 
+@pytest.mark.covers("read", "GenericCommand.readMessage", "ReadCommand.convs")
 async def test_all_sessions_of_the_reader_are_told_and_nobody_else(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry), connect(server) as connection:
         pad = await connection.open(jerry.peer)
@@ -182,7 +199,16 @@ async def test_all_sessions_of_the_reader_are_told_and_nobody_else(server: Serve
         assert (await unread_at_login(server, jerry.peer))[0] == {}
 
 
-@pytest.mark.parametrize("form", ["conv", "time", "id", "cid", "cids"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param("conv", marks=pytest.mark.covers("ReadCommand.convs")),
+        "time",
+        "id",
+        pytest.param("cid", marks=pytest.mark.covers("ReadCommand.cid")),
+        pytest.param("cids", marks=pytest.mark.covers("ReadCommand.cids")),
+    ],
+)
 async def test_every_form_of_reading_everything(server: Server, form: str) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
@@ -199,6 +225,7 @@ async def test_every_form_of_reading_everything(server: Server, form: str) -> No
         assert (item.cid, item.unread, item.mentioned) == (conversation, 0, False)
 
 
+@pytest.mark.covers("ReadTuple.cid", "ReadTuple.mid", "ReadTuple.timestamp", "UnreadTuple.mentioned")
 async def test_reading_up_to_a_message_leaves_the_later_ones(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)

@@ -14,10 +14,19 @@ from tests.support.server import Server
 
 
 @pytest.mark.parametrize("peer", ["Tom", " tom ", "鸿雁", "a/b:c?", "🦢" * 64, "x" * 64])
+@pytest.mark.covers(
+    "session/open",
+    "session/opened",
+    "GenericCommand.cmd",
+    "GenericCommand.op",
+    "GenericCommand.peerId",
+    "SessionCommand.st",
+)
 async def test_opened_returns_the_client_id_verbatim(server: Server, peer: str) -> None:
     async with connect(server) as connection:
         opened = (await connection.open(peer)).opened
         assert named(opened) == "session/opened"
+        assert opened.HasField("cmd")
         assert (opened.peerId, opened.service, opened.HasField("i")) == (peer, 2, True)
         assert opened.serverTs > 1_600_000_000_000
         message = opened.sessionMessage
@@ -25,6 +34,7 @@ async def test_opened_returns_the_client_id_verbatim(server: Server, peer: str) 
         assert not message.HasField("code")
 
 
+@pytest.mark.covers("session/opened")
 async def test_opened_comes_before_anything_else(server: Server) -> None:
     async with clients(server, "tom") as (tom,):
         (jerry,) = people("jerry")
@@ -49,12 +59,31 @@ async def test_a_client_id_has_at_most_64_characters(server: Server) -> None:
         await connection.open(people("tom")[0])
 
 
+@pytest.mark.covers("GenericCommand.appId")
 async def test_unknown_app_is_refused_and_the_connection_closed(server: Server) -> None:
     async with connect(server) as connection:
         request = open_command(server, "tom")
         request.appId = "unknown"
         assert await refusal(connection.request(request)) == (4100, "APP_NOT_AVAILABLE")
         assert (await connection.closed()).code == 4100
+
+
+async def test_the_first_thing_wrong_with_a_login_is_told_inferred(server: Server) -> None:
+    """The app before the client, the client before its token."""
+    (tom,) = people("tom")
+    async with connect(server) as connection:
+        assert await refusal(connection.open(tom, st="bad")) == (4112, "SESSION_TOKEN_EXPIRED")
+        assert await refusal(connection.open("x" * 65, st="bad")) == (4103, "INVALID_LOGIN")
+        request = open_command(server, "x" * 65, st="bad")
+        request.appId = "unknown"
+        assert await refusal(connection.request(request)) == (4100, "APP_NOT_AVAILABLE")
+
+
+async def test_opened_tells_no_time_of_edits_inferred(server: Server) -> None:
+    """Java would take it for its own, whatever it has seen."""
+    async with connect(server) as connection:
+        tom = await connection.open(people("tom")[0], lastPatchTime=1)
+        assert not tom.opened.sessionMessage.HasField("lastPatchTime")
 
 
 async def test_apps_are_separate(server: Server) -> None:
@@ -95,6 +124,7 @@ async def test_a_second_login_on_the_same_connection_replaces_the_first(server: 
 # which session a command means
 
 
+@pytest.mark.covers("GenericCommand.peerId")
 async def test_without_a_client_id_the_first_session_is_meant(server: Server) -> None:
     tom, jerry = people("tom", "jerry")
     async with connect(server) as connection:
@@ -128,6 +158,7 @@ async def test_when_the_first_session_is_closed_the_oldest_is_meant_inferred(ser
         ("logs", None),
     ],
 )
+@pytest.mark.covers("error", "GenericCommand.errorMessage")
 async def test_a_command_needs_its_session(server: Server, cmd: str, op: str | None) -> None:
     """Before any login, and for a client that is not logged in here; without a serial there is no answer."""
     async with connect(server) as connection:
@@ -206,6 +237,9 @@ async def settle_after(session: Session, connection: Connection) -> None:
 # query
 
 
+@pytest.mark.covers(
+    "session/query", "session/query_result", "SessionCommand.sessionPeerIds", "SessionCommand.onlineSessionPeerIds"
+)
 async def test_query_tells_who_is_online_in_the_order_asked(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         asked = ["nobody", jerry.peer, tom.peer, "nobody-else"]

@@ -21,6 +21,7 @@ def claims(token: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.covers("SessionCommand.st", "SessionCommand.tag", "SessionCommand.deviceId", "SessionCommand.configBitmap")
 async def test_a_token_opens_again_and_brings_tag_device_and_capabilities(server: Server) -> None:
     """JS says none of the three on a reconnect."""
     (tom,) = people("tom")
@@ -34,6 +35,7 @@ async def test_a_token_opens_again_and_brings_tag_device_and_capabilities(server
         assert await acknowledges_transient(Session(connection, opened))
 
 
+@pytest.mark.covers("SessionCommand.tag", "SessionCommand.deviceToken", "SessionCommand.configBitmap")
 async def test_what_a_reopen_says_goes_before_what_the_token_says(server: Server) -> None:
     async with connect(server) as connection:
         tom = await connection.open(people("tom")[0], tag="web", configBitmap=0)
@@ -43,6 +45,7 @@ async def test_what_a_reopen_says_goes_before_what_the_token_says(server: Server
 
 
 @pytest.mark.parametrize(("reopen", "acknowledged"), [(True, True), (False, False)])
+@pytest.mark.covers("SessionCommand.r")
 async def test_capabilities_of_a_reopen_that_says_none_inferred(
     server: Server, reopen: bool, acknowledged: bool
 ) -> None:
@@ -61,6 +64,14 @@ async def acknowledges_transient(session: Session) -> bool:
     await session.connection.send(numbered(serial, request))
     await session.connection.echo()
     return any(push.HasField("i") and push.i == serial for push in session.connection.pushes)
+
+
+@pytest.mark.covers("SessionCommand.stTtl")
+async def test_a_token_lives_two_days_or_as_the_app_says_inferred(server: Server) -> None:
+    for door, seconds in ((server, 172_800), (into(server, STRICT), 1)):
+        async with connect(door) as connection:
+            tom = await connection.open(people("tom")[0])
+            assert tom.opened.sessionMessage.stTtl == seconds
 
 
 @pytest.mark.parametrize("token", ["bad", "e30.e30.e30", ".." * 1000, "鸿雁", "\0"])
@@ -127,6 +138,7 @@ async def test_a_reopen_without_a_serial_is_answered_without_one(server: Server)
 # refresh
 
 
+@pytest.mark.covers("session/refresh", "session/refreshed", "SessionCommand.st", "SessionCommand.stTtl")
 async def test_refresh_gives_a_token(server: Server) -> None:
     async with connect(server) as connection:
         tom = await connection.open(people("tom")[0], tag="web")
@@ -165,6 +177,7 @@ async def test_refresh_with_a_foreign_token_is_refused(server: Server) -> None:
 # close
 
 
+@pytest.mark.covers("session/close", "session/closed", "GenericCommand.sessionMessage")
 async def test_close_logs_out_and_voids_every_token_of_the_login(server: Server) -> None:
     async with connect(server) as connection:
         tom = await connection.open(people("tom")[0])
