@@ -72,8 +72,9 @@ def _holds(key: str, value: Any, name: str, operand: Any, options: str) -> bool:
         case "$regex":
             flags = functools.reduce(operator.or_, (getattr(re, letter.upper()) for letter in options), re.NOFLAG)
             if "m" not in options:  # Python's $ would pass over a newline
-                operand = operand.replace("$", r"\Z")
-            return any(isinstance(item, str) and bool(re.search(operand, item, flags)) for item in _candidates(value))
+                operand = re.sub(r"(?<!\\)\$", r"\\Z", operand)
+            texts = [text for kind, text in (_plain(item, key) for item in _candidates(value)) if kind == "text"]
+            return any(re.search(operand, text, flags) for text in texts)
         case _:
             return any(_compares(_COMPARE[name], key, item, operand) for item in _candidates(value))
 

@@ -31,7 +31,11 @@ class Query:
     @property
     def narrow(self) -> bool:
         """Whether the condition names conversations or members, so that not all conversations need a look."""
-        return _is_narrow(self.condition)
+        return self.names("objectId", "uniqueId", "m", "mu")
+
+    def names(self, *keys: str) -> bool:
+        """Whether the condition says which texts one of the keys must hold."""
+        return _names(self.condition, keys)
 
 
 def parse(caller: str, where: str, *, sort: str = "", limit: int | None = None, skip: int = 0, flag: int = 0) -> Query:
@@ -67,15 +71,12 @@ def _parse_order(item: str) -> tuple[Key, bool]:
     return key, item.startswith("-")
 
 
-_NAMING = {"objectId": Type.TEXT, "uniqueId": Type.TEXT, "m": Type.CLIENTS, "mu": Type.CLIENTS}
-
-
-def _is_narrow(condition: Condition) -> bool:
+def _names(condition: Condition, keys: tuple[str, ...]) -> bool:
     match condition:
         case Predicate(key, operator, value):
             values = value if operator in ("$in", "$all") else [value] if operator == "$eq" else [None]
-            return key[0] in _NAMING and all(isinstance(each, str) for each in values)
+            return key[0] in keys and all(isinstance(each, str) for each in values)
         case Every(terms):
-            return any(_is_narrow(term) for term in terms)
+            return any(_names(term, keys) for term in terms)
         case Either():
             return False

@@ -41,9 +41,12 @@ def run(bound: sa.Connection, app_key: int, caller: str, query: Query) -> list[C
 def keys_of(app_key: int, caller: str, query: Query) -> sa.Select[Any]:
     """The keys of the rows in their order. No more of each row than that, since all matches are sorted in memory."""
     order = [term for key, descending in query.sort for term in conversation_condition.order(key, descending)]
+    # SQLite would rather look at all conversations of the app than begin with the members; + takes the index away.
+    is_by_members = query.names("m", "mu") and not query.names("objectId", "uniqueId")
+    app = sa.literal_column("+conversation.app") if is_by_members else _conversation.c.app
     return (
         sa.select(_conversation.c.key)
-        .where(_conversation.c.app == app_key, conversation_condition.where(query.condition, app_key, caller))
+        .where(app == app_key, conversation_condition.where(query.condition, app_key, caller))
         .order_by(*order, _conversation.c.key.desc())
         .limit(query.limit)
         .offset(query.skip)

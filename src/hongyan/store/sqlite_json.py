@@ -33,11 +33,11 @@ _RANKS = {"text": 2, "object": 3, "array": 4}
 def install(connection: Any, is_over: Callable[[], bool]) -> None:
     """Give a reading connection the regex engine. `is_over`: time is up; checked here too, since a call may be long."""
 
-    def search(pattern: str, text: str) -> bool:
+    def search(pattern: bytes, text: bytes) -> bool:
         if is_over():
             connection.interrupt()
             return False
-        return patterns.searcher(pattern)(text.encode())
+        return patterns.searcher(pattern.decode())(text)
 
     connection.create_function("hongyan_search", 2, search, deterministic=True)
 
@@ -45,7 +45,8 @@ def install(connection: Any, is_over: Callable[[], bool]) -> None:
 def text_matches(text: Expression, pattern: Pattern) -> Test:
     """Whether a text, which must be one, has a match."""
     if pattern.kind is Kind.REGEX:
-        return sa.func.hongyan_search(pattern.text, text) == sa.true()
+        # As bytes: the driver ends a text at its first NUL.
+        return sa.func.hongyan_search(pattern.text.encode(), sa.cast(text, sa.LargeBinary)) == sa.true()
     wanted = pattern.text.lower() if pattern.fold else pattern.text
     searched = sa.func.lower(text) if pattern.fold else text
     if pattern.kind is Kind.EQUAL:
