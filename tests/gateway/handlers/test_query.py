@@ -115,8 +115,8 @@ async def test_conditions_on_attributes(server: Server) -> None:
         blue = await start_with(tom, name="blue.", attr={"color": "blue", "size": 10}, tags=[], pinned=True)
 
         async def answer(where: dict[str, Any]) -> list[str]:
-            """In the order of creation; anybody may ask."""
-            return await found(jerry, {"of": tom.peer, **where}, sort="createdAt")
+            """Anybody may ask."""
+            return await found(jerry, {"of": tom.peer, **where}, sort="attr.size")
 
         assert await answer({"attr.color": "red"}) == [red]
         assert await answer({"attr.size": {"$gt": 3, "$lte": 10}}) == [blue]
