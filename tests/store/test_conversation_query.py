@@ -1,17 +1,23 @@
 """`conv/query`: every condition, order and flag that the parser lets through, answered from the file."""
 
+import asyncio
+import contextlib
 import json
+import re
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hongyan import errors
 from hongyan.engine.query import parse
 from hongyan.engine.values import ConversationRow
 from hongyan.errors import Refused
-from hongyan.store import Store
+from hongyan.store import Store, conversation_query, database, sqlite_json
 from hongyan.store.conversation_query import ROWS_ALWAYS
-from tests.store.steps import APP, NOON, Wall, create, load, on_driver, send, start
+from tests.store.steps import APP, NOON, PATIENCE, Wall, create, load, on_driver, send, start
 
 Where = dict[str, Any]
 
@@ -171,3 +177,146 @@ async def test_members_stand_in_order_of_joining(store: Store, wall: Wall) -> No
     (row,) = await ask(store, {})
     assert row.members == ("zoe", "dan", "ann", "cem")
     assert (row.created_at, row.updated_at) == (NOON, NOON + 3)
+
+
+async def plan(path: Path, where: Where) -> list[str]:
+    """What SQLite looks at, outermost first."""
+    statement = conversation_query.keys_of(APP, "ann", parse("ann", json.dumps(where)))
+    compiled = statement.compile(dialect=sa.dialects.sqlite.dialect(), compile_kwargs={"render_postcompile": True})
+    with contextlib.closing(database.connect(path, read_only=True)) as connection:
+        sqlite_json.install(connection, lambda: False)
+        values = [compiled.params[name] for name in compiled.positiontup or ()]
+        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {compiled}", values)]
+
+
+BY_KEY = "SEARCH conversation USING INTEGER PRIMARY KEY (rowid=?)"
+BY_CLIENT = "SEARCH member USING COVERING INDEX member_by_client (app=? AND client=?)"
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ({}, [BY_KEY, BY_CLIENT]),
+        ({"m": {"$all": ["ann", "bob"], "$size": 2}}, [BY_KEY, BY_CLIENT]),
+        ({"m": "ann", "color": "red", "attr.count": {"$gt": 5}}, [BY_KEY, BY_CLIENT]),
+        ({"$and": [{"name": {"$regex": "a|b"}}, {"m": {"$in": ["ann", "bob"]}}]}, [BY_KEY, BY_CLIENT]),
+        ({"objectId": {"$in": ["a", "b"]}}, ["SEARCH conversation USING INDEX", "(app=? AND id=?)"]),
+        ({"uniqueId": "f" * 32}, ["SEARCH conversation USING INDEX conversation_by_unique_id (app=? AND unique_id=?)"]),
+    ],
+)
+async def test_indexes_are_used(
+    store: Store, ids: dict[str, str], path: Path, where: Where, expected: list[str]
+) -> None:
+    steps = await plan(path, where)
+    assert all(any(part in step for step in steps) for part in expected), steps
+    assert not any(re.match("SCAN (conversation|member)", step) for step in steps), steps
+
+
+async def sample(store: Store) -> None:
+    """Conversations named after what their column `v` and attribute `v` hold."""
+    for name, value in {
+        "number": 3,
+        "fraction": 2.5,
+        "text": "b",
+        "upper": "B",
+        "object": {"a": 1},
+        "array": ["x", 2],
+        "bool": True,
+        "date": {"__type": "Date", "iso": "2027-01-15T08:00:00.001Z"},
+        "later": {"__type": "Date", "iso": "2027-01-15T08:00:00.002Z"},
+        "null": None,
+    }.items():
+        await create(store, "ann", name=name, columns={"v": value}, attr={"deep": {"v": value}})
+    await create(store, "ann", name="none")
+
+
+@pytest.mark.parametrize("key", ["v", "attr.deep.v"])
+async def test_custom_keys_order_by_type_then_value(store: Store, key: str) -> None:
+    """As in MongoDB; but rows without a value come last, whichever way."""
+    await sample(store)
+    up = ["fraction", "number", "upper", "text", "object", "array", "bool", "date", "later"]
+    for sort, expected in ((key, [*up, "none", "null"]), (f"-{key}", [*up[::-1], "none", "null"])):
+        assert [row.name for row in await ask(store, {}, sort=sort, limit=100)] == expected
+
+
+@pytest.mark.parametrize("key", ["v", "attr.deep.v"])
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (3, {"number"}),
+        (3.0, {"number"}),
+        ("3", set()),
+        (1, set()),
+        (True, {"bool"}),
+        (None, {"null", "none"}),
+        ({"a": 1.0}, {"object"}),
+        ({"a": 1, "b": 2}, set()),
+        ("x", {"array"}),
+        (["x", 2], {"array"}),
+        ([2, "x"], set()),
+        ({"$ne": "b"}, {"number", "fraction", "upper", "object", "array", "bool", "date", "later", "null", "none"}),
+        ({"$gt": 2}, {"number", "fraction"}),
+        ({"$gte": 2}, {"number", "fraction", "array"}),
+        ({"$lt": "a"}, {"upper"}),
+        ({"$in": ["b", 2, None, True, {"a": 1}]}, {"text", "array", "null", "none", "bool", "object"}),
+        ({"$nin": ["b", 2, None, True]}, {"number", "fraction", "upper", "object", "date", "later"}),
+        ({"$all": ["x", 2]}, {"array"}),
+        ({"$all": []}, set()),
+        ({"$size": 2}, {"array"}),
+        ({"$exists": False}, {"none"}),
+        ({"$regex": "B"}, {"upper"}),
+        ({"$regex": "^[bx]$", "$options": "i"}, {"text", "upper", "array"}),
+        ({"$gt": {"__type": "Date", "iso": "2027-01-15T16:00:00.001+08:00"}}, {"later"}),
+        ({"__type": "Date", "iso": "2027-01-15T08:00:00.001Z"}, {"date"}),
+    ],
+)
+async def test_custom_keys(store: Store, key: str, condition: Any, expected: set[str]) -> None:
+    await sample(store)
+    assert {row.name for row in await ask(store, {key: condition}, limit=100)} == expected
+
+
+async def test_who_muted_is_told_of_oneself_alone_inferred(store: Store, ids: dict[str, str]) -> None:
+    duo = "(SELECT key FROM conversation WHERE name = 'duo')"
+    mute = f"UPDATE member SET muted = 1 WHERE client = 'ann' AND conversation = {duo}"
+    await on_driver(store, lambda driver: driver.execute(mute))
+    for where in ({"mu": "ann"}, {"mu": {"$size": 1}}, {"mu": ["ann"]}, {"mu": {"$regex": "^a"}}, {"mu": {"$gt": ""}}):
+        assert [row.name for row in await ask(store, where)] == ["duo"], where
+        assert await ask(store, where, caller="bob") == [], where
+    assert {row.name for row in await ask(store, {"m": "ann", "mu": {"$ne": "ann"}})} == {"talk"}
+    assert {row.name for row in await ask(store, {"m": "ann", "mu": {"$ne": "ann"}}, caller="bob")} == {"duo", "talk"}
+
+
+async def test_a_pattern_is_given_up_when_time_is_up(
+    store: Store, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hongyan.store.reading._PATIENCE", 0.0)
+    with pytest.raises(Refused) as refusal:
+        await ask(store, {"name": {"$regex": "a|b"}})
+    assert refusal.value.kind is errors.CONVERSATION_QUERY_FAILED
+
+
+async def test_searches_through_everything_leave_threads_to_others(
+    store: Store, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    run = conversation_query.run
+
+    def slow(bound: Any, app_key: int, caller: str, query: Any) -> Any:
+        assert query.narrow or release.wait(PATIENCE)
+        return run(bound, app_key, caller, query)
+
+    monkeypatch.setattr(conversation_query, "run", slow)
+    searches = [asyncio.ensure_future(ask(store, {"name": "talk"})) for _ in range(10)]
+    try:
+        assert {row.name for row in await ask(store, {})} == {"duo", "talk"}
+        assert not any(search.done() for search in searches)
+    finally:
+        release.set()
+    assert [[row.name for row in found] for found in await asyncio.gather(*searches)] == [["talk"]] * 10
+
+
+async def test_a_pattern_may_be_large_and_its_text_long(store: Store) -> None:
+    await create(store, "ann", name="a" * 60_000)
+    (row,) = await ask(store, {"name": {"$regex": "^(a|aa)+$"}})
+    assert row.name == "a" * 60_000
+    assert await ask(store, {"name": {"$regex": "(a?){100}a{300}b"}}) == []

@@ -7,10 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from hongyan import errors
-from hongyan.engine.query import Predicate, Query
+from hongyan.engine.query import Query
 from hongyan.engine.values import ConversationKind, ConversationRow, Message
 from hongyan.errors import Refused
-from hongyan.store import hot, schema
+from hongyan.store import conversation_condition, hot, schema
 
 #: So many conversations are always answered: SDKs look up all that one notification of unread messages names.
 ROWS_ALWAYS = 50
@@ -19,28 +19,15 @@ MEMBERS_MAX = 25_000
 
 _conversation, _member, _message = schema.conversation, schema.member, schema.message
 
-_COLUMNS: dict[str, sa.Column[Any]] = {
-    "objectId": _conversation.c.id,
-    "c": _conversation.c.creator,
-    "name": _conversation.c.name,
-    "lm": _conversation.c.last_message_at,
-    "createdAt": _conversation.c.created_at,
-    "updatedAt": _conversation.c.updated_at,
-}
-_KINDS = {"tr": ConversationKind.CHATROOM, "sys": ConversationKind.SERVICE}
-
 
 def run(bound: sa.Connection, app_key: int, caller: str, query: Query) -> list[ConversationRow]:
     if query.limit == 0:
         return []
-    found = sa.select(_conversation).where(
-        _conversation.c.app == app_key, *(_condition(predicate, app_key) for predicate in query.predicates)
-    )
-    found = found.order_by(*_order(query)).limit(query.limit).offset(query.skip)
-    rows = bound.execute(found).all()
+    keys = bound.scalars(keys_of(app_key, caller, query)).all()
+    by_key = {row.key: row for row in bound.execute(sa.select(_conversation).where(_conversation.c.key.in_(keys)))}
+    rows = [by_key[key] for key in keys if key in by_key]
     if not query.compact:
         _check_size(rows)
-    keys = [row.key for row in rows]
     members = {} if query.compact else members_of(bound, keys)
     own = _own_memberships(bound, keys, caller)
     readable = [row for row in rows if row.key in own] if query.with_last_message else []
@@ -49,6 +36,21 @@ def run(bound: sa.Connection, app_key: int, caller: str, query: Query) -> list[C
         to_row(row, members.get(row.key, ()), muted=own.get(row.key, False), last_message=last.get(row.key))
         for row in rows
     ]
+
+
+def keys_of(app_key: int, caller: str, query: Query) -> sa.Select[Any]:
+    """The keys of the rows in their order. No more of each row than that, since all matches are sorted in memory."""
+    order = [term for key, descending in query.sort for term in conversation_condition.order(key, descending)]
+    # SQLite would rather look at all conversations of the app than begin with the members; + takes the index away.
+    is_by_members = query.names("m", "mu") and not query.names("objectId", "uniqueId")
+    app = sa.literal_column("+conversation.app") if is_by_members else _conversation.c.app
+    return (
+        sa.select(_conversation.c.key)
+        .where(app == app_key, conversation_condition.where(query.condition, app_key, caller))
+        .order_by(*order, _conversation.c.key.desc())
+        .limit(query.limit)
+        .offset(query.skip)
+    )
 
 
 def _check_size(rows: Sequence[Any]) -> None:
@@ -89,38 +91,6 @@ def members_of(bound: sa.Connection, keys: Sequence[int]) -> dict[int, list[str]
     for key, client in bound.execute(found):
         members[key].append(client)
     return members
-
-
-def _condition(predicate: Predicate, app_key: int) -> sa.ColumnElement[bool]:
-    if predicate.field == "m":
-        return _member_condition(predicate, app_key)
-    if predicate.field in _KINDS:
-        is_kind = _conversation.c.kind == int(_KINDS[predicate.field])
-        return is_kind if predicate.value else ~is_kind
-    if predicate.field == "unique":
-        is_unique = _conversation.c.unique_id.is_not(None)
-        return is_unique if predicate.value else ~is_unique
-    column = _COLUMNS[predicate.field]
-    wanted = predicate.value if predicate.operator == "$in" else [predicate.value]
-    return column.in_(wanted)
-
-
-def _member_condition(predicate: Predicate, app_key: int) -> sa.ColumnElement[bool]:
-    if predicate.operator == "$size":
-        return _conversation.c.member_count == int(predicate.value)
-    clients = [predicate.value] if predicate.operator == "$eq" else list(dict.fromkeys(predicate.value))
-    found = sa.select(_member.c.conversation).where(_member.c.app == app_key, _member.c.client.in_(clients))
-    if predicate.operator == "$all":
-        found = found.group_by(_member.c.conversation).having(sa.func.count() == len(clients))
-    return _conversation.c.key.in_(found)
-
-
-def _order(query: Query) -> list[sa.ColumnElement[Any]]:
-    order = [
-        (_COLUMNS[field].desc() if descending else _COLUMNS[field].asc()).nulls_last()
-        for field, descending in query.sort
-    ]
-    return [*order, _conversation.c.key.desc()]
 
 
 def _own_memberships(bound: sa.Connection, keys: Sequence[int], caller: str) -> dict[int, bool]:

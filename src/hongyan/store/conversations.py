@@ -1,5 +1,7 @@
 """Conversations and their members in the database."""
 
+import asyncio
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -24,6 +26,8 @@ from hongyan.store.writer import Writer
 
 _conversation, _member = schema.conversation, schema.member
 _MEMBER_CHUNK = 500
+#: So many queries at once may look at all conversations, which is slow: the other threads are for everybody else.
+_SCANS = 2
 
 
 def unique_key(members: Sequence[str]) -> str:
@@ -36,14 +40,16 @@ class Conversations:
         self._reader = reader
         self._writer = writer
         self._clock = clock
+        self._scans = asyncio.Semaphore(_SCANS)
 
     async def load(self, app_key: int, conversation_id: str) -> Conversation | None:
         return await self._reader.run_bound(lambda bound: _load(bound, app_key, conversation_id))
 
     async def query(self, app_key: int, caller: str, query: Query) -> list[ConversationRow]:
-        return await self._reader.run_bound(
-            lambda bound: conversation_query.run(bound, app_key, caller, query), errors.CONVERSATION_QUERY_FAILED
-        )
+        async with contextlib.nullcontext() if query.narrow else self._scans:
+            return await self._reader.run_bound(
+                lambda bound: conversation_query.run(bound, app_key, caller, query), errors.CONVERSATION_QUERY_FAILED
+            )
 
     def create(
         self,

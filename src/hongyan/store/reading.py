@@ -13,7 +13,7 @@ from pysqlite3 import dbapi2 as sqlite
 
 from hongyan import errors
 from hongyan.errors import Kind, Refused
-from hongyan.store import database
+from hongyan.store import database, sqlite_json
 
 T = TypeVar("T")
 
@@ -72,6 +72,7 @@ class Reader:
     def _connect(self) -> Any:
         connection = database.connect(self._path, read_only=True)
         connection.set_progress_handler(self._is_over, _CHECK_EVERY)
+        sqlite_json.install(connection, self._is_over)
         return connection
 
     def _is_over(self) -> bool:

@@ -1,0 +1,258 @@
+"""The condition of a conversation query in SQL (reference 6.3)."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from hongyan.engine.conditions import TYPES, Condition, Either, Every, Key, Moment, Predicate, Type
+from hongyan.engine.patterns import Pattern
+from hongyan.engine.values import ConversationKind
+from hongyan.store import schema
+from hongyan.store.sqlite_json import COMPARE, Expression, JsonValue, Test, text_matches
+
+_conversation, _member = schema.conversation, schema.member
+
+_COLUMNS: dict[str, sa.Column[Any]] = {
+    "objectId": _conversation.c.id,
+    "c": _conversation.c.creator,
+    "name": _conversation.c.name,
+    "uniqueId": _conversation.c.unique_id,
+    "lm": _conversation.c.last_message_at,
+    "createdAt": _conversation.c.created_at,
+    "updatedAt": _conversation.c.updated_at,
+    "conv_type": _conversation.c.kind,
+}
+_FLAGS: dict[str, Test] = {
+    "tr": _conversation.c.kind == int(ConversationKind.CHATROOM),
+    "sys": _conversation.c.kind == int(ConversationKind.SERVICE),
+    "unique": _conversation.c.unique_id.is_not(None),
+}
+
+
+class Source(Protocol):
+    """What a key holds, as the operators need it. Tests may be NULL where they don't hold."""
+
+    def equals(self, value: Any) -> Test: ...
+    def any_of(self, values: Sequence[Any]) -> Test: ...
+    def all_of(self, values: Sequence[Any]) -> Test: ...
+    def compares(self, operation: str, value: Any) -> Test: ...
+    def matches(self, pattern: Pattern) -> Test: ...
+    def has_size(self, size: int) -> Test: ...
+    def exists(self) -> Test: ...
+
+
+def where(condition: Condition, app_key: int, caller: str) -> Test:
+    """The test of a row of `conversation`, which may be NULL where it doesn't hold."""
+    match condition:
+        case Every(terms):
+            return sa.and_(sa.true(), *(where(term, app_key, caller) for term in terms))
+        case Either(terms):
+            return sa.or_(sa.false(), *(where(term, app_key, caller) for term in terms))
+        case Predicate(key, operator, value):
+            return _test(_source(key, app_key, caller), operator, value)
+
+
+def order(key: Key, descending: bool) -> list[Expression]:
+    """What to sort by. Rows without the key come last."""
+    terms = _scalar(key).order()
+    return [(term.desc() if descending else term.asc()).nulls_last() for term in terms]
+
+
+def _test(source: Source, operator: str, value: Any) -> Test:
+    match operator:
+        case "$eq":
+            return source.equals(value)
+        case "$ne":
+            return _not(source.equals(value))
+        case "$in":
+            return source.any_of(value)
+        case "$nin":
+            return _not(source.any_of(value))
+        case "$all":
+            return source.all_of(value)
+        case "$size":
+            return source.has_size(value)
+        case "$exists":
+            return source.exists() if value else _not(source.exists())
+        case "$regex":
+            return source.matches(value)
+        case _:
+            return source.compares(operator, value)
+
+
+def _not(test: Test) -> Test:
+    """NULL is no match, so its opposite is one."""
+    return sa.func.coalesce(test, sa.false()) == sa.false()
+
+
+def _source(key: Key, app_key: int, caller: str) -> Source:
+    if key == ("m",):
+        return _Members(app_key)
+    if key == ("mu",):
+        return _MutedBy(app_key, caller)
+    return _scalar(key)
+
+
+def _scalar(key: Key) -> "_Column | _Flag | JsonValue":
+    name = key[0]
+    if name in _FLAGS:
+        return _Flag(_FLAGS[name])
+    if name in _COLUMNS:
+        return _Column(_COLUMNS[name], TYPES[name])
+    if name == "attr":
+        return JsonValue(_conversation.c.attr, key[1:])
+    return JsonValue(_conversation.c.columns, key)
+
+
+class _Column:
+    """A column of the table. What is of another type does not match."""
+
+    def __init__(self, column: sa.Column[Any], kind: Type) -> None:
+        self._column = column
+        self._kind = kind
+
+    def equals(self, value: Any) -> Test:
+        return self.any_of([value])
+
+    def any_of(self, values: Sequence[Any]) -> Test:
+        fitting = [self._bound(value) for value in values if self._fits(value)]
+        absent = self._column.is_(None) if any(value is None for value in values) else sa.false()
+        return sa.or_(absent, self._column.in_(fitting) if fitting else sa.false())
+
+    def all_of(self, values: Sequence[Any]) -> Test:
+        return sa.and_(sa.true(), *map(self.equals, values)) if values else sa.false()
+
+    def compares(self, operation: str, value: Any) -> Test:
+        return COMPARE[operation](self._column, self._bound(value)) if self._fits(value) else sa.false()
+
+    def matches(self, pattern: Pattern) -> Test:
+        if self._kind is not Type.TEXT:
+            return sa.false()
+        return sa.and_(self._column.is_not(None), text_matches(self._column, pattern))
+
+    def has_size(self, size: int) -> Test:
+        return sa.false()
+
+    def exists(self) -> Test:
+        return self._column.is_not(None)
+
+    def order(self) -> list[Expression]:
+        return [self._column]
+
+    def _fits(self, value: Any) -> bool:
+        match self._kind:
+            case Type.TEXT:
+                return isinstance(value, str)
+            case Type.DATE:
+                return isinstance(value, Moment)
+            case _:
+                return isinstance(value, int | float) and not isinstance(value, bool)
+
+    def _bound(self, value: Any) -> Any:
+        """As it is: a float for a whole-number column is not to be rounded."""
+        return sa.literal(value.at if isinstance(value, Moment) else value, sa.types.NULLTYPE)
+
+
+class _Flag:
+    """True or false, and absent when false."""
+
+    def __init__(self, flag: Test) -> None:
+        self._flag = flag
+
+    def equals(self, value: Any) -> Test:
+        if value is True:
+            return self._flag
+        return sa.not_(self._flag) if value is False or value is None else sa.false()
+
+    def any_of(self, values: Sequence[Any]) -> Test:
+        return sa.or_(sa.false(), *map(self.equals, values))
+
+    def all_of(self, values: Sequence[Any]) -> Test:
+        return sa.and_(sa.true(), *map(self.equals, values)) if values else sa.false()
+
+    def compares(self, operation: str, value: Any) -> Test:
+        if not isinstance(value, bool):
+            return sa.false()
+        return self.any_of([flag for flag in (False, True) if COMPARE[operation](flag, value)])
+
+    def matches(self, pattern: Pattern) -> Test:
+        return sa.false()
+
+    def has_size(self, size: int) -> Test:
+        return sa.false()
+
+    def exists(self) -> Test:
+        return self._flag
+
+    def order(self) -> list[Expression]:
+        return [sa.case((self._flag, 1), else_=0)]
+
+
+class _Members:
+    """The members as an array of client ids, in any order."""
+
+    #: Which rows of `member` count.
+    _only: tuple[Test, ...] = ()
+
+    def __init__(self, app_key: int) -> None:
+        self._app_key = app_key
+
+    def equals(self, value: Any) -> Test:
+        if isinstance(value, str):
+            return self._of(_member.c.client == value)
+        if isinstance(value, list):
+            is_possible = all(isinstance(item, str) for item in value) and len(set(value)) == len(value)
+            return sa.and_(self.has_size(len(value)), *map(self.equals, value)) if is_possible else sa.false()
+        return sa.false()
+
+    def any_of(self, values: Sequence[Any]) -> Test:
+        clients = [value for value in values if isinstance(value, str)]
+        lists = [self.equals(value) for value in values if isinstance(value, list)]
+        return sa.or_(self._of(_member.c.client.in_(clients)) if clients else sa.false(), *lists)
+
+    def all_of(self, values: Sequence[Any]) -> Test:
+        clients = list(dict.fromkeys(value for value in values if isinstance(value, str)))
+        others = [self.equals(value) for value in values if not isinstance(value, str)]
+        if not clients:
+            return sa.and_(*others) if others else sa.false()
+        found = self._select(_member.c.client.in_(clients))
+        if len(clients) > 1:
+            found = found.group_by(_member.c.conversation).having(sa.func.count() == len(clients))
+        return sa.and_(_conversation.c.key.in_(found), *others)
+
+    def compares(self, operation: str, value: Any) -> Test:
+        return self._some(COMPARE[operation](_member.c.client, value)) if isinstance(value, str) else sa.false()
+
+    def matches(self, pattern: Pattern) -> Test:
+        return self._some(text_matches(_member.c.client, pattern))
+
+    def has_size(self, size: int) -> Test:
+        return _conversation.c.member_count == size
+
+    def exists(self) -> Test:
+        return sa.true()
+
+    def _of(self, test: Test) -> Test:
+        """Found from the index by clients."""
+        return _conversation.c.key.in_(self._select(test))
+
+    def _select(self, test: Test) -> sa.Select[Any]:
+        return sa.select(_member.c.conversation).where(_member.c.app == self._app_key, *self._only, test)
+
+    def _some(self, test: Test) -> Test:
+        """Found among the members of each conversation."""
+        found = sa.select(sa.literal(1)).where(_member.c.conversation == _conversation.c.key, *self._only, test)
+        return sa.exists(found)
+
+
+class _MutedBy(_Members):
+    """Who muted, of whom nobody is shown but the caller."""
+
+    def __init__(self, app_key: int, caller: str) -> None:
+        super().__init__(app_key)
+        self._only = (_member.c.client == caller, _member.c.muted)
+
+    def has_size(self, size: int) -> Test:
+        muted = self._some(sa.true())
+        return muted if size == 1 else sa.not_(muted) if size == 0 else sa.false()
