@@ -44,7 +44,8 @@ C: a client sends it. S: the server does. –: no SDK sends or expects it; it is
 ## Rules that no source states
 
 LeanCloud's documents and SDKs leave these open. They were inferred, and each has a test whose name says so. Where
-SDKs or deployments differ there is a [setting](configuration.md).
+SDKs or deployments differ there is a [setting](configuration.md), where Hongyan differs from LeanCloud the rule says
+so.
 
 | Rule | Setting | Tests |
 |---|---|---|
@@ -75,7 +76,7 @@ C：客户端发出。S：服务端发出。–：没有 SDK 使用，一律返�
 ## 无明文出处的规则
 
 以下规则在 LeanCloud 的文档与 SDK 中均未说明，由我们推断得出；每条都有名称含 inferred 的测试。
-SDK 或部署环境有差异之处，可通过[设置](configuration.zh-CN.md)调整。
+SDK 或部署环境有差异之处，可通过[设置](configuration.zh-CN.md)调整；与 LeanCloud 不同之处已在规则中注明。
 
 | 规则 | 设置 | 测试 |
 |---|---|---|
@@ -143,7 +144,16 @@ def test_names() -> set[str]:
 
 def tests_of_rule(rule: dict[str, Any]) -> list[str]:
     """The tests of an inferred rule, none while an issue is to give it one."""
-    given = rule.get("test", [])
+    return _one_or_more(rule, "test")
+
+
+def settings_of_rule(rule: dict[str, Any]) -> list[str]:
+    """The settings that change an inferred rule."""
+    return _one_or_more(rule, "setting")
+
+
+def _one_or_more(rule: dict[str, Any], key: str) -> list[str]:
+    given = rule.get(key, [])
     return [given] if isinstance(given, str) else list(given)
 
 
@@ -178,7 +188,7 @@ def _rules(language: str, words: dict[str, str]) -> str:
 
 
 def _settings(rule: dict[str, Any]) -> str:
-    return f"`{rule['setting']}`" if "setting" in rule else ""
+    return ", ".join(f"`{name}`" for name in settings_of_rule(rule))
 
 
 def _cell(row: str, words: dict[str, str]) -> str:

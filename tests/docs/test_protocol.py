@@ -65,7 +65,7 @@ def test_every_inferred_rule_has_tests_that_say_so_or_an_issue() -> None:
 
 def test_a_rule_names_a_setting_that_there_is() -> None:
     settings = FIELDS.keys() | {field.name for field in dataclasses.fields(AppSettings)}
-    assert {rule["setting"] for rule in protocol.ROWS["rules"] if "setting" in rule} <= settings
+    assert {name for rule in protocol.ROWS["rules"] for name in protocol.settings_of_rule(rule)} <= settings
 
 
 def test_a_rule_is_told_once_in_each_language() -> None:

@@ -144,7 +144,7 @@ async def test_who_is_removed_meanwhile_edits_nothing(
 @pytest.mark.parametrize(
     ("setting", "kind"), [("edit", errors.MESSAGE_EDIT_DISABLED), ("recall", errors.MESSAGE_RECALL_DISABLED)]
 )
-async def test_an_app_may_do_without(
+async def test_an_app_may_do_without_inferred(
     engine: Engine, app: App, talk: str, said: Stored, events: list[Event], setting: str, kind: Kind
 ) -> None:
     await engine.apps.change(app.id, {setting: "off"})

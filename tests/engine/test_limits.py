@@ -45,7 +45,7 @@ def taken(bounded: Limits, operation: Operation, of: App | None = None, client: 
 
 
 @pytest.mark.parametrize("operation", Operation)
-def test_a_minutes_worth_at_once_then_evenly(bounded: Limits, time: Time, operation: Operation) -> None:
+def test_a_minutes_worth_at_once_then_evenly_inferred(bounded: Limits, time: Time, operation: Operation) -> None:
     most = rate(app(), operation)
     assert taken(bounded, operation) == most
     time.at += 59.9 / most

@@ -223,7 +223,7 @@ ADDITIONS = st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(additions=ADDITIONS, count=st.integers(1, 20), size=st.integers(500, 5_000))
-def test_what_is_after_the_bound_is_all_there(additions: list[Any], count: int, size: int) -> None:
+def test_what_is_after_the_bound_is_all_there_inferred(additions: list[Any], count: int, size: int) -> None:
     recent = Recent(NOON, count, size)
     added: list[tuple[Any, Notification]] = []
     for audience, at, length in additions:

@@ -127,7 +127,7 @@ def hold_edit(session: Session, at: int) -> None:
 COUNTS = [Unread("talk", ConversationKind.NORMAL, 7, 2, False, None)]
 
 
-async def test_edits_then_counts_then_what_came_meanwhile(reads: Reads, line: Line) -> None:
+async def test_edits_then_counts_then_what_came_meanwhile_inferred(reads: Reads, line: Line) -> None:
     session = login(line)
     catch_up.begin(session, SINCE)
     session.hold("talk", 7, b"counted message")

@@ -4,6 +4,8 @@ import asyncio
 import json
 from collections.abc import Callable
 
+import pytest
+
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand
 from tests.gateway.talk import people
 from tests.support.client import BASE64, Connection, connect
@@ -15,6 +17,7 @@ async def go_away(server: Server, *arguments: str) -> object:
     return json.loads(await asyncio.to_thread(server.hongyan, "goaway", *arguments))
 
 
+@pytest.mark.covers("goaway")
 async def test_every_connection_is_asked_and_stays_open(server_factory: Callable[..., Server]) -> None:
     server: Server = server_factory()
     server.start()

@@ -64,7 +64,7 @@ def narrow(shared_server: Server) -> Door:
 
 
 @pytest.mark.parametrize("name", OVER)
-async def test_over_a_rate_each_command_gets_a_named_error_and_the_connection_lives(
+async def test_over_a_rate_each_command_gets_a_named_error_and_the_connection_lives_inferred(
     server: Server, narrow: Door, name: str
 ) -> None:
     """Also one that gets no answer otherwise."""
@@ -132,7 +132,7 @@ async def test_who_is_offline_costs_no_deliveries(server: Server) -> None:
 # unread counts
 
 
-async def test_how_much_is_told_of_what_is_unread(server: Server) -> None:
+async def test_the_latest_unread_conversations_are_told_inferred(server: Server) -> None:
     door = app_with(server, limits="off", unread_conversations="2", unread_max="3")
     (jerry,) = people("jerry")
     async with connect(door) as connection:

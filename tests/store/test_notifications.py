@@ -80,7 +80,9 @@ async def test_members_are_members_from_the_time_that_is_told(store: Store, path
     assert len(await store.notifications.memberships(APP, "cem", 1)) == 1
 
 
-async def test_they_survive_a_restart_and_are_forgotten_in_time(open_store: OpenStore, path: Path, wall: Wall) -> None:
+async def test_they_survive_a_restart_and_are_forgotten_in_time_inferred(
+    open_store: OpenStore, path: Path, wall: Wall
+) -> None:
     store = open_store()
     await start(store, "ann", "bob")
     await store.close()

@@ -32,6 +32,7 @@ class Device:
 OLD, NEW = Device(deviceId="d-1"), Device(deviceId="d-2")
 
 
+@pytest.mark.covers("session/closed", "SessionCommand.code", "SessionCommand.reason", "SessionCommand.detail")
 async def test_a_login_ends_the_session_of_another_device(server: Server) -> None:
     (tom,) = people("tom")
     async with connect(server) as first, connect(server) as second:
@@ -41,6 +42,7 @@ async def test_a_login_ends_the_session_of_another_device(server: Server) -> Non
         closed = await first.expect("session/closed")
         message = closed.sessionMessage
         assert (message.code, message.reason) == CONFLICT
+        assert message.detail
         assert (closed.peerId, closed.service, closed.HasField("i")) == (tom, 2, False)
         assert await refusal(old.request("conv", "query")) == REQUIRED
         for connection in (first, second):

@@ -28,6 +28,7 @@ async def updated(session: Session, conversation: str, changes: Any) -> GenericC
 # update
 
 
+@pytest.mark.covers("conv/update", "conv/updated", "ConvCommand.attrModified")
 async def test_an_update_is_answered_and_told_to_every_other_session(server: Server) -> None:
     async with clients(server, "tom", "jerry", "spike") as (tom, jerry, spike), settled(server, tom.peer) as tablet:
         conversation = await tom.start(jerry.peer, attr={"data": '{"name":"a","attr":{"x":1,"y":2},"colour":"red"}'})
@@ -146,6 +147,7 @@ async def test_what_the_server_owns_is_refused_inferred(server: Server, key: str
 # mute and unmute
 
 
+@pytest.mark.covers("conv/mute", "conv/unmute", "conv/updated")
 async def test_muting_is_ones_own_and_told_to_nobody(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry), settled(server, tom.peer) as tablet:
         conversation = await tom.start(jerry.peer)
@@ -154,16 +156,36 @@ async def test_muting_is_ones_own_and_told_to_nobody(server: Server) -> None:
         before = (await row(tom, conversation))["updatedAt"]
         times = [before]
         for op, shown in (("mute", [tom.peer]), ("unmute", [])):
-            replies = [await tom.request("conv", op, cid=conversation) for _ in range(2)]
-            assert [named(reply) for reply in replies] == ["conv/updated"] * 2
-            first, again = [reply.convMessage for reply in replies]
-            assert (first.cid, first.udate) == (conversation, again.udate)
-            times.append(first.udate)
-            assert ((await row(tom, conversation))["mu"], (await row(jerry, conversation))["mu"]) == (shown, [])
-            assert (await row(jerry, conversation))["updatedAt"] == first.udate
+            reply = await tom.request("conv", op, cid=conversation)
+            assert (named(reply), reply.convMessage.cid) == ("conv/updated", conversation)
+            times.append(reply.convMessage.udate)
+            kept = await row(tom, conversation)
+            assert (kept["mu"], kept["updatedAt"]) == (shown, reply.convMessage.udate)
         assert times == sorted(set(times))
         for session in (tom, tablet, jerry):
             assert await push_names(session) == []
+
+
+async def test_muting_or_unmuting_again_succeeds_and_changes_nothing_inferred(server: Server) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        conversation = await tom.start(jerry.peer)
+        await pushes(jerry)
+        for op in ("mute", "unmute"):
+            first = (await tom.request("conv", op, cid=conversation)).convMessage
+            before = await row(tom, conversation)
+            again = await tom.request("conv", op, cid=conversation)
+            assert (named(again), again.convMessage) == ("conv/updated", first)
+            assert await row(tom, conversation) == before
+        assert await push_names(jerry) == []
+
+
+async def test_of_those_who_muted_each_is_named_to_itself_only_inferred(server: Server) -> None:
+    async with clients(server, "tom", "jerry", "spike", "eve") as (tom, jerry, spike, eve):
+        conversation = await tom.start(jerry.peer, spike.peer)
+        for session in (tom, jerry):
+            await session.request("conv", "mute", cid=conversation)
+        shown = [(await row(session, conversation))["mu"] for session in (tom, jerry, spike, eve)]
+        assert shown == [[tom.peer], [jerry.peer], [], []]
 
 
 @pytest.mark.parametrize("op", ["mute", "unmute"])
@@ -192,6 +214,7 @@ async def test_a_muted_conversation_goes_on(server: Server) -> None:
 # count, members, is_member
 
 
+@pytest.mark.covers("conv/count", "conv/result", "ConvCommand.count")
 async def test_anybody_may_count(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start("spike", "butch")
@@ -214,7 +237,8 @@ async def test_only_chat_rooms_tell_who_is_online(server: Server) -> None:
                 await tom.request("conv", "members", cid=unknown)
 
 
-async def test_whether_one_is_a_member(server: Server) -> None:
+@pytest.mark.covers("conv/is_member", "ConvCommand.cids")
+async def test_whether_one_is_a_member_inferred(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         (spike,) = people("spike")
         own, others = await tom.start(jerry.peer), await tom.start(spike)

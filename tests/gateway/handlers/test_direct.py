@@ -303,6 +303,7 @@ async def test_the_size_of_a_message_is_the_app_s_choice(server: Server) -> None
         assert (await failure(tom, cid=conversation, msg="x" * 101)).ackMessage.code == 4109
 
 
+@pytest.mark.covers("DirectCommand.pushData")
 async def test_data_for_push_reaches_no_receiver(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)

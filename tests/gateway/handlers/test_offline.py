@@ -76,6 +76,18 @@ async def test_twenty_of_a_conversation_and_then_the_rest(server: Server) -> Non
         assert not told[-1].hasMore
 
 
+@pytest.mark.covers("DirectCommand.patchTimestamp")
+async def test_an_edited_message_is_told_as_it_is_now(server: Server) -> None:
+    (jerry,) = people("jerry")
+    async with clients(server, "tom") as (tom,):
+        conversation = await tom.start(jerry)
+        ack = await tom.send(conversation, "one")
+        change = {"cid": conversation, "mid": ack.uid, "timestamp": ack.t, "data": "two"}
+        at = (await tom.request("patch", "modify", patches=[change])).patchMessage.lastPatchTime
+        (only,) = await offline(server, jerry)
+        assert (only.id, only.timestamp, only.msg, only.patchTimestamp) == (ack.uid, ack.t, "two", at)
+
+
 async def test_no_own_messages(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)

@@ -94,6 +94,19 @@ async def edits_at_login(
 # live
 
 
+@pytest.mark.covers(
+    "patch/modify",
+    "patch/modified",
+    "GenericCommand.patchMessage",
+    "PatchCommand.patches",
+    "PatchCommand.lastPatchTime",
+    "PatchItem.cid",
+    "PatchItem.mid",
+    "PatchItem.timestamp",
+    "PatchItem.from",
+    "PatchItem.patchTimestamp",
+    "PatchItem.data",
+)
 async def test_members_and_the_author_s_other_devices_are_told(server: Server) -> None:
     async with clients(server, "tom", "jerry", "eve") as (tom, jerry, eve), settled(server, tom.peer) as pad:
         conversation = await tom.start(jerry.peer)
@@ -130,6 +143,7 @@ async def test_another_client_on_the_author_s_connection_is_told_after_the_answe
 
 @pytest.mark.parametrize("body", [{}, {"data": RECALLED}, {"data": "still here", "mentionAll": True}])
 @pytest.mark.parametrize("before", [{"msg": "secret"}, {"binaryMsg": b"\xff"}])
+@pytest.mark.covers("patch/modify", "PatchItem.recall", "LogItem.patchTimestamp")
 async def test_a_recall_leaves_no_content(server: Server, before: dict[str, Any], body: dict[str, Any]) -> None:
     """JS recalls without a body, others send what is to remain."""
     async with clients(server, "tom", "jerry") as (tom, jerry):
@@ -157,6 +171,7 @@ async def test_a_recalled_message_stays_so_inferred(server: Server) -> None:
         assert "patch/modify" not in await push_names(jerry)
 
 
+@pytest.mark.covers("PatchItem.mentionPids", "PatchItem.mentionAll")
 async def test_mentions_are_replaced(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
@@ -173,6 +188,7 @@ async def test_mentions_are_replaced(server: Server) -> None:
 
 @pytest.mark.parametrize("subprotocol", ["lc.protobuf2.3", BASE64])
 @pytest.mark.parametrize("before", [{"msg": "text"}, {"binaryMsg": b"\0"}])
+@pytest.mark.covers("PatchItem.binaryMsg")
 async def test_binary_edits(server: Server, subprotocol: str, before: dict[str, Any]) -> None:
     async with clients(server, "tom", "jerry", subprotocol=subprotocol) as (tom, jerry):
         conversation = await tom.start(jerry.peer)
@@ -259,6 +275,7 @@ async def test_an_edit_without_a_serial_is_made_and_not_answered(server: Server)
         assert await push_names(tom) == []
 
 
+@pytest.mark.covers("patch/modified")
 async def test_a_confirmation_is_not_answered(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
@@ -386,6 +403,7 @@ async def test_an_app_without_editing_says_so_and_limits_the_rate_all_the_same(s
 # how others see it
 
 
+@pytest.mark.covers("UnreadTuple.patchTimestamp")
 async def test_counts_and_queries_show_the_new_body_and_count_the_same_inferred(server: Server) -> None:
     (jerry,) = people("jerry")
     async with clients(server, "tom") as (tom,):
@@ -413,7 +431,8 @@ async def test_counts_and_queries_show_the_new_body_and_count_the_same_inferred(
 # after a login
 
 
-async def test_edits_missed_are_told_before_the_counts(server: Server) -> None:
+@pytest.mark.covers("SessionCommand.lastPatchTime")
+async def test_edits_missed_are_told_before_the_counts_inferred(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         one, two, foreign = await tom.start(jerry.peer), await tom.start(jerry.peer), await tom.start()
         acks = [(cid, await tom.send(cid, str(number))) for number in range(3) for cid in (one, two, foreign)]

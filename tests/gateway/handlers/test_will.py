@@ -28,6 +28,7 @@ async def gone(asking: Session, peer: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["abort", "close without a logout"])
+@pytest.mark.covers("DirectCommand.will")
 async def test_members_hear_the_will_of_a_client_that_vanishes(server: Server, way: str) -> None:
     async with clients(server, "jerry", "spike") as (jerry, spike), connect(server) as connection:
         tom = await connection.open(people("tom")[0])
