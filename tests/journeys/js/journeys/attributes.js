@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 
 import { refused } from '../checks.js';
+import { Recorder } from '../recorder.js';
 
 /** What one member sets all others see; muting is one's own affair; anybody may count. */
 export default async function attributes(world) {
@@ -25,6 +26,7 @@ export default async function attributes(world) {
 
 async function updates(tom, jerry, conversation, view) {
   const news = jerry.listen('conversationinfoupdated');
+  const atView = new Recorder(view, 'infoupdated');
   const own = tom.listen('conversationinfoupdated');
   const when = new Date(1_700_000_000_123);
   const before = conversation.updatedAt;
@@ -35,6 +37,7 @@ async function updates(tom, jerry, conversation, view) {
   const [{ attributes, updatedBy }, updated] = await news.next();
   assert.deepEqual([updatedBy, updated.id], [tom.id, conversation.id]);
   assert.equal(attributes.name, 'feast');
+  assert.deepEqual((await atView.next())[0].attributes, attributes);
   for (const each of [conversation, view]) {
     assert.equal(each.name, 'feast');
     assert.deepEqual(each.get('color'), { text: 'red', background: 'white' });

@@ -53,6 +53,7 @@ async function pagesAndOrder(tom, { alpha, beta, gamma }) {
   assert.deepEqual(ids(await byName().limit(1).skip(1).find()), [beta.id]);
   assert.deepEqual(ids(await byName().descending('name').limit(1).find()), [gamma.id]);
   assert.deepEqual(await byName().limit(0).find(), []);
+  if (byName().first) assert.equal((await byName().first()).id, alpha.id); // not in SDK 4
 }
 
 /** Asked by fresh devices: the SDK would mix in what it knows already. */

@@ -42,6 +42,7 @@ async function everywhere(conversation, sent, [tom, jerry, laptop], views) {
 function check(message, sent) {
   assert.equal(message.constructor.name, 'RecalledMessage');
   assert.deepEqual([essence(message), message.type], [essence(sent), -127]);
+  assert.equal(message.summary, '[该消息已撤回]');
   assert.ok(message.updatedAt > message.timestamp);
 }
 
