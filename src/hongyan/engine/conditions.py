@@ -17,7 +17,7 @@ LIST_MAX = 1_000
 NESTING_MAX = 16
 SIZE_MAX = 1_000_000
 #: Comparisons in one condition, each part of a compared object or array among them.
-TERMS_MAX = 256
+TERMS_MAX = 100
 #: Patterns for the regex engine in one condition.
 REGEXES_MAX = 8
 
@@ -223,11 +223,12 @@ class _Parser:
         return _number(given) if type(given) is int else given
 
     def _object(self, key: Key, given: Mapping[str, Any]) -> Any:
-        self._count(1 + len(given))
         if any(name.startswith("$") for name in given):
             raise failed("an operator stands inside a value")
         if given.get("__type") == "Date":
+            self._count(1)
             return _moment(given.get("iso"))
+        self._count(1 + len(given))
         return {name: self._value(key, item) for name, item in given.items()}
 
 
