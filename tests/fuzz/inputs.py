@@ -66,7 +66,7 @@ class Said:
         payload = harness.real(self.command.SerializePartialToString())
         guest = guests[self.guest]
         if guest.is_open:
-            guest.send([_frame(guest, payload)])
+            guest.pass_on(payload)
 
     def __repr__(self) -> str:
         return f"guest {self.guest} says {self.command!s}"
@@ -115,12 +115,6 @@ class Does:
 
     def __repr__(self) -> str:
         return f"guest {self.guest} {self.what} {self.subprotocol} {self.client}"
-
-
-def _frame(guest: Peer, payload: bytes) -> Frame:
-    if guest.text:
-        return Frame(base64.b64encode(payload), WSMsgType.TEXT)
-    return Frame(payload)
 
 
 # values

@@ -19,8 +19,8 @@ from tests.support.client import BINARY
 
 #: Bytes a peer that reads nothing leaves unread before the server is told, as sockets do.
 HIGH_WATER = 65_536
-#: Commands that are not answered, or only with an error (reference 3.17, 3.19).
-SILENT = frozenset({CommandType.ack, CommandType.read})
+#: Commands, or commands with an operation, that are not answered, or only with an error (reference 3.3).
+SILENT = frozenset({CommandType.ack, CommandType.read, (CommandType.patch, OpType.modified)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,14 @@ class Peer:
 
     def say(self, command: GenericCommand) -> None:
         """Send a command in one frame of its subprotocol."""
-        payload = command.SerializePartialToString()
-        kind = WSMsgType.TEXT if self.text else WSMsgType.BINARY
-        self.send([Frame(base64.b64encode(payload) if self.text else payload, kind)])
+        self.pass_on(command.SerializePartialToString())
+
+    def pass_on(self, payload: bytes) -> None:
+        """Send what may be a command in one frame of its subprotocol."""
+        if self.text:
+            self.send([Frame(base64.b64encode(payload), WSMsgType.TEXT)])
+        else:
+            self.send([Frame(payload)])
 
     def send(self, sent: Sequence[Frame]) -> None:
         """Send frames, which the server reads at once if it reads."""
@@ -163,9 +168,8 @@ class Peer:
             if command.cmd == CommandType.session and command.op == OpType.open:
                 return  # answered without a serial
             return
-        is_silent = command.cmd in SILENT or (command.cmd == CommandType.direct and command.directMessage.transient)
         self.may[command.i] += 1
-        self.must[command.i] += not is_silent
+        self.must[command.i] += not _is_silent(command)
 
     def _pump(self) -> None:
         """What one read brings."""
@@ -219,6 +223,12 @@ class Peer:
 
     def disconnect(self, graceful: bool = True) -> None:
         self._loop.call_soon(self.leave)
+
+
+def _is_silent(command: GenericCommand) -> bool:
+    """Whether a command need not be answered; a transient message is for those who ask for it only."""
+    is_transient = command.cmd == CommandType.direct and command.directMessage.transient
+    return is_transient or command.cmd in SILENT or (command.cmd, command.op) in SILENT
 
 
 async def turns(count: int = 3) -> None:
