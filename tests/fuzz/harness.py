@@ -114,7 +114,7 @@ class Pair:
     def forget(self) -> None:
         """Look no more at what came so far."""
         for peer in self.peers:
-            peer.raw.clear()
+            peer.forget()
 
     def leave(self) -> None:
         """Cut both connections."""

@@ -131,10 +131,16 @@ class Peer:
         return [frames.decode_text(p) if kind == 1 else frames.decode(p) for kind, p in self._frames() if kind != 10]
 
     def taken(self) -> list[GenericCommand]:
-        """What it got since the last call."""
+        """What it got since the last call; what it asked before that is forgotten."""
         got = self.commands()
-        self.raw.clear()
+        self.forget()
         return got
+
+    def forget(self) -> None:
+        """Look no more at what was asked and came so far."""
+        self.raw.clear()
+        self.must.clear()
+        self.may.clear()
 
     def contents(self) -> bytes:
         """Every command it got, as bytes outside of any encoding."""

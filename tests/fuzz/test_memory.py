@@ -60,7 +60,6 @@ def test_nothing_is_left_of_thousands_of_bad_inputs(small_server: Running) -> No
     finally:
         tracemalloc.stop()
     assert alive[0] == alive[1] == alive[2]
-    print(traced, alive[2])
     assert traced[2] - traced[1] < TOLERANCE, traced
     check_bounds(harness)
 
