@@ -70,10 +70,14 @@ class Device:
 
     # connecting
 
-    async def connect(self, server: Gateway, beacon: str, with_token: bool, resume: bool) -> None:
-        """Log in; with `resume` as an SDK that goes on where it was, else as one that has just been started."""
+    async def dial(self, server: Gateway, beacon: str) -> None:
+        """Open the websocket."""
         self._connection = await Connection.connect(server, self.subprotocol)
+        await self._connection.open(beacon)
         self.beacon = beacon
+
+    async def log_in(self, with_token: bool, resume: bool) -> None:
+        """With `resume` as an SDK that goes on where it was, else as one that has just been started."""
         if not resume:
             self.counts, self.notified_at = {}, 0
         wish: dict[str, Any] = {"configBitmap": CAPABILITIES | GROUP_RECEIPTS * self.wants_group_receipts}
@@ -82,14 +86,13 @@ class Device:
         if with_token and self.token:
             wish |= {"r": True, "st": self.token}
         try:
-            self._session = await self._connection.open(self.client, **wish)
+            self._session = await self.connection.open(self.client, **wish)
             assert "st" not in wish or not self.token_is_void, f"{self} got in with the token of a logout"
         except Refused as refusal:
             if refusal.code != TOKEN_EXPIRED or "st" not in wish or not self.token_is_void:
                 raise
-            self._session = await self._connection.open(self.client, **{**wish, "r": False, "st": ""})
+            self._session = await self.connection.open(self.client, **{**wish, "r": False, "st": ""})
         self.token, self.token_is_void = self._session.token, False
-        await self._connection.open(beacon)
 
     async def logout(self) -> None:
         await self.session.close()

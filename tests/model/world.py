@@ -125,6 +125,7 @@ class World:
         """What was missed is told at once, and once."""
         missed = self.model.missed(device.client)
         told_all = not resume or not device.notified_at
+        await self._dial(device)
         await self._log_in(device, with_token, resume)
         device.online = True
         heard, offline, unread = device.arrived()
@@ -134,9 +135,11 @@ class World:
         else:
             _check_missed(device.client, offline, missed)
 
+    async def _dial(self, device: Device) -> None:
+        await device.dial(self.server, f"beacon-{self.number}-{next(self._serial)}")
+
     async def _log_in(self, device: Device, with_token: bool, resume: bool) -> None:
-        beacon = f"beacon-{self.number}-{next(self._serial)}"
-        await device.connect(self.server, beacon, with_token, resume)
+        await device.log_in(with_token, resume)
         await self._reach(device.session)
         device.take()
 
@@ -285,10 +288,12 @@ class World:
         sendings = [sending for batch in batches for sending in self._sendings(*batch)]
         missed = {device: self.model.missed(device.client) for device in arriving}
         starts = {c.id: len(c.messages) for c in self.conversations}
-        await asyncio.gather(
-            *(self._send(sending) for sending in sendings),
-            *(self._log_in(device, with_token=False, resume=False) for device in arriving),
-        )
+        for device in arriving:
+            await self._dial(device)
+        requests = [self._send(sending) for sending in sendings]
+        middle = len(requests) // 2
+        logins = [self._log_in(device, with_token=False, resume=False) for device in arriving]
+        await asyncio.gather(*requests[:middle], *logins, *requests[middle:])
         self._commit(sendings)
         for device in arriving:
             await self._reach(device.session)
