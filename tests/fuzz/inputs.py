@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from picows import WSMsgType
 
-from hongyan.engine.query import OPERATORS
+from hongyan.engine.conditions import OPERANDS, TYPES
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand
 from tests.fuzz.harness import (
     CONVERSATION,
@@ -120,12 +120,8 @@ class Does:
 # values
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS[:12]) | st.text(max_size=8)
-fields = st.sampled_from([*OPERATORS, "$or", "$and", "attr.a", "lm", "createdAt", "conv_type", "x"]) | st.text(
-    max_size=4
-)
-operators = st.sampled_from(
-    sorted({"$ne", "$regex", "$exists", "$nin", "$gt", "$not"}.union(*OPERATORS.values()))
-) | st.text(max_size=4)
+fields = st.sampled_from([*TYPES, "$or", "$and", "attr.a", "x", "x.y"]) | st.text(max_size=4)
+operators = st.sampled_from([*OPERANDS, "$options", "$not", "$nearSphere", "__op", "__type"]) | st.text(max_size=4)
 values = st.recursive(
     scalars,
     lambda inner: (

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from hongyan.engine import json_text, query
+from hongyan.engine import attributes, json_text, patterns, query
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import check_client_ids, parse_attributes
 from hongyan.engine.receipts import arrived
 from hongyan.engine.sessions import Sessions
-from hongyan.engine.values import App, AppSettings, message_id_time
+from hongyan.engine.values import App, AppSettings, Attributes, message_id_time
 from hongyan.errors import Refused
 from hongyan.wire import frames, subprotocol
 
@@ -43,6 +43,10 @@ PARSERS = {
     "where": Parser(lambda text: query.parse("tom", text), str, Refused),
     "sort": Parser(lambda text: query.parse("tom", "", sort=text), str, Refused),
     "attributes": Parser(parse_attributes, str, Refused),
+    "changed attributes": Parser(
+        lambda text: attributes.apply(attributes.parse(text), Attributes(None, None, {})), str, Refused
+    ),
+    "a pattern": Parser(patterns.parse, str, ValueError),
     "client ids": Parser(lambda text: check_client_ids(text.split(",")), str, Refused),
     "a message id": Parser(message_id_time, str),
     "an acknowledged message": Parser(lambda text: arrived(text, None, None), str),

@@ -159,7 +159,7 @@ class _Parser:
         return [self._predicate(key, operator, operand) for operator, operand in operators.items()]
 
     def _predicate(self, key: Key, operator: str, operand: Any) -> Predicate:
-        read = _OPERANDS.get(operator)
+        read = OPERANDS.get(operator)
         if read is None:
             raise failed(f"operator {operator[:64]!r} is not supported")
         self._count(1)
@@ -232,7 +232,7 @@ class _Parser:
         return {name: self._value(key, item) for name, item in given.items()}
 
 
-_OPERANDS = {
+OPERANDS = {
     "$eq": _Parser._compared,
     "$ne": _Parser._compared,
     "$lt": _Parser._ordered,
