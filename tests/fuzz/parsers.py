@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from hongyan.engine import attributes, json_text, patterns, query
+from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import check_client_ids, parse_attributes
 from hongyan.engine.receipts import arrived
 from hongyan.engine.sessions import Sessions
-from hongyan.engine.values import App, AppSettings, Attributes, message_id_time
+from hongyan.engine.values import App, Attributes, message_id_time
 from hongyan.errors import Refused
 from hongyan.wire import frames, subprotocol
 
