@@ -23,6 +23,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=int, default=60, help="time for each target (60)")
     parser.add_argument("--kept", type=Path, default=KEPT, help="directory of what is learnt (.fuzz)")
     asked = parser.parse_args(arguments)
+    unknown = set(asked.targets) - set(TARGETS)
+    if unknown:
+        parser.error(f"there is no target {', '.join(sorted(unknown))}")
     ended = [fuzz(name, asked.kept / name, f"-max_total_time={asked.seconds}") for name in asked.targets]
     return int(any(process.returncode for process in ended))
 

@@ -7,7 +7,7 @@ from tests.fuzz.harness import Running
 from tests.fuzz.inputs import Step, sent, visit
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(steps=st.lists(sent, min_size=1, max_size=12))
 def test_bytes_in_frames(server: Running, steps: list[Step]) -> None:
     server.run(server.harness.attempt(visit(server.harness, steps)))

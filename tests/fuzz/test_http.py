@@ -230,7 +230,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     made.close()
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(
     method=st.sampled_from(METHODS),
     path=raw_paths(),

@@ -26,8 +26,8 @@ from tests.fuzz.inputs import SUBPROTOCOLS
 from tests.fuzz.peers import Peer
 from tests.support.client import command
 
-ROUNDS = 24
-INPUTS = 250
+ROUNDS = 18
+INPUTS = 200
 #: Entries that each cache may have here, so that all are full before memory is compared.
 CACHED = 40
 #: Bytes by which memory may differ: other texts in the caches, other sizes of tables.
