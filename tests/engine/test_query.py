@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hongyan import errors
-from hongyan.engine.conditions import LIST_MAX, NESTING_MAX, REGEXES_MAX, TERMS_MAX, Either, Every, Moment, Predicate
+from hongyan.engine.conditions import (
+    LIST_MAX,
+    NESTING_MAX,
+    PATTERNS_LENGTH_MAX,
+    REGEXES_MAX,
+    TERMS_MAX,
+    Either,
+    Every,
+    Moment,
+    Predicate,
+)
 from hongyan.engine.patterns import Kind, Pattern
 from hongyan.engine.query import SKIP_MAX, Query, parse
 from hongyan.errors import Refused
@@ -89,6 +99,7 @@ def nested(depth: int) -> dict[str, Any]:
         {"a": list(range(TERMS_MAX - 2))},
         {f"key{n}": {"$regex": "a|b"} for n in range(REGEXES_MAX)},
         {f"key{n}": {"$regex": "a"} for n in range(TERMS_MAX)},
+        {f"key{n}": {"$regex": "x" * (PATTERNS_LENGTH_MAX // 4)} for n in range(4)},
         {"x" * 256: 1},
         {".".join("x" * 16): 1},
     ],
@@ -152,6 +163,7 @@ def test_as_much_as_this_may_be_asked(where: dict[str, Any]) -> None:
         {"a": {"$regex": r"(x)\1"}},
         {"a": {"$regex": "x" * 1001}},
         {f"key{n}": {"$regex": "a|b"} for n in range(REGEXES_MAX + 1)},
+        {"$or": [{"a": {"$regex": "x" * (PATTERNS_LENGTH_MAX // 4)}}] * 4 + [{"a": {"$regex": "x"}}]},
         {"a": {"$nearSphere": {"__type": "GeoPoint", "latitude": 0, "longitude": 0}}},
         {"a": {"$within": {"$box": []}}},
         {"a": {"$inQuery": {}}},

@@ -68,19 +68,23 @@ async def query(connection: Connection, session: Session, command: GenericComman
     asked = command.convMessage
     text = "[]"
     if not asked.tempConvIds:
-        wanted = queries.parse(
-            session.client,
-            asked.where.data,
-            sort=asked.sort,
-            limit=asked.limit if asked.HasField("limit") else None,
-            skip=asked.skip,
-            flag=asked.flag,
-        )
         async with connection.reads:
+            wanted = await asyncio.to_thread(_wanted, session.client, asked)  # a large condition takes long
             rows = await connection.gateway.engine.conversations.query(session.app, session.client, wanted)
             text = await asyncio.to_thread(_rows_text, rows, session.client)  # a thousand large groups take long
     answer = ConvCommand(results=JsonObjectMessage(data=text))
     connection.reply(command, _conv(OpType.results, answer))
+
+
+def _wanted(caller: str, asked: ConvCommand) -> queries.Query:
+    return queries.parse(
+        caller,
+        asked.where.data,
+        sort=asked.sort,
+        limit=asked.limit if asked.HasField("limit") else None,
+        skip=asked.skip,
+        flag=asked.flag,
+    )
 
 
 async def max_read(connection: Connection, session: Session, command: GenericCommand) -> None:
