@@ -251,9 +251,10 @@ _OF_NEW = (
 )
 MARK_ACKED = Bulk(f"{_NEW_TIMES} acked_at = new.now {_OF_NEW}")
 MARK_READ = Bulk(f"{_NEW_TIMES} read_at = new.now {_OF_NEW}")
+#: `read_to` is 0 for who has read only before it was kept.
 MARKS = (
-    "SELECT client, CASE WHEN ack_at > 0 THEN ack_to END, CASE WHEN read_at > 0 THEN read_to END FROM member"
-    " WHERE conversation = ? AND client <> ? AND (ack_at > 0 OR read_at > 0)"
+    "SELECT client, CASE WHEN ack_at > 0 THEN ack_to END, CASE WHEN read_to > 0 THEN read_to END FROM member"
+    " WHERE conversation = ? AND client <> ? AND (ack_at > 0 OR read_to > 0)"
 )
 #: The last message of a conversation may be the client's own: then nothing of it may be missed.
 MISSED_CONVERSATIONS = (
