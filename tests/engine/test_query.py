@@ -234,6 +234,23 @@ def test_conditions_that_need_no_look_at_every_conversation(where: dict[str, Any
     assert parse("ann", json.dumps(where)).narrow == narrow
 
 
+@pytest.mark.parametrize(
+    ("where", "sort", "quick"),
+    [
+        ({}, "", True),
+        ({"objectId": {"$in": ["a"]}, "m": {"$all": ["ann"], "$size": 2}, "lm": {"$lt": DATE}}, "-updatedAt", True),
+        ({"m": "ann"}, "color", False),
+        ({"m": "ann", "color": "red"}, "", False),
+        ({"m": "ann", "attr.color": {"$exists": True}}, "", False),
+        ({"m": "ann", "$or": [{"name": {"$regex": "a|b"}}]}, "", False),
+        ({"m": {"$gt": "ann"}, "objectId": "a"}, "", False),
+        ({"m": "ann", "$or": [{"name": str(n)} for n in range(100)]}, "", False),
+    ],
+)
+def test_conditions_that_cost_little_for_each_conversation(where: dict[str, Any], sort: str, quick: bool) -> None:
+    assert parse("ann", json.dumps(where), sort=sort).quick == quick
+
+
 @pytest.mark.parametrize(("given_limit", "limit"), [(None, 10), (0, 0), (1, 1), (999, 999), (1001, 1000), (-5, 0)])
 def test_limits(given_limit: int | None, limit: int) -> None:
     assert parse("ann", "", limit=given_limit).limit == limit

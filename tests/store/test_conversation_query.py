@@ -295,18 +295,19 @@ async def test_a_pattern_is_given_up_when_time_is_up(
     assert refusal.value.kind is errors.CONVERSATION_QUERY_FAILED
 
 
-async def test_searches_through_everything_leave_threads_to_others(
-    store: Store, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("where", [{"name": "talk"}, {"m": "ann", "name": {"$regex": "ta|tb"}}])
+async def test_slow_searches_leave_threads_to_others(
+    store: Store, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch, where: Where
 ) -> None:
     release = threading.Event()
-    run = conversation_query.run
+    run, mine = conversation_query.run, parse("ann", "")
 
     def slow(bound: Any, app_key: int, caller: str, query: Any) -> Any:
-        assert query.narrow or release.wait(PATIENCE)
+        assert query == mine or release.wait(PATIENCE)
         return run(bound, app_key, caller, query)
 
     monkeypatch.setattr(conversation_query, "run", slow)
-    searches = [asyncio.ensure_future(ask(store, {"name": "talk"})) for _ in range(10)]
+    searches = [asyncio.ensure_future(ask(store, where)) for _ in range(10)]
     try:
         assert {row.name for row in await ask(store, {})} == {"duo", "talk"}
         assert not any(search.done() for search in searches)
