@@ -141,6 +141,29 @@ async def test_many_conversations_with_too_many_members_are_refused_whole(
     assert [len(await ask(store, {}, **more)) for more in ({"limit": 50}, {"limit": 1000, "flag": 1})] == [50, 52]
 
 
+@pytest.mark.parametrize("large", ["name", "attr", "columns", "message"])
+async def test_many_conversations_with_too_much_to_tell_are_refused_whole(
+    store: Store, monkeypatch: pytest.MonkeyPatch, large: str
+) -> None:
+    """Thousand conversations of the greatest size would fill the memory; what is left out of them costs nothing."""
+    monkeypatch.setattr("hongyan.store.conversation_query.BYTES_MAX", 30_000)
+    text = "x" * 1_000
+    fields: dict[str, Any] = {
+        "name": {"name": text},
+        "attr": {"attr": {"a": text}},
+        "columns": {"columns": {"a": text}},
+    }
+    for _ in range(ROWS_ALWAYS + 1):
+        conversation = await start(store, "ann", **fields.get(large, {}))
+        await send(store, conversation, "ann", text if large == "message" else "hello")
+    with pytest.raises(Refused) as refusal:
+        await ask(store, {}, limit=1000, flag=3)
+    assert refusal.value.kind is errors.CONVERSATION_QUERY_FAILED
+    assert len(await ask(store, {}, limit=ROWS_ALWAYS, flag=3)) == ROWS_ALWAYS
+    if large == "message":
+        assert len(await ask(store, {}, limit=1000)) == ROWS_ALWAYS + 1
+
+
 async def test_the_last_message_is_for_members_who_ask(store: Store, ids: dict[str, str], wall: Wall) -> None:
     conversation = await load(store, ids["duo"])
     place = await send(store, conversation, "bob", b"\x00\xff", mentions=("ann", "cem"), mention_all=True)
