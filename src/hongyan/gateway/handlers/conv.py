@@ -25,6 +25,9 @@ from hongyan.wire.messages2_pb2 import (
     OpType,
 )
 
+#: Marks of more members are put together in a thread.
+LARGE = 1_000
+
 
 def handle(connection: Connection, session: Session, command: GenericCommand) -> None:
     operation = _OPERATIONS.get(command.op)
@@ -92,14 +95,17 @@ async def max_read(connection: Connection, session: Session, command: GenericCom
     asked = command.convMessage
     async with connection.reads:
         marks = await connection.gateway.engine.receipts.of_others(session.app, session.client, asked.cid)
-    answer = ConvCommand(cid=asked.cid)
-    if asked.queryAllMembers:
-        answer.maxReadTuples.extend(map(_max_read_tuple, marks))
-    else:
-        acked = max((mark.acked_to for mark in marks if mark.acked_to is not None), default=None)
-        read = max((mark.read_to for mark in marks if mark.read_to is not None), default=None)
-        answer.MergeFrom(ConvCommand(maxAckTimestamp=acked, maxReadTimestamp=read))
+        large = len(marks) > LARGE
+        answer = await asyncio.to_thread(_max_read, asked, marks) if large else _max_read(asked, marks)
     connection.reply(command, _conv(OpType.max_read, answer))
+
+
+def _max_read(asked: ConvCommand, marks: list[Marks]) -> ConvCommand:
+    if asked.queryAllMembers:
+        return ConvCommand(cid=asked.cid, maxReadTuples=map(_max_read_tuple, marks))
+    acked = max((mark.acked_to for mark in marks if mark.acked_to is not None), default=None)
+    read = max((mark.read_to for mark in marks if mark.read_to is not None), default=None)
+    return ConvCommand(cid=asked.cid, maxAckTimestamp=acked, maxReadTimestamp=read)
 
 
 def _max_read_tuple(marks: Marks) -> MaxReadTuple:
