@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hongyan import errors
-from hongyan.engine.conditions import LIST_MAX, NESTING_MAX, REGEXES_MAX, TERMS_MAX, Either, Every, Moment, Predicate
+from hongyan.engine.conditions import (
+    LIST_MAX,
+    NESTING_MAX,
+    PATTERNS_LENGTH_MAX,
+    REGEXES_MAX,
+    TERMS_MAX,
+    Either,
+    Every,
+    Moment,
+    Predicate,
+)
 from hongyan.engine.patterns import Kind, Pattern
 from hongyan.engine.query import SKIP_MAX, Query, parse
 from hongyan.errors import Refused
@@ -89,6 +99,7 @@ def nested(depth: int) -> dict[str, Any]:
         {"a": list(range(TERMS_MAX - 2))},
         {f"key{n}": {"$regex": "a|b"} for n in range(REGEXES_MAX)},
         {f"key{n}": {"$regex": "a"} for n in range(TERMS_MAX)},
+        {f"key{n}": {"$regex": "x" * (PATTERNS_LENGTH_MAX // 4)} for n in range(4)},
         {"x" * 256: 1},
         {".".join("x" * 16): 1},
     ],
@@ -152,6 +163,7 @@ def test_as_much_as_this_may_be_asked(where: dict[str, Any]) -> None:
         {"a": {"$regex": r"(x)\1"}},
         {"a": {"$regex": "x" * 1001}},
         {f"key{n}": {"$regex": "a|b"} for n in range(REGEXES_MAX + 1)},
+        {"$or": [{"a": {"$regex": "x" * (PATTERNS_LENGTH_MAX // 4)}}] * 4 + [{"a": {"$regex": "x"}}]},
         {"a": {"$nearSphere": {"__type": "GeoPoint", "latitude": 0, "longitude": 0}}},
         {"a": {"$within": {"$box": []}}},
         {"a": {"$inQuery": {}}},
@@ -220,6 +232,23 @@ def test_other_orders_are_refused(sort: str) -> None:
 )
 def test_conditions_that_need_no_look_at_every_conversation(where: dict[str, Any], narrow: bool) -> None:
     assert parse("ann", json.dumps(where)).narrow == narrow
+
+
+@pytest.mark.parametrize(
+    ("where", "sort", "quick"),
+    [
+        ({}, "", True),
+        ({"objectId": {"$in": ["a"]}, "m": {"$all": ["ann"], "$size": 2}, "lm": {"$lt": DATE}}, "-updatedAt", True),
+        ({"m": "ann"}, "color", False),
+        ({"m": "ann", "color": "red"}, "", False),
+        ({"m": "ann", "attr.color": {"$exists": True}}, "", False),
+        ({"m": "ann", "$or": [{"name": {"$regex": "a|b"}}]}, "", False),
+        ({"m": {"$gt": "ann"}, "objectId": "a"}, "", False),
+        ({"m": "ann", "$or": [{"name": str(n)} for n in range(100)]}, "", False),
+    ],
+)
+def test_conditions_that_cost_little_for_each_conversation(where: dict[str, Any], sort: str, quick: bool) -> None:
+    assert parse("ann", json.dumps(where), sort=sort).quick == quick
 
 
 @pytest.mark.parametrize(("given_limit", "limit"), [(None, 10), (0, 0), (1, 1), (999, 999), (1001, 1000), (-5, 0)])

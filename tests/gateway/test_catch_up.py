@@ -69,6 +69,7 @@ class Line:
         self.sessions: dict[str, Session] = {}
         self.subprotocol = SimpleNamespace(unread=counts)
         self.reads = asyncio.Semaphore(2)
+        self.held_bytes = 0
         edits = SimpleNamespace(missed=reads.missed, since=reads.edits_since, told_until=reads.told_until)
         unread = SimpleNamespace(since=reads.unread_since)
         receipts = SimpleNamespace(missed=reads.messages_missed)

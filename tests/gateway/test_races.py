@@ -1,6 +1,7 @@
 """What must hold when things happen at the same time on several connections, or twice on one."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -149,6 +150,26 @@ async def test_what_is_sent_after_quitting_is_refused(server: Server) -> None:
             assert [answer.i for answer in answers] == [-1, -2, -3, -4, -5]
             assert [answer.ackMessage.code or answer.errorMessage.code for answer in answers] == [0, 4401, 4312, 0, 0]
         assert await texts(jerry) == ["back"] * 10
+
+
+async def test_lists_of_conversations_wait_for_changes_too(server: Server) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        conversation = await jerry.start(tom.peer)
+        for _ in range(10):
+            commands = [
+                command("conv", "remove", tom.peer, cid=conversation, m=[tom.peer]),
+                command("conv", "is_member", tom.peer, cids=[conversation]),
+                command("read", peer=tom.peer, cids=[conversation]),
+                command("conv", "add", tom.peer, cid=conversation, m=[tom.peer]),
+                command("conv", "is_member", tom.peer, cids=[conversation]),
+            ]
+            answers = await replies(tom.connection, commands)
+            answers.sort(key=lambda answer: -answer.i)
+            assert answers[2].errorMessage.code == 4317
+            assert [json.loads(answers[place].convMessage.results.data)[conversation] for place in (1, 4)] == [
+                False,
+                True,
+            ]
 
 
 async def test_many_changes_and_what_follows_each_sent_at_once(server: Server) -> None:

@@ -142,6 +142,29 @@ async def test_many_conversations_with_too_many_members_are_refused_whole(
     assert [len(await ask(store, {}, **more)) for more in ({"limit": 50}, {"limit": 1000, "flag": 1})] == [50, 52]
 
 
+@pytest.mark.parametrize("large", ["name", "attr", "columns", "message"])
+async def test_many_conversations_with_too_much_to_tell_are_refused_whole(
+    store: Store, monkeypatch: pytest.MonkeyPatch, large: str
+) -> None:
+    """Thousand conversations of the greatest size would fill the memory; what is left out of them costs nothing."""
+    monkeypatch.setattr("hongyan.store.conversation_query.BYTES_MAX", 30_000)
+    text = "x" * 1_000
+    fields: dict[str, Any] = {
+        "name": {"name": text},
+        "attr": {"attr": {"a": text}},
+        "columns": {"columns": {"a": text}},
+    }
+    for _ in range(ROWS_ALWAYS + 1):
+        conversation = await start(store, "ann", **fields.get(large, {}))
+        await send(store, conversation, "ann", text if large == "message" else "hello")
+    with pytest.raises(Refused) as refusal:
+        await ask(store, {}, limit=1000, flag=3)
+    assert refusal.value.kind is errors.CONVERSATION_QUERY_FAILED
+    assert len(await ask(store, {}, limit=ROWS_ALWAYS, flag=3)) == ROWS_ALWAYS
+    if large == "message":
+        assert len(await ask(store, {}, limit=1000)) == ROWS_ALWAYS + 1
+
+
 async def test_the_last_message_is_for_members_who_ask(store: Store, ids: dict[str, str], wall: Wall) -> None:
     conversation = await load(store, ids["duo"])
     place = await send(store, conversation, "bob", b"\x00\xff", mentions=("ann", "cem"), mention_all=True)
@@ -296,18 +319,19 @@ async def test_a_pattern_is_given_up_when_time_is_up(
     assert refusal.value.kind is errors.CONVERSATION_QUERY_FAILED
 
 
-async def test_searches_through_everything_leave_threads_to_others(
-    store: Store, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("where", [{"name": "talk"}, {"m": "ann", "name": {"$regex": "ta|tb"}}])
+async def test_slow_searches_leave_threads_to_others(
+    store: Store, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch, where: Where
 ) -> None:
     release = threading.Event()
-    run = conversation_query.run
+    run, mine = conversation_query.run, parse("ann", "")
 
     def slow(bound: Any, app_key: int, caller: str, query: Any) -> Any:
-        assert query.narrow or release.wait(PATIENCE)
+        assert query == mine or release.wait(PATIENCE)
         return run(bound, app_key, caller, query)
 
     monkeypatch.setattr(conversation_query, "run", slow)
-    searches = [asyncio.ensure_future(ask(store, {"name": "talk"})) for _ in range(10)]
+    searches = [asyncio.ensure_future(ask(store, where)) for _ in range(10)]
     try:
         assert {row.name for row in await ask(store, {})} == {"duo", "talk"}
         assert not any(search.done() for search in searches)

@@ -1,13 +1,14 @@
 """Received and read: marks, first times, receipts, and what a client has missed."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
 
 from hongyan.engine.values import Arrived, Conversation, HistoryRange, Marks, Missed, Receipts, Stored
 from hongyan.errors import Refused
-from hongyan.store import Store, hot
+from hongyan.store import Store, hot, receipts
 from tests.store.conftest import OpenStore
 from tests.store.steps import APP, NOON, Wall, batches, held, on_driver, rows, send, start, submit, traced
 
@@ -141,6 +142,44 @@ async def test_a_very_long_range_is_received_whole_with_receipts_for_the_newest(
     given = await received(store, conversation, "bob", Arrived(0, EVER))
     assert given == [stored.id for stored in sent[-1_000:]]
     assert rows(path, "SELECT ack_seq FROM member WHERE client = 'bob'") == [(1_100,)]
+
+
+async def test_a_range_of_own_messages_is_not_looked_through(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has sent much could else keep the writer busy by acknowledging it."""
+    monkeypatch.setattr(receipts, "MESSAGES_MAX", 10)
+    conversation = await start(store, "ann", "bob")
+    await send(store, conversation, "ann")
+    own = await many(store, conversation, "bob", 500)
+    steps: list[None] = []
+    await on_driver(store, lambda driver: driver.set_progress_handler(lambda: steps.append(None), 1))
+    assert await received(store, conversation, "bob", several(own[0], own[-1])) == []
+    await on_driver(store, lambda driver: driver.set_progress_handler(None, 0))
+    assert 0 < len(steps) < 1_000
+    assert await received(store, conversation, "bob", Arrived(0, EVER)) == []
+    assert rows(path, "SELECT ack_seq FROM member WHERE client = 'bob'") == [(501,)]
+
+
+async def test_messages_are_looked_at_once(store: Store) -> None:
+    """Neither what was acknowledged before nor what another one of the batch was about costs anything."""
+    conversation = await start(store, "ann", "bob")
+    await send(store, conversation, "ann")
+    theirs = await many(store, conversation, "ann", 3)
+    own = await many(store, conversation, "bob", 3)
+    statements = await traced(store)
+    asked = [several(theirs[0], theirs[-1]), several(theirs[0], own[-1]), several(theirs[1], own[0]), one(theirs[2])]
+    async with held(store):
+        asking = [asyncio.create_task(received(store, conversation, "bob", each)) for each in asked]
+        await asyncio.sleep(0)  # each has asked
+    await asyncio.gather(*asking)
+    await received(store, conversation, "bob", several(theirs[0], theirs[-1]))
+    looks = [statement for statement in statements if "FROM message" in statement and "sum(" not in statement]
+    ranges = [tuple(map(int, re.findall(r"timestamp [<>]= (\d+)", look))) for look in looks]
+    assert [each for each in ranges if each] == [
+        (theirs[0].timestamp, theirs[-1].timestamp),
+        (theirs[-1].timestamp, own[-1].timestamp),
+    ]
 
 
 async def test_a_sender_who_received_all_before_misses_nothing(store: Store, path: Path) -> None:

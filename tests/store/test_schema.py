@@ -4,16 +4,19 @@ import contextlib
 import re
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from hongyan.engine.app_settings import AppSettings
-from hongyan.engine.values import App
+from hongyan.engine.values import App, Marks
 from hongyan.errors import StartupError
 from hongyan.store import Store, database, schema
 from tests.store.conftest import OpenStore
@@ -46,6 +49,39 @@ def test_migrations_lead_to_the_schema(path: Path) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, schema.metadata) == []
+
+
+def migrate_to(path: Path, revision: str) -> None:
+    """Makes the file as the program of that schema did."""
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("hongyan.store") / "migrations"))
+    engine = database.engine(lambda: database.connect(path), sa.pool.NullPool)
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+async def test_a_file_of_the_first_schema_is_brought_up_to_date(open_store: OpenStore, path: Path) -> None:
+    """What was sent counts as received, and who has read has read no more than that."""
+    migrate_to(path, "0001")
+    change(
+        path,
+        "INSERT INTO conversation (key, app, id, kind, creator, created_at, updated_at, member_count, last_seq,"
+        " last_message_at) VALUES (1, 1, 'old', 1, 'ann', 1, 1, 4, 2, 2000)",
+        "INSERT INTO member (conversation, client, app, joined_at, read_seq, read_at)"
+        " VALUES (1, 'ann', 1, 1, 0, 0), (1, 'bob', 1, 1, 2, 2500), (1, 'cem', 1, 1, 1, 1500), (1, 'dan', 1, 1, 0, 0)",
+        "INSERT INTO message (conversation, timestamp, seq, id, sender, body)"
+        " VALUES (1, 1000, 1, 'first', 'ann', x'0061'), (1, 2000, 2, 'second', 'ann', x'0062')",
+    )
+    store = open_store()
+    conversation = await store.conversations.load(1, "old")
+    assert conversation is not None
+    assert await store.messages.marks(conversation, "ann") == [Marks("bob", None, 2000)]
+    assert await store.messages.missed(1, "bob", 50, 20, 100) == []
+    unread, _ = await store.messages.unread(1, "cem", None, 50)
+    assert [found.count for found in unread] == [1]
+    await store.messages.mark_read(conversation, "cem", None, lambda *_: None)
+    assert await store.messages.marks(conversation, "ann") == [Marks("bob", None, 2000), Marks("cem", None, 2000)]
 
 
 async def test_the_file_has_what_cannot_be_changed_later(store: Store, path: Path) -> None:

@@ -124,7 +124,10 @@ class _Scanner:
     def tokens(self) -> list[_Token]:
         readers = (self._quotation, self._escaped, self._class, self._comment, self._character)
         while self._at < len(self._source):
-            next(filter(None, (read() for read in readers)))
+            if not self._extended and self._source[self._at] not in "\\[":
+                self._character()  # nearly always
+            else:
+                next(filter(None, (read() for read in readers)))
         return self._found
 
     def _take(self, expression: str) -> str | None:

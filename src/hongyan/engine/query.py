@@ -17,6 +17,10 @@ COMPACT = 0x01
 WITH_LAST_MESSAGE = 0x02
 
 
+_QUICK_OF_CLIENTS = frozenset({"$eq", "$ne", "$in", "$nin", "$all", "$size"})
+_QUICK_TERMS = 8
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """`sort` is a list of (key, descending); rows without the key come last."""
@@ -32,6 +36,12 @@ class Query:
     def narrow(self) -> bool:
         """Whether the condition names conversations or members, so that not all conversations need a look."""
         return self.names("objectId", "uniqueId", "m", "mu")
+
+    @property
+    def quick(self) -> bool:
+        """Whether each row that is looked at costs little: nothing in JSON, no pattern, no order among members."""
+        in_json = any(conditions.type_of(key) is Type.JSON for key, _ in self.sort)
+        return not in_json and _is_quick(self.condition)
 
     def names(self, *keys: str) -> bool:
         """Whether the condition says which texts one of the keys must hold."""
@@ -80,3 +90,14 @@ def _names(condition: Condition, keys: tuple[str, ...]) -> bool:
             return any(_names(term, keys) for term in terms)
         case Either():
             return False
+
+
+def _is_quick(condition: Condition) -> bool:
+    match condition:
+        case Predicate(key, operator, _):
+            kind = conditions.type_of(key)
+            if kind is Type.CLIENTS:
+                return operator in _QUICK_OF_CLIENTS
+            return kind is not Type.JSON and operator != "$regex"
+        case Every(terms) | Either(terms):
+            return len(terms) <= _QUICK_TERMS and all(map(_is_quick, terms))

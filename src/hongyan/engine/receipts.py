@@ -23,6 +23,13 @@ def arrived(message_id: str, since: int | None, until: int | None) -> Arrived | 
     return Arrived(max(since or 0, 0), until)
 
 
+def tell(bus: Bus, conversation: Conversation, reader: str, receipts: Receipts, *, read: bool) -> None:
+    """Tell the senders that are still members: others learn no more of what goes on there."""
+    given = tuple(receipt for receipt in receipts.given if receipt.sender in conversation.members)
+    if given:
+        bus.publish(ReceiptsGiven(conversation, reader, Receipts(given, receipts.at), read))
+
+
 class ReceiptMarks:
     def __init__(self, store: MessageStore, access: Access, bus: Bus) -> None:
         self._store = store
@@ -42,8 +49,8 @@ class ReceiptMarks:
 
             def committed(receipts: Receipts | Refused) -> None:
                 done()
-                if isinstance(receipts, Receipts) and receipts.given:
-                    self._bus.publish(ReceiptsGiven(conversation, client, receipts, read=False))
+                if isinstance(receipts, Receipts):
+                    tell(self._bus, conversation, client, receipts, read=False)
 
             self._store.mark_received(conversation, client, arrived, committed)
 

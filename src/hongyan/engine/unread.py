@@ -2,8 +2,9 @@
 
 from hongyan import errors
 from hongyan.engine.access import Access
-from hongyan.engine.events import ReceiptsGiven, UnreadChanged
+from hongyan.engine.events import UnreadChanged
 from hongyan.engine.ports import Bus, MessageStore
+from hongyan.engine.receipts import tell
 from hongyan.engine.values import App, Receipts, Unread, message_id_time
 
 
@@ -31,7 +32,6 @@ class UnreadCounts:
 
         def committed(unread: Unread, at: int, receipts: Receipts) -> None:
             self._bus.publish(UnreadChanged(app.key, client, unread, at))
-            if receipts.given:
-                self._bus.publish(ReceiptsGiven(conversation, client, receipts, read=True))
+            tell(self._bus, conversation, client, receipts, read=True)
 
         await self._store.mark_read(conversation, client, max(times, default=None), committed)

@@ -70,7 +70,7 @@ async def _tell(session: Session, held: list[Held], edited_since: int | None, un
             await _attempt("missed messages", _tell_messages(session, held, told))
     finally:
         if session.held is held:
-            _release(session, held, told)
+            _release(session, told)
 
 
 async def _attempt(what: str, work: Awaitable[None]) -> None:
@@ -125,8 +125,8 @@ async def _tell_messages(session: Session, held: list[Held], told: _Told) -> Non
             return
 
 
-def _release(session: Session, held: list[Held], told: _Told) -> None:
-    session.held = None
+def _release(session: Session, told: _Told) -> None:
+    held = session.release()
     for delivery in held if session.is_open else ():
         if not told.covers(delivery):
             session.connection.push(delivery[2])

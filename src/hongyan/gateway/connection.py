@@ -51,6 +51,7 @@ class Connection(WSListener):
         self._fragments_are_text = False
         self._out: list[bytes] = []
         self._in_flight = 0
+        self.held_bytes = 0
         self.logins: Bucket | None = None
         self.changes: order.Changes = {}
         self._held: deque[GenericCommand] = deque()

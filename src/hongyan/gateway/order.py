@@ -66,7 +66,7 @@ def _named(command: GenericCommand) -> list[str]:
         case CommandType.direct:
             return [command.directMessage.cid]
         case CommandType.conv:
-            return [command.convMessage.cid]
+            return [command.convMessage.cid, *command.convMessage.cids]
         case CommandType.logs:
             return [command.logsMessage.cid]
         case CommandType.blacklist:
@@ -74,5 +74,6 @@ def _named(command: GenericCommand) -> list[str]:
         case CommandType.patch:
             return [patch.cid for patch in command.patchMessage.patches]
         case CommandType.read:
-            return [item.cid for item in command.readMessage.convs] + [command.readMessage.cid]
+            read = command.readMessage
+            return [*(item.cid for item in read.convs), *read.cids, read.cid]
     return []

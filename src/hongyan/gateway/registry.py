@@ -16,6 +16,8 @@ Held = tuple[str, int, bytes, int]
 
 #: Deliveries that may be kept back; a session for which more come before its counts is too slow for them.
 HELD_MAX = 4_096
+#: Bytes of all that is kept back for the sessions of one connection: a peer that reads nothing can draw this out.
+HELD_BYTES_MAX = 4_194_304
 
 
 class Session:
@@ -38,9 +40,16 @@ class Session:
         """Keep a delivery back, while `held` is a list."""
         assert self.held is not None
         self.held.append((conversation_id, seq, frame, patched_at))
-        if len(self.held) > HELD_MAX:
+        self.connection.held_bytes += len(frame)
+        if len(self.held) > HELD_MAX or self.connection.held_bytes > HELD_BYTES_MAX:
             self.connection.cut_off("too many deliveries wait for what it missed")
             self.held.clear()
+
+    def release(self) -> list[Held]:
+        """What was kept back; deliveries go out from now on."""
+        held, self.held = self.held or [], None
+        self.connection.held_bytes -= sum(len(frame) for _, _, frame, _ in held)
+        return held
 
     @property
     def is_open(self) -> bool:

@@ -5,7 +5,7 @@ device), so a position alone would either forget acknowledgements or claim too m
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -27,6 +27,9 @@ class Span(NamedTuple):
     last: Place
 
 
+#: A range of times, both ends included.
+Times = tuple[int, int]
+
 #: Whether all messages strictly between two places are the member's own, which nobody acknowledges.
 Joined = Callable[[Place, Place], bool]
 
@@ -45,6 +48,11 @@ class AckState:
 
     def covers(self, seq: int) -> bool:
         return seq <= self.upto.seq or any(span.first.seq <= seq <= span.last.seq for span in self.spans)
+
+    def narrow(self, since: int, until: int) -> Times:
+        """A range of times without what of its ends was received; empty if it ends before it begins."""
+        received = ((span.first.timestamp, span.last.timestamp) for span in self.spans)
+        return narrow((max(since, self.upto.timestamp), until), received)
 
     def add(self, new: Span, joined: Joined) -> None:
         """Count a span as received. `joined` is asked about the neighbours of the new span only."""
@@ -81,6 +89,17 @@ def unpack(seq: int, newest_at: int, packed: bytes | None) -> AckState:
         return AckState(Place(seq, newest_at))
     upto_at, spans = json.loads(packed)
     return AckState(Place(seq, upto_at), [Span(Place(*first), Place(*last)) for first, last in spans])
+
+
+def narrow(times: Times, known: Iterable[Times]) -> Times:
+    """A range without its ends as far as they lie in known ranges, of which the outermost moments remain."""
+    since, until = times
+    for first, last in known:
+        if first <= since <= last:
+            since = last
+        if first <= until <= last:
+            until = first
+    return since, until
 
 
 def _meet(left: Place, right: Place, joined: Joined) -> bool:

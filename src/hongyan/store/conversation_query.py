@@ -16,6 +16,8 @@ from hongyan.store import conversation_condition, hot, schema
 ROWS_ALWAYS = 50
 #: More than those have at most so many members in one answer.
 MEMBERS_MAX = 25_000
+#: Likewise bytes of names, attributes and last messages.
+BYTES_MAX = 4_194_304
 
 _conversation, _member, _message = schema.conversation, schema.member, schema.message
 
@@ -24,6 +26,8 @@ def run(bound: sa.Connection, app_key: int, caller: str, query: Query) -> list[C
     if query.limit == 0:
         return []
     keys = bound.scalars(keys_of(app_key, caller, query)).all()
+    if len(keys) > ROWS_ALWAYS:
+        _check_bytes(bound, keys, with_last_message=query.with_last_message)
     by_key = {row.key: row for row in bound.execute(sa.select(_conversation).where(_conversation.c.key.in_(keys)))}
     rows = [by_key[key] for key in keys if key in by_key]
     if not query.compact:
@@ -51,6 +55,27 @@ def keys_of(app_key: int, caller: str, query: Query) -> sa.Select[Any]:
         .limit(query.limit)
         .offset(query.skip)
     )
+
+
+def _check_bytes(bound: sa.Connection, keys: Sequence[int], *, with_last_message: bool) -> None:
+    """Raises Refused before any row is read, which would take much memory."""
+    columns = [_conversation.c.name, _conversation.c.attr, _conversation.c.columns]
+    source: sa.FromClause = _conversation
+    if with_last_message:
+        columns.append(_message.c.body)
+        source = source.outerjoin(
+            _message,
+            (_message.c.conversation == _conversation.c.key)
+            & (_message.c.timestamp == _conversation.c.last_message_at)
+            & (_message.c.seq == _conversation.c.last_seq),
+        )
+    sums = [sa.func.coalesce(sa.func.sum(sa.func.octet_length(column)), 0) for column in columns]
+    found = sa.select(*sums).select_from(source).where(_conversation.c.key.in_(keys))
+    if sum(bound.execute(found).one()) > BYTES_MAX:
+        raise Refused(
+            errors.CONVERSATION_QUERY_FAILED,
+            f"more than {BYTES_MAX} bytes in one answer: ask for {ROWS_ALWAYS} conversations at a time",
+        )
 
 
 def _check_size(rows: Sequence[Any]) -> None:

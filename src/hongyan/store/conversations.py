@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +29,8 @@ _conversation, _member = schema.conversation, schema.member
 _MEMBER_CHUNK = 500
 #: So many queries at once may look at all conversations, which is slow: the other threads are for everybody else.
 _SCANS = 2
+#: And so many may take long over each of a few conversations.
+_SLOW = 1
 
 
 def unique_key(members: Sequence[str]) -> str:
@@ -41,15 +44,22 @@ class Conversations:
         self._writer = writer
         self._clock = clock
         self._scans = asyncio.Semaphore(_SCANS)
+        self._slow = asyncio.Semaphore(_SLOW)
 
     async def load(self, app_key: int, conversation_id: str) -> Conversation | None:
         return await self._reader.run_bound(lambda bound: _load(bound, app_key, conversation_id))
 
     async def query(self, app_key: int, caller: str, query: Query) -> list[ConversationRow]:
-        async with contextlib.nullcontext() if query.narrow else self._scans:
+        async with self._room(query):
             return await self._reader.run_bound(
                 lambda bound: conversation_query.run(bound, app_key, caller, query), errors.CONVERSATION_QUERY_FAILED
             )
+
+    def _room(self, query: Query) -> AbstractAsyncContextManager[None]:
+        """A place among the queries of its kind."""
+        if not query.narrow:
+            return self._scans
+        return contextlib.nullcontext() if query.quick else self._slow
 
     def create(
         self,

@@ -212,7 +212,6 @@ class MarkRow(NamedTuple):
 
 
 _ACKED, _READ = "id, seq, timestamp, sender, flags, acked_at", "id, seq, timestamp, sender, flags, read_at"
-_ACK_RANGE = "conversation = ? AND timestamp >= ? AND timestamp <= ? AND sender <> ?"
 FIND_ACKS = Bulk(
     "SELECT m.conversation, m.client, m.ack_seq, m.ack_to, m.ack_extra FROM member m"
     " JOIN (SELECT column1, column2 FROM (VALUES {rows: (?, ?)})) v"
@@ -224,10 +223,13 @@ POINT_ROWS = Bulk(
     " JOIN (SELECT column1, column2 FROM (VALUES {rows: (?, ?)})) v"
     " ON m.conversation = v.column1 AND m.timestamp = v.column2"
 )
-ACK_ROWS = f"SELECT {_ACKED} FROM message WHERE {_ACK_RANGE} ORDER BY timestamp DESC, seq DESC LIMIT ?"
+#: Own messages are looked at, too: to pass over them here would take as long as there are many.
+ACK_ROWS = (
+    f"SELECT {_ACKED} FROM message WHERE conversation = ? AND timestamp >= ? AND timestamp <= ?"
+    " ORDER BY timestamp DESC, seq DESC LIMIT ?"
+)
 FIRST_ACK_ROW = (
-    f"SELECT {_ACKED} FROM message WHERE conversation = ? AND timestamp >= ? AND sender <> ?"
-    " ORDER BY timestamp, seq LIMIT 1"
+    f"SELECT {_ACKED} FROM message WHERE conversation = ? AND timestamp >= ? ORDER BY timestamp, seq LIMIT 1"
 )
 OTHERS_BETWEEN = (
     "SELECT coalesce(sum(sender <> ?), 0), count(*) FROM (SELECT sender FROM message WHERE conversation = ?"
@@ -249,9 +251,10 @@ _OF_NEW = (
 )
 MARK_ACKED = Bulk(f"{_NEW_TIMES} acked_at = new.now {_OF_NEW}")
 MARK_READ = Bulk(f"{_NEW_TIMES} read_at = new.now {_OF_NEW}")
+#: `read_to` is 0 for who has read only before it was kept.
 MARKS = (
-    "SELECT client, CASE WHEN ack_at > 0 THEN ack_to END, CASE WHEN read_at > 0 THEN read_to END FROM member"
-    " WHERE conversation = ? AND client <> ? AND (ack_at > 0 OR read_at > 0)"
+    "SELECT client, CASE WHEN ack_at > 0 THEN ack_to END, CASE WHEN read_to > 0 THEN read_to END FROM member"
+    " WHERE conversation = ? AND client <> ? AND (ack_at > 0 OR read_to > 0)"
 )
 #: The last message of a conversation may be the client's own: then nothing of it may be missed.
 MISSED_CONVERSATIONS = (

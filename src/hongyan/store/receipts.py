@@ -6,9 +6,9 @@ from typing import Any
 
 from hongyan.engine.values import Arrived, Conversation, Receipt, Receipts
 from hongyan.store import hot
-from hongyan.store.ack_state import AckState, Place, Span, unpack
+from hongyan.store.ack_state import AckState, Place, Span, Times, narrow, unpack
 
-#: Messages looked at for one mark, the newest: older ones get no time of their own and no receipt.
+#: Messages looked at for one mark, the newest: older ones get no time of their own and no receipt. Own ones count.
 MESSAGES_MAX = 1_000
 #: Own messages looked at to tell whether they alone fill a gap.
 GAP_MAX = 1_000
@@ -29,16 +29,19 @@ def write_received(driver: Any, units: Sequence[Received], now: int) -> list[Rec
     members = list({(unit.conversation.key, unit.client): None for unit in units})
     states = {row[:2]: unpack(*row[2:]) for row in hot.FIND_ACKS.run(driver, members)}
     single = _single_messages(driver, units)
+    looked_at: dict[tuple[int, str], list[Times]] = {}
     changed: dict[tuple[int, str], AckState] = {}
     first_acks: dict[tuple[int, int, int], None] = {}
     answers = []
     for unit in units:
         member = (unit.conversation.key, unit.client)
         state = states.get(member)
-        fresh = [] if state is None else _fresh(driver, unit, state, single)
-        if state is not None and fresh:
-            _add(driver, unit, state, fresh)
-            changed[member] = state
+        fresh: Sequence[hot.MarkRow] = []
+        if state is not None:
+            fresh, span = _arrived(driver, unit, state, single, looked_at.setdefault(member, []))
+            if span is not None:
+                _add(driver, unit, state, span)
+                changed[member] = state
         first_acks |= {(member[0], row.timestamp, row.seq): None for row in fresh if row.marked_at is None}
         answers.append(Receipts(_wanted(fresh), now))
     if changed:
@@ -65,20 +68,34 @@ def _single_messages(driver: Any, units: Sequence[Received]) -> dict[tuple[int, 
     return {row[:2]: hot.MarkRow._make(row[1:]) for row in hot.POINT_ROWS.run(driver, list(places))}
 
 
-def _fresh(
-    driver: Any, unit: Received, state: AckState, single: Mapping[tuple[int, str], hot.MarkRow]
-) -> list[hot.MarkRow]:
-    """The messages that have arrived now for the first time, oldest first."""
+def _arrived(
+    driver: Any,
+    unit: Received,
+    state: AckState,
+    single: Mapping[tuple[int, str], hot.MarkRow],
+    looked_at: list[Times],
+) -> tuple[Sequence[hot.MarkRow], Span | None]:
+    """The messages that have arrived now for the first time, oldest first, and the span they make."""
     key, arrived = unit.conversation.key, unit.arrived
     if arrived.message_id:
         row = single.get((key, arrived.message_id))
-        return [] if row is None or row.sender == unit.client or state.covers(row.seq) else [row]
-    since = max(arrived.since, state.upto.timestamp)
-    found = driver.execute(hot.ACK_ROWS, (key, since, arrived.until, unit.client, MESSAGES_MAX)).fetchall()
-    return [row for row in map(hot.MarkRow._make, reversed(found)) if not state.covers(row.seq)]
+        if row is None or row.sender == unit.client or state.covers(row.seq):
+            return [], None
+        return [row], Span(_place(row), _place(row))
+    times = narrow(state.narrow(arrived.since, arrived.until), looked_at)
+    if times[0] > times[1]:
+        return [], None
+    looked_at.append(times)
+    found = driver.execute(hot.ACK_ROWS, (key, *times, MESSAGES_MAX)).fetchall()
+    rows = [hot.MarkRow._make(row) for row in reversed(found)]
+    fresh = [row for row in rows if row.sender != unit.client and not state.covers(row.seq)]
+    if len(rows) == MESSAGES_MAX:  # there may be older ones in the range
+        oldest = hot.MarkRow._make(driver.execute(hot.FIRST_ACK_ROW, (key, times[0])).fetchone())
+        return fresh, Span(_place(oldest), _place((fresh or rows)[-1]))
+    return fresh, Span(_place(fresh[0]), _place(fresh[-1])) if fresh else None
 
 
-def _add(driver: Any, unit: Received, state: AckState, fresh: Sequence[hot.MarkRow]) -> None:
+def _add(driver: Any, unit: Received, state: AckState, span: Span) -> None:
     key = unit.conversation.key
 
     def joined(left: Place, right: Place) -> bool:
@@ -86,11 +103,11 @@ def _add(driver: Any, unit: Received, state: AckState, fresh: Sequence[hot.MarkR
         others, count = driver.execute(hot.OTHERS_BETWEEN, (unit.client, *between)).fetchone()
         return not others and count < GAP_MAX
 
-    first, last = fresh[0], fresh[-1]
-    if len(fresh) == MESSAGES_MAX:  # there may be older ones in the range
-        since = max(unit.arrived.since, state.upto.timestamp)
-        first = hot.MarkRow._make(driver.execute(hot.FIRST_ACK_ROW, (key, since, unit.client)).fetchone())
-    state.add(Span(Place(first.seq, first.timestamp), Place(last.seq, last.timestamp)), joined)
+    state.add(span, joined)
+
+
+def _place(row: hot.MarkRow) -> Place:
+    return Place(row.seq, row.timestamp)
 
 
 def _wanted(rows: Sequence[hot.MarkRow]) -> tuple[Receipt, ...]:

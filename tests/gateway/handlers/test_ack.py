@@ -160,6 +160,18 @@ async def test_strangers_acknowledge_nothing(server: Server) -> None:
         assert (await tom.logs(conversation))[0].HasField("ackAt") is False
 
 
+async def test_a_sender_who_has_left_is_told_nothing_any_more(server: Server) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        conversation = await tom.start(jerry.peer)
+        sent = await tom.send(conversation, "hello", r=True)
+        await tom.request("conv", "remove", cid=conversation, m=[tom.peer])
+        await jerry.post("ack", cid=conversation, mid=sent.uid)
+        await synced(jerry, conversation)
+        await jerry.read(conversation)
+        await jerry.expect("unread")
+        assert await receipts(tom) == []
+
+
 # read receipts
 
 

@@ -25,6 +25,9 @@ from hongyan.wire.messages2_pb2 import (
     OpType,
 )
 
+#: Marks of more members are put together in a thread.
+LARGE = 1_000
+
 
 def handle(connection: Connection, session: Session, command: GenericCommand) -> None:
     operation = _OPERATIONS.get(command.op)
@@ -68,19 +71,23 @@ async def query(connection: Connection, session: Session, command: GenericComman
     asked = command.convMessage
     text = "[]"
     if not asked.tempConvIds:
-        wanted = queries.parse(
-            session.client,
-            asked.where.data,
-            sort=asked.sort,
-            limit=asked.limit if asked.HasField("limit") else None,
-            skip=asked.skip,
-            flag=asked.flag,
-        )
         async with connection.reads:
+            wanted = await asyncio.to_thread(_wanted, session.client, asked)  # a large condition takes long
             rows = await connection.gateway.engine.conversations.query(session.app, session.client, wanted)
             text = await asyncio.to_thread(_rows_text, rows, session.client)  # a thousand large groups take long
     answer = ConvCommand(results=JsonObjectMessage(data=text))
     connection.reply(command, _conv(OpType.results, answer))
+
+
+def _wanted(caller: str, asked: ConvCommand) -> queries.Query:
+    return queries.parse(
+        caller,
+        asked.where.data,
+        sort=asked.sort,
+        limit=asked.limit if asked.HasField("limit") else None,
+        skip=asked.skip,
+        flag=asked.flag,
+    )
 
 
 async def max_read(connection: Connection, session: Session, command: GenericCommand) -> None:
@@ -88,14 +95,17 @@ async def max_read(connection: Connection, session: Session, command: GenericCom
     asked = command.convMessage
     async with connection.reads:
         marks = await connection.gateway.engine.receipts.of_others(session.app, session.client, asked.cid)
-    answer = ConvCommand(cid=asked.cid)
-    if asked.queryAllMembers:
-        answer.maxReadTuples.extend(map(_max_read_tuple, marks))
-    else:
-        acked = max((mark.acked_to for mark in marks if mark.acked_to is not None), default=None)
-        read = max((mark.read_to for mark in marks if mark.read_to is not None), default=None)
-        answer.MergeFrom(ConvCommand(maxAckTimestamp=acked, maxReadTimestamp=read))
+        large = len(marks) > LARGE
+        answer = await asyncio.to_thread(_max_read, asked, marks) if large else _max_read(asked, marks)
     connection.reply(command, _conv(OpType.max_read, answer))
+
+
+def _max_read(asked: ConvCommand, marks: list[Marks]) -> ConvCommand:
+    if asked.queryAllMembers:
+        return ConvCommand(cid=asked.cid, maxReadTuples=map(_max_read_tuple, marks))
+    acked = max((mark.acked_to for mark in marks if mark.acked_to is not None), default=None)
+    read = max((mark.read_to for mark in marks if mark.read_to is not None), default=None)
+    return ConvCommand(cid=asked.cid, maxAckTimestamp=acked, maxReadTimestamp=read)
 
 
 def _max_read_tuple(marks: Marks) -> MaxReadTuple:

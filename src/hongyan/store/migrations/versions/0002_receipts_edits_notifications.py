@@ -33,8 +33,10 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("notification_by_time", "notification", ["at"], unique=False)
-    # Nobody acknowledged anything before: what was sent until now counts as received.
+    # Nobody acknowledged anything before: what was sent until now counts as received. The time of what was read is
+    # known where that was the last message; to look for the others would take long.
     op.execute(
-        "UPDATE member SET ack_seq = c.last_seq, ack_to = coalesce(c.last_message_at, 0)"
+        "UPDATE member SET ack_seq = c.last_seq, ack_to = coalesce(c.last_message_at, 0),"
+        " read_to = CASE WHEN read_at > 0 AND read_seq = c.last_seq THEN coalesce(c.last_message_at, 0) ELSE 0 END"
         " FROM conversation c WHERE c.key = member.conversation"
     )
