@@ -7,7 +7,7 @@ bin := .venv/bin
 # Tests and npm find the Node that the set-up may have installed.
 with_node := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help setup web serve test test-services check format lint proto bench lock docs clean
+.PHONY: help setup web serve test test-services fuzz check format lint proto bench lock docs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -29,6 +29,9 @@ test: setup web ## Set up and run all tests that need only PyPI and npm packages
 test-services: setup web ## Install Debian's browser (as root) and run the tests that need it
 	@$(prepare) services
 	$(with_node) $(bin)/python -m pytest -m services $(ARGS)
+
+fuzz: setup ## Look for inputs that do harm, by coverage; ARGS="--seconds 60 commands" limits time and targets
+	$(bin)/python -m tests.fuzz.run $(ARGS)
 
 check: lint ## Everything that must hold before a change lands
 	$(MAKE) test
@@ -70,5 +73,5 @@ lock: setup ## Write the lock files from pyproject.toml and package.json; ARGS=-
 
 clean: ## Remove everything that can be made again
 	rm -rf .venv build dist src/hongyan/web_dist web/node_modules tests/journeys/js/node_modules
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .fuzz
 	find src sdk tests tools -name __pycache__ -type d -exec rm -rf {} +

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hongyan.config import FIELDS, Field
-from hongyan.engine.values import AppSettings
+from hongyan.engine.app_settings import AppSettings
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 PAGES = {"en": FOLDER / "configuration.md", "zh": FOLDER / "configuration.zh-CN.md"}

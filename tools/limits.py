@@ -4,7 +4,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from hongyan.engine import history, query
-from hongyan.engine.values import CLIENT_ID_MAX, AppSettings
+from hongyan.engine.app_settings import AppSettings
+from hongyan.engine.values import CLIENT_ID_MAX
 from hongyan.gateway.handlers import session
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from hongyan.engine.values import AppSettings
+from hongyan.engine.app_settings import AppSettings
 from tools import limits
 
 

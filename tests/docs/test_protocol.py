@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from hongyan.config import FIELDS
-from hongyan.engine.values import AppSettings
+from hongyan.engine.app_settings import AppSettings
 from hongyan.wire import messages2_pb2 as pb
 from tools import protocol
 

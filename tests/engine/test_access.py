@@ -9,7 +9,8 @@ import pytest
 from hongyan import errors
 from hongyan.engine import access as module
 from hongyan.engine.access import Access, Found
-from hongyan.engine.values import App, AppSettings, Conversation, ConversationKind
+from hongyan.engine.app_settings import AppSettings
+from hongyan.engine.values import App, Conversation, ConversationKind
 from hongyan.errors import Refused
 
 APP = App(1, "test", "", "", "", "", AppSettings(), 0)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.apps import change_settings
 from hongyan.engine.engine import Engine
-from hongyan.engine.values import App, AppSettings
+from hongyan.engine.values import App
 
 SETTINGS = ", ".join(field.name for field in dataclasses.fields(AppSettings))
 

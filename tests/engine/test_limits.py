@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from hongyan.engine import limits
+from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.limits import DeliveryBudget, Limits, Operation, rate
-from hongyan.engine.values import App, AppSettings
+from hongyan.engine.values import App
 
 
 def app(key: int = 1, **settings: Any) -> App:

@@ -12,10 +12,11 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from hongyan import errors
+from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.sessions import Sessions, Ticket, check_client_id, conflict
-from hongyan.engine.values import App, AppSettings
+from hongyan.engine.values import App
 from hongyan.errors import Refused
 from hongyan.store import Store
 from tests.engine.conftest import SECRET

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from hongyan import errors
+from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.sessions import Ticket
-from hongyan.engine.values import App, AppSettings, ConversationKind, Message, Missed, Unread
+from hongyan.engine.values import App, ConversationKind, Message, Missed, Unread
 from hongyan.errors import Refused
 from hongyan.gateway import catch_up
 from hongyan.gateway.registry import Session

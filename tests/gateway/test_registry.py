@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.sessions import Ticket
-from hongyan.engine.values import App, AppSettings
+from hongyan.engine.values import App
 from hongyan.gateway.registry import HELD_MAX, Session
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hongyan.engine.values import App, AppSettings
+from hongyan.engine.app_settings import AppSettings
+from hongyan.engine.values import App
 from hongyan.store import Store
 from tests.store.conftest import OpenStore
 from tests.store.steps import on_driver, rows

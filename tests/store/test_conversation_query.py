@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from hongyan import errors
+from hongyan.engine.conditions import LIST_MAX, NESTING_MAX, TERMS_MAX
 from hongyan.engine.query import parse
 from hongyan.engine.values import ConversationRow
 from hongyan.errors import Refused
@@ -313,6 +314,31 @@ async def test_searches_through_everything_leave_threads_to_others(
     finally:
         release.set()
     assert [[row.name for row in found] for found in await asyncio.gather(*searches)] == [["talk"]] * 10
+
+
+def deep(depth: int) -> Where:
+    """Conditions in each other, as deep as may be, each with a list in a list."""
+    return {"a": [1, [2]]} if depth == 0 else {"$or": [deep(depth - 1)], "b": {"$ne": depth}}
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"a": list(range(TERMS_MAX - 2))},
+        {"a": {"$in": [[n] for n in range(TERMS_MAX // 3)]}},
+        {"a": {"$all": [str(n) for n in range(TERMS_MAX - 1)]}},
+        {"a": {str(n): n for n in range(TERMS_MAX - 2)}},
+        {f"key{n}": {"$ne": n} for n in range(TERMS_MAX)},
+        {"m": {"$all": [str(n) for n in range(LIST_MAX)]}},
+        {"a": {"$in": [*range(LIST_MAX // 2), *map(str, range(LIST_MAX // 2))]}},
+        {".".join("abcdefghijklmnop"): {"$gt": {"__type": "Date", "iso": "2027-01-15"}}},
+        deep(NESTING_MAX),
+    ],
+    ids=lambda where: str(where)[:40],
+)
+async def test_the_largest_conditions_are_answered(store: Store, ids: dict[str, str], where: Where) -> None:
+    found = await ask(store, where, limit=100)
+    assert len(found) == (len(ids) if "key0" in where else 0)
 
 
 async def test_a_pattern_may_be_large_and_its_text_long(store: Store) -> None:

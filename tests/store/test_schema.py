@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from hongyan.engine.values import App, AppSettings
+from hongyan.engine.app_settings import AppSettings
+from hongyan.engine.values import App
 from hongyan.errors import StartupError
 from hongyan.store import Store, database, schema
 from tests.store.conftest import OpenStore

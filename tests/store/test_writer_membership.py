@@ -5,7 +5,8 @@ import threading
 
 from hongyan import errors
 from hongyan.engine.access import Access
-from hongyan.engine.values import App, AppSettings, Conversation, ConversationKind, MembersChanged, Stored
+from hongyan.engine.app_settings import AppSettings
+from hongyan.engine.values import App, Conversation, ConversationKind, MembersChanged, Stored
 from hongyan.errors import Refused
 from hongyan.store import Store
 from tests.store.steps import APP, PATIENCE, held, load, start, submit

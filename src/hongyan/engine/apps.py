@@ -7,9 +7,10 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
+from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.clock import Clock
 from hongyan.engine.ports import AppStore
-from hongyan.engine.values import App, AppSettings
+from hongyan.engine.values import App
 
 _ID_MAX = 128
 _NAME_MAX = 128

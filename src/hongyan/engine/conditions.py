@@ -17,7 +17,7 @@ LIST_MAX = 1_000
 NESTING_MAX = 16
 SIZE_MAX = 1_000_000
 #: Comparisons in one condition, each part of a compared object or array among them.
-TERMS_MAX = 256
+TERMS_MAX = 100
 #: Patterns for the regex engine in one condition.
 REGEXES_MAX = 8
 
@@ -159,7 +159,7 @@ class _Parser:
         return [self._predicate(key, operator, operand) for operator, operand in operators.items()]
 
     def _predicate(self, key: Key, operator: str, operand: Any) -> Predicate:
-        read = _OPERANDS.get(operator)
+        read = OPERANDS.get(operator)
         if read is None:
             raise failed(f"operator {operator[:64]!r} is not supported")
         self._count(1)
@@ -223,15 +223,16 @@ class _Parser:
         return _number(given) if type(given) is int else given
 
     def _object(self, key: Key, given: Mapping[str, Any]) -> Any:
-        self._count(1 + len(given))
         if any(name.startswith("$") for name in given):
             raise failed("an operator stands inside a value")
         if given.get("__type") == "Date":
+            self._count(1)
             return _moment(given.get("iso"))
+        self._count(1 + len(given))
         return {name: self._value(key, item) for name, item in given.items()}
 
 
-_OPERANDS = {
+OPERANDS = {
     "$eq": _Parser._compared,
     "$ne": _Parser._compared,
     "$lt": _Parser._ordered,

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
+from hongyan.engine.app_settings import AppSettings
+
 CLIENT_ID_MAX = 64
 
 
@@ -21,114 +23,6 @@ class ConversationKind(IntEnum):
     CHATROOM = 2
     SERVICE = 3
     TEMPORARY = 4
-
-
-@dataclass(frozen=True, slots=True)
-class AppSettings:
-    """What an operator may change per app with `hongyan app set`."""
-
-    limits: bool = field(
-        default=True,
-        metadata={
-            "help": "Whether `send_rate`, `read_rate`, `other_rate` and `delivery_rate` hold; on or off.",
-            "help_zh": "是否启用 `send_rate`、`read_rate`、`other_rate`、`delivery_rate` 限流；on 或 off。",
-        },
-    )
-    session_ttl: int = field(
-        default=172_800,
-        metadata={
-            "help": "Lifetime of a session token, in seconds.",
-            "help_zh": "会话 token 的有效期（秒）。",
-            "min": 1,
-            "max": 31_536_000,
-        },
-    )
-    members_max: int = field(
-        default=500,
-        metadata={
-            "help": "Members a normal conversation may have.",
-            "help_zh": "普通对话的成员人数上限。",
-            "min": 2,
-            "max": 100_000,
-        },
-    )
-    message_max: int = field(
-        default=5_120,
-        metadata={
-            "help": "Size of one message with its options, in bytes.",
-            "help_zh": "单条消息（含选项）的大小上限（字节）。",
-            "min": 1,
-            "max": 61_440,
-        },
-    )
-    send_rate: int = field(
-        default=60,
-        metadata={
-            "help": "Messages a client may send per minute.",
-            "help_zh": "每个 client 每分钟可发送的消息数。",
-            "min": 1,
-            "max": 1_000_000,
-        },
-    )
-    read_rate: int = field(
-        default=120,
-        metadata={
-            "help": "History pages and read marks of a client per minute.",
-            "help_zh": "每个 client 每分钟可查询历史消息及标记已读的次数。",
-            "min": 1,
-            "max": 1_000_000,
-        },
-    )
-    other_rate: int = field(
-        default=30,
-        metadata={
-            "help": "Other commands of a client per minute, such as logins and queries.",
-            "help_zh": "每个 client 每分钟的其他操作（登录、查询等）次数。",
-            "min": 1,
-            "max": 1_000_000,
-        },
-    )
-    delivery_rate: int = field(
-        default=160_000,
-        metadata={
-            "help": "Messages delivered to all sessions together per second; over it, sends are refused.",
-            "help_zh": "整个应用每秒向会话投递的消息数；超出后拒绝发送。",
-            "min": 1,
-            "max": 1_000_000_000,
-        },
-    )
-    unread_conversations: int = field(
-        default=50,
-        metadata={
-            "help": "Conversations with unread messages that a client is told of at its login, the latest ones.",
-            "help_zh": "登录时通知的含未读消息的对话数（取最近的）。",
-            "min": 1,
-            "max": 200,
-        },
-    )
-    unread_max: int = field(
-        default=100,
-        metadata={
-            "help": "Highest unread count that clients are told.",
-            "help_zh": "通知给客户端的未读数上限。",
-            "min": 1,
-            "max": 1_000_000,
-        },
-    )
-    edit: bool = field(
-        default=True,
-        metadata={
-            "help": "Whether authors may edit their messages; on or off.",
-            "help_zh": "发送者是否可以修改自己的消息；on 或 off。",
-        },
-    )
-    recall: bool = field(
-        default=True,
-        metadata={
-            "help": "Whether authors may recall their messages; on or off.",
-            "help_zh": "发送者是否可以撤回自己的消息；on 或 off。",
-        },
-    )
 
 
 @dataclass(slots=True)

@@ -4,7 +4,8 @@ from dataclasses import asdict, replace
 
 import sqlalchemy as sa
 
-from hongyan.engine.values import App, AppSettings
+from hongyan.engine.app_settings import AppSettings
+from hongyan.engine.values import App
 from hongyan.store import schema, secrets
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer

@@ -1,0 +1,25 @@
+"""One server without sockets for all tests of a module."""
+
+import platform
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.fuzz.harness import Running, running
+
+# A busy machine is no reason to fail.
+settings.register_profile("patient", deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile("patient")
+
+# atheris has wheels for these only (pyproject.toml).
+if platform.machine() != "x86_64" or sys.version_info >= (3, 15):
+    collect_ignore = ["test_guided.py"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A running harness."""
+    with running(tmp_path_factory.mktemp("fuzz")) as made:
+        yield made

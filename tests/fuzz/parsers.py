@@ -1,0 +1,55 @@
+"""Everything that reads what comes from outside, and what it may raise: a line for each."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from hongyan.engine import attributes, json_text, patterns, query
+from hongyan.engine.app_settings import AppSettings
+from hongyan.engine.clock import Clock
+from hongyan.engine.conversations import check_client_ids, parse_attributes
+from hongyan.engine.receipts import arrived
+from hongyan.engine.sessions import Sessions
+from hongyan.engine.values import App, Attributes, message_id_time
+from hongyan.errors import Refused
+from hongyan.wire import frames, subprotocol
+
+APP = App(1, "fuzz-app", "fuzz", "key", "master", "hook", AppSettings(), 0)
+
+
+class Parser(NamedTuple):
+    """`read` gets bytes, or text that UTF-8 can carry, and raises nothing but `refuses`."""
+
+    read: Callable[[Any], object]
+    takes: type[bytes] | type[str]
+    refuses: type[Exception] | tuple[()] = ()
+
+
+class NoTokens:
+    """A store in which no token was voided."""
+
+    async def revoked(self) -> dict[str, int]:
+        return {}
+
+    async def revoke(self, token_id: str, expires_at: int) -> None:
+        raise AssertionError("nothing is voided here")
+
+
+SESSIONS = Sessions(NoTokens(), Clock(), bytes(32))
+
+PARSERS = {
+    "a binary frame": Parser(frames.decode, bytes, frames.UndecodableError),
+    "a text frame": Parser(frames.decode_text, bytes, frames.UndecodableError),
+    "subprotocols": Parser(subprotocol.choose, str),
+    "JSON": Parser(json_text.parse, str, ValueError),
+    "where": Parser(lambda text: query.parse("tom", text), str, Refused),
+    "sort": Parser(lambda text: query.parse("tom", "", sort=text), str, Refused),
+    "attributes": Parser(parse_attributes, str, Refused),
+    "changed attributes": Parser(
+        lambda text: attributes.apply(attributes.parse(text), Attributes(None, None, {})), str, Refused
+    ),
+    "a pattern": Parser(patterns.parse, str, ValueError),
+    "client ids": Parser(lambda text: check_client_ids(text.split(",")), str, Refused),
+    "a message id": Parser(message_id_time, str),
+    "an acknowledged message": Parser(lambda text: arrived(text, None, None), str),
+    "a session token": Parser(lambda text: SESSIONS.redeem(APP, "tom", text), str, Refused),
+}

@@ -1,0 +1,272 @@
+"""Any call to the HTTP door is answered, with JSON where it fails, and never as the server's own mistake."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_from_bytes, unquote
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from litestar.types import ASGIApp
+from structlog.testing import capture_logs
+
+from hongyan.api.application import application
+from hongyan.api.site import Site
+from hongyan.bus.local import LocalBus
+from hongyan.config_load import load
+from hongyan.engine.clock import Clock
+from hongyan.engine.engine import Engine
+from hongyan.store import Store
+
+#: A line for each path that is served.
+PATHS = [
+    "/",
+    "/v1/route",
+    "/1/route",
+    "/2/route",
+    "/chat/config.json",
+    "/assets/index.js",
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+    "/1.1/rtm/notifications",
+]
+METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"]
+#: Header fields that something here reads, and what makes them go wrong.
+HEADERS = [
+    "host",
+    "origin",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-lc-id",
+    "x-lc-key",
+    "x-lc-sign",
+    "x-lc-session",
+    "x-lc-im-session-token",
+    "x-trace-id",
+    "accept",
+    "accept-encoding",
+    "access-control-request-method",
+    "access-control-request-headers",
+    "authorization",
+    "content-type",
+    "content-length",
+    "cookie",
+    "if-none-match",
+    "if-modified-since",
+    "range",
+]
+ODD_VALUES = [
+    "",
+    "localhost",
+    "127.0.0.1:8000",
+    "[::1]:8000",
+    "[::1",
+    "evil.example",
+    "::ffff:127.0.0.1",
+    "10.0.0.1, unknown, 127.0.0.1",
+    "fe80::1%eth0",
+    "https",
+    "application/json",
+    "application/json; charset=nonsense",
+    "multipart/form-data",
+    "multipart/form-data; boundary=x",
+    "application/x-www-form-urlencoded",
+    "bytes=5-1",
+    "Basic x",
+    'x=y; =; "',
+    "Thu, 99 Foo 2026",
+    "9" * 5_000,
+]
+CALLERS = [("127.0.0.1", 50_000), ("203.0.113.7", 1), ("10.0.0.2", 2), ("::1", 3), ("", 0), None]
+#: What a server for HTTP/1.1 lets through in a value (RFC 9110 section 5.5).
+VALUE_BYTES = [byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127)]
+
+values = st.sampled_from(ODD_VALUES).map(str.encode) | st.lists(st.sampled_from(VALUE_BYTES), max_size=20).map(bytes)
+headers = st.lists(st.tuples(st.sampled_from(HEADERS).map(str.encode), values), max_size=6)
+pieces = st.text(max_size=8).map(lambda text: text.encode("utf-8", "surrogatepass")) | st.sampled_from(
+    [b"..", b".", b"", b"\0", b"%", b"\xff", b"\\", b"route", b"index.html", b"a" * 5_000]
+)
+
+
+@st.composite
+def raw_paths(draw: st.DrawFn) -> bytes:
+    """A path as it stands in the request's first line: a served one, often with something strange behind."""
+    path = draw(st.sampled_from(PATHS) | st.just(""))
+    added = draw(st.lists(pieces, max_size=3))
+    safe = draw(st.sampled_from(["", "/%.", "/\\%&=+;"]))
+    return path.encode() + b"".join(b"/" + quote_from_bytes(piece, safe).encode() for piece in added) or b"/"
+
+
+@st.composite
+def queries(draw: st.DrawFn) -> bytes:
+    """A query string, usual or strange."""
+    names = st.sampled_from(
+        [
+            "appId",
+            "secure",
+            "_t",
+            "installationId",
+            "features",
+            "appId[]",
+            "client_id",
+            "start_ts",
+            "notification_type",
+            "",
+        ]
+    )
+    texts = st.sampled_from(
+        [
+            "home",
+            "tom",
+            "true",
+            "0",
+            "-1",
+            "9" * 15,
+            "permanent",
+            "",
+            "x" * 3_000,
+            "%",
+            "%zz",
+            "%00",
+            "%ff",
+            "+",
+            "&&",
+            ";",
+            "=",
+            "鸿雁",
+        ]
+    )
+    pairs = draw(st.lists(st.tuples(names, texts | st.text(max_size=5)), max_size=4))
+    text = draw(st.sampled_from(["&", ";", "&&"])).join(f"{name}={value}" for name, value in pairs)
+    return quote_from_bytes(text.encode("utf-8", "surrogatepass"), safe="&=;%+").encode()
+
+
+class Answer:
+    """What a call was answered with."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = b""
+
+    async def keep(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            assert self.status == 0, "answered twice"
+            self.status = message["status"]
+            self.headers = {
+                name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message["headers"]
+            }
+        elif message["type"] == "http.response.body":
+            self.body += message.get("body", b"")
+
+
+class Door:
+    """The application over apps in a real store, called as the HTTP server calls it."""
+
+    def __init__(self, path: Path) -> None:
+        self._runner = asyncio.Runner()
+        self.run = self._runner.run
+        self.app = self.run(self._start(path))
+
+    async def _start(self, path: Path) -> ASGIApp:
+        self.store = Store.open(path / "hongyan.db", bytes(32))
+        self.store.start(asyncio.get_running_loop())
+        engine = Engine(self.store, LocalBus(), Clock(), bytes(32))
+        await engine.start()
+        app = await engine.apps.create("home", id="home", key="home-key")
+        token, _ = engine.sessions.issue(app, engine.sessions.new_ticket("tom", "", "", 0))
+        ODD_VALUES.extend(["home", "home-key", token])
+        settings = load(options={"trusted_proxies": "10.0.0.0/8", "metrics_from": "203.0.113.0/24"}, environment={})
+        return application(Site(settings, engine, gateway_port=8001, ready=True))
+
+    def close(self) -> None:
+        self.run(self.store.close())
+        self._runner.close()
+
+    def call(
+        self,
+        method: str,
+        path: bytes,
+        query: bytes = b"",
+        headers: list[tuple[bytes, bytes]] | None = None,
+        body: bytes = b"",
+        caller: tuple[str, int] | None = CALLERS[0],
+    ) -> Answer:
+        answer = Answer()
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": ("127.0.0.1", 8000),
+            "client": caller,
+            "scheme": "http",
+            "method": method,
+            "root_path": "",
+            "path": unquote(path.decode("ascii")),
+            "raw_path": path,
+            "query_string": query,
+            "headers": headers or [],
+            "state": {},
+        }
+        messages: list[Any] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> Any:
+            return messages.pop() if messages else {"type": "http.disconnect"}
+
+        self.run(self.app(scope, receive, answer.keep))  # type: ignore[arg-type]
+        return answer
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    made = Door(tmp_path_factory.mktemp("http"))
+    yield made
+    made.close()
+
+
+@settings(max_examples=300)
+@given(
+    method=st.sampled_from(METHODS),
+    path=raw_paths(),
+    query=queries(),
+    headers=headers,
+    body=st.binary(max_size=30) | st.sampled_from([b"{}", b"[" * 3_000, b'{"a":', bytes(20_000)]),
+    caller=st.sampled_from(CALLERS),
+)
+@example("GET", b"/v1/route", b"appId=home", [], b"", None)
+@example("GET", b"/metrics", b"", [(b"host", b"localhost")], b"", CALLERS[0])
+def test_any_call_is_answered(
+    door: Door,
+    method: str,
+    path: bytes,
+    query: bytes,
+    headers: list[tuple[bytes, bytes]],
+    body: bytes,
+    caller: tuple[str, int] | None,
+) -> None:
+    with capture_logs() as lines:
+        answer = door.call(method, path, query, headers, body, caller)
+    assert [line for line in lines if line["log_level"] in ("error", "critical") or "exc_info" in line] == []
+    assert 200 <= answer.status < 500
+    if answer.status >= 400:
+        failure = json.loads(answer.body)
+        assert set(failure) == {"code", "error"}
+        assert isinstance(failure["code"], int)
+        assert failure["error"]
+        assert answer.headers["content-type"].startswith("application/json")
+    else:
+        assert b"home-key" not in answer.body or path == b"/chat/config.json"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_paths_are_served(door: Door, path: str) -> None:
+    """A path that is not served any more would be tried in vain."""
+    answer = door.call("GET", path.encode(), b"appId=home", [(b"host", b"localhost")])
+    assert answer.status == 200 or path.startswith(("/assets/", "/1.1/")), "those need a file, or credentials"
+    assert answer.status != 404 or path.startswith("/assets/")
