@@ -118,7 +118,7 @@ def test_an_edit_and_a_recall_are_seen_at_once(enter: Enter, server: Server) -> 
 def elsewhere(
     server: Server, name: str, steps: Callable[[Conversation], list[Coroutine[Any, Any, Message]]]
 ) -> list[Message]:
-    """What somebody does without a page in the only conversation; in a thread, as Playwright's loop runs in this one."""
+    """What somebody does without a page in the only conversation; in a thread, for Playwright's loop runs here."""
 
     async def act() -> list[Message]:
         async with Client.open(server.http_url, app_id=server.app.id, app_key=server.app.key, client_id=name) as client:
