@@ -89,6 +89,11 @@ def assert_healthy(server: Server) -> None:
     assert found["Database integrity"].endswith("sound")
 
 
+def test_the_doctor_knows_that_a_running_server_was_given_tls_files(tls_server: Server) -> None:
+    found = findings(run("doctor", "--data-dir", tls_server.data_dir))
+    assert "the server was started with them" in found["TLS files"]
+
+
 def test_commands_at_the_same_time_take_turns(tmp_path: Path) -> None:
     ids = {"one", "two", "three"}
     command = [PROGRAM, "app", "create", "x", "--data-dir", tmp_path, "--id"]
@@ -107,6 +112,7 @@ MISTAKES = {
     "no data directory": (["app", "list", "--data-dir", "{tmp}/absent"], "{tmp}/absent does not exist."),
     "no such file": (["doctor", "--config", "{tmp}/absent"], "{tmp}/absent can't be read: No such file"),
     "not a pair": (["app", "create", "x", "--data-dir", "{tmp}", "--set", "limits"], "`limits` is no setting"),
+    "the same twice": (["app", "create", "x", "--data-dir", "{tmp}", *["--set", "edit=on"] * 2], "edit is given twice"),
     "no such setting": (["app", "create", "x", "--data-dir", "{tmp}", "--set", "a=b"], "no app setting 'a'"),
     "no name": (["app", "create", "", "--data-dir", "{tmp}"], "An app's name has 1 to 128"),
     "a blank name": (["app", "create", "  ", "--data-dir", "{tmp}"], "An app's name has 1 to 128"),

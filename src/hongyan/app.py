@@ -136,6 +136,7 @@ class Server:
             "url": self.settings.public_url or f"{scheme}://{bracketed(host)}:{self.http.port}/",
             "http_port": self.http.port,
             "gateway_port": self.gateway.port,
+            "tls": self.context is not None,
             "started_at": round(self.started_at),
         }
 

@@ -1,12 +1,15 @@
 """The chat page at `/` in Debian's Chromium: the official browser SDK against a real server."""
 
+import asyncio
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hongyan_client import Client, Conversation, Message
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.server import Server
@@ -52,6 +55,7 @@ def enter(browser: Browser, server: Server) -> Iterator[Enter]:
         page.locator("#name").fill(name)
         page.keyboard.press("Enter")
         expect(page.locator("#me")).to_have_text(name)
+        expect(page.locator("#me")).to_be_visible()
         return page
 
     yield enter
@@ -99,6 +103,31 @@ def test_two_people_talk(enter: Enter) -> None:
     expect(lin.locator(".row:not(.mine) .bubble")).to_have_text("Tomorrow morning")
     sent(mei, "Tomorrow morning")
     expect(lin.locator(".badge")).to_have_count(0)
+
+
+def test_an_edit_and_a_recall_are_seen_at_once(enter: Enter, server: Server) -> None:
+    lin = enter("Lin")
+    start_chat(lin, "Mei")
+    draft, slip = elsewhere(server, "Mei", lambda chat: [chat.send("At ten"), chat.send("Wrong window")])
+    expect(lin.locator(".bubble")).to_have_text(["At ten", "Wrong window"])
+    elsewhere(server, "Mei", lambda chat: [chat.edit(draft, "At eleven"), chat.recall(slip)])
+    expect(lin.locator(".bubble")).to_have_text(["At eleven", "[A message that was taken back]"])
+    expect(lin.locator(".preview")).to_have_text("[A message that was taken back]")
+
+
+def elsewhere(
+    server: Server, name: str, steps: Callable[[Conversation], list[Coroutine[Any, Any, Message]]]
+) -> list[Message]:
+    """What somebody does without a page in the only conversation; in a thread, for Playwright's loop runs here."""
+
+    async def act() -> list[Message]:
+        async with Client.open(server.http_url, app_id=server.app.id, app_key=server.app.key, client_id=name) as client:
+            chat = await client.query().members_include(name).first()
+            assert chat
+            return [await step for step in steps(chat)]
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, act()).result()
 
 
 def test_history_and_read_position_outlive_the_page(enter: Enter) -> None:

@@ -21,7 +21,7 @@ EXAMPLES = [token.content for token in markdown(SDK / "README.md") if token.info
 OUTPUTS = [
     "Tom: The goose has landed.\n",
     "Anybody there?\n",
-    "Tom Location\nTom Text\nLake blue 4\n",
+    "Tom Recalled\nTom Location\nTom Text\nLake blue 4\n",
     "",
 ]
 ENVIRONMENT = {"PYTHONPATH": str(SDK / "src")}

@@ -62,6 +62,8 @@ export class Chat {
   private listen(): void {
     const { client } = this.session;
     client.on(Im.MESSAGE, (message, conversation) => this.receive(message!, conversation!));
+    client.on(Im.MESSAGE_UPDATE, (message, conversation) => this.changed(message!, conversation!));
+    client.on(Im.MESSAGE_RECALL, (message, conversation) => this.changed(message!, conversation!));
     client.on(Im.INVITED, (_, conversation) => this.conversations.add(conversation!));
     client.on(Im.UNREAD_MESSAGES_COUNT_UPDATE, (conversations) => this.unreadChanged(conversations!));
     watchConnection(client, (connection) => this.showConnection(connection));
@@ -76,6 +78,11 @@ export class Chat {
     if (this.open?.conversation !== conversation) return;
     if (atEnd) scrollToEnd();
     this.markRead();
+  }
+
+  private changed(message: Message, conversation: ConversationBase): void {
+    this.threads.get(conversation.id)?.replace(message);
+    this.conversations.add(conversation);
   }
 
   private unreadChanged(conversations: ConversationBase[]): void {

@@ -1,4 +1,4 @@
-import type { Message, TextMessage } from 'leancloud-realtime';
+import { RecalledMessage, type Message, type TextMessage } from 'leancloud-realtime';
 import { avatar, clock, create, day } from './dom';
 import { words } from './words';
 
@@ -9,6 +9,7 @@ const STATE_WORDS: Record<State, string> = { sending: words.sending, sent: words
 
 /** The text of a message of any type, for a bubble or a preview. */
 export function textOf(message: Message): string {
+  if (message instanceof RecalledMessage) return words.recalled;
   const { text } = message as TextMessage;
   if (text) return text;
   const payload = message.getPayload();

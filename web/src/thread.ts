@@ -39,6 +39,11 @@ export class Thread {
     this.arrange();
   }
 
+  /** Shows what a message is now, after an edit or a recall; one that is not shown stays in the history. */
+  replace(message: Message): void {
+    if ([...this.rows.keys()].some(({ id }) => id === message.id)) this.show([message]);
+  }
+
   /** Shows a message as on its way and sends it. */
   async send(text: string): Promise<void> {
     const message = new TextMessage(text);

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from contextlib import suppress
 
 from hongyan_client import Client, MessageReceived
 
@@ -13,4 +14,5 @@ async def main(server: str = "http://127.0.0.1:8000") -> None:
                 await event.conversation.send(event.message.content)
 
 
-asyncio.run(main(*sys.argv[1:]))
+with suppress(KeyboardInterrupt):
+    asyncio.run(main(*sys.argv[1:]))

@@ -71,6 +71,8 @@ def parse_changes(texts: list[str]) -> dict[str, str]:
         key, sign, value = text.partition("=")
         if not sign or not key:
             raise StartupError(f"`{text}` is no setting: write KEY=VALUE.")
+        if key in changes:
+            raise StartupError(f"The app setting {key} is given twice.")
         changes[key] = value
     return changes
 

@@ -128,6 +128,8 @@ def file_descriptors(_subject: Subject) -> Finding:
 def tls_files(subject: Subject) -> Finding:
     cert, key = subject.settings.tls_cert, subject.settings.tls_key
     if cert is None or key is None:
+        if subject.running and subject.running["tls"]:
+            return ok("not set here, but the server was started with them")
         return ok("not set: both ports speak plain text")
     end = tls.check(cert, key)
     left = end - datetime.now(UTC)

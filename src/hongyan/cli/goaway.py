@@ -24,8 +24,9 @@ def goaway(
 ) -> None:
     """Ask all connected clients to look up the server's address again and reconnect; print how many.
 
-    For use after `public_gateway_url` has changed, or before the server moves. They are asked one after the other,
-    evenly over the time, and this command does not wait for it. Nobody is logged out.
+    For use after `public_gateway_url` has changed, or before the server moves. Nobody is logged out.
+
+    They are asked one after the other, evenly over the time, and this command does not wait for it.
     """
     settings = settings_for(config, data_dir, database)
     check_exists(settings.data_dir)
