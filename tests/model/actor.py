@@ -102,13 +102,18 @@ class Device:
 
     async def leave(self) -> None:
         """Close the websocket, not the session."""
-        await self.connection.close()
-        self.is_cut()
+        await self.close()
 
     async def drop(self) -> None:
         """Vanish without a word. What had arrived meanwhile nobody has seen."""
         self.connection.abort()
         await self.connection.closed()
+        self.is_cut()
+
+    async def close(self) -> None:
+        """Close the websocket, if there is one."""
+        if self._connection is not None:
+            await self._connection.close()
         self.is_cut()
 
     def is_cut(self) -> None:

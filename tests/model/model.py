@@ -69,7 +69,7 @@ class Conversation:
 
 
 class Unread(NamedTuple):
-    count: int
+    number: int
     mentioned: bool
     last_id: str
 
@@ -178,7 +178,7 @@ class Model:
     def unread(self, client: str) -> dict[str, Unread]:
         """The conversations with something unread."""
         told = {c.id: self._unread(c, client) for c in self.of(client)}
-        return {id: unread for id, unread in told.items() if unread.count}
+        return {id: unread for id, unread in told.items() if unread.number}
 
     def missed(self, client: str) -> list[Missed]:
         """What a login of protocol version 1 is told, the most recently active conversation last."""

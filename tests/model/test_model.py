@@ -1,12 +1,12 @@
 """Random operations by several clients against a simple model: the whole server, with drops, kills and restarts.
 
-What must hold stands in `world.py`; each step is followed by a comparison of what everybody online has heard.
+What must hold stands in `world.py` and `look.py`. After each step what everybody online has heard is compared.
 """
 
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 
 from tests.model.actor import Device
+from tests.model.look import look
 from tests.model.model import Conversation
 from tests.model.world import CLIENTS, DEVICES, Draft, Ending, Sending, World
 from tests.support.server import Server
@@ -82,17 +83,28 @@ class Chats(RuleBasedStateMachine):
 
     def __init__(self, server: Server, runner: asyncio.Runner) -> None:
         super().__init__()
-        self.run = runner.run
+        self._runner = runner
+        self._broken = False
         self.world = World(server)
         self.restarts_left = 0
         self.starts = 0
         self.run(self.world.begin())
 
-    def teardown(self) -> None:
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            self.run(self.world.look(page=7))
+            self._runner.run(work)
+        except BaseException:
+            self._broken = True
+            raise
+
+    def teardown(self) -> None:
+        """One more look, unless something has been found."""
+        try:
+            if not self._broken:
+                self.run(look(self.world, page=7))
+                self.run(self.world.check_devices())
         finally:
-            self.run(self.world.end())
+            self._runner.run(self.world.end())
 
     @property
     def offline(self) -> list[str]:
@@ -275,7 +287,7 @@ class Chats(RuleBasedStateMachine):
 
     @rule(page=st.sampled_from([3, 10, 30]))
     def look_at_everything(self, page: int) -> None:
-        self.run(self.world.look(page))
+        self.run(look(self.world, page))
 
     @invariant()
     def everybody_has_heard_everything(self) -> None:
@@ -301,7 +313,7 @@ def test_server_behaves_as_the_model(server: Server, runner: asyncio.Runner, pyt
         run_state_machine_as_test(machine, settings=chosen)
 
     def machine() -> Chats:
-        if not server.running:
+        if not server.running:  # an example may have failed between a kill and the start
             server.start()
         return Chats(server, runner)
 

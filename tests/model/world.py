@@ -7,16 +7,16 @@ not.
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hongyan.wire.messages2_pb2 import DirectCommand, LogItem
-from tests.model.actor import Device, Heard, capped, told, unread_of
-from tests.model.compare import difference
-from tests.model.history import check_history, item_content
-from tests.model.model import MISSED_MAX, TRACKED, Conversation, Event, Message, Missed, Model, Unread
-from tests.support.client import BINARY, Connection, ConnectionLost, Refused, Session, connect, named
+from hongyan.wire.messages2_pb2 import LogItem
+from tests.model.actor import Device, capped
+from tests.model.history import item_content
+from tests.model.logins import Arrival, check_counts, check_missed
+from tests.model.model import Conversation, Message, Model
+from tests.support.client import BINARY, Connection, ConnectionLost, Refused, Session, connect
 from tests.support.server import Server
 
 CLIENTS = ("ann", "bob", "cem", "dan")
@@ -30,11 +30,9 @@ DEVICES = {
     "dan-web": ("dan", "lc.proto2base64.1", False),
 }
 """Name: client, subprotocol, whether it wants receipts of groups."""
-OLD_MODE = "lc.protobuf2.1"
 
 NOT_FOUND_OR_NO_MEMBER = 4401
 NO_MEMBER = 4317
-NO_HISTORY = 4312
 
 _examples = itertools.count(1)
 
@@ -92,8 +90,8 @@ class World:
             device.home = self._homes[device.client]
 
     async def end(self) -> None:
-        for device in self.online:
-            await device.leave()
+        for device in self.devices.values():
+            await device.close()
         if self._watching is not None:
             await self._watching.close()
 
@@ -104,6 +102,10 @@ class World:
 
     def ids_of(self, clients: Collection[str]) -> list[str]:
         return sorted(map(self.id_of, clients))
+
+    @property
+    def clients(self) -> list[str]:
+        return list(self._clients.values())
 
     @property
     def online(self) -> list[Device]:
@@ -131,31 +133,23 @@ class World:
         heard, offline, unread = device.arrived()
         assert not heard.flow, f"{device} gets as new what it missed"
         if device.counts_unread:
-            self._check_counts(device, unread, told_all)
+            check_counts(device.name, unread, self.model.unread(device.client), told_all)
         else:
-            _check_missed(device.client, offline, missed)
+            check_missed(device.name, offline, missed)
 
     async def _dial(self, device: Device) -> None:
         await device.dial(self.server, f"beacon-{self.number}-{next(self._serial)}")
 
     async def _log_in(self, device: Device, with_token: bool, resume: bool) -> None:
         await device.log_in(with_token, resume)
-        await self._reach(device.session)
+        await self.reach(device.session)
         device.take()
 
-    async def _reach(self, session: Session) -> None:
+    async def reach(self, session: Session) -> None:
         """All that a login tells has been told when this message, which waits behind it, has come."""
         mark = f"mark {next(self._serial)}"
         await self.watch.send(self._homes[session.peer], mark, transient=True)
         await session.connection.expect(lambda push: push.peerId == session.peer and push.directMessage.msg == mark)
-
-    def _check_counts(self, device: Device, unread: dict[str, Unread], told_all: bool) -> None:
-        expected = self.model.unread(device.client)
-        if told_all:
-            assert unread == expected, f"{device} is told {unread} instead of {expected}"
-        for conversation, count in unread.items():
-            wanted = expected.get(conversation)
-            assert (count == wanted) if wanted else (count.count == 0 and not count.mentioned)
 
     async def disconnect(self, device: Device, how: str) -> None:
         beacon = device.beacon
@@ -222,7 +216,7 @@ class World:
         after = (before | set(wanted) if op == "add" else before - set(wanted)) if allowed else before
         request = device.session.request("conv", op, cid=conversation.id, m=wanted)
         await self._cut_short(device, [request], 0, ending, [conversation])
-        members = (await self._members())[conversation.id]
+        members = (await self.members_there())[conversation.id]
         assert members in (before, after), f"{members} instead of {before} or {after}"
         if allowed and members == after:
             self._changed(device, conversation, wanted, op)
@@ -286,20 +280,25 @@ class World:
     ) -> None:
         """All at once, without waiting for answers, while others log in."""
         sendings = [sending for batch in batches for sending in self._sendings(*batch)]
-        missed = {device: self.model.missed(device.client) for device in arriving}
-        starts = {c.id: len(c.messages) for c in self.conversations}
+        arrivals = {d: Arrival(d, self.conversations, self.model.missed(d.client)) for d in arriving}
         for device in arriving:
             await self._dial(device)
         requests = [self._send(sending) for sending in sendings]
-        middle = len(requests) // 2
+        third = -(-len(requests) // 3)
+        early = asyncio.gather(*requests[:third])
         logins = [self._log_in(device, with_token=False, resume=False) for device in arriving]
-        await asyncio.gather(*requests[:middle], *logins, *requests[middle:])
+
+        async def send_late() -> None:
+            await early
+            await asyncio.gather(*requests[2 * third :])
+
+        await asyncio.gather(*logins, *requests[third : 2 * third], send_late())
         self._commit(sendings)
-        for device in arriving:
-            await self._reach(device.session)
+        for device, arrival in arrivals.items():
+            await self.reach(device.session)
             device.take()
             device.online = True
-            self._check_arrival(device, *device.arrived(), missed[device], starts)
+            arrival.check(self.model.of(device.client))
 
     def _commit(self, sendings: Sequence[Sending]) -> None:
         """Those that were acknowledged, in the order of their places; transient ones come between, anywhere."""
@@ -421,7 +420,9 @@ class World:
     async def acknowledge_range(self, device: Device, conversation: Conversation, first: int, last: int) -> None:
         """Both ends included."""
         messages = conversation.messages[first : last + 1]
-        span = {"fromts": messages[0].timestamp, "tots": messages[-1].timestamp} if messages else {"tots": 1}
+        span: dict[str, Any] = (
+            {"fromts": messages[0].timestamp, "tots": messages[-1].timestamp} if messages else {"tots": 1}
+        )
         await device.session.post("ack", cid=conversation.id, **span)
         await self._acknowledged(device, conversation, messages)
 
@@ -450,98 +451,12 @@ class World:
             device.take()
             device.check()
             if device.counts_unread:
-                counts = {id: unread.count for id, unread in self.model.unread(device.client).items()}
+                counts = {id: unread.number for id, unread in self.model.unread(device.client).items()}
                 assert capped(device.counts) == counts, f"{device} counts {capped(device.counts)} instead of {counts}"
 
-    def _check_arrival(
-        self,
-        device: Device,
-        heard: Heard,
-        offline: Sequence[DirectCommand],
-        unread: dict[str, Unread],
-        missed: Sequence[Missed],
-        starts: dict[str, int],
-    ) -> None:
-        """A login while messages were sent: each is told once, in order, as missed or as new."""
-        for conversation in self.model.of(device.client):
-            new = [message.told() for message in conversation.messages[starts[conversation.id] :]]
-            live = [event for event in heard.events.get(conversation.id, []) if event[0] == "direct"]
-            assert live == new[len(new) - len(live) :], f"{device} got {difference(live, new)}"
-            if device.counts_unread or len(conversation.messages) > TRACKED:
-                continue
-            before = [m.told() for old in missed if old.conversation is conversation for m in old.messages]
-            others = [event for event in before + new if event[3] != device.client]
-            as_missed = [told(direct) for direct in offline if direct.cid == conversation.id]
-            as_new = [event for event in live if event[3] != device.client]
-            assert as_missed == others[: len(as_missed)]
-            if len(as_missed) < MISSED_MAX:
-                everything = as_missed + as_new
-                assert everything == others, f"{device} was told {difference(everything, others)}"
-
-    async def _members(self) -> dict[str, set[str]]:
+    async def members_there(self) -> dict[str, set[str]]:
         rows = await self.watch.query({"objectId": {"$in": list(self.model.conversations)}}, limit=100)
         return {row["objectId"]: set(row["m"]) for row in rows}
-
-    async def look(self, page: int) -> None:
-        """Everything that the server knows is what the model knows, and everybody is told the same."""
-        expected = {id: set(conversation.members) for id, conversation in self.model.conversations.items()}
-        members = await self._members()
-        assert members == expected, f"the members are {members} instead of {expected}"
-        async with connect(self.server, BINARY) as new, connect(self.server, OLD_MODE) as old:
-            for client in self._clients.values():
-                await self._look_as(await new.open(client), page)
-                await self._look_at_missed(await old.open(client))
-        await self.check_devices()
-
-    async def _look_as(self, session: Session, page: int) -> None:
-        await self._reach(session)
-        pushes, session.connection.pushes = session.connection.pushes, []
-        assert {named(push) for push in pushes} <= {"unread"}
-        unread = {item.cid: unread_of(item) for push in pushes for item in push.unreadMessage.convs}
-        expected = self.model.unread(session.peer)
-        assert unread == expected, f"{session.peer} is told {unread} instead of {expected}"
-        for conversation in self.conversations:
-            if session.peer in conversation.members:
-                await check_history(session, conversation, page)
-                await self._check_marks(session, conversation)
-            else:
-                await _refuses(NO_HISTORY, session.logs(conversation.id))
-                await _refuses(NO_MEMBER, session.request("conv", "max_read", cid=conversation.id))
-        await session.close()
-
-    async def _look_at_missed(self, session: Session) -> None:
-        await self._reach(session)
-        pushes, session.connection.pushes = session.connection.pushes, []
-        directs = [push.directMessage for push in pushes]
-        _check_missed(session.peer, directs, self.model.missed(session.peer))
-        await session.close()
-
-    async def _check_marks(self, session: Session, conversation: Conversation) -> None:
-        reply = await session.request("conv", "max_read", cid=conversation.id, queryAllMembers=True)
-        marks = {each.pid: each for each in reply.convMessage.maxReadTuples}
-        for client in conversation.members.keys() - {session.peer}:
-            told = marks.pop(client, None)
-            read, acked = (told.maxReadTimestamp, told.maxAckTimestamp) if told else (0, 0)
-            assert read == self.model.read_mark(conversation, client), f"{client} has read up to {read}"
-            assert acked in self.model.ack_marks(conversation, client), f"{client} has received up to {acked}"
-        assert not marks, f"marks of {list(marks)}, who are no members"
-
-
-def _check_missed(client: str, directs: Sequence[DirectCommand], missed: Sequence[Missed]) -> None:
-    """In order, the latest conversation last, and `hasMore` in all but the last message of one that is told whole."""
-    found: dict[str, list[Event]] = {}
-    for direct in directs:
-        found.setdefault(direct.cid, []).append((*told(direct), direct.hasMore))
-    assert [id for id, _ in itertools.groupby(directs, lambda direct: direct.cid)] == list(found), "told in pieces"
-    ends = {each.conversation.id: each.conversation.messages[-1].timestamp for each in missed}
-    assert found.keys() == ends.keys(), f"{client} is told of {list(found)} instead of {list(ends)}"
-    latest = [ends[id] for id in found]
-    assert latest == sorted(latest), f"{client} is told of conversations in another order than that of their ends"
-    for each in missed:
-        places = enumerate(each.messages, 1)
-        expected = [(*message.told(), each.more or place < len(each.messages)) for place, message in places]
-        told_of = found[each.conversation.id]
-        assert told_of == expected, f"{client} is told of what was missed {difference(told_of, expected)}"
 
 
 def _merged(by_place: Sequence[Sending], flows: Collection[Sequence[Sending]]) -> list[Sending]:
@@ -558,13 +473,3 @@ def _merged(by_place: Sequence[Sending], flows: Collection[Sequence[Sending]]) -
                 merged.append(earlier)
         merged.append(sending)
     return merged + [s for flow in flows for s in flow if s not in merged]
-
-
-async def _refuses(code: int, request: Awaitable[object]) -> None:
-    try:
-        await request
-    except Refused as refusal:
-        if refusal.code != code:
-            raise
-    else:
-        raise AssertionError("a stranger was answered")
