@@ -5,6 +5,7 @@ memory only, as much of it as fits: who asks for more is told that something is 
 """
 
 import heapq
+import sys
 from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -59,7 +60,7 @@ class Recent:
         """No notification of a later time is here."""
 
     def add(self, audience: Audience, notification: Notification) -> None:
-        size = _OVERHEAD + size_of(notification)
+        size = _OVERHEAD + sum(map(_memory, notification.details.values()))
         insort(self._by_audience.setdefault(audience, []), notification, key=_time)
         self._order.append((audience, size))
         self._bytes += size
@@ -169,6 +170,11 @@ def _length(detail: object) -> int:
     if isinstance(detail, str):
         return len(detail)
     return sum(map(_length, detail)) + len(detail) if isinstance(detail, tuple) else 0
+
+
+def _memory(detail: object) -> int:
+    """The bytes of a text or of several: short ones take far more than their characters."""
+    return sum(map(sys.getsizeof, detail)) if isinstance(detail, tuple) else sys.getsizeof(detail)
 
 
 def _time(notification: Notification) -> int:
