@@ -149,6 +149,9 @@ class Notifications:
         self._keep("updated", event, {"attr": event.attr, "modified": event.modified})
 
     def _keep_receipts(self, event: ReceiptsGiven) -> None:
+        """Not those of larger groups, which no SDK asks for (reference 3.18): they would push out all others."""
+        if len(event.conversation.members) > 2:
+            return
         op, cid, at = "read" if event.read else "received", event.conversation.id, event.receipts.at
         for receipt in event.receipts.given:
             told = Notification(op, cid, event.reader, at, {"id": receipt.message_id})
