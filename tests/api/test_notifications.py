@@ -120,6 +120,22 @@ async def test_a_sender_is_told_of_receipts(
     assert [item for item in body["droppable"]["notifications"] if item["cmd"] == "rcp"] == []
 
 
+async def test_a_sender_is_told_of_no_receipts_in_a_group(
+    calling: Calling, engine: Engine, app: App, headers: dict[str, str]
+) -> None:
+    """As over the websocket: a large one would push out all others."""
+    made: list[Any] = []
+    await engine.conversations.start(
+        app, "bob", ["ann", "cem"], "", unique=False, reply=lambda *reply: made.append(reply[0])
+    )
+    sent = asyncio.get_running_loop().create_future()
+    engine.messages.send(app, "bob", made[0].id, Draft("hello", receipt=True), sent.set_result)
+    place = await sent
+    await engine.unread.mark_read(app, "ann", made[0].id, "", None)
+    query = {"client_id": "bob", "start_ts": str(place.timestamp - 1), "notification_type": "droppable"}
+    assert (await calling().get(PATH, params=query, headers=headers)).json()["droppable"]["notifications"] == []
+
+
 async def test_only_later_ones_of_the_kind_asked_for(
     calling: Calling, engine: Engine, app: App, headers: dict[str, str]
 ) -> None:

@@ -93,6 +93,40 @@ def test_equal_objects_are_one_whatever_the_order_of_their_keys() -> None:
     assert change({"list": op("Remove", objects=[same])}, before)[1] == {"list": [{"a": 1}]}
 
 
+def test_objects_that_look_alike_are_several() -> None:
+    alike = [
+        1,
+        "1",
+        [1],
+        ["1"],
+        ["a", "b"],
+        ["a,b"],
+        ['a","b'],
+        {"a": "b"},
+        {"a:b": None},
+        {"a": {"b": 1}},
+        [["a"], "b"],
+    ]
+    alike += [True, "True", "true", None, "None", "null", 1.5, "1.5", [], {}, "", "[]", "{}", ["a", ["b"]]]
+    nothing = Attributes(None, None, {})
+    assert change({"list": op("AddUnique", objects=alike)}, nothing)[1] == {"list": alike}
+    for item in alike:
+        others = [other for other in alike if other is not item]
+        assert change({"list": op("Remove", objects=[item])}, Attributes(None, None, {"list": alike}))[1] == {
+            "list": others
+        }
+
+
+def test_objects_are_told_apart_without_a_dump_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that writes waits for it."""
+    changes = attributes.parse(json.dumps({"list": op("AddUnique", objects=list(range(1_000)))}))
+    dumps: list[object] = []
+    dump = json.dumps
+    monkeypatch.setattr(json, "dumps", lambda *values, **options: dumps.append(values) or dump(*values, **options))
+    attributes.apply(changes, Attributes(None, None, {"list": list(range(500, 1_500))}))
+    assert len(dumps) < 10
+
+
 @pytest.mark.parametrize(
     "asked",
     [

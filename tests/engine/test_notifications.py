@@ -216,6 +216,14 @@ def test_memory_keeps_no_members_but_those_that_are_told_of(bus: LocalBus) -> No
     assert size_of(told) < 10
 
 
+def test_many_short_ids_count_as_what_they_take() -> None:
+    recent = Recent(NOON, 100, 20_000)
+    for number in range(10):
+        clients = tuple(f"c{number}{place}" for place in range(100))
+        recent.add(1, Notification("members_joined", "talk", "bob", NOON + 1 + number, {"clients": clients}))
+    assert 0 < len(recent.after(1, NOON)) < 5
+
+
 ADDITIONS = st.lists(
     st.tuples(st.sampled_from([1, 2, (1, "ann")]), st.integers(0, 20), st.integers(0, 30)), max_size=40
 )

@@ -193,6 +193,8 @@ async def test_wills_take_bounded_memory(
         assert isinstance(await leave(engine, app, talk, content), Stored)
     assert isinstance(await leave(engine, app, talk, client="bob"), Stored)
     assert await refused_with(leave(engine, app, talk, "x" * 1_000)) is errors.MESSAGE_SENT_QUOTA_EXCEEDED
+    mentions = tuple(f"c{number}" for number in range(100))  # 500 bytes on the wire
+    assert await refused_with(leave(engine, app, talk, mentions=mentions)) is errors.MESSAGE_SENT_QUOTA_EXCEEDED
     end(engine, app, client="bob")
     assert isinstance(await leave(engine, app, talk, "x" * 1_000), Stored)
     end(engine, app)

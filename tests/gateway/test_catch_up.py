@@ -65,7 +65,7 @@ class Line:
 
     def __init__(self, reads: Reads, counts: bool) -> None:
         self.told: list[str] = []
-        self.takes = True
+        self.takes: bool | asyncio.Future[bool] = True
         self.sessions: dict[str, Session] = {}
         self.subprotocol = SimpleNamespace(unread=counts)
         self.reads = asyncio.Semaphore(2)
@@ -90,7 +90,7 @@ class Line:
 
     async def drained(self) -> bool:
         await asyncio.sleep(0)
-        return self.takes
+        return self.takes if isinstance(self.takes, bool) else await self.takes
 
     async def over(self) -> list[str]:
         """What was told when everything is over."""
@@ -108,10 +108,10 @@ def line(reads: Reads) -> Line:
     return Line(reads, counts=True)
 
 
-def login(line: Line, bitmap: int = 0x01) -> Session:
+def login(line: Line, bitmap: int = 0x01, client: str = "bob") -> Session:
     connection: Any = line
-    session = line.sessions["bob"] = Session(
-        connection, APP, "bob", Ticket(id="t", client="bob", tag="", device="", bitmap=bitmap)
+    session = line.sessions[client] = Session(
+        connection, APP, client, Ticket(id="t", client=client, tag="", device="", bitmap=bitmap)
     )
     return session
 
@@ -167,6 +167,19 @@ async def test_clients_without_counts_are_told_edits_and_messages(reads: Reads) 
     messages = tuple(Message(str(seq), seq, seq, "ann", f"message {seq}") for seq in (5, 7))
     reads.messages.put_nowait([Missed("talk", ConversationKind.NORMAL, messages, more=False)])
     assert await line.over() == ["edit 101", "message 5", "message 7", "live edit 102", "live message 8"]
+
+
+async def test_what_a_peer_does_not_take_is_not_read_for_all_its_clients(reads: Reads) -> None:
+    line = Line(reads, counts=False)
+    line.takes = asyncio.get_running_loop().create_future()
+    for number in range(5):
+        catch_up.begin(login(line, client=f"client-{number}"), SessionCommand())
+        message = Message("5", 5, 5, "ann", "message")
+        reads.messages.put_nowait([Missed("talk", ConversationKind.NORMAL, (message,), more=False)])
+    await settle()
+    assert (line.told, reads.messages.qsize()) == (["message"] * 2, 3)
+    line.takes.set_result(True)
+    assert (len(await line.over()), reads.messages.qsize()) == (5, 0)
 
 
 @pytest.mark.parametrize("wish", [{}, {"lastPatchTime": 1_000}, {"lastPatchTime": -1}])

@@ -12,7 +12,7 @@ from hongyan.wire.messages2_pb2 import GenericCommand
 from tests.gateway.apps import STRICT, into
 from tests.gateway.raw import DATA, PATIENCE, PING, Peer, message, websocket
 from tests.gateway.talk import clients, numbered, open_command, people, pushes, replies, texts
-from tests.support.client import Connection, command, connect, frame, named
+from tests.support.client import Connection, Refused, command, connect, frame, named
 from tests.support.server import Server
 
 MEGABYTE = 1 << 20
@@ -238,6 +238,20 @@ def code_of(answer: GenericCommand) -> int:
 
 def codes_of(answers: Sequence[GenericCommand]) -> list[int]:
     return [code_of(answer) for answer in answers]
+
+
+async def test_acknowledgements_in_conversations_not_in_memory_are_limited(server: Server) -> None:
+    """Each costs a look into the database; those of messages that were just delivered cost none."""
+    async with connect(into(server, STRICT)) as connection:
+        tom = await connection.open(people("tom")[0])
+        conversation = await tom.start()
+        for _ in range(200):
+            await tom.post("ack", cid=conversation, tots=1)
+        assert await tom.logs(conversation) == []
+        for number in range(200):
+            await tom.post("ack", cid=f"unknown-{number}", tots=1)
+        with pytest.raises(Refused, match="4318"):
+            await tom.logs(conversation)
 
 
 async def test_logins_are_limited_too(server: Server) -> None:

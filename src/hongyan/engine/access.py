@@ -69,6 +69,10 @@ class Access:
             task.add_done_callback(self._tasks.discard)
         loading.waiters.append(use)
 
+    def knows(self, app: App, conversation_id: str) -> bool:
+        """Whether the conversation is in memory."""
+        return (app.key, conversation_id) in self._cache
+
     async def conversation(self, app: App, conversation_id: str) -> Conversation:
         """The conversation, for operations anybody may do. Raises Refused(CONVERSATION_NOT_FOUND)."""
         future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()

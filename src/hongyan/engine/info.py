@@ -1,5 +1,6 @@
 """What a conversation tells of itself and lets be changed, apart from its members: attributes, muting, counts."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from hongyan.errors import Refused
 
 #: Conversations asked about by one `conv/is_member`; SDKs ask about one.
 CONVERSATIONS_MAX = 100
+#: Longer changes are parsed in a thread.
+LARGE = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class ConversationInfo:
             raise Refused(errors.CONVERSATION_READ_ONLY, "the attributes of this conversation are fixed")
         if by not in conversation.members:
             raise Refused(errors.CONVERSATION_UPDATE_REJECTED, "not a member")
-        changes = attributes.parse(text)
+        large = len(text) > LARGE
+        changes = await asyncio.to_thread(attributes.parse, text) if large else attributes.parse(text)
 
         def committed(updated_at: int, modified: str) -> None:
             reply(Updated(conversation.id, changes.text, modified, updated_at))

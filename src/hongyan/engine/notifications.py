@@ -5,6 +5,7 @@ memory only, as much of it as fits: who asks for more is told that something is 
 """
 
 import heapq
+import sys
 from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -59,7 +60,7 @@ class Recent:
         """No notification of a later time is here."""
 
     def add(self, audience: Audience, notification: Notification) -> None:
-        size = _OVERHEAD + size_of(notification)
+        size = _OVERHEAD + sum(map(_memory, notification.details.values()))
         insort(self._by_audience.setdefault(audience, []), notification, key=_time)
         self._order.append((audience, size))
         self._bytes += size
@@ -148,6 +149,9 @@ class Notifications:
         self._keep("updated", event, {"attr": event.attr, "modified": event.modified})
 
     def _keep_receipts(self, event: ReceiptsGiven) -> None:
+        """Not those of larger groups, which no SDK asks for (reference 3.18): they would push out all others."""
+        if len(event.conversation.members) > 2:
+            return
         op, cid, at = "read" if event.read else "received", event.conversation.id, event.receipts.at
         for receipt in event.receipts.given:
             told = Notification(op, cid, event.reader, at, {"id": receipt.message_id})
@@ -169,6 +173,11 @@ def _length(detail: object) -> int:
     if isinstance(detail, str):
         return len(detail)
     return sum(map(_length, detail)) + len(detail) if isinstance(detail, tuple) else 0
+
+
+def _memory(detail: object) -> int:
+    """The bytes of a text or of several: short ones take far more than their characters."""
+    return sum(map(sys.getsizeof, detail)) if isinstance(detail, tuple) else sys.getsizeof(detail)
 
 
 def _time(notification: Notification) -> int:

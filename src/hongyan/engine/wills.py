@@ -4,6 +4,7 @@ A will is kept in memory only, one per client, and no longer than a session of t
 at once with the id and the time it will have; when it is delivered it is transient: nothing is stored or counted.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from hongyan.errors import Refused
 
 #: Bytes of all wills together.
 BYTES_MAX = 64 << 20
-#: What a will takes beside its content.
+#: What a will takes beside its content and mentions.
 _OVERHEAD = 1_024
 
 Client = tuple[int, str]
@@ -66,11 +67,12 @@ class Wills:
         number = self._number
         try:
             check_deliveries(self._deliveries, app)
-            size = check_draft(app, draft) + _OVERHEAD
+            check_draft(app, draft)
         except Refused as refusal:
             acknowledge(refusal)
             return
         draft.transient = True
+        size = _OVERHEAD + sum(map(sys.getsizeof, (draft.content, *draft.mentions)))
 
         def use(found: Found) -> None:
             conversation = target(found, sender)

@@ -111,18 +111,21 @@ async def _tell_unread(session: Session, held: list[Held], since: int | None, to
 
 
 async def _tell_messages(session: Session, held: list[Held], told: _Told) -> None:
-    """A conversation at a time, as fast as the peer takes them; the most recently active comes last."""
+    """A conversation at a time, as fast as the peer takes them; the most recently active comes last.
+
+    Until they are taken the next client of the connection waits: what each missed takes megabytes.
+    """
     connection = session.connection
     async with connection.reads:
         missed = await connection.gateway.engine.receipts.missed(session.app, session.client)
-    for conversation in reversed(missed):
-        if not _is_waiting(session, held):
-            return
-        for command in offline_commands(conversation):
-            connection.tell(command, session.client)
-        told.messages |= {(conversation.conversation_id, message.seq) for message in conversation.messages}
-        if not await connection.drained():
-            return
+        for conversation in reversed(missed):
+            if not _is_waiting(session, held):
+                return
+            for command in offline_commands(conversation):
+                connection.tell(command, session.client)
+            told.messages |= {(conversation.conversation_id, message.seq) for message in conversation.messages}
+            if not await connection.drained():
+                return
 
 
 def _release(session: Session, told: _Told) -> None:
