@@ -50,9 +50,13 @@ def _nothing(conversation_id: str, seq: int) -> bool:
 
 
 async def _tell_unread(session: Session, held: list[Held], since: int | None) -> Told:
+    """Who asks for all is answered even if there is nothing: only so it can ask for changes the next time.
+
+    An SDK that goes on counting from what it had would never hear that another device has read it.
+    """
     async with session.connection.reads:
         unread, at = await session.connection.gateway.engine.unread.since(session.app, session.client, since)
-    if unread and _is_current(session, held):
+    if (unread or since is None) and _is_current(session, held):
         session.connection.tell(unread_command(unread, at), session.client)
     covered = {item.conversation_id: item.last_seq for item in unread}
     return lambda conversation_id, seq: 0 < seq <= covered.get(conversation_id, 0)

@@ -199,6 +199,19 @@ async def test_every_form_of_reading_everything(server: Server, form: str) -> No
         assert (item.cid, item.unread, item.mentioned) == (conversation, 0, False)
 
 
+async def test_who_had_nothing_unread_hears_what_another_device_has_read_inferred(server: Server) -> None:
+    """The first login tells the time from which the next can ask: an SDK keeps counting from what it had."""
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        conversation = await tom.start(jerry.peer)
+        nothing, since = await unread_at_login(server, jerry.peer)
+        assert nothing == {}
+        assert since > 0
+        await tom.send(conversation, "read elsewhere")
+        await marked(jerry, convs=[{"cid": conversation}])
+        told, _ = await unread_at_login(server, jerry.peer, lastUnreadNotifTime=since)
+        assert {cid: item.unread for cid, item in told.items()} == {conversation: 0}
+
+
 async def test_reading_up_to_a_message_leaves_the_later_ones(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await tom.start(jerry.peer)
