@@ -116,7 +116,7 @@ class Chats(RuleBasedStateMachine):
     def conversation(self, number: int) -> Conversation:
         return self.world.conversations[number % len(self.world.conversations)]
 
-    @initialize(first=DEVICE, others=st.sets(DEVICE, max_size=4), restarts=st.sampled_from([0, 0, 0, 1, 2]))
+    @initialize(first=DEVICE, others=st.sets(DEVICE, min_size=2, max_size=6), restarts=st.sampled_from([0, 0, 0, 1, 2]))
     def begin(self, first: str, others: set[str], restarts: int) -> None:
         self.restarts_left, self.starts = restarts, 2
         for name in sorted({first, *others}):
@@ -136,6 +136,19 @@ class Chats(RuleBasedStateMachine):
     @rule(device=_online(), how=st.sampled_from(["drop", "leave", "logout"]))
     def disconnect(self, device: str, how: str) -> None:
         self.run(self.world.disconnect(self.device(device), how))
+
+    @some_online
+    @rule(device=_online(), how=st.sampled_from(["drop", "leave"]), conversation=_place(), count=st.integers(0, 3))
+    def be_away(self, device: str, how: str, conversation: int, count: int) -> None:
+        """Meanwhile others write, and the other devices of its client read something."""
+        away, target = self.device(device), self.conversation(conversation)
+        self.run(self.world.disconnect(away, how))
+        for other in self.world.online:
+            if other.client == away.client:
+                self.run(self.world.read(other, target, None))
+            else:
+                self.run(self.world.send((other, target, [Draft(receipt=True)] * count)))
+        self.run(self.world.connect(away, with_token=True, resume=True))
 
     @few_restarts
     @rule(how=st.sampled_from(["kill", "stop"]))
