@@ -6,7 +6,9 @@ What must hold stands in `world.py` and `look.py`. After each step what everybod
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
+from inspect import getcoroutinelocals
+from types import CoroutineType
 from typing import Any
 
 import pytest
@@ -29,7 +31,7 @@ from tests.support.server import Server
 
 EXPLORE = float(os.environ.get("MODEL_SECONDS", "0"))
 """Seconds of random examples instead of the fixed ones."""
-EXAMPLES, STEPS = 20, 40
+EXAMPLES, STEPS = 15, 40
 CONVERSATIONS_MAX = 5
 
 pytestmark = pytest.mark.timeout(EXPLORE + 600)
@@ -81,26 +83,33 @@ may_start = precondition(lambda chats: chats.world.online and chats.starts < CON
 class Chats(RuleBasedStateMachine):
     """A step is a rule; arguments name devices, and conversations by number."""
 
-    def __init__(self, server: Server, runner: asyncio.Runner) -> None:
+    def __init__(self, server: Server, runner: asyncio.Runner, failed: list[str]) -> None:
+        """`failed` gets the steps of an example that failed: hypothesis tells them only if it fails each time."""
         super().__init__()
         self._runner = runner
-        self._broken = False
+        self._steps: list[str] = []
+        self._failed = failed
+        self._is_broken = False
         self.world = World(server)
         self.restarts_left = 0
         self.starts = 0
         self.run(self.world.begin())
 
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
+    def run(self, work: "CoroutineType[Any, Any, None]") -> None:
+        arguments = {name: value for name, value in getcoroutinelocals(work).items() if name not in ("self", "world")}
+        if arguments:
+            self._steps.append(f"{work.__name__} {arguments}")
         try:
             self._runner.run(work)
-        except BaseException:
-            self._broken = True
+        except BaseException as error:
+            self._failed[:] = [*self._steps, f"{type(error).__name__}: {error}"]
+            self._is_broken = True
             raise
 
     def teardown(self) -> None:
         """One more look, unless something has been found."""
         try:
-            if not self._broken:
+            if not self._is_broken:
                 self.run(look(self.world, page=7))
                 self.run(self.world.check_devices())
         finally:
@@ -325,17 +334,22 @@ def test_server_behaves_as_the_model(server: Server, runner: asyncio.Runner, pyt
         )
         run_state_machine_as_test(machine, settings=chosen)
 
+    failed: list[str] = []
+
     def machine() -> Chats:
         if not server.running:  # an example may have failed between a kill and the start
             server.start()
-        return Chats(server, runner)
+        return Chats(server, runner, failed)
 
-    if EXPLORE:
-        _explore(lambda: play(derandomize=False))
-    elif pytestconfig.getoption("hypothesis_seed") is not None:
-        play(derandomize=False)
-    else:
-        play(derandomize=True, database=None)
+    try:
+        if EXPLORE:
+            _explore(lambda: play(derandomize=False))
+        elif pytestconfig.getoption("hypothesis_seed") is not None:
+            play(derandomize=False)
+        else:
+            play(derandomize=True, database=None)
+    finally:
+        print("\n".join(failed))
     assert "Traceback" not in server.log
 
 
