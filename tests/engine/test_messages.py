@@ -215,6 +215,23 @@ async def test_a_transient_message_waits_for_what_its_sender_sent_before(
     assert told == ["another's", "first", "second", "third"]
 
 
+async def test_a_transient_message_waits_for_those_that_wait(
+    engine: Engine, app: App, store: Store, talk: str, events: list[Event]
+) -> None:
+    later: list[Outcome] = []
+
+    def acknowledge(_: Stored | Refused) -> None:
+        later.append(send(engine, app, "ann", talk, "third", transient=True))
+
+    async with held(store):
+        engine.messages.send(app, "ann", talk, Draft("first"), acknowledge)
+        later.append(send(engine, app, "ann", talk, "second", transient=True))
+    await later[0]
+    await later[1]
+    told = [event.message.content for event in events if isinstance(event, MessageSent)]
+    assert told == ["first", "second", "third"]
+
+
 @pytest.mark.parametrize("mentions", [("",), ("x" * 65,), ("bob", "")])
 async def test_mentions_of_what_is_no_client(
     engine: Engine, app: App, talk: str, events: list[Event], mentions: tuple[str, ...]

@@ -20,8 +20,6 @@ ISSUE_4 = {
     "Conversation.updateMemberRole",
     "IMClient.createChatRoom",
     "IMClient.createTemporaryConversation",
-    "IMClient.getChatRoomQuery",
-    "IMClient.getServiceConversationQuery",
     "event:blocked",
     "event:memberinfoupdated",
     "event:membersblocked",

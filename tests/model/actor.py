@@ -128,6 +128,8 @@ class Device:
     def take(self) -> None:
         """Sort what has come since the last call."""
         for push in self.connection.pushes:
+            if push.peerId == self.beacon:
+                continue
             assert push.peerId == self.client, f"{self} was sent {named(push)} for {push.peerId}"
             assert push.service == 2
             _TAKE[named(push)](self, push)

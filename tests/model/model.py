@@ -38,6 +38,9 @@ class Message:
     """Whether another member has received it."""
     read: bool = False
 
+    def __repr__(self) -> str:
+        return f"<{self.content!r}>"
+
     def mentions_client(self, client: str) -> bool:
         return self.to_all or client in self.mentions
 
@@ -61,6 +64,9 @@ class Conversation:
     members: dict[str, Member]
     unique_for: frozenset[str] | None = None
     messages: list[Message] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"<{self.id[-4:]}>"
 
     @property
     def is_unique(self) -> bool:

@@ -6,7 +6,9 @@ What must hold stands in `world.py` and `look.py`. After each step what everybod
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
+from inspect import getcoroutinelocals
+from types import CoroutineType
 from typing import Any
 
 import pytest
@@ -29,7 +31,7 @@ from tests.support.server import Server
 
 EXPLORE = float(os.environ.get("MODEL_SECONDS", "0"))
 """Seconds of random examples instead of the fixed ones."""
-EXAMPLES, STEPS = 20, 40
+EXAMPLES, STEPS = 15, 40
 CONVERSATIONS_MAX = 5
 
 pytestmark = pytest.mark.timeout(EXPLORE + 600)
@@ -81,26 +83,33 @@ may_start = precondition(lambda chats: chats.world.online and chats.starts < CON
 class Chats(RuleBasedStateMachine):
     """A step is a rule; arguments name devices, and conversations by number."""
 
-    def __init__(self, server: Server, runner: asyncio.Runner) -> None:
+    def __init__(self, server: Server, runner: asyncio.Runner, failed: list[str]) -> None:
+        """`failed` gets the steps of an example that failed: hypothesis tells them only if it fails each time."""
         super().__init__()
         self._runner = runner
-        self._broken = False
+        self._steps: list[str] = []
+        self._failed = failed
+        self._is_broken = False
         self.world = World(server)
         self.restarts_left = 0
         self.starts = 0
         self.run(self.world.begin())
 
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
+    def run(self, work: "CoroutineType[Any, Any, None]") -> None:
+        arguments = {name: value for name, value in getcoroutinelocals(work).items() if name not in ("self", "world")}
+        if arguments:
+            self._steps.append(f"{work.__name__} {arguments}")
         try:
             self._runner.run(work)
-        except BaseException:
-            self._broken = True
+        except BaseException as error:
+            self._failed[:] = [*self._steps, f"{type(error).__name__}: {error}"]
+            self._is_broken = True
             raise
 
     def teardown(self) -> None:
         """One more look, unless something has been found."""
         try:
-            if not self._broken:
+            if not self._is_broken:
                 self.run(look(self.world, page=7))
                 self.run(self.world.check_devices())
         finally:
@@ -116,7 +125,7 @@ class Chats(RuleBasedStateMachine):
     def conversation(self, number: int) -> Conversation:
         return self.world.conversations[number % len(self.world.conversations)]
 
-    @initialize(first=DEVICE, others=st.sets(DEVICE, max_size=4), restarts=st.sampled_from([0, 0, 0, 1, 2]))
+    @initialize(first=DEVICE, others=st.sets(DEVICE, min_size=2, max_size=6), restarts=st.sampled_from([0, 0, 0, 1, 2]))
     def begin(self, first: str, others: set[str], restarts: int) -> None:
         self.restarts_left, self.starts = restarts, 2
         for name in sorted({first, *others}):
@@ -136,6 +145,19 @@ class Chats(RuleBasedStateMachine):
     @rule(device=_online(), how=st.sampled_from(["drop", "leave", "logout"]))
     def disconnect(self, device: str, how: str) -> None:
         self.run(self.world.disconnect(self.device(device), how))
+
+    @some_online
+    @rule(device=_online(), how=st.sampled_from(["drop", "leave"]), conversation=_place(), count=st.integers(0, 3))
+    def be_away(self, device: str, how: str, conversation: int, count: int) -> None:
+        """Meanwhile others write, and the other devices of its client read something."""
+        away, target = self.device(device), self.conversation(conversation)
+        self.run(self.world.disconnect(away, how))
+        for other in self.world.online:
+            if other.client == away.client:
+                self.run(self.world.read(other, target, None))
+            else:
+                self.run(self.world.send((other, target, [Draft(receipt=True)] * count)))
+        self.run(self.world.connect(away, with_token=True, resume=True))
 
     @few_restarts
     @rule(how=st.sampled_from(["kill", "stop"]))
@@ -312,17 +334,22 @@ def test_server_behaves_as_the_model(server: Server, runner: asyncio.Runner, pyt
         )
         run_state_machine_as_test(machine, settings=chosen)
 
+    failed: list[str] = []
+
     def machine() -> Chats:
         if not server.running:  # an example may have failed between a kill and the start
             server.start()
-        return Chats(server, runner)
+        return Chats(server, runner, failed)
 
-    if EXPLORE:
-        _explore(lambda: play(derandomize=False))
-    elif pytestconfig.getoption("hypothesis_seed") is not None:
-        play(derandomize=False)
-    else:
-        play(derandomize=True, database=None)
+    try:
+        if EXPLORE:
+            _explore(lambda: play(derandomize=False))
+        elif pytestconfig.getoption("hypothesis_seed") is not None:
+            play(derandomize=False)
+        else:
+            play(derandomize=True, database=None)
+    finally:
+        print("\n".join(failed))
     assert "Traceback" not in server.log
 
 

@@ -61,6 +61,9 @@ class Sending:
     acked: bool = False
     refused: bool = False
 
+    def __repr__(self) -> str:
+        return f"<{self.message.content!r} in {self.conversation!r}>"
+
     @property
     def is_uncertain(self) -> bool:
         return not self.acked and not self.refused

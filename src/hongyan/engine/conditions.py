@@ -211,7 +211,7 @@ class _Parser:
         try:
             pattern = patterns.parse(source, options)
         except ValueError as error:
-            raise failed(f"$regex is not supported: {str(error)[:100]}") from None
+            raise failed(f"$regex is not supported: {error}") from None
         if pattern.kind is patterns.Kind.REGEX:
             self._regexes_left -= 1
         if self._regexes_left < 0:

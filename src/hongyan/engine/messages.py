@@ -25,7 +25,7 @@ class Messages:
         self._bus = bus
         self._clock = clock
         self._deliveries = deliveries
-        # messages on their way to the disk, by conversation and sender
+        # messages on their way to the disk, or waiting for those, by conversation and sender
         self._pending: dict[tuple[int, str], int] = {}
 
     def send(
@@ -68,7 +68,7 @@ class Messages:
         origin: object | None,
     ) -> None:
         who = (conversation.key, sender)
-        self._pending[who] = self._pending.get(who, 0) + 1
+        self._wait(who)
 
         def done(outcome: Stored | Refused) -> None:
             self._told(who)
@@ -89,8 +89,9 @@ class Messages:
     ) -> None:
         """A transient message is delivered to those online and kept nowhere.
 
-        It waits for what its sender sent before.
+        It waits for what its sender sent before, also for those that wait themselves.
         """
+        who = (conversation.key, sender)
 
         def pass_on() -> None:
             now = self._clock.now()
@@ -98,10 +99,18 @@ class Messages:
             acknowledge(place)
             self._bus.publish(MessageSent(conversation, placed(place, sender, draft), origin))
 
-        if (conversation.key, sender) in self._pending:
-            self._store.after_appends(pass_on)
+        def pass_on_later() -> None:
+            self._told(who)
+            pass_on()
+
+        if who in self._pending:
+            self._wait(who)
+            self._store.after_appends(pass_on_later)
         else:
             pass_on()
+
+    def _wait(self, who: tuple[int, str]) -> None:
+        self._pending[who] = self._pending.get(who, 0) + 1
 
     def _told(self, who: tuple[int, str]) -> None:
         self._pending[who] -= 1

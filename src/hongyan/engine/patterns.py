@@ -50,6 +50,8 @@ class _Token:
 
 #: Escapes of PCRE that RE2 has not.
 _TRANSLATED = {r"\Z": r"(?:\n?\z)"}
+#: Characters of the reason for which a pattern is refused.
+_REASON_MAX = 100
 _START, _END = _Token("^"), _Token("$")
 _ANYTHING = [_Token("."), _Token("*")]
 
@@ -83,7 +85,8 @@ def searcher(text: str) -> Callable[[bytes], bool]:
         compiled = re2.compile(text, options)
     except re2.error as error:
         reason = error.args[0]
-        raise ValueError(reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)) from None
+        text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        raise ValueError(text[:_REASON_MAX]) from None  # RE2 repeats the pattern
     if compiled.programsize > _PROGRAM_MAX:
         raise ValueError("pattern too large")
     return lambda searched: compiled.search(searched) is not None

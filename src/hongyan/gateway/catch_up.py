@@ -103,10 +103,14 @@ async def _tell_edits(session: Session, held: list[Held], since: int, told: _Tol
 
 
 async def _tell_unread(session: Session, held: list[Held], since: int | None, told: _Told) -> None:
+    """Who asks for all is answered even if there is nothing: only so it can ask for changes the next time.
+
+    An SDK that goes on counting from what it had would never hear that another device has read it.
+    """
     async with session.connection.reads:
         unread, at = await session.connection.gateway.engine.unread.since(session.app, session.client, since)
     told.seqs = {item.conversation_id: item.last_seq for item in unread}
-    if unread and _is_waiting(session, held):
+    if (unread or since is None) and _is_waiting(session, held):
         session.connection.tell(unread_command(unread, at, session.app.settings.unread_max), session.client)
 
 

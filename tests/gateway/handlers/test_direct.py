@@ -198,7 +198,9 @@ async def test_transient_messages_reach_who_is_online_and_are_kept_nowhere(serve
         await jerry.read(conversation)
         assert (await jerry.expect("unread")).unreadMessage.convs[0].unread == 0
     async with connect(server) as connection:
-        assert await login_pushes(await connection.open(spike)) == []
+        told = await login_pushes(await connection.open(spike))
+        assert {named(push) for push in told} == {"unread"}
+        assert [item for push in told for item in push.unreadMessage.convs] == []
 
 
 @pytest.mark.parametrize(("bitmap", "acknowledged"), [(0x08, True), (0xB3, False), (0, False)])

@@ -77,7 +77,11 @@ async def test_nothing_unread_is_told_of_no_conversation_inferred(server: Server
         await tom.start(jerry)
         await tom.send(await tom.start(jerry), "typing", transient=True)
         async with connect(server) as connection:
-            assert await login_pushes(await connection.open(jerry)) == []
+            (told,) = await login_pushes(await connection.open(jerry))
+        assert (len(told.unreadMessage.convs), told.unreadMessage.notifTime > 0) == (0, True)
+        async with connect(server) as connection:
+            since = told.unreadMessage.notifTime
+            assert await login_pushes(await connection.open(jerry, lastUnreadNotifTime=since)) == []
 
 
 async def test_own_messages_are_not_counted(server: Server) -> None:
@@ -223,6 +227,19 @@ async def test_every_form_of_reading_everything(server: Server, form: str) -> No
         }
         item = await marked(jerry, **fields[form])
         assert (item.cid, item.unread, item.mentioned) == (conversation, 0, False)
+
+
+async def test_who_had_nothing_unread_hears_what_another_device_has_read_inferred(server: Server) -> None:
+    """The first login tells the time from which the next can ask: an SDK keeps counting from what it had."""
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        conversation = await tom.start(jerry.peer)
+        nothing, since = await unread_at_login(server, jerry.peer)
+        assert nothing == {}
+        assert since > 0
+        await tom.send(conversation, "read elsewhere")
+        await marked(jerry, convs=[{"cid": conversation}])
+        told, _ = await unread_at_login(server, jerry.peer, lastUnreadNotifTime=since)
+        assert {cid: item.unread for cid, item in told.items()} == {conversation: 0}
 
 
 @pytest.mark.covers("ReadTuple.cid", "ReadTuple.mid", "ReadTuple.timestamp", "UnreadTuple.mentioned")
