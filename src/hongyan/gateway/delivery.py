@@ -1,6 +1,7 @@
 """Events from the bus to the sessions here: encoded once, left in each connection's outbox."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from hongyan.engine.events import (
     ConversationUpdated,
@@ -34,22 +35,18 @@ class Delivery:
         self._registry = registry
         self._budget = budget
         self.deliveries = 0
+        self._tellers: Mapping[type[Any], Callable[[Any], None]] = {
+            MessageSent: self._message,
+            MembersJoined: self._members_joined,
+            MembersLeft: self._members_left,
+            UnreadChanged: self._unread,
+            ReceiptsGiven: self._receipts,
+            MessagePatched: self._patched,
+            ConversationUpdated: self._updated,
+        }
 
     def on_event(self, event: Event) -> None:
-        if type(event) is MessageSent:
-            self._message(event)
-        elif type(event) is MembersJoined:
-            self._members_joined(event)
-        elif type(event) is MembersLeft:
-            self._members_left(event)
-        elif type(event) is UnreadChanged:
-            self._unread(event)
-        elif type(event) is ReceiptsGiven:
-            self._receipts(event)
-        elif type(event) is MessagePatched:
-            self._patched(event)
-        elif type(event) is ConversationUpdated:
-            self._updated(event)
+        self._tellers[type(event)](event)
 
     def _message(self, event: MessageSent) -> None:
         conversation, message, origin = event.conversation, event.message, event.origin
