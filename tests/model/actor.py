@@ -1,10 +1,11 @@
 """One device of a client: what it hears, what it should have heard, and what its SDK would count."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from hongyan.wire.messages2_pb2 import DirectCommand, GenericCommand, RcpCommand, UnreadTuple
+from hongyan.wire.messages2_pb2 import DirectCommand, GenericCommand, PatchItem, RcpCommand, UnreadTuple
 from tests.model.compare import difference
 from tests.model.model import COUNT_MAX, Content, Event, Message, Unread
 from tests.support.client import CAPABILITIES, Connection, Gateway, Refused, Session, named
@@ -30,6 +31,8 @@ class Device:
         self.token = ""
         self.token_is_void = False
         self.notified_at = 0
+        self.patched_at = 0
+        """The time from which edits are asked for at the next login."""
         self.counts: dict[str, int] = {}
         self.offline: list[DirectCommand] = []
         self.told: dict[str, Unread] = {}
@@ -79,10 +82,12 @@ class Device:
     async def log_in(self, with_token: bool, resume: bool) -> None:
         """With `resume` as an SDK that goes on where it was, else as one that has just been started."""
         if not resume:
-            self.counts, self.notified_at = {}, 0
+            self.counts, self.notified_at, self.patched_at = {}, 0, 0
         wish: dict[str, Any] = {"configBitmap": CAPABILITIES | GROUP_RECEIPTS * self.wants_group_receipts}
         if self.notified_at and self.counts_unread:
             wish["lastUnreadNotifTime"] = self.notified_at
+        if self.patched_at:
+            wish["lastPatchTime"] = self.patched_at
         if with_token and self.token:
             wish |= {"r": True, "st": self.token}
         try:
@@ -93,6 +98,7 @@ class Device:
                 raise
             self._session = await self.connection.open(self.client, **{**wish, "r": False, "st": ""})
         self.token, self.token_is_void = self._session.token, False
+        self.patched_at = self._session.opened.serverTs
 
     async def logout(self) -> None:
         await self.session.close()
@@ -171,6 +177,17 @@ class Device:
     def _receipt(self, push: GenericCommand) -> None:
         self._seen.receipts[receipt_of(push.rcpMessage)] += 1
 
+    def _modified(self, push: GenericCommand) -> None:
+        (item,) = push.patchMessage.patches
+        self.patched_at = item.patchTimestamp
+        self._seen.hear(item.cid, modified(item))
+
+    def _updated(self, push: GenericCommand) -> None:
+        conv = push.convMessage
+        color = json.loads(conv.attrModified.data)["color"]
+        assert json.loads(conv.attr.data) == {"color": color}
+        self._seen.hear(conv.cid, ("updated", conv.initBy, color))
+
     def _conversation(self, push: GenericCommand) -> None:
         conv = push.convMessage
         self._seen.hear(conv.cid, (named(push).removeprefix("conv/"), conv.initBy, *sorted(conv.m)))
@@ -180,6 +197,8 @@ _TAKE = {
     "direct": Device._direct,
     "unread": Device._unread,
     "rcp": Device._receipt,
+    "patch/modify": Device._modified,
+    "conv/updated": Device._updated,
     "conv/joined": Device._conversation,
     "conv/members_joined": Device._conversation,
     "conv/left": Device._conversation,
@@ -236,6 +255,22 @@ def told(direct: DirectCommand) -> Event:
         content(direct),
         mentions,
         direct.mentionAll,
+    )
+
+
+def modified(item: PatchItem) -> Event:
+    """As `Message.modified`."""
+    said = item.binaryMsg if item.HasField("binaryMsg") else item.data
+    return (
+        "modified",
+        item.patchTimestamp,
+        item.mid,
+        item.timestamp,
+        getattr(item, "from"),
+        said,
+        frozenset(item.mentionPids),
+        item.mentionAll,
+        item.recall,
     )
 
 

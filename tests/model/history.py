@@ -40,8 +40,9 @@ def item_content(item: LogItem) -> Content:
 def _found(item: LogItem) -> tuple[object, ...]:
     mentions = frozenset(item.mentionPids)
     times = bool(item.ackAt), bool(item.readAt)
-    return (item.msgId, item.timestamp, getattr(item, "from"), item_content(item), mentions, item.mentionAll, *times)
+    said = (item.msgId, item.timestamp, getattr(item, "from"), item_content(item), mentions, item.mentionAll)
+    return (*said, *times, item.patchTimestamp)
 
 
 def _expected(message: Message) -> tuple[object, ...]:
-    return (*message.told()[1:], message.acked, message.read)
+    return (*message.told()[1:], message.acked, message.read, message.patched_at)

@@ -19,6 +19,8 @@ async def look(world: World, page: int) -> None:
     expected = {conversation.id: set(conversation.members) for conversation in world.conversations}
     members = await world.members_there()
     assert members == expected, f"the members are {members} instead of {expected}"
+    colors = {id: row.get("color", "") for id, row in (await world.rows_there()).items()}
+    assert colors == {conversation.id: conversation.color for conversation in world.conversations}
     async with connect(world.server, BINARY) as new, connect(world.server, OLD_MODE) as old:
         for client in world.clients:
             await _look_as(world, await new.open(client), page)

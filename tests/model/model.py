@@ -15,6 +15,9 @@ MISSED_MAX = 20
 TRACKED = 100
 """The last messages of a conversation among which a login of protocol version 1 is told what it missed."""
 
+RECALLED = '{"_lctype":-127}'
+"""What is left of a recalled message."""
+
 Content = str | bytes
 Event = tuple[Any, ...]
 """Something a device is told of a conversation: its name, then what it says."""
@@ -37,15 +40,22 @@ class Message:
     acked: bool = False
     """Whether another member has received it."""
     read: bool = False
+    patched_at: int = 0
+    recalled: bool = False
 
     def __repr__(self) -> str:
         return f"<{self.content!r}>"
 
     def mentions_client(self, client: str) -> bool:
+        """Also by what was recalled since."""
         return self.to_all or client in self.mentions
 
     def told(self) -> Event:
-        return ("direct", self.id, self.timestamp, self.sender, self.content, frozenset(self.mentions), self.to_all)
+        mentions, to_all = ((), False) if self.recalled else (self.mentions, self.to_all)
+        return ("direct", self.id, self.timestamp, self.sender, self.content, frozenset(mentions), to_all)
+
+    def modified(self) -> Event:
+        return ("modified", self.patched_at, *self.told()[1:], self.recalled)
 
 
 @dataclass
@@ -63,6 +73,8 @@ class Conversation:
     id: str
     members: dict[str, Member]
     unique_for: frozenset[str] | None = None
+    color: str = ""
+    """An attribute."""
     messages: list[Message] = field(default_factory=list)
 
     def __repr__(self) -> str:
@@ -105,6 +117,7 @@ class Model:
     def __init__(self, devices: Sequence[Audience]) -> None:
         self._devices = devices
         self.conversations: dict[str, Conversation] = {}
+        self.patched_at = 0
 
     # operations
 
@@ -147,6 +160,19 @@ class Model:
         for device in self._online(conversation.members):
             if device.name != message.source:
                 device.must_get(conversation.id, message)
+
+    def edit(self, conversation: Conversation, message: Message, by: str, content: Content | None, at: int) -> None:
+        """None recalls it; `by` is a device."""
+        assert at > max(message.timestamp, self.patched_at), "an edit has a time before an earlier one"
+        self.patched_at = message.patched_at = at
+        message.recalled = content is None
+        message.content = RECALLED if content is None else content
+        self._tell(conversation, conversation.members, message.modified(), besides=by)
+
+    def update(self, conversation: Conversation, by: str, client: str, color: str) -> None:
+        """`by` is a device of the client."""
+        conversation.color = color
+        self._tell(conversation, conversation.members, ("updated", client, color), besides=by)
 
     def read(self, conversation: Conversation, client: str, upto: int | None) -> None:
         """`upto` is a number of messages; None: all."""
@@ -196,6 +222,11 @@ class Model:
                 answer.append(Missed(conversation, window[:MISSED_MAX], len(window) > MISSED_MAX))
         return sorted(answer, key=lambda missed: missed.conversation.messages[-1].timestamp)
 
+    def edited(self, client: str, since: int) -> list[Event]:
+        """What a login that asks for edits after this time is told, in their order."""
+        messages = [message for c in self.of(client) for message in c.messages if message.patched_at > since]
+        return [message.modified() for message in sorted(messages, key=lambda message: message.patched_at)]
+
     def read_mark(self, conversation: Conversation, client: str) -> int:
         """The time up to which a member has read; 0 before its first mark."""
         member = conversation.members[client]
@@ -228,9 +259,10 @@ class Model:
         wanted = set(clients)
         return (device for device in self._devices if device.online and device.client in wanted)
 
-    def _tell(self, conversation: Conversation, clients: Iterable[str], event: Event) -> None:
+    def _tell(self, conversation: Conversation, clients: Iterable[str], event: Event, besides: str = "") -> None:
         for device in self._online(clients):
-            device.must_hear(conversation.id, event)
+            if device.name != besides:
+                device.must_hear(conversation.id, event)
 
     def _tell_unread(self, conversation: Conversation, client: str) -> None:
         for device in self._online([client]):

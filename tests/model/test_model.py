@@ -149,7 +149,7 @@ class Chats(RuleBasedStateMachine):
     @some_online
     @rule(device=_online(), how=st.sampled_from(["drop", "leave"]), conversation=_place(), count=st.integers(0, 3))
     def be_away(self, device: str, how: str, conversation: int, count: int) -> None:
-        """Meanwhile others write, and the other devices of its client read something."""
+        """Meanwhile others write and edit, and the other devices of its client read something."""
         away, target = self.device(device), self.conversation(conversation)
         self.run(self.world.disconnect(away, how))
         for other in self.world.online:
@@ -157,6 +157,8 @@ class Chats(RuleBasedStateMachine):
                 self.run(self.world.read(other, target, None))
             else:
                 self.run(self.world.send((other, target, [Draft(receipt=True)] * count)))
+                for message in [message for message in target.messages if message.sender == other.client][-count:-1]:
+                    self.run(self.world.edit(other, target, message, recall=False))
         self.run(self.world.connect(away, with_token=True, resume=True))
 
     @few_restarts
@@ -264,6 +266,23 @@ class Chats(RuleBasedStateMachine):
             for device in self.world.online
             if device.client == sending.message.sender
         ]
+
+    # edits and attributes
+
+    @some_online
+    @rule(device=_online(), conversation=_place(), back=NUMBER, own=st.booleans(), recall=st.booleans())
+    def edit(self, device: str, conversation: int, back: int, own: bool, recall: bool) -> None:
+        target = self.conversation(conversation)
+        client = self.device(device).client
+        messages = [message for message in target.messages if message.sender == client or not own]
+        if messages:
+            message = messages[-1 - back % len(messages)]
+            self.run(self.world.edit(self.device(device), target, message, recall))
+
+    @some_online
+    @rule(device=_online(), conversation=_place())
+    def update(self, device: str, conversation: int) -> None:
+        self.run(self.world.update(self.device(device), self.conversation(conversation)))
 
     # marks
 

@@ -7,6 +7,7 @@ not.
 
 import asyncio
 import itertools
+import json
 from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -33,6 +34,9 @@ DEVICES = {
 
 NOT_FOUND_OR_NO_MEMBER = 4401
 NO_MEMBER = 4317
+NO_MEMBER_UPDATES = 4309
+NOT_THE_AUTHOR = 4403
+RECALLED_OR_UNKNOWN = 4404
 
 _examples = itertools.count(1)
 
@@ -129,12 +133,15 @@ class World:
     async def connect(self, device: Device, with_token: bool, resume: bool) -> None:
         """What was missed is told at once, and once."""
         missed = self.model.missed(device.client)
+        edited = self.model.edited(device.client, device.patched_at) if resume and device.patched_at else []
         told_all = not resume or not device.notified_at
         await self._dial(device)
         await self._log_in(device, with_token, resume)
         device.online = True
         heard, offline, unread = device.arrived()
         assert not heard.flow, f"{device} gets as new what it missed"
+        edits = [event for events in heard.events.values() for event in events if event[0] == "modified"]
+        assert sorted(edits) == edited, f"{device} is told the edits {edits} instead of {edited}"
         if device.counts_unread:
             check_counts(device.name, unread, self.model.unread(device.client), told_all)
         else:
@@ -404,6 +411,45 @@ class World:
     async def restart(self, ending: Ending) -> None:
         await self._restart(ending)
 
+    # edits and attributes
+
+    async def edit(self, device: Device, conversation: Conversation, message: Message, recall: bool) -> None:
+        """By its author, who is a member still; a recalled message can be recalled again and no more."""
+        content = None if recall else f"{device.name} edits {next(self._serial)}"
+        item: dict[str, Any] = {"cid": conversation.id, "mid": message.id, "timestamp": message.timestamp}
+        item |= {"recall": True} if recall else {"data": content}
+        if not recall:
+            item |= {"mentionPids": message.mentions, "mentionAll": message.to_all}
+        wrong = self._wrong_edit(device, conversation, message, recall)
+        try:
+            reply = await device.session.request("patch", "modify", patches=[item])
+        except Refused as refusal:
+            if refusal.code != wrong:
+                raise
+            return
+        assert not wrong, f"{device} may edit {message}"
+        if not message.recalled:
+            self.model.edit(conversation, message, device.name, content, reply.patchMessage.lastPatchTime)
+
+    def _wrong_edit(self, device: Device, conversation: Conversation, message: Message, recall: bool) -> int:
+        if device.client not in conversation.members:
+            return NOT_FOUND_OR_NO_MEMBER
+        if message.sender != device.client:
+            return NOT_THE_AUTHOR
+        return RECALLED_OR_UNKNOWN if message.recalled and not recall else 0
+
+    async def update(self, device: Device, conversation: Conversation) -> None:
+        color = f"color {next(self._serial)}"
+        text = json.dumps({"color": color})
+        try:
+            await device.session.request("conv", "update", cid=conversation.id, attr={"data": text})
+        except Refused as refusal:
+            if refusal.code != NO_MEMBER_UPDATES or device.client in conversation.members:
+                raise
+            return
+        assert device.client in conversation.members, f"{device} is no member and may update"
+        self.model.update(conversation, device.name, device.client, color)
+
     # marks
 
     async def read(self, device: Device, conversation: Conversation, upto: int | None) -> None:
@@ -458,8 +504,11 @@ class World:
                 assert capped(device.counts) == counts, f"{device} counts {capped(device.counts)} instead of {counts}"
 
     async def members_there(self) -> dict[str, set[str]]:
+        return {id: set(row["m"]) for id, row in (await self.rows_there()).items()}
+
+    async def rows_there(self) -> dict[str, dict[str, Any]]:
         rows = await self.watch.query({"objectId": {"$in": list(self.model.conversations)}}, limit=100)
-        return {row["objectId"]: set(row["m"]) for row in rows}
+        return {row["objectId"]: row for row in rows}
 
 
 def _merged(by_place: Sequence[Sending], flows: Collection[Sequence[Sending]]) -> list[Sending]:
