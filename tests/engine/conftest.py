@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from hongyan.bus.local import LocalBus
 from hongyan.engine.clock import Clock
@@ -14,10 +13,6 @@ from hongyan.engine.events import Event
 from hongyan.engine.values import App
 from hongyan.store import Store
 from tests.store.steps import Wall
-
-# A busy machine is no reason to fail.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
 
 SECRET = bytes(range(32))
 

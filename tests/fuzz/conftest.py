@@ -5,13 +5,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.fuzz.harness import Running, running
-
-# A busy machine is no reason to fail.
-settings.register_profile("patient", deadline=None, suppress_health_check=list(HealthCheck))
-settings.load_profile("patient")
 
 # atheris has wheels for these only (pyproject.toml).
 if platform.machine() != "x86_64" or sys.version_info >= (3, 15):

@@ -7,10 +7,8 @@ import pytest
 from tests.journeys.sdk import JOURNEYS, needs_tls, walk
 from tests.support.server import Certificate, Server
 
-pytestmark = pytest.mark.xdist_group("sdks")
-"""In one process with `test_sdk_interface`, which asks what the journeys have used."""
-
-SDKS = ["4", "5"]
+SDKS = [pytest.param(sdk, marks=pytest.mark.xdist_group(f"sdk-{sdk}")) for sdk in ("4", "5")]
+"""Each in one process: `test_sdk_interface` asks what the journeys have used."""
 RESTART = "restart"
 """The journey that takes the server away; it gets one of its own."""
 GOAWAY = "goaway"

@@ -8,8 +8,6 @@ from tests.journeys.sdk import USED, needs_tls, walk
 from tests.journeys.test_sdk import RESTART, SDKS, SHARED, walk_restart
 from tests.support.server import Certificate, Server
 
-pytestmark = pytest.mark.xdist_group("sdks")
-
 ISSUE_4 = {
     "Conversation.blockMembers",
     "Conversation.getAllMemberInfo",

@@ -6,15 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from hongyan.engine.clock import Clock
 from hongyan.store import Store
 from tests.store.steps import Wall
-
-# A busy machine is no reason to fail.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
 
 OpenStore = Callable[[], Store]
 
