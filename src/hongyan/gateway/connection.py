@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import socket
-from collections import deque
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +53,7 @@ class Connection(WSListener):
         self.held_bytes = 0
         self.logins: Bucket | None = None
         self.changes: order.Changes = {}
-        self._held: deque[GenericCommand] = deque()
+        self._held: list[GenericCommand] = []  # an empty deque takes 600 bytes of every connection
         self._frames_left = gateway.options.max_rate
         self._counted_at = self.connected_at
         self._too_fast = self._draining = False
@@ -180,7 +179,7 @@ class Connection(WSListener):
             if self.changes and order.must_wait(self.changes, command, self.session(command.peerId)):
                 self._stop_reading()
                 return
-            self._held.popleft()
+            self._held.pop(0)
             self.gateway.dispatch(self, command)
 
     # sessions
