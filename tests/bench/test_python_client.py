@@ -1,0 +1,10 @@
+"""The measurement of the Python client measures what it says."""
+
+from bench.python_client import measure
+
+
+def test_two_clients_talk() -> None:
+    found = measure(200)
+    assert (found.messages, found.in_order) == (200, True)
+    assert found.seconds > 0
+    assert found.microseconds_of_cpu > 0
