@@ -270,7 +270,8 @@ class Model:
                 device.must_hear(conversation.id, ("unread", *self._unread(conversation, client)))
 
     def _give_receipts(self, conversation: Conversation, by: str, messages: Iterable[Message], kind: str) -> None:
+        """To senders who are members still."""
         for message in messages:
-            for device in self._online([message.sender]):
+            for device in self._online({message.sender} & conversation.members.keys()):
                 if len(conversation.members) <= 2 or device.wants_group_receipts:
                     device.must_get_receipt((kind, conversation.id, message.id, by))
