@@ -31,7 +31,7 @@ INPUTS = 200
 #: Entries that each cache may have here, so that all are full before memory is compared.
 CACHED = 40
 #: Bytes by which memory may differ: other texts in the caches, other sizes of tables.
-TOLERANCE = 100_000
+TOLERANCE = 64_000
 KINDS = (Connection, Session, _Loading, Peer, asyncio.Task, asyncio.Future, asyncio.Semaphore, asyncio.TimerHandle)
 
 

@@ -156,16 +156,19 @@ async def test_lists_of_conversations_wait_for_changes_too(server: Server) -> No
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await jerry.start(tom.peer)
         for _ in range(10):
-            for op in ("remove", "add"):
-                commands = [
-                    command("conv", op, tom.peer, cid=conversation, m=[tom.peer]),
-                    command("conv", "is_member", tom.peer, cids=[conversation]),
-                    command("read", peer=tom.peer, cids=[conversation]),
-                ]
-                answers = {answer.i: answer for answer in await replies(tom.connection, commands[: 3 - (op == "add")])}
-                is_member = json.loads(answers[-2].convMessage.results.data)[conversation]
-                assert is_member == (op == "add")
-                assert op == "add" or answers[-3].errorMessage.code == 4317
+            looks = [
+                command("conv", "is_member", tom.peer, cids=[conversation]),
+                command("read", peer=tom.peer, cids=[conversation]),
+            ]
+            leave = command("conv", "remove", tom.peer, cid=conversation, m=[tom.peer])
+            answers = {answer.i: answer for answer in await replies(tom.connection, [leave, *looks])}
+            assert json.loads(answers[-2].convMessage.results.data) == {conversation: False}
+            assert answers[-3].errorMessage.code == 4317
+            join = command("conv", "add", tom.peer, cid=conversation, m=[tom.peer])
+            answers = {answer.i: answer for answer in await replies(tom.connection, [join, looks[0]])}
+            assert json.loads(answers[-2].convMessage.results.data) == {conversation: True}
+            await tom.connection.send(looks[1])  # only now: it is refused no more, and has no reply then
+            assert (await tom.expect("unread")).unreadMessage.convs[0].cid == conversation
 
 
 async def test_many_changes_and_what_follows_each_sent_at_once(server: Server) -> None:

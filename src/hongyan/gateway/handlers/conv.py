@@ -17,7 +17,6 @@ from hongyan.gateway.handlers import conv_info
 from hongyan.gateway.limits import check_limit
 from hongyan.gateway.registry import PARTIAL_FAILURE, Session
 from hongyan.wire.messages2_pb2 import (
-    CommandType,
     ConvCommand,
     GenericCommand,
     JsonObjectMessage,
@@ -48,7 +47,7 @@ async def start(connection: Connection, session: Session, command: GenericComman
             answer.uniqueId = row.unique_id
         if existing:
             answer.existing = True
-        connection.reply(command, _conv(OpType.started, answer))
+        connection.reply(command, conv_info.conv_answer(OpType.started, answer))
 
     await connection.gateway.engine.conversations.start(
         session.app, session.client, list(asked.m), asked.attr.data, unique=asked.unique, reply=reply
@@ -76,7 +75,7 @@ async def query(connection: Connection, session: Session, command: GenericComman
             rows = await connection.gateway.engine.conversations.query(session.app, session.client, wanted)
             text = await asyncio.to_thread(_rows_text, rows, session.client)  # a thousand large groups take long
     answer = ConvCommand(results=JsonObjectMessage(data=text))
-    connection.reply(command, _conv(OpType.results, answer))
+    connection.reply(command, conv_info.conv_answer(OpType.results, answer))
 
 
 def _wanted(caller: str, asked: ConvCommand) -> queries.Query:
@@ -97,7 +96,7 @@ async def max_read(connection: Connection, session: Session, command: GenericCom
         marks = await connection.gateway.engine.receipts.of_others(session.app, session.client, asked.cid)
         large = len(marks) > LARGE
         answer = await asyncio.to_thread(_max_read, asked, marks) if large else _max_read(asked, marks)
-    connection.reply(command, _conv(OpType.max_read, answer))
+    connection.reply(command, conv_info.conv_answer(OpType.max_read, answer))
 
 
 def _max_read(asked: ConvCommand, marks: list[Marks]) -> ConvCommand:
@@ -124,13 +123,9 @@ def _members_reply(
         answer = ConvCommand(cid=members.conversation_id, udate=iso_time(members.updated_at))
         if session.can(PARTIAL_FAILURE):
             answer.allowedPids.extend(members.allowed)
-        connection.reply(command, _conv(op, answer))
+        connection.reply(command, conv_info.conv_answer(op, answer))
 
     return reply
-
-
-def _conv(op: int, message: ConvCommand) -> GenericCommand:
-    return GenericCommand(cmd=CommandType.conv, op=op, convMessage=message)  # type: ignore[arg-type]
 
 
 _OPERATIONS: dict[int, Callable[[Connection, Session, GenericCommand], Coroutine[Any, Any, None]]] = {

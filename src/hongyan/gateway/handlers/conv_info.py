@@ -21,7 +21,7 @@ async def update(connection: Connection, session: Session, command: GenericComma
             attr=JsonObjectMessage(data=updated.attr),
             attrModified=JsonObjectMessage(data=updated.modified),
         )
-        connection.reply(command, _conv(OpType.updated, answer))
+        connection.reply(command, conv_answer(OpType.updated, answer))
 
     info = connection.gateway.engine.info
     await info.update(session.app, session.client, asked.cid, asked.attr.data, session, reply)
@@ -30,7 +30,7 @@ async def update(connection: Connection, session: Session, command: GenericComma
 async def mute(connection: Connection, session: Session, command: GenericCommand) -> None:
     def reply(conversation_id: str, updated_at: int) -> None:
         answer = ConvCommand(cid=conversation_id, udate=iso_time(updated_at))
-        connection.reply(command, _conv(OpType.updated, answer))
+        connection.reply(command, conv_answer(OpType.updated, answer))
 
     muted = command.op == OpType.mute
     await connection.gateway.engine.info.mute(session.app, session.client, command.convMessage.cid, muted, reply)
@@ -39,13 +39,13 @@ async def mute(connection: Connection, session: Session, command: GenericCommand
 async def count(connection: Connection, session: Session, command: GenericCommand) -> None:
     conversation_id = command.convMessage.cid
     found = await connection.gateway.engine.info.count(session.app, conversation_id)
-    connection.reply(command, _conv(OpType.result, ConvCommand(cid=conversation_id, count=found)))
+    connection.reply(command, conv_answer(OpType.result, ConvCommand(cid=conversation_id, count=found)))
 
 
 async def members(connection: Connection, session: Session, command: GenericCommand) -> None:
     conversation_id = command.convMessage.cid
     online = await connection.gateway.engine.info.online_members(session.app, conversation_id)
-    connection.reply(command, _conv(OpType.members, ConvCommand(cid=conversation_id, m=online)))
+    connection.reply(command, conv_answer(OpType.members, ConvCommand(cid=conversation_id, m=online)))
 
 
 async def is_member(connection: Connection, session: Session, command: GenericCommand) -> None:
@@ -56,10 +56,11 @@ async def is_member(connection: Connection, session: Session, command: GenericCo
         found = await connection.gateway.engine.info.memberships(session.app, session.client, conversation_ids)
     text = json.dumps(found, ensure_ascii=False)
     answer = ConvCommand(cid=asked.cid or None, results=JsonObjectMessage(data=text))
-    connection.reply(command, _conv(OpType.is_member, answer))
+    connection.reply(command, conv_answer(OpType.is_member, answer))
 
 
-def _conv(op: int, message: ConvCommand) -> GenericCommand:
+def conv_answer(op: int, message: ConvCommand) -> GenericCommand:
+    """A reply to a `conv` command, its serial and client not yet filled in."""
     return GenericCommand(cmd=CommandType.conv, op=op, convMessage=message)  # type: ignore[arg-type]
 
 
