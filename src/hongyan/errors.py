@@ -41,6 +41,13 @@ def _kind(
 
 
 APP_NOT_AVAILABLE = _kind("APP_NOT_AVAILABLE", 4100, "Check the app id.", "请检查应用 id。", status=404, closes=True)
+SIGNATURE_FAILED = _kind(
+    "SIGNATURE_FAILED",
+    4102,
+    "Sign the login as the app's server is told to, not longer than six hours before.",
+    "请按规定为登录签名，签名有效期为六小时。",
+    status=401,
+)
 INVALID_LOGIN = _kind(
     "INVALID_LOGIN",
     4103,
@@ -101,6 +108,13 @@ STORAGE_FULL = _kind(
     retry=True,
 )
 CONVERSATION_API_FAILED = _kind("CONVERSATION_API_FAILED", 4301, "Check the arguments.", "请检查参数。")
+CONVERSATION_SIGNATURE_FAILED = _kind(
+    "CONVERSATION_SIGNATURE_FAILED",
+    4302,
+    "Sign the operation as the app's server is told to, not longer than six hours before.",
+    "请按规定为该操作签名，签名有效期为六小时。",
+    status=401,
+)
 CONVERSATION_NOT_FOUND = _kind(
     "CONVERSATION_NOT_FOUND", 4303, "Check the conversation id.", "请检查对话 id。", status=404
 )
@@ -135,6 +149,25 @@ CONVERSATION_LOG_REJECTED = _kind(
     "只有成员可以读取历史消息。",
     status=403,
 )
+SYSTEM_CONVERSATION_REQUIRED = _kind(
+    "SYSTEM_CONVERSATION_REQUIRED",
+    4313,
+    "Ask this of a service conversation only.",
+    "该操作仅适用于服务号。",
+)
+NORMAL_CONVERSATION_REQUIRED = _kind(
+    "NORMAL_CONVERSATION_REQUIRED",
+    4314,
+    "Ask this of a normal conversation only.",
+    "该操作仅适用于普通对话。",
+)
+CONVERSATION_BLACKLISTED = _kind(
+    "CONVERSATION_BLACKLISTED",
+    4315,
+    "Silenced for a time: wait until it is over.",
+    "已被临时禁言：请等待禁言结束。",
+    status=403,
+)
 TRANSIENT_CONVERSATION_REQUIRED = _kind(
     "TRANSIENT_CONVERSATION_REQUIRED",
     4316,
@@ -147,12 +180,49 @@ CONVERSATION_MEMBERSHIP_REQUIRED = _kind(
 CONVERSATION_API_QUOTA_EXCEEDED = _kind(
     "CONVERSATION_API_QUOTA_EXCEEDED", 4318, "Slow down.", "请降低操作频率。", status=429, retry=True
 )
+CONVERSATION_OPERATION_UNAUTHORIZED = _kind(
+    "CONVERSATION_OPERATION_UNAUTHORIZED",
+    4320,
+    "This needs a higher role in the conversation.",
+    "该操作需要在对话中拥有更高的角色。",
+    status=403,
+)
+UNKNOWN_CONVERSATION_ROLE = _kind(
+    "UNKNOWN_CONVERSATION_ROLE", 4321, "A role is Owner, Manager or Member.", "角色只能是 Owner、Manager 或 Member。"
+)
+CONVERSATION_MEMBER_IN_ROLE_FULL = _kind(
+    "CONVERSATION_MEMBER_IN_ROLE_FULL",
+    4322,
+    "Take the role from somebody first.",
+    "担任该角色的成员已满：请先取消其他成员的角色。",
+)
+CONVERSATION_NEED_OWNER = _kind(
+    "CONVERSATION_NEED_OWNER",
+    4324,
+    "The owner of a conversation can't leave or be removed.",
+    "对话的所有者不能退出，也不能被移除。",
+    status=403,
+)
+CONVERSATION_MEMBER_INFO_FEATURE_DISABLED = _kind(
+    "CONVERSATION_MEMBER_INFO_FEATURE_DISABLED",
+    4325,
+    "Roles are off: the operator can allow them with the app setting `roles`.",
+    "已关闭成员角色功能：管理员可用应用设置 `roles` 开启。",
+    status=403,
+)
 INVALID_MESSAGING_TARGET = _kind(
     "INVALID_MESSAGING_TARGET",
     4401,
     "Check the conversation id and your membership.",
     "请检查对话 id 以及自己是否为成员。",
     status=404,
+)
+MESSAGE_REJECTED_BY_APP = _kind(
+    "MESSAGE_REJECTED_BY_APP",
+    4402,
+    "The app's rules refuse this message.",
+    "该消息被应用的规则拒绝。",
+    status=403,
 )
 MESSAGE_OWNERSHIP_REQUIRED = _kind(
     "MESSAGE_OWNERSHIP_REQUIRED",
@@ -182,5 +252,29 @@ MESSAGE_RECALL_DISABLED = _kind(
     "已关闭消息撤回功能：管理员可用应用设置 `recall` 开启。",
     status=403,
 )
+BLACKLIST_FULL = _kind(
+    "BLACKLIST_FULL", 4543, "Take somebody off the blacklist first.", "黑名单已满：请先移出部分成员。"
+)
+BLACKLIST_FEATURE_DISABLED = _kind(
+    "BLACKLIST_FEATURE_DISABLED",
+    4544,
+    "Blacklists are off: the operator can allow them with the app setting `blacklist`.",
+    "已关闭黑名单功能：管理员可用应用设置 `blacklist` 开启。",
+    status=403,
+)
+BLACKLIST_SIGNATURE_FAILED = _kind(
+    "BLACKLIST_SIGNATURE_FAILED",
+    4546,
+    "Sign the operation as the app's server is told to, not longer than six hours before.",
+    "请按规定为该操作签名，签名有效期为六小时。",
+    status=401,
+)
+BLOCKED_BY_CONV = _kind(
+    "BLOCKED_BY_CONV", 4548, "This client is on the conversation's blacklist.", "该 client 已被对话拉黑。", status=403
+)
+SILIENCED_MEMBER_LIST_FULL = _kind(  # (sic), as SDKs know it
+    "SILIENCED_MEMBER_LIST_FULL", 4561, "Let somebody speak again first.", "禁言名单已满：请先解除部分成员的禁言。"
+)
+SILIENCED = _kind("SILIENCED", 4563, "Silenced in this conversation.", "已在该对话中被禁言。", status=403)
 
 KINDS: dict[str, Kind] = {value.name: value for value in list(globals().values()) if isinstance(value, Kind)}

@@ -109,3 +109,59 @@ class AppSettings:
             "help_zh": "发送者是否可以撤回自己的消息；on 或 off。",
         },
     )
+    roles: bool = field(
+        default=True,
+        metadata={
+            "help": "Whether members have roles (owner, manager, member) that clients may change; on or off.",
+            "help_zh": "是否启用成员角色（所有者、管理员、普通成员）并允许客户端修改；on 或 off。",
+        },
+    )
+    members_may_add: bool = field(
+        default=True,
+        metadata={
+            "help": "Whether plain members may add others once roles are used in a conversation; on or off.",
+            "help_zh": "对话启用角色后，普通成员是否可以添加他人；on 或 off。",
+        },
+    )
+    blacklist: bool = field(
+        default=True,
+        metadata={
+            "help": "Whether clients may block others from conversations; on or off.",
+            "help_zh": "是否允许客户端使用对话黑名单；on 或 off。",
+        },
+    )
+    sign_login: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether a login needs a signature; on or off.",
+            "help_zh": "登录是否需要签名；on 或 off。",
+        },
+    )
+    sign_conversation: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether starting, joining and changing the members of conversations needs a signature; on or off.",
+            "help_zh": "创建、加入对话及变更成员是否需要签名；on 或 off。",
+        },
+    )
+    sign_history: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether reading history over HTTP without the master key needs a signature; on or off.",
+            "help_zh": "不使用 master key 通过 HTTP 查询历史消息是否需要签名；on 或 off。",
+        },
+    )
+    sign_blacklist: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether blocking and unblocking needs a signature; on or off.",
+            "help_zh": "拉黑与解除拉黑是否需要签名；on 或 off。",
+        },
+    )
+    signature_once: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether a signature is refused the second time it is used; on or off.",
+            "help_zh": "签名是否只能使用一次；on 或 off。",
+        },
+    )

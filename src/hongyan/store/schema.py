@@ -53,7 +53,13 @@ conversation = sa.Table(
     sa.Column("mention_all_seq", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("mention_all_by", sa.Text),
     sa.Column("mention_all_before", sa.BigInteger, nullable=False, server_default="0"),
+    # when a temporary conversation ends
+    sa.Column("expires_at", sa.BigInteger),
+    # the service conversation to which this stream of one client's own messages belongs
+    sa.Column("parent", sa.Integer),
     sa.UniqueConstraint("app", "id"),
+    sa.Index("conversation_by_expiry", "expires_at", sqlite_where=sa.text("expires_at IS NOT NULL")),
+    sa.Index("conversation_by_parent", "parent", "last_message_at", sqlite_where=sa.text("parent IS NOT NULL")),
     sa.Index("conversation_by_unique_id", "app", "unique_id", sqlite_where=sa.text("unique_id IS NOT NULL")),
 )
 
@@ -135,4 +141,54 @@ notification = sa.Table(
     sa.Column("by", sa.Text, nullable=False),
     sa.Index("notification_by_time", "at"),
     sqlite_with_rowid=False,
+)
+
+#: What is set about a client in a conversation, whether it is a member or not. A row without any of it is deleted.
+standing = sa.Table(
+    "standing",
+    metadata,
+    sa.Column("conversation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("role", sa.SmallInteger),
+    sa.Column("role_id", sa.Text),
+    # a time far away: for ever
+    sa.Column("silenced_until", sa.BigInteger),
+    sa.Column("blocked_at", sa.BigInteger),
+    # since when the client itself wants to be in this conversation no more
+    sa.Column("refused_at", sa.BigInteger),
+    sa.Index("standing_by_refusal", "app", "client", "conversation", sqlite_where=sa.text("refused_at IS NOT NULL")),
+    sqlite_with_rowid=False,
+)
+
+#: Who is in which chat room, so that a lost connection or a restart does not end it at once.
+seat = sa.Table(
+    "seat",
+    metadata,
+    sa.Column("app", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("device", sa.Text, primary_key=True),
+    sa.Column("conversation", sa.Integer, nullable=False),
+    # NULL while the client is there
+    sa.Column("lost_at", sa.BigInteger),
+    sqlite_with_rowid=False,
+)
+
+#: Signatures that may not be used again, for apps that want that.
+used_signature = sa.Table(
+    "used_signature",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Index("used_signature_by_expiry", "expires_at"),
+    sqlite_with_rowid=False,
+)
+
+#: Words that an app's messages may not contain.
+word_list = sa.Table(
+    "word_list",
+    metadata,
+    sa.Column("app", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("words", sa.JSON, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
 )
