@@ -10,6 +10,7 @@ from hongyan import errors
 from hongyan.engine import access as module
 from hongyan.engine.access import Access, Found
 from hongyan.engine.app_settings import AppSettings
+from hongyan.engine.clock import Clock
 from hongyan.engine.values import App, Conversation, ConversationKind
 from hongyan.errors import Refused
 
@@ -54,7 +55,7 @@ def loads() -> Loads:
 @pytest.fixture
 def access(loads: Loads) -> Access:
     store: Any = loads
-    return Access(store)
+    return Access(store, Clock())
 
 
 async def loaded(access: Access, loads: Loads, found: Conversation) -> Conversation:

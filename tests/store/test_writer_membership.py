@@ -6,6 +6,7 @@ import threading
 from hongyan import errors
 from hongyan.engine.access import Access
 from hongyan.engine.app_settings import AppSettings
+from hongyan.engine.clock import Clock
 from hongyan.engine.values import App, Conversation, ConversationKind, MembersChanged, Stored
 from hongyan.errors import Refused
 from hongyan.store import Store
@@ -45,7 +46,7 @@ async def test_removed_and_added_again(store: Store) -> None:
 async def test_the_check_is_against_what_the_sender_was_checked_against(store: Store) -> None:
     """The conversation in memory moves on with the removal's commit, before the message is written."""
     conversation = await start(store, "ann", "bob")
-    access, app = Access(store.conversations), App(APP, "app", "", "", "", "", AppSettings(), 0)
+    access, app = Access(store.conversations, Clock()), App(APP, "app", "", "", "", "", AppSettings(), 0)
     cached = await access.conversation(app, conversation.id)
     removed_in_memory = threading.Event()
 

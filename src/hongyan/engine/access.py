@@ -1,17 +1,20 @@
 """Who may do what in a conversation, answered from memory.
 
-The cache is bounded. It changes only in commit order: by `changed`, called from the commit of a change of members, or
-by a load. A load that a commit overtook is done again, so that an older snapshot never replaces a newer truth.
+The cache is bounded. It changes only in commit order: by `changed`, called from the commit of a change of members or
+standings, or by a load. A load that a commit overtook is done again, so that an older snapshot never replaces a newer
+truth.
 """
 
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from hongyan import errors
+from hongyan.engine.clock import Clock
 from hongyan.engine.ports import ConversationStore
-from hongyan.engine.values import App, Conversation
+from hongyan.engine.values import NO_STANDING, App, Conversation, Standing
 from hongyan.errors import Kind, Refused
 
 log = logging.getLogger(__name__)
@@ -42,8 +45,9 @@ def _tell(use: Waiter, found: Found) -> None:
 
 
 class Access:
-    def __init__(self, store: ConversationStore) -> None:
+    def __init__(self, store: ConversationStore, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
         self._cache: OrderedDict[Key, Conversation] = OrderedDict()
         self._members = 0
         self._loading: dict[Key, _Loading] = {}
@@ -60,7 +64,7 @@ class Access:
         found = self._cache.get(key) if loading is None else None  # who waits already goes first
         if found is not None:
             self._cache.move_to_end(key)
-            use(found)
+            use(self._living(found))
             return
         if loading is None:
             loading = self._loading[key] = _Loading()
@@ -105,8 +109,15 @@ class Access:
         self._keep(key, conversation)
         return conversation
 
-    def changed(self, conversation: Conversation, version: int, joined: set[str], left: set[str]) -> None:
-        """Apply a committed change of members; `conversation` is the object the change was asked with."""
+    def changed(
+        self,
+        conversation: Conversation,
+        version: int,
+        joined: set[str],
+        left: set[str],
+        standings: Mapping[str, Standing] = MappingProxyType({}),
+    ) -> None:
+        """Apply a committed change of members, and of standings; `conversation` is what the change was asked with."""
         key = (conversation.app_key, conversation.id)
         if key in self._loading:
             self._loading[key].overtaken = True
@@ -116,6 +127,10 @@ class Access:
                 known.members |= joined
                 known.members -= left
                 known.version = version
+                known.standings |= standings
+                for client, standing in standings.items():
+                    if standing == NO_STANDING:
+                        del known.standings[client]
                 if self._cache.get(key) is known:
                     self._members += len(known.members) - before
 
@@ -132,8 +147,14 @@ class Access:
         del self._loading[key]
         if isinstance(found, Conversation):
             found = self.known(found)  # one that was made or found in a write meanwhile may be newer
+        found = self._living(found) if isinstance(found, Conversation) else found
         for use in loading.waiters:
             _tell(use, found)
+
+    def _living(self, conversation: Conversation) -> Conversation | None:
+        """A temporary conversation that has ended is unknown."""
+        ends = conversation.expires_at
+        return conversation if ends is None or ends > self._clock.now() else None
 
     def _keep(self, key: Key, conversation: Conversation) -> None:
         replaced = self._cache.pop(key, None)

@@ -17,6 +17,7 @@ from hongyan.engine.values import (
     ConversationDraft,
     ConversationKind,
     ConversationRow,
+    Failure,
     MembersChanged,
 )
 from hongyan.errors import Refused
@@ -57,6 +58,7 @@ class Members:
     conversation_id: str
     allowed: tuple[str, ...]
     updated_at: int
+    failed: tuple[Failure, ...] = ()
 
 
 def parse_attributes(text: str) -> tuple[str | None, dict[str, Any] | None, dict[str, Any]]:

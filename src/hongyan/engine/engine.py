@@ -26,7 +26,7 @@ class Engine:
         self.deliveries = DeliveryBudget()
         self.apps = Apps(store.apps, clock)
         self.sessions = Sessions(store.tokens, clock, secret)
-        self.access = Access(store.conversations)
+        self.access = Access(store.conversations, clock)
         self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries)
         self.wills = Wills(self.access, bus, clock, self.deliveries)
         self.conversations = Conversations(store.conversations, self.access, bus)

@@ -9,7 +9,16 @@ from hongyan.engine.conversations import check_client_ids
 from hongyan.engine.events import MessageSent
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.ports import Bus, MessageStore
-from hongyan.engine.values import App, Conversation, Draft, Message, Stored, new_message_id
+from hongyan.engine.values import (
+    OF_MEMBERS,
+    TEMPORARY_PREFIX,
+    App,
+    Conversation,
+    Draft,
+    Message,
+    Stored,
+    new_message_id,
+)
 from hongyan.errors import Refused
 
 #: What a mention costs on the wire beside its id.
@@ -49,7 +58,7 @@ class Messages:
             return
 
         def use(found: Found) -> None:
-            conversation = target(found, sender)
+            conversation = target(found, conversation_id, sender, self._clock.now())
             if isinstance(conversation, Refused):
                 acknowledge(conversation)
             elif draft.transient:
@@ -118,11 +127,25 @@ class Messages:
             del self._pending[who]
 
 
-def target(found: Found, sender: str) -> Conversation | Refused:
+def target(found: Found, conversation_id: str, sender: str, now: int) -> Conversation | Refused:
     """The conversation if the sender may send to it, else why not."""
-    if found is None or (isinstance(found, Conversation) and sender not in found.members):
-        return Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation or not a member")
+    if isinstance(found, Refused):
+        return found
+    if found is None or (found.kind in OF_MEMBERS and sender not in found.members):
+        return no_target(conversation_id)
+    if found.standings:
+        standing = found.standings.get(sender)
+        barred = standing and standing.bars(now)
+        if barred:
+            return Refused(barred, "the sender may not write here")
     return found
+
+
+def no_target(conversation_id: str) -> Refused:
+    """SDKs take the second error for a temporary conversation that has ended (reference 3.16)."""
+    if conversation_id.startswith(TEMPORARY_PREFIX):
+        return Refused(errors.CONVERSATION_NOT_FOUND, "unknown or ended temporary conversation, or not a member")
+    return Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation or not a member")
 
 
 def placed(place: Stored, sender: str, draft: Draft) -> Message:

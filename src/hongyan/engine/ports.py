@@ -17,6 +17,7 @@ from hongyan.engine.values import (
     Conversation,
     ConversationDraft,
     ConversationRow,
+    Decision,
     Draft,
     Edit,
     Edited,
@@ -27,6 +28,8 @@ from hongyan.engine.values import (
     Missed,
     Notification,
     Receipts,
+    StandingsChanged,
+    StandingsNow,
     Stored,
     Unread,
 )
@@ -110,6 +113,23 @@ class InfoStore(Protocol):
 
     async def member_of(self, app_key: int, client: str, conversation_ids: Sequence[str]) -> set[str]:
         """Those of the conversations of which the client is a member."""
+
+
+class StandingStore(Protocol):
+    """Roles, silence and blocks of clients in conversations."""
+
+    def change(
+        self,
+        conversation: Conversation,
+        clients: Sequence[str],
+        decide: Callable[[StandingsNow], Decision],
+        committed: Callable[[StandingsChanged], None],
+        initiator: str = "",
+    ) -> Awaitable[object]:
+        """Set what `decide` makes of what is set about these clients inside the write; it may raise Refused.
+
+        Only real changes are told; those removed will be told, even if away now, that `initiator` did it.
+        """
 
 
 class MessageStore(Protocol):
@@ -220,6 +240,8 @@ class Store(Protocol):
     def messages(self) -> MessageStore: ...
     @property
     def notifications(self) -> NotificationStore: ...
+    @property
+    def standings(self) -> StandingStore: ...
     @property
     def tokens(self) -> TokenStore: ...
     @property

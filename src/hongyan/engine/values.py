@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
+from hongyan import errors
 from hongyan.engine.app_settings import AppSettings
+from hongyan.errors import Kind
 
 CLIENT_ID_MAX = 64
 
@@ -23,6 +25,51 @@ class ConversationKind(IntEnum):
     CHATROOM = 2
     SERVICE = 3
     TEMPORARY = 4
+
+
+#: SDKs know a temporary conversation by its id.
+TEMPORARY_PREFIX = "_tmp:"
+#: Kinds that only members write to and read.
+OF_MEMBERS = frozenset({ConversationKind.NORMAL, ConversationKind.TEMPORARY})
+
+
+class Role(IntEnum):
+    """What a member of a conversation may do there: more, the higher the number. Who has no role set is a member."""
+
+    MEMBER = 1
+    MANAGER = 2
+    OWNER = 3
+
+
+#: The end of a silence that has none (ms).
+FOREVER = 1 << 62
+
+
+class Standing(NamedTuple):
+    """What is set about a client in a conversation, member or not. Times are None where nothing is set.
+
+    `refused_at`: since when the client itself wants not to be in it. `role_id` names the role like a stored object.
+    """
+
+    role: Role | None = None
+    role_id: str | None = None
+    silenced_until: int | None = None
+    blocked_at: int | None = None
+    refused_at: int | None = None
+
+    def is_silenced(self, now: int) -> bool:
+        return self.silenced_until is not None and self.silenced_until > now
+
+    def bars(self, now: int) -> Kind | None:
+        """Why the client may not write, if it may not (reference 3.16)."""
+        if self.blocked_at is not None:
+            return errors.BLOCKED_BY_CONV
+        if not self.is_silenced(now):
+            return None
+        return errors.SILIENCED if self.silenced_until == FOREVER else errors.CONVERSATION_BLACKLISTED
+
+
+NO_STANDING = Standing()
 
 
 @dataclass(slots=True)
@@ -49,7 +96,8 @@ class App:
 class Conversation:
     """What every message needs to know of its conversation; cached, changed in commit order only.
 
-    `key` is its integer in the store, `version` counts changes of membership.
+    `key` is its integer in the store, `version` counts changes of membership and standings. `members` is empty for
+    kinds that have none, or too many to be held: chat rooms and service conversations.
     """
 
     key: int
@@ -58,6 +106,9 @@ class Conversation:
     kind: ConversationKind
     version: int
     members: set[str]
+    creator: str = ""
+    expires_at: int | None = None
+    standings: dict[str, Standing] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +245,43 @@ class MembersChanged:
     changed: tuple[str, ...]
     version: int
     updated_at: int
+
+
+class StandingsNow(NamedTuple):
+    """What a decision on standings is made from: of the clients asked for, who is a member, and what is set.
+
+    Then how many of the conversation have what is limited.
+    """
+
+    members: frozenset[str]
+    standings: Mapping[str, Standing]
+    silenced: int
+    blocked: int
+
+
+class Decision(NamedTuple):
+    """The new standings of those that change, and who is no longer a member."""
+
+    standings: Mapping[str, Standing]
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StandingsChanged:
+    """What a decision came to; `version` and `updated_at` are the conversation's, new if anything changed."""
+
+    standings: Mapping[str, Standing]
+    removed: tuple[str, ...]
+    version: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Clients for whom a wish could not be fulfilled, and why."""
+
+    kind: Kind
+    clients: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class Wills:
         size = _OVERHEAD + sum(map(sys.getsizeof, (draft.content, *draft.mentions)))
 
         def use(found: Found) -> None:
-            conversation = target(found, sender)
+            conversation = target(found, conversation_id, sender, self._clock.now())
             if isinstance(conversation, Refused):
                 acknowledge(conversation)
                 return
@@ -114,7 +114,7 @@ class Wills:
 
     def _deliver(self, will: _Will) -> None:
         def use(found: Found) -> None:
-            conversation = target(found, will.message.sender)
+            conversation = target(found, will.conversation_id, will.message.sender, self._clock.now())
             if not isinstance(conversation, Refused):
                 self._bus.publish(MessageSent(conversation, will.message, None))
 

@@ -14,7 +14,7 @@ from hongyan.engine.events import (
     UnreadChanged,
 )
 from hongyan.engine.limits import DeliveryBudget
-from hongyan.engine.values import iso_time
+from hongyan.engine.values import OF_MEMBERS, Conversation, iso_time
 from hongyan.gateway.connection import IM_SERVICE
 from hongyan.gateway.pushes import (
     DROPPABLE,
@@ -52,7 +52,7 @@ class Delivery:
         conversation, message, origin = event.conversation, event.message, event.origin
         shared = SharedFrame(direct_command(conversation.id, int(conversation.kind), message))
         count = 0
-        for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
+        for sessions in self._hearing(conversation):
             for session in sessions:
                 if session is origin:
                     continue
@@ -66,6 +66,12 @@ class Delivery:
                 count += 1
         self.deliveries += count
         self._budget.charge(conversation.app_key, count)
+
+    def _hearing(self, conversation: Conversation) -> Iterable[Iterable[Session]]:
+        """The sessions of the members, or the audience of a conversation that has no list of them."""
+        if conversation.kind in OF_MEMBERS:
+            return self._registry.of_clients(conversation.app_key, conversation.members)
+        return [self._registry.audience(conversation.key)]
 
     def _members_joined(self, event: MembersJoined) -> None:
         cid, by, udate = event.conversation.id, event.by, iso_time(event.at)
@@ -125,7 +131,7 @@ class Delivery:
     def _patched(self, event: MessagePatched) -> None:
         conversation, message = event.conversation, event.message
         shared = SharedFrame(patch_command(conversation.id, message))
-        for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
+        for sessions in self._hearing(conversation):
             for session in sessions:
                 if session is not event.origin and session.can(PATCHES):
                     _leave(session, shared, patched_at=message.patched_at or 0)

@@ -26,7 +26,7 @@ class Session:
     `tail` is its part of every shared frame. While `held` is a list, deliveries gather there instead of going out.
     """
 
-    __slots__ = ("app", "client", "connection", "held", "tail", "ticket")
+    __slots__ = ("app", "audiences", "client", "connection", "held", "tail", "ticket")
 
     def __init__(self, connection: "Connection", app: App, client: str, ticket: "Ticket") -> None:
         self.connection = connection
@@ -35,6 +35,7 @@ class Session:
         self.ticket = ticket
         self.tail = frames.peer_tail(client)
         self.held: list[Held] | None = None
+        self.audiences: tuple[int, ...] = ()
 
     def hold(self, conversation_id: str, seq: int, frame: bytes, patched_at: int = 0) -> None:
         """Keep a delivery back, while `held` is a list."""
@@ -69,16 +70,41 @@ GROUP_RECEIPTS = 0x40
 Clients = dict[str, list[Session]]
 
 
+#: The sessions that hear a conversation without its having a list of members. A dict keeps them in order.
+Audience = dict[Session, None]
+
+
 class Registry:
     def __init__(self) -> None:
         self._apps: dict[int, Clients] = {}
+        self._audiences: dict[int, Audience] = {}
         self.sessions = 0
 
     def add(self, session: Session) -> None:
         self._apps.setdefault(session.app.key, {}).setdefault(session.client, []).append(session)
         self.sessions += 1
 
+    def audience(self, conversation_key: int) -> Audience:
+        """Who hears a chat room or a service conversation; not to be changed, nor kept while it may change."""
+        return self._audiences.get(conversation_key, {})
+
+    def listen(self, session: Session, conversation_key: int) -> None:
+        """Let an open session hear a conversation, until `unlisten` or its end."""
+        if session.is_open and conversation_key not in session.audiences:
+            session.audiences = (*session.audiences, conversation_key)
+            self._audiences.setdefault(conversation_key, {})[session] = None
+
+    def unlisten(self, session: Session, conversation_key: int) -> None:
+        if conversation_key in session.audiences:
+            session.audiences = tuple(key for key in session.audiences if key != conversation_key)
+            audience = self._audiences[conversation_key]
+            del audience[session]
+            if not audience:
+                del self._audiences[conversation_key]
+
     def remove(self, session: Session) -> None:
+        for key in session.audiences:
+            self.unlisten(session, key)
         clients = self._apps.get(session.app.key, {})
         sessions = clients.get(session.client, [])
         if session in sessions:

@@ -13,6 +13,7 @@ from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.query import Query
 from hongyan.engine.values import (
+    OF_MEMBERS,
     Conversation,
     ConversationDraft,
     ConversationKind,
@@ -21,12 +22,11 @@ from hongyan.engine.values import (
     new_object_id,
 )
 from hongyan.errors import Refused
-from hongyan.store import conversation_query, notifications, schema
+from hongyan.store import conversation_query, members, schema, standings
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
 _conversation, _member = schema.conversation, schema.member
-_MEMBER_CHUNK = 500
 #: So many queries at once may look at all conversations, which is slow: the other threads are for everybody else.
 _SCANS = 2
 #: And so many may take long over each of a few conversations.
@@ -82,15 +82,17 @@ class Conversations:
         initiator: str = "",
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
-            _check_member(bound, conversation.key, by)
-            present = _present(bound, conversation.key, clients)
-            new = tuple(client for client in clients if client not in present)
-            count = _row(bound, conversation.key).member_count + len(new)
-            if new and count > limit:
+            members.check_member(bound, conversation.key, by)
+            already = members.present(bound, conversation.key, clients)
+            new = tuple(client for client in clients if client not in already)
+            row = members.head(bound, conversation.key)
+            if not new:
+                return MembersChanged((), row.version, row.updated_at)
+            if row.member_count + len(new) > limit:
                 raise Refused(errors.CONVERSATION_FULL, f"a conversation has at most {limit} members")
-            changed = self._touch(bound, conversation.key, new, count)
-            _insert_members(bound, conversation.key, conversation.app_key, new, initiator, changed.updated_at)
-            return changed
+            at = members.next_update(row, self._clock.now())
+            members.insert(bound, conversation.key, conversation.app_key, new, initiator, at)
+            return members.changed(bound, row, new, len(new), at)
 
         return self._writer.call_then(change, committed, conversation.key)
 
@@ -103,25 +105,15 @@ class Conversations:
         initiator: str = "",
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
-            _check_member(bound, conversation.key, by)
-            present = _present(bound, conversation.key, clients)
-            gone = tuple(client for client in clients if client in present)
-            for chunk in _chunks(gone):
-                bound.execute(
-                    sa.delete(_member).where(_member.c.conversation == conversation.key, _member.c.client.in_(chunk))
-                )
-            count = _row(bound, conversation.key).member_count - len(gone)
-            changed = self._touch(bound, conversation.key, gone, count)
-            notifications.keep(
-                bound.connection.driver_connection,
-                conversation.app_key,
-                conversation.key,
-                gone,
-                joined=False,
-                by=initiator,
-                at=changed.updated_at,
-            )
-            return changed
+            members.check_member(bound, conversation.key, by)
+            already = members.present(bound, conversation.key, clients)
+            gone = tuple(client for client in clients if client in already)
+            row = members.head(bound, conversation.key)
+            if not gone:
+                return MembersChanged((), row.version, row.updated_at)
+            at = members.next_update(row, self._clock.now())
+            members.remove(bound, conversation, gone, initiator, at)
+            return members.changed(bound, row, gone, -len(gone), at)
 
         return self._writer.call_then(change, committed, conversation.key)
 
@@ -134,10 +126,9 @@ class Conversations:
         existing = key is not None
         if key is None:
             key = self._insert(bound, app_key, draft)
-        row = _row(bound, key)
-        members = conversation_query.members_of(bound, [key])[key]
-        conversation = Conversation(key, app_key, row.id, ConversationKind(row.kind), row.version, set(members))
-        return conversation_query.to_row(row, members, muted=False), conversation, existing
+        row = members.head(bound, key)
+        everyone = conversation_query.members_of(bound, [key])[key]
+        return conversation_query.to_row(row, everyone, muted=False), _conversation_of(bound, row), existing
 
     def _insert(self, bound: sa.Connection, app_key: int, draft: ConversationDraft) -> int:
         now = self._clock.now()
@@ -158,57 +149,35 @@ class Conversations:
         )
         assert result.inserted_primary_key is not None
         key = int(result.inserted_primary_key[0])
-        _insert_members(bound, key, app_key, draft.members, draft.creator, now)
+        members.insert(bound, key, app_key, draft.members, draft.creator, now)
         return key
-
-    def _touch(self, bound: sa.Connection, key: int, changed: tuple[str, ...], count: int) -> MembersChanged:
-        """After a change of members: new version and update time. Nothing changed, nothing moves."""
-        row = _row(bound, key)
-        if not changed:
-            return MembersChanged((), row.version, row.updated_at)
-        updated_at = max(self._clock.now(), row.updated_at + 1)
-        bound.execute(
-            sa.update(_conversation)
-            .where(_conversation.c.key == key)
-            .values(version=row.version + 1, updated_at=updated_at, member_count=count)
-        )
-        return MembersChanged(changed, row.version + 1, updated_at)
-
-
-def _insert_members(
-    bound: sa.Connection, conversation: int, app_key: int, clients: Sequence[str], by: str, at: int
-) -> None:
-    """New members begin with nothing unread and nothing missed."""
-    if not clients:
-        return
-    row = _row(bound, conversation)
-    fixed = {
-        "conversation": conversation,
-        "app": app_key,
-        "joined_at": at,
-        "read_seq": row.last_seq,
-        "ack_seq": row.last_seq,
-        "ack_to": row.last_message_at or 0,
-    }
-    bound.execute(sa.insert(_member), [{**fixed, "client": client} for client in clients])
-    driver = bound.connection.driver_connection
-    notifications.keep(driver, app_key, conversation, clients, joined=True, by=by, at=at)
-
-
-def _row(bound: sa.Connection, key: int) -> Any:
-    return bound.execute(sa.select(_conversation).where(_conversation.c.key == key)).one()
 
 
 def _load(bound: sa.Connection, app_key: int, conversation_id: str) -> Conversation | None:
     found = sa.select(_conversation).where(_conversation.c.app == app_key, _conversation.c.id == conversation_id)
     row = bound.execute(found).one_or_none()
-    if row is None:
-        return None
-    members = sa.select(_member.c.client).where(_member.c.conversation == row.key)
-    return Conversation(row.key, app_key, row.id, ConversationKind(row.kind), row.version, set(bound.scalars(members)))
+    return None if row is None else _conversation_of(bound, row)
 
 
-def _find_unique(bound: sa.Connection, app_key: int, members: Sequence[str]) -> int | None:
+def _conversation_of(bound: sa.Connection, row: Any) -> Conversation:
+    kind = ConversationKind(row.kind)
+    everyone: set[str] = set()
+    if kind in OF_MEMBERS:
+        everyone = set(bound.scalars(sa.select(_member.c.client).where(_member.c.conversation == row.key)))
+    return Conversation(
+        row.key,
+        row.app,
+        row.id,
+        kind,
+        row.version,
+        everyone,
+        row.creator,
+        row.expires_at,
+        standings.load(bound, row.key),
+    )
+
+
+def _find_unique(bound: sa.Connection, app_key: int, wanted: Sequence[str]) -> int | None:
     """The most recently active unique conversation whose members are exactly these.
 
     The sets are compared as well as the key: without a separator different sets can share a key.
@@ -217,30 +186,12 @@ def _find_unique(bound: sa.Connection, app_key: int, members: Sequence[str]) -> 
         sa.select(_conversation.c.key)
         .where(
             _conversation.c.app == app_key,
-            _conversation.c.unique_id == unique_key(members),
-            _conversation.c.member_count == len(members),
+            _conversation.c.unique_id == unique_key(wanted),
+            _conversation.c.member_count == len(wanted),
         )
         .order_by(_conversation.c.last_message_at.desc(), _conversation.c.updated_at.desc())
     )
     for key in bound.scalars(candidates).all():
-        if len(_present(bound, key, members)) == len(members):
+        if len(members.present(bound, key, wanted)) == len(wanted):
             return int(key)
     return None
-
-
-def _present(bound: sa.Connection, conversation: int, clients: Sequence[str]) -> set[str]:
-    present: set[str] = set()
-    for chunk in _chunks(clients):
-        found = sa.select(_member.c.client).where(_member.c.conversation == conversation, _member.c.client.in_(chunk))
-        present.update(bound.scalars(found))
-    return present
-
-
-def _check_member(bound: sa.Connection, conversation: int, client: str | None) -> None:
-    """Raises Refused unless a member, or nobody, asks."""
-    if client is not None and not _present(bound, conversation, [client]):
-        raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "only members change the members")
-
-
-def _chunks(clients: Sequence[str]) -> list[Sequence[str]]:
-    return [clients[start : start + _MEMBER_CHUNK] for start in range(0, len(clients), _MEMBER_CHUNK)]

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from pysqlite3 import dbapi2 as sqlite
 
 from hongyan import errors
-from hongyan.engine.values import Conversation, Draft, Stored, new_message_id
+from hongyan.engine.values import OF_MEMBERS, Conversation, Draft, Standing, Stored, new_message_id
 from hongyan.errors import Refused
 from hongyan.store import hot
 from hongyan.store.failures import driver_error, is_fatal
@@ -154,8 +154,10 @@ class Plan:
         head = self._head(key)
         if head is None:
             return Refused(errors.INVALID_MESSAGING_TARGET, "the conversation is gone")
-        if head.version != unit.version and not self._is_member(key, unit.sender):
-            return Refused(errors.INVALID_MESSAGING_TARGET, "not a member")
+        if head.version != unit.version:
+            refusal = self._bars(unit)
+            if refusal is not None:
+                return refusal
         timestamp = max(self._now, head.timestamp + 1)
         if timestamp - self._now > AHEAD_MAX:
             return Refused(errors.MESSAGE_SENT_QUOTA_EXCEEDED, "too many messages in this conversation")
@@ -165,8 +167,14 @@ class Plan:
             known[token] = Stored(stored.id, stored.seq, timestamp, repeated=True)
         return stored
 
-    def _is_member(self, key: int, client: str) -> bool:
-        return self._driver.execute(hot.IS_MEMBER, (key, client)).fetchone() is not None
+    def _bars(self, unit: Append) -> Refused | None:
+        """Why the sender may not write after all: something changed since it was checked."""
+        who = (unit.conversation.key, unit.sender)
+        if unit.conversation.kind in OF_MEMBERS and self._driver.execute(hot.IS_MEMBER, who).fetchone() is None:
+            return Refused(errors.INVALID_MESSAGING_TARGET, "not a member")
+        row = self._driver.execute(hot.STANDING, who).fetchone()
+        kind = Standing(None, None, *row).bars(self._now) if row else None
+        return Refused(kind, "the sender may not write here") if kind else None
 
     def _insert(self, placed: list[tuple[Append, Stored]]) -> None:
         messages, tokens = [], []

@@ -18,6 +18,7 @@ from hongyan.store.info import Info
 from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
 from hongyan.store.reading import Reader
+from hongyan.store.standings import Standings
 from hongyan.store.tokens import Tokens
 from hongyan.store.writer import Writer
 
@@ -34,7 +35,8 @@ def _no_fatal_handler(error: BaseException) -> None:
 
 
 class Store:
-    """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `tokens` over one database file."""
+    """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `standings`,
+    `tokens` over one database file."""
 
     def __init__(self, path: Path, secret: bytes, clock: Clock | None = None) -> None:
         clock = clock or Clock()
@@ -51,6 +53,7 @@ class Store:
         self.info = Info(self._reader, self.writer, clock)
         self.messages = Messages(self._reader, self.writer, clock)
         self.notifications = Notifications(self._reader)
+        self.standings = Standings(self.writer, clock)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
         self._pruning: asyncio.Task[None] | None = None

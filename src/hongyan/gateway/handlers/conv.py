@@ -11,11 +11,12 @@ from hongyan.engine.conversations import Members
 from hongyan.engine.limits import Operation
 from hongyan.engine.values import ConversationRow, Marks, iso_time
 from hongyan.errors import Refused
+from hongyan.gateway import partial
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.conversation_json import to_json
 from hongyan.gateway.handlers import conv_info
 from hongyan.gateway.limits import check_limit
-from hongyan.gateway.registry import PARTIAL_FAILURE, Session
+from hongyan.gateway.registry import Session
 from hongyan.wire.messages2_pb2 import (
     ConvCommand,
     GenericCommand,
@@ -121,8 +122,7 @@ def _members_reply(
 ) -> Callable[[Members], None]:
     def reply(members: Members) -> None:
         answer = ConvCommand(cid=members.conversation_id, udate=iso_time(members.updated_at))
-        if session.can(PARTIAL_FAILURE):
-            answer.allowedPids.extend(members.allowed)
+        partial.fill(answer, session, members.allowed, members.failed)
         connection.reply(command, conv_info.conv_answer(op, answer))
 
     return reply

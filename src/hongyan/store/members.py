@@ -1,0 +1,80 @@
+"""Members of a conversation inside a write: who is one, adding, removing."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from hongyan import errors
+from hongyan.engine.values import Conversation, MembersChanged
+from hongyan.errors import Refused
+from hongyan.store import notifications, schema
+
+_conversation, _member = schema.conversation, schema.member
+_CHUNK = 500
+
+
+def head(bound: sa.Connection, key: int) -> Any:
+    """The conversation's row."""
+    return bound.execute(sa.select(_conversation).where(_conversation.c.key == key)).one()
+
+
+def present(bound: sa.Connection, conversation: int, clients: Sequence[str]) -> set[str]:
+    """Those of the clients that are members."""
+    found: set[str] = set()
+    for chunk in _chunks(clients):
+        members = sa.select(_member.c.client).where(_member.c.conversation == conversation, _member.c.client.in_(chunk))
+        found.update(bound.scalars(members))
+    return found
+
+
+def check_member(bound: sa.Connection, conversation: int, client: str | None) -> None:
+    """Raises Refused unless a member, or nobody, asks."""
+    if client is not None and not present(bound, conversation, [client]):
+        raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "only members change the members")
+
+
+def insert(bound: sa.Connection, conversation: int, app_key: int, clients: Sequence[str], by: str, at: int) -> None:
+    """New members begin with nothing unread and nothing missed."""
+    if not clients:
+        return
+    row = head(bound, conversation)
+    fixed = {
+        "conversation": conversation,
+        "app": app_key,
+        "joined_at": at,
+        "read_seq": row.last_seq,
+        "ack_seq": row.last_seq,
+        "ack_to": row.last_message_at or 0,
+    }
+    bound.execute(sa.insert(_member), [{**fixed, "client": client} for client in clients])
+    driver = bound.connection.driver_connection
+    notifications.keep(driver, app_key, conversation, clients, joined=True, by=by, at=at)
+
+
+def remove(bound: sa.Connection, conversation: Conversation, clients: Sequence[str], by: str, at: int) -> None:
+    """Remove these members."""
+    key = conversation.key
+    for chunk in _chunks(clients):
+        bound.execute(sa.delete(_member).where(_member.c.conversation == key, _member.c.client.in_(chunk)))
+    driver = bound.connection.driver_connection
+    notifications.keep(driver, conversation.app_key, key, clients, joined=False, by=by, at=at)
+
+
+def next_update(row: Any, now: int) -> int:
+    """The time of a change: strictly later than the one before."""
+    return max(now, int(row.updated_at) + 1)
+
+
+def changed(bound: sa.Connection, row: Any, clients: tuple[str, ...], more: int, at: int) -> MembersChanged:
+    """After a change of `more` members (negative: fewer): new version, update time and count."""
+    bound.execute(
+        sa.update(_conversation)
+        .where(_conversation.c.key == row.key)
+        .values(version=row.version + 1, updated_at=at, member_count=row.member_count + more)
+    )
+    return MembersChanged(clients, row.version + 1, at)
+
+
+def _chunks(clients: Sequence[str]) -> list[Sequence[str]]:
+    return [clients[start : start + _CHUNK] for start in range(0, len(clients), _CHUNK)]

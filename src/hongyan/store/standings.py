@@ -1,0 +1,94 @@
+"""What is set about clients in conversations, in the database."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from hongyan.engine.clock import Clock
+from hongyan.engine.values import (
+    NO_STANDING,
+    Conversation,
+    Decision,
+    Role,
+    Standing,
+    StandingsChanged,
+    StandingsNow,
+)
+from hongyan.store import members, schema
+from hongyan.store.writer import Writer
+
+_standing = schema.standing
+_COLUMNS = "client, role, role_id, silenced_until, blocked_at, refused_at"
+
+
+class Standings:
+    def __init__(self, writer: Writer, clock: Clock) -> None:
+        self._writer = writer
+        self._clock = clock
+
+    def change(
+        self,
+        conversation: Conversation,
+        clients: Sequence[str],
+        decide: Callable[[StandingsNow], Decision],
+        committed: Callable[[StandingsChanged], None],
+        initiator: str = "",
+    ) -> Awaitable[object]:
+        def change(bound: sa.Connection) -> StandingsChanged:
+            key, now = conversation.key, self._clock.now()
+            before = _now(bound, key, clients, now)
+            decision = decide(before)
+            row = members.head(bound, key)
+            gone = tuple(client for client in decision.removed if client in before.members)
+            new = {c: s for c, s in decision.standings.items() if s != before.standings.get(c, NO_STANDING)}
+            if not new and not gone:
+                return StandingsChanged({}, (), row.version, row.updated_at)
+            _write(bound, conversation, new)
+            at = members.next_update(row, now)
+            members.remove(bound, conversation, gone, initiator, at)
+            changed = members.changed(bound, row, gone, -len(gone), at)
+            return StandingsChanged(new, gone, changed.version, at)
+
+        return self._writer.call_then(change, committed, conversation.key)
+
+
+def load(bound: sa.Connection, key: int) -> dict[str, Standing]:
+    """All that is set in a conversation."""
+    return _of(bound.exec_driver_sql(f"SELECT {_COLUMNS} FROM standing WHERE conversation = ?", (key,)))
+
+
+def of_clients(bound: sa.Connection, key: int, clients: Sequence[str]) -> dict[str, Standing]:
+    """What is set about these clients."""
+    marks = ", ".join("?" * len(clients))
+    found = f"SELECT {_COLUMNS} FROM standing WHERE conversation = ? AND client IN ({marks})"
+    return _of(bound.exec_driver_sql(found, (key, *clients)))
+
+
+def _now(bound: sa.Connection, key: int, clients: Sequence[str], now: int) -> StandingsNow:
+    """Silences that are over are forgotten on this occasion."""
+    bound.exec_driver_sql(
+        "UPDATE standing SET silenced_until = NULL WHERE conversation = ? AND silenced_until <= ?", (key, now)
+    )
+    counts = "SELECT count(silenced_until), count(blocked_at) FROM standing WHERE conversation = ?"
+    silenced, blocked = bound.exec_driver_sql(counts, (key,)).one()
+    found = frozenset(members.present(bound, key, clients))
+    return StandingsNow(found, of_clients(bound, key, clients), silenced, blocked)
+
+
+def _write(bound: sa.Connection, conversation: Conversation, new: Mapping[str, Standing]) -> None:
+    if not new:
+        return
+    key = conversation.key
+    bound.exec_driver_sql("DELETE FROM standing WHERE conversation = ? AND client = ?", [(key, c) for c in new])
+    rows = [
+        {"conversation": key, "client": client, "app": conversation.app_key, **standing._asdict()}
+        for client, standing in new.items()
+        if standing != NO_STANDING
+    ]
+    if rows:
+        bound.execute(sa.insert(_standing), rows)
+
+
+def _of(rows: Any) -> dict[str, Standing]:
+    return {client: Standing(Role(role) if role else None, *rest) for client, role, *rest in rows}
