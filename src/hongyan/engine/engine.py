@@ -13,6 +13,7 @@ from hongyan.engine.notifications import Notifications
 from hongyan.engine.ports import Bus, Store
 from hongyan.engine.receipts import ReceiptMarks
 from hongyan.engine.sessions import Sessions
+from hongyan.engine.signatures import Signatures
 from hongyan.engine.unread import UnreadCounts
 from hongyan.engine.wills import Wills
 
@@ -26,6 +27,7 @@ class Engine:
         self.deliveries = DeliveryBudget()
         self.apps = Apps(store.apps, clock)
         self.sessions = Sessions(store.tokens, clock, secret)
+        self.signatures = Signatures(store.signatures, clock)
         self.access = Access(store.conversations)
         self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries)
         self.wills = Wills(self.access, bus, clock, self.deliveries)

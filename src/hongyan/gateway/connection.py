@@ -182,6 +182,11 @@ class Connection(WSListener):
             self._held.pop(0)
             self.gateway.dispatch(self, command)
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether it has ended or is about to: nobody is logged in any more."""
+        return self._closing
+
     # sessions
 
     def session(self, client: str) -> Session | None:
