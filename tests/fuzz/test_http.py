@@ -33,6 +33,7 @@ PATHS = [
     "/health/ready",
     "/metrics",
     "/1.1/rtm/notifications",
+    "/1.2/rtm/conversations/x/messages",
 ]
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"]
 #: Header fields that something here reads, and what makes them go wrong.
