@@ -8,7 +8,7 @@ from hongyan import errors
 from hongyan.engine.limits import Operation
 from hongyan.engine.sessions import BITMAP_DEFAULT, Ticket, check_client_id
 from hongyan.engine.signatures import Use
-from hongyan.engine.values import App
+from hongyan.engine.values import App, Departure
 from hongyan.errors import Refused
 from hongyan.gateway import catch_up, conflicts
 from hongyan.gateway.connection import Connection
@@ -150,7 +150,7 @@ def _opened(session: Session, op: int) -> GenericCommand:
 
 def close_session(connection: Connection, session: Session, command: GenericCommand) -> None:
     """Log out: the client is offline at once, and its token is void before the answer."""
-    connection.end_session(session, clean=True)
+    connection.end_session(session, Departure.LOGGED_OUT)
     voided = connection.gateway.engine.sessions.revoke(session.ticket)
     count_login(connection, session.app)
     answer = GenericCommand(cmd=CommandType.session, op=OpType.closed, sessionMessage=SessionCommand())
@@ -165,7 +165,7 @@ def close_session(connection: Connection, session: Session, command: GenericComm
 def query(connection: Connection, session: Session, command: GenericCommand) -> None:
     check_limit(connection, session.app, session.client, Operation.OTHER)
     asked = list(command.sessionMessage.sessionPeerIds)[:QUERY_MAX]
-    online = connection.gateway.registry.online(session.app.key, asked)
+    online = connection.gateway.engine.presence.online(session.app, asked)
     message = SessionCommand(onlineSessionPeerIds=online)
     connection.reply(command, GenericCommand(cmd=CommandType.session, op=OpType.query_result, sessionMessage=message))
 
