@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from tests.support.server import Server
+from tests.support.server import App, Server
 
 JS = Path(__file__).parent / "js"
 NO_RESULT: dict[str, Any] = {"ok": False, "error": "Node ended without a result"}
@@ -27,15 +27,25 @@ def needs_tls(sdk: str) -> bool:
     return sdk == "4"
 
 
-def walk(journey: str, sdk: str, server: Server, answers: Mapping[str, Callable[[], object]] | None = None) -> Any:
+def walk(
+    journey: str,
+    sdk: str,
+    server: Server,
+    answers: Mapping[str, Callable[[], object]] | None = None,
+    app: App | None = None,
+) -> Any:
     """Walks the journey to its end and returns what it answers; `answers` are the actions that it may ask for.
+
+    It uses the app, or the usual one of the server.
 
     Raises AssertionError with the journey's error and what the SDK printed.
     """
+    app = app or server.app
     config = {
         "sdk": sdk,
-        "appId": server.app.id,
-        "appKey": server.app.key,
+        "appId": app.id,
+        "appKey": app.key,
+        "masterKey": app.master_key,
         "server": _address(sdk, server),
         "gateway": server.gateway_url,
     }

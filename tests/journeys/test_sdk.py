@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.journeys.sdk import JOURNEYS, needs_tls, walk
-from tests.support.server import Certificate, Server
+from tests.support.server import App, Certificate, Server
 
 SDKS = [pytest.param(sdk, marks=pytest.mark.xdist_group(f"sdk-{sdk}")) for sdk in ("4", "5")]
 """Each in one process: `test_sdk_interface` asks what the journeys have used."""
@@ -13,10 +13,13 @@ RESTART = "restart"
 """The journey that takes the server away; it gets one of its own."""
 GOAWAY = "goaway"
 """The journey in which the operator has all clients reconnect; it too gets a server of its own."""
+SIGNATURES = "signatures"
+"""The journey in an app that wants signatures."""
+SIGNED = {"sign_login": "on", "sign_conversation": "on", "limits": "off"}
 ONLY_IN_4 = ["offline-push", "push-mode"]
 """SDK 5 has no such mode."""
 
-SHARED = [name for name in JOURNEYS if name not in [RESTART, GOAWAY, *ONLY_IN_4]]
+SHARED = [name for name in JOURNEYS if name not in [RESTART, GOAWAY, SIGNATURES, *ONLY_IN_4]]
 """The journeys of both SDKs that leave their server as it is."""
 
 
@@ -57,3 +60,13 @@ def test_goaway(sdk: str, server_factory: Callable[..., Server], certificate: Ce
     server = server_factory(certificate=certificate if needs_tls(sdk) else None)
     server.start()
     walk(GOAWAY, sdk, server, {"goaway": lambda: server.hongyan("goaway", "--over", "0")})
+
+
+@pytest.mark.parametrize("once", ["off", "on"])
+@pytest.mark.parametrize("sdk", SDKS)
+def test_signatures(sdk: str, once: str, shared_server: Callable[[bool], Server]) -> None:
+    """Signatures that are good once are enough for an SDK, whose reconnects use its token."""
+    server = shared_server(needs_tls(sdk))
+    app = App(f"signed-once-{once}", "signed-key", "signed-master-key")
+    server.create_app(app, signature_once=once, **SIGNED)
+    walk(SIGNATURES, sdk, server, app=app)

@@ -11,8 +11,10 @@ from hongyan.engine.limits import DeliveryBudget, Limits
 from hongyan.engine.messages import Messages
 from hongyan.engine.notifications import Notifications
 from hongyan.engine.ports import Bus, Store
+from hongyan.engine.presence import Presence
 from hongyan.engine.receipts import ReceiptMarks
 from hongyan.engine.sessions import Sessions
+from hongyan.engine.signatures import Signatures
 from hongyan.engine.unread import UnreadCounts
 from hongyan.engine.wills import Wills
 
@@ -26,6 +28,8 @@ class Engine:
         self.deliveries = DeliveryBudget()
         self.apps = Apps(store.apps, clock)
         self.sessions = Sessions(store.tokens, clock, secret)
+        self.signatures = Signatures(store.signatures, clock)
+        self.presence = Presence(bus, clock)
         self.access = Access(store.conversations, clock)
         self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries)
         self.wills = Wills(self.access, bus, clock, self.deliveries)

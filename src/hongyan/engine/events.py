@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hongyan.engine.values import Conversation, Message, Receipts, Unread
+from hongyan.engine.values import Conversation, Departure, Message, Receipts, Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +87,33 @@ class ConversationUpdated:
     origin: object | None
 
 
-Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged | ReceiptsGiven | MessagePatched | ConversationUpdated
+@dataclass(frozen=True, slots=True)
+class ClientOnline:
+    """A client opened its first session, which is not yet told so."""
+
+    app_key: int
+    client: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOffline:
+    """The last session of a client has ended, for this reason."""
+
+    app_key: int
+    client: str
+    why: Departure
+    at: int
+
+
+Event = (
+    MessageSent
+    | MembersJoined
+    | MembersLeft
+    | UnreadChanged
+    | ReceiptsGiven
+    | MessagePatched
+    | ConversationUpdated
+    | ClientOnline
+    | ClientOffline
+)

@@ -1,5 +1,7 @@
 """Reading what was said."""
 
+from dataclasses import replace
+
 from hongyan import errors
 from hongyan.engine.access import Access
 from hongyan.engine.ports import MessageStore
@@ -7,6 +9,9 @@ from hongyan.engine.values import App, Conversation, HistoryRange, Message
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
+#: A long page is read so many messages at a time, and ends early with more content than this, in bytes or characters.
+SLICE = 100
+LONG_CONTENT_MAX = 4 << 20
 
 
 class History:
@@ -20,3 +25,27 @@ class History:
         """Messages in ascending order; members only (reference 3.20)."""
         conversation = await self._access.as_member(app, conversation_id, client, errors.CONVERSATION_LOG_REJECTED)
         return conversation, await self._store.page(conversation, wanted)
+
+    async def long_page(
+        self, app: App, conversation_id: str, wanted: HistoryRange, *, member: str | None
+    ) -> list[Message]:
+        """Messages in the order they are read in; `member`: who must be one, None for who may read everything.
+
+        It may end early, but is empty only where nothing is left.
+        """
+        if member is None:
+            conversation = await self._access.conversation(app, conversation_id)
+        else:
+            refusal = errors.CONVERSATION_LOG_REJECTED
+            conversation = await self._access.as_member(app, conversation_id, member, refusal)
+        found: list[Message] = []
+        content = 0
+        while len(found) < wanted.limit and content < LONG_CONTENT_MAX:
+            slice_ = replace(wanted, limit=min(SLICE, wanted.limit - len(found)))
+            page = await self._store.page(conversation, slice_)
+            found += page if wanted.newer else reversed(page)
+            content += sum(len(message.content) for message in page)
+            if len(page) < slice_.limit:
+                break
+            wanted = replace(wanted, start=found[-1].timestamp, start_id=found[-1].id, start_included=False)
+        return found

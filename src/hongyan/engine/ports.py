@@ -229,6 +229,13 @@ class TokenStore(Protocol):
         """Ids to be refused and when each expires, soonest first. The store forgets those that have expired."""
 
 
+class SignatureStore(Protocol):
+    """Signatures that may not be used again. The store forgets those that have expired."""
+
+    async def use(self, digest: bytes, expires_at: int) -> bool:
+        """Note that a signature was used; false if it was before."""
+
+
 class Store(Protocol):
     @property
     def apps(self) -> AppStore: ...
@@ -242,6 +249,8 @@ class Store(Protocol):
     def notifications(self) -> NotificationStore: ...
     @property
     def standings(self) -> StandingStore: ...
+    @property
+    def signatures(self) -> SignatureStore: ...
     @property
     def tokens(self) -> TokenStore: ...
     @property

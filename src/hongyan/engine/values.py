@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Any, NamedTuple
 
 from hongyan import errors
@@ -357,6 +357,15 @@ class HistoryRange:
     end_id: str = ""
     end_included: bool = False
     lctype: int | None = None
+
+
+class Departure(Enum):
+    """Why a client's session ended. Who logs out, is ended or is there at a stop leaves no will (reference 3.16)."""
+
+    LOGGED_OUT = "logged out"
+    LOST = "lost"
+    EXPELLED = "expelled"
+    STOPPED = "stopped"
 
 
 def new_object_id() -> str:

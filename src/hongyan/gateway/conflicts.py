@@ -4,7 +4,7 @@ import logging
 
 from hongyan import errors
 from hongyan.engine.sessions import Ticket, conflict
-from hongyan.engine.values import App
+from hongyan.engine.values import App, Departure
 from hongyan.errors import Kind, Refused
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.registry import Session
@@ -32,7 +32,7 @@ def expel(connection: Connection, sessions: list[Session], kind: Kind, detail: s
     tokens = connection.gateway.engine.sessions
     voided = [tokens.revoke(session.ticket) for session in sessions]
     for session in sessions:
-        session.connection.end_session(session, clean=True)
+        session.connection.end_session(session, Departure.EXPELLED)
         session.connection.tell(closed(Refused(kind, detail)), session.client)
 
     async def keep() -> None:

@@ -11,7 +11,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from hongyan import errors
 from hongyan.engine.limits import Bucket
 from hongyan.engine.sessions import Ticket
-from hongyan.engine.values import App
+from hongyan.engine.values import App, Departure
 from hongyan.errors import Kind, Refused
 from hongyan.gateway import order
 from hongyan.gateway.registry import Session
@@ -71,8 +71,9 @@ class Connection(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._closing = True
+        why = Departure.STOPPED if self.gateway.stopping else Departure.LOST
         for session in list(self.sessions.values()):
-            self.end_session(session, clean=self.gateway.stopping)
+            self.end_session(session, why)
         self._held.clear()
         self._wake_drained()
         self.gateway.disconnected(self)
@@ -182,6 +183,11 @@ class Connection(WSListener):
             self._held.pop(0)
             self.gateway.dispatch(self, command)
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether it has ended or is about to: nobody is logged in any more."""
+        return self._closing
+
     # sessions
 
     def session(self, client: str) -> Session | None:
@@ -196,19 +202,21 @@ class Connection(WSListener):
         if session is None:
             session = self.sessions[client] = Session(self, app, client, ticket)
             self.gateway.registry.add(session)
+            self.gateway.engine.presence.session_opened(app, client)
         session.ticket = ticket
         self.logged_in = True
         return session
 
-    def end_session(self, session: Session, *, clean: bool) -> None:
-        """`clean`: it logged out or we ended it, it was not lost (reference 3.16)."""
+    def end_session(self, session: Session, why: Departure) -> None:
         if not session.is_open:
             return
-        registry, key = self.gateway.registry, session.app.key
+        registry, engine, key = self.gateway.registry, self.gateway.engine, session.app.key
         registry.remove(session)
         del self.sessions[session.client]
         last = not registry.of_client(key, session.client)
-        self.gateway.engine.wills.session_ended(session.app, session.client, session, clean=clean, last=last)
+        clean = why is not Departure.LOST
+        engine.wills.session_ended(session.app, session.client, session, clean=clean, last=last)
+        engine.presence.session_ended(session.app, session.client, why)
 
     # requests and replies
 

@@ -46,7 +46,9 @@ class Delivery:
         }
 
     def on_event(self, event: Event) -> None:
-        self._tellers[type(event)](event)
+        teller = self._tellers.get(type(event))  # also asked for every message
+        if teller is not None:
+            teller(event)
 
     def _message(self, event: MessageSent) -> None:
         conversation, message, origin = event.conversation, event.message, event.origin

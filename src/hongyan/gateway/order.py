@@ -2,7 +2,7 @@
 
 Some changes are done by a task, as they wait for the disk. Until one is answered, later commands of the same client
 that concern the same conversation wait, and so does a login after a logout; with the first that waits, all that the
-connection sends after it. Everything else starts in the order it came anyway.
+connection sends after it. Everything waits for a login. All else starts in the order it came anyway.
 """
 
 from hongyan.gateway.registry import Session
@@ -12,6 +12,8 @@ from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, OpType
 Change = tuple[str, str]
 #: Changes under way, each with how many.
 Changes = dict[Change, int]
+#: The change of a login that waits for the disk: what comes after it may be of the client it logs in.
+LOGIN: Change = ("", "")
 
 _READS = frozenset(
     {
@@ -40,6 +42,8 @@ def done(changes: Changes, change: Change) -> None:
 def change(command: GenericCommand) -> Change | None:
     """What a command changes that others must not overtake; its `peerId` has been filled in."""
     if command.cmd == CommandType.session:
+        if command.op == OpType.open:
+            return LOGIN
         return (command.peerId, "") if command.op == OpType.close else None
     if command.cmd in (CommandType.conv, CommandType.blacklist) and command.op not in _READS:
         conversations = _conversations(command)
@@ -49,6 +53,8 @@ def change(command: GenericCommand) -> Change | None:
 
 def must_wait(changes: Changes, command: GenericCommand, session: Session | None) -> bool:
     """Whether a command would overtake a change; `session` is the one it means."""
+    if LOGIN in changes:
+        return True
     if command.cmd == CommandType.session:
         return command.op == OpType.open and (command.peerId, "") in changes
     if session is None:

@@ -1,6 +1,6 @@
 """Who is connected here: the sessions of every client of every app, on this node."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hongyan.engine.values import App
@@ -130,7 +130,3 @@ class Registry:
             for client, sessions in clients.items():
                 if client in wanted:
                     yield sessions
-
-    def online(self, app_key: int, wanted: Iterable[str]) -> list[str]:
-        clients = self._apps.get(app_key, {})
-        return [client for client in wanted if client in clients]

@@ -269,6 +269,15 @@ MISSED_MESSAGES = (
 )
 
 
+# signatures
+
+USE_SIGNATURE = "INSERT OR IGNORE INTO used_signature (digest, expires_at) VALUES (?, ?)"
+PRUNE_SIGNATURES = (
+    "DELETE FROM used_signature WHERE digest IN"
+    " (SELECT digest FROM used_signature WHERE expires_at < ? ORDER BY expires_at LIMIT ?)"
+)
+
+
 # notifications
 
 INSERT_NOTIFICATIONS = Bulk(

@@ -18,6 +18,7 @@ from hongyan.store.info import Info
 from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
 from hongyan.store.reading import Reader
+from hongyan.store.signatures import Signatures
 from hongyan.store.standings import Standings
 from hongyan.store.tokens import Tokens
 from hongyan.store.writer import Writer
@@ -35,8 +36,7 @@ def _no_fatal_handler(error: BaseException) -> None:
 
 
 class Store:
-    """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `standings`,
-    `tokens` over one database file."""
+    """The ports of `engine.ports.Store`, over one database file."""
 
     def __init__(self, path: Path, secret: bytes, clock: Clock | None = None) -> None:
         clock = clock or Clock()
@@ -53,6 +53,7 @@ class Store:
         self.info = Info(self._reader, self.writer, clock)
         self.messages = Messages(self._reader, self.writer, clock)
         self.notifications = Notifications(self._reader)
+        self.signatures = Signatures(self.writer)
         self.standings = Standings(self.writer, clock)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
@@ -86,13 +87,14 @@ class Store:
         self._engine.dispose()
 
     async def prune(self) -> None:
-        """Forget client-supplied ids and notifications older than their windows, and expired voided tokens.
+        """Forget client-supplied ids and notifications older than their windows, expired signatures and voided tokens.
 
         In small steps: each is one write among others.
         """
         for statement, window in (
             (hot.PRUNE_TOKENS, IDEMPOTENCE_WINDOW),
             (hot.PRUNE_NOTIFICATIONS, NOTIFICATION_WINDOW),
+            (hot.PRUNE_SIGNATURES, 0),
         ):
             step = functools.partial(_prune_step, statement=statement, before=self._clock.now() - window)
             while await self.writer.call(step) == _PRUNE_STEP:

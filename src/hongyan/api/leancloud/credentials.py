@@ -79,3 +79,26 @@ def _check_signature(app: App, given: str | None) -> None:
 
 def _equal(given: str, secret: str) -> bool:
     return hmac.compare_digest(given.encode(), secret.encode())
+
+
+def has_master_key(request: AnyRequest) -> bool:
+    """Whether a call that `app_of` let in has the master key, or is signed with it."""
+    key, signature = _given(request)
+    return MASTER in (key, signature) or _header(request, "", "Master-Key") is not None
+
+
+def require_key(request: AnyRequest) -> None:
+    """Raises HttpError for a call that `app_of` let in without a key that it could check."""
+    key, signature = _given(request)
+    if key is None and signature in (None, ANDROID) and _header(request, "", "Master-Key") is None:
+        raise HttpError(401, "The app's key is missing.")
+
+
+def _given(request: AnyRequest) -> tuple[str | None, str | None]:
+    """The marks of the key and of the signature, as they are checked above; None for what is not there."""
+    key = _header(request, "X-LC-Key", "Application-Key")
+    signature = _header(request, "X-LC-Sign", "Request-Sign")
+    return (
+        None if key is None else key.partition(",")[2],
+        None if signature is None else signature.partition(",")[2].partition(",")[2],
+    )

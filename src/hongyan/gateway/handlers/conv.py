@@ -17,6 +17,7 @@ from hongyan.gateway.conversation_json import to_json
 from hongyan.gateway.handlers import conv_info
 from hongyan.gateway.limits import check_limit
 from hongyan.gateway.registry import Session
+from hongyan.gateway.signed import signature
 from hongyan.wire.messages2_pb2 import (
     ConvCommand,
     GenericCommand,
@@ -39,6 +40,10 @@ def handle(connection: Connection, session: Session, command: GenericCommand) ->
 
 async def start(connection: Connection, session: Session, command: GenericCommand) -> None:
     asked = command.convMessage
+    temporary = asked.tempConv and not asked.transient
+    await connection.gateway.engine.signatures.check_start(
+        session.app, session.client, list(asked.m), signature(asked), temporary=temporary
+    )
     if asked.transient or asked.tempConv:
         raise Refused(errors.CONVERSATION_API_FAILED, "only normal conversations are available")
 
@@ -57,14 +62,16 @@ async def start(connection: Connection, session: Session, command: GenericComman
 
 async def add(connection: Connection, session: Session, command: GenericCommand) -> None:
     reply = _members_reply(connection, session, command, OpType.added)
-    asked = command.convMessage
-    await connection.gateway.engine.conversations.add(session.app, session.client, asked.cid, list(asked.m), reply)
+    asked, engine = command.convMessage, connection.gateway.engine
+    await engine.signatures.check_add(session.app, session.client, asked.cid, list(asked.m), signature(asked))
+    await engine.conversations.add(session.app, session.client, asked.cid, list(asked.m), reply)
 
 
 async def remove(connection: Connection, session: Session, command: GenericCommand) -> None:
     reply = _members_reply(connection, session, command, OpType.removed)
-    asked = command.convMessage
-    await connection.gateway.engine.conversations.remove(session.app, session.client, asked.cid, list(asked.m), reply)
+    asked, engine = command.convMessage, connection.gateway.engine
+    await engine.signatures.check_remove(session.app, session.client, asked.cid, list(asked.m), signature(asked))
+    await engine.conversations.remove(session.app, session.client, asked.cid, list(asked.m), reply)
 
 
 async def query(connection: Connection, session: Session, command: GenericCommand) -> None:

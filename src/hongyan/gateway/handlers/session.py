@@ -7,12 +7,14 @@ from collections.abc import Callable
 from hongyan import errors
 from hongyan.engine.limits import Operation
 from hongyan.engine.sessions import BITMAP_DEFAULT, Ticket, check_client_id
-from hongyan.engine.values import App
+from hongyan.engine.signatures import Use
+from hongyan.engine.values import App, Departure
 from hongyan.errors import Refused
 from hongyan.gateway import catch_up, conflicts
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.limits import check_limit, check_logins, count_login
 from hongyan.gateway.registry import Session
+from hongyan.gateway.signed import signature
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, OpType, SessionCommand
 
 #: Ids looked at in one `query`; the rest is ignored (reference 4.4).
@@ -44,16 +46,34 @@ def open_session(connection: Connection, command: GenericCommand) -> None:
         client = command.peerId or uuid.uuid4().hex
         check_client_id(client)
         ticket = _ticket(connection, app, client, command.sessionMessage)
-        _check_room(connection, client)
-        rivals = conflicts.rivals(connection, app, ticket)
-        conflicts.check_rivals(rivals, command.sessionMessage)
+        use = _check_signature(connection, app, client, command.sessionMessage)
+        rivals = _rivals(connection, app, ticket, command.sessionMessage)
     except Refused as refusal:
         _reply_refused_open(connection, command, refusal)
         return
     check_limit(connection, app, client, Operation.OTHER)
     check_logins(connection, app)
-    command.peerId = client
-    session = connection.begin_session(app, client, ticket)
+    if use is None:
+        _log_in(connection, command, app, ticket, rivals)
+    else:
+        connection.run(command, _log_in_once(connection, command, app, ticket, use))
+
+
+async def _log_in_once(connection: Connection, command: GenericCommand, app: App, ticket: Ticket, use: Use) -> None:
+    """Log in by a signature that is not good for another login. Meanwhile the connection may end, rivals come."""
+    try:
+        await connection.gateway.engine.signatures.use(use)
+        rivals = _rivals(connection, app, ticket, command.sessionMessage)
+    except Refused as refusal:
+        _reply_refused_open(connection, command, refusal)
+        return
+    if not connection.is_closing:
+        _log_in(connection, command, app, ticket, rivals)
+
+
+def _log_in(connection: Connection, command: GenericCommand, app: App, ticket: Ticket, rivals: list[Session]) -> None:
+    command.peerId = ticket.client
+    session = connection.begin_session(app, ticket.client, ticket)
     conflicts.expel(connection, rivals, errors.SESSION_CONFLICT, "logged in on another device of this kind")
     opened = _opened(session, OpType.opened)
     opened.serverTs = catch_up.edits_told_until(session, command.sessionMessage)
@@ -90,6 +110,19 @@ def _ticket(connection: Connection, app: App, client: str, wish: SessionCommand)
     )
 
 
+def _check_signature(connection: Connection, app: App, client: str, wish: SessionCommand) -> Use | None:
+    """A token that was redeemed replaces the signature (reference 5.3)."""
+    return None if wish.st else connection.gateway.engine.signatures.login(app, client, signature(wish))
+
+
+def _rivals(connection: Connection, app: App, ticket: Ticket, wish: SessionCommand) -> list[Session]:
+    """Whom this login logs out. Raises Refused if it must not, or if the connection has no room for it."""
+    _check_room(connection, ticket.client)
+    rivals = conflicts.rivals(connection, app, ticket)
+    conflicts.check_rivals(rivals, wish)
+    return rivals
+
+
 def _check_room(connection: Connection, client: str) -> None:
     limit = connection.gateway.options.max_sessions
     if len(connection.sessions) >= limit and client not in connection.sessions:
@@ -117,7 +150,7 @@ def _opened(session: Session, op: int) -> GenericCommand:
 
 def close_session(connection: Connection, session: Session, command: GenericCommand) -> None:
     """Log out: the client is offline at once, and its token is void before the answer."""
-    connection.end_session(session, clean=True)
+    connection.end_session(session, Departure.LOGGED_OUT)
     voided = connection.gateway.engine.sessions.revoke(session.ticket)
     count_login(connection, session.app)
     answer = GenericCommand(cmd=CommandType.session, op=OpType.closed, sessionMessage=SessionCommand())
@@ -132,17 +165,32 @@ def close_session(connection: Connection, session: Session, command: GenericComm
 def query(connection: Connection, session: Session, command: GenericCommand) -> None:
     check_limit(connection, session.app, session.client, Operation.OTHER)
     asked = list(command.sessionMessage.sessionPeerIds)[:QUERY_MAX]
-    online = connection.gateway.registry.online(session.app.key, asked)
+    online = connection.gateway.engine.presence.online(session.app, asked)
     message = SessionCommand(onlineSessionPeerIds=online)
     connection.reply(command, GenericCommand(cmd=CommandType.session, op=OpType.query_result, sessionMessage=message))
 
 
 def refresh(connection: Connection, session: Session, command: GenericCommand) -> None:
-    """A new token for what is open here. An expired one will do, or none (reference 1.9, inferred)."""
+    """A new token for what is open here. An expired one will do (reference 1.9, inferred).
+
+    So will none, unless logins must be signed: then a signature must take its place.
+    """
     check_limit(connection, session.app, session.client, Operation.OTHER)
-    if command.sessionMessage.st:
-        tokens = connection.gateway.engine.sessions
-        tokens.redeem(session.app, session.client, command.sessionMessage.st, expired_too=True)
+    engine, wish = connection.gateway.engine, command.sessionMessage
+    if wish.st:
+        engine.sessions.redeem(session.app, session.client, wish.st, expired_too=True)
+    given = signature(wish)
+    use = None if wish.st and not given.is_given else engine.signatures.login(session.app, session.client, given)
+    if use is None or wish.st:
+        connection.reply(command, _opened(session, OpType.refreshed))
+    else:
+        connection.run(command, _refresh_once(connection, session, command, use))
+
+
+async def _refresh_once(connection: Connection, session: Session, command: GenericCommand, use: Use) -> None:
+    await connection.gateway.engine.signatures.use(use)
+    if not session.is_open:
+        raise Refused(errors.SESSION_REQUIRED, "the session was closed meanwhile")
     connection.reply(command, _opened(session, OpType.refreshed))
 
 
