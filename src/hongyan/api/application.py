@@ -11,7 +11,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from hongyan.api import errors, health, metrics, pages
-from hongyan.api.leancloud import notifications, route
+from hongyan.api.leancloud import livequery, notifications, route
 from hongyan.api.site import Site
 
 TRACE_HEADER = "X-Trace-Id"
@@ -29,7 +29,14 @@ CORS = CORSConfig(
 def application(site: Site) -> ASGIApp:
     """Build the application over a running server."""
     app = Litestar(
-        route_handlers=[health.router, metrics.metrics, route.router, notifications.router, pages.router],
+        route_handlers=[
+            health.router,
+            metrics.metrics,
+            route.router,
+            notifications.router,
+            livequery.router,
+            pages.router,
+        ],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
         exception_handlers=errors.HANDLERS,
         cors_config=CORS,

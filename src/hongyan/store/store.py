@@ -15,6 +15,7 @@ from hongyan.store.apps import Apps
 from hongyan.store.conversations import Conversations
 from hongyan.store.edits import Edits, newest_edit
 from hongyan.store.info import Info
+from hongyan.store.live_queries import LiveQueries
 from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
 from hongyan.store.reading import Reader
@@ -34,7 +35,10 @@ def _no_fatal_handler(error: BaseException) -> None:
 
 
 class Store:
-    """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `tokens` over one database file."""
+    """Ports over one database file.
+
+    They are `apps`, `conversations`, `edits`, `info`, `live_queries`, `messages`, `notifications` and `tokens`.
+    """
 
     def __init__(self, path: Path, secret: bytes, clock: Clock | None = None) -> None:
         clock = clock or Clock()
@@ -53,6 +57,7 @@ class Store:
         self.notifications = Notifications(self._reader)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
+        self.live_queries = LiveQueries(self._reader)
         self._pruning: asyncio.Task[None] | None = None
 
     @classmethod
