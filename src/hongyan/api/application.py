@@ -11,7 +11,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from hongyan.api import errors, health, metrics, pages
-from hongyan.api.leancloud import messages, notifications, route
+from hongyan.api.leancloud import livequery, messages, notifications, route
 from hongyan.api.site import Site
 
 TRACE_HEADER = "X-Trace-Id"
@@ -35,6 +35,7 @@ def application(site: Site) -> ASGIApp:
             route.router,
             notifications.router,
             messages.router,
+            livequery.router,
             pages.router,
         ],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},

@@ -165,3 +165,10 @@ class AppSettings:
             "help_zh": "签名是否只能使用一次；on 或 off。",
         },
     )
+    conversation_read: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether callers with the app key alone may read conversations over HTTP and LiveQuery; on or off.",
+            "help_zh": "仅凭 app key 是否可通过 HTTP 和 LiveQuery 读取对话；on 或 off。",
+        },
+    )

@@ -7,7 +7,7 @@ from typing import Any
 from hongyan import errors
 from hongyan.engine import json_text
 from hongyan.engine.access import Access
-from hongyan.engine.events import MembersJoined, MembersLeft
+from hongyan.engine.events import ConversationCreated, MembersJoined, MembersLeft
 from hongyan.engine.ports import Bus, ConversationStore
 from hongyan.engine.query import Query
 from hongyan.engine.values import (
@@ -115,6 +115,7 @@ class Conversations:
             conversation = self._access.known(conversation)
             reply(row, existing)
             if not existing:
+                self._bus.publish(ConversationCreated(conversation))
                 self._bus.publish(MembersJoined(conversation, row.members, creator, row.updated_at))
 
         await self._store.create(app.key, draft, committed)

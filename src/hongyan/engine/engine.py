@@ -8,6 +8,7 @@ from hongyan.engine.edits import Edits
 from hongyan.engine.history import History
 from hongyan.engine.info import ConversationInfo
 from hongyan.engine.limits import DeliveryBudget, Limits
+from hongyan.engine.live_queries import LiveQueries
 from hongyan.engine.messages import Messages
 from hongyan.engine.notifications import Notifications
 from hongyan.engine.ports import Bus, Store
@@ -40,6 +41,7 @@ class Engine:
         self.notifications = Notifications(store.notifications, bus, clock)
         self.unread = UnreadCounts(store.messages, self.access, bus)
         self.edits = Edits(store.edits, self.access, bus, clock)
+        self.live_queries = LiveQueries(store.live_queries, self.sessions, bus)
 
     async def start(self) -> None:
         """Load what every session needs. The store must have been started."""

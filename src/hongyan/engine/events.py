@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hongyan.engine.values import Conversation, Departure, Message, Receipts, Unread
+from hongyan.engine.values import Conversation, ConversationRow, Departure, Message, Receipts, Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,8 @@ class ConversationUpdated:
     by: str
     at: int
     origin: object | None
+    keys: tuple[str, ...] = ()
+    """The top-level keys that were touched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,48 @@ class ClientOffline:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class ConversationCreated:
+    """A conversation was made; that its members joined is told by itself."""
+
+    conversation: Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationMuted:
+    """A member muted a conversation for itself, or no longer does."""
+
+    conversation: Conversation
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a conversation became for one live query: `op` is `create`, `update`, `enter`, `leave` or `delete`.
+
+    `caller` is the client that looks, empty if none in particular. `hidden`: it may not see the conversation any more.
+    """
+
+    subscription_id: str
+    query_id: str
+    op: str
+    keys: tuple[str, ...]
+    caller: str
+    muted: bool
+    hidden: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LiveQueriesMatched:
+    """A conversation changed that live queries ask for. `row` is None if it is gone; `keys` are what was touched."""
+
+    app_key: int
+    conversation_id: str
+    row: ConversationRow | None
+    keys: tuple[str, ...]
+    matches: tuple[Match, ...]
+
+
 Event = (
     MessageSent
     | MembersJoined
@@ -116,4 +160,7 @@ Event = (
     | ConversationUpdated
     | ClientOnline
     | ClientOffline
+    | ConversationCreated
+    | ConversationMuted
+    | LiveQueriesMatched
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hongyan import errors
 from hongyan.engine import attributes
 from hongyan.engine.access import Access
-from hongyan.engine.events import ConversationUpdated
+from hongyan.engine.events import ConversationMuted, ConversationUpdated
 from hongyan.engine.ports import Bus, InfoStore
 from hongyan.engine.values import App, ConversationKind
 from hongyan.errors import Refused
@@ -57,7 +57,10 @@ class ConversationInfo:
         def committed(updated_at: int, modified: str) -> None:
             reply(Updated(conversation.id, changes.text, modified, updated_at))
             if changes.items:
-                self._bus.publish(ConversationUpdated(conversation, changes.text, modified, by, updated_at, origin))
+                keys = tuple(dict.fromkeys(change.path[0] for change in changes.items))
+                self._bus.publish(
+                    ConversationUpdated(conversation, changes.text, modified, by, updated_at, origin, keys)
+                )
 
         change = (lambda before: attributes.apply(changes, before)) if changes.items else None
         await self._store.update(conversation, by, change, committed)
@@ -69,7 +72,12 @@ class ConversationInfo:
         conversation = await self._access.as_member(
             app, conversation_id, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED
         )
-        await self._store.mute(conversation, client, muted, lambda updated_at: reply(conversation.id, updated_at))
+
+        def committed(updated_at: int) -> None:
+            reply(conversation.id, updated_at)
+            self._bus.publish(ConversationMuted(conversation, client))
+
+        await self._store.mute(conversation, client, muted, committed)
 
     async def count(self, app: App, conversation_id: str) -> int:
         """How many members; anybody may know, as by a query."""

@@ -6,8 +6,10 @@ disk; a refused unit changes nothing and does not disturb its neighbours.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+from hongyan.engine.conditions import Condition
 from hongyan.engine.events import Event
 from hongyan.engine.query import Query
 from hongyan.engine.values import (
@@ -236,6 +238,32 @@ class SignatureStore(Protocol):
         """Note that a signature was used; false if it was before."""
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A conversation as live queries look at it: the row without anybody's own settings, and who has muted it."""
+
+    row: ConversationRow
+    muted_by: frozenset[str]
+
+
+class LiveQueryStore(Protocol):
+    """Reads for live queries. Temporary conversations, and streams of service conversations, are none of theirs.
+
+    All raise Refused(CONVERSATION_QUERY_FAILED) if they take too long.
+    """
+
+    def prepare(self, app_key: int, caller: str, condition: Condition) -> Any:
+        """A condition in the form in which `matching` and `matches` take it."""
+
+    async def matching(self, app_key: int, member: str | None, prepared: Any, limit: int) -> list[int]:
+        """The keys of some of the conversations that match, if `member` is one of their members."""
+
+    async def look(self, app_key: int, conversation: int) -> Seen | None: ...
+
+    async def matches(self, conversation: int, updated_at: int | None, prepared: Sequence[Any]) -> list[bool] | None:
+        """Which of the conditions a conversation meets; None if it was changed since `updated_at`, if that is given."""
+
+
 class Store(Protocol):
     @property
     def apps(self) -> AppStore: ...
@@ -255,6 +283,8 @@ class Store(Protocol):
     def tokens(self) -> TokenStore: ...
     @property
     def edits(self) -> EditStore: ...
+    @property
+    def live_queries(self) -> LiveQueryStore: ...
 
 
 class Bus(Protocol):

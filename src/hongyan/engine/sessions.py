@@ -3,7 +3,7 @@
 import dataclasses
 import hmac
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from joserfc import jwt
@@ -61,6 +61,8 @@ class Sessions:
         self._clock = clock
         self._key = OctKey.import_key(hmac.digest(secret, b"session tokens", "sha256"))
         self._revoked: dict[str, int] = {}
+        self.on_revoked: list[Callable[[Ticket], None]] = []
+        """Called when a ticket has become void."""
 
     async def load(self) -> None:
         self._revoked = await self._store.revoked()
@@ -103,6 +105,8 @@ class Sessions:
         expires_at = (ticket.expires_at + 1) * 1000
         self._forget_expired()
         self._revoked[ticket.id] = expires_at
+        for tell in self.on_revoked:
+            tell(ticket)
         return self._store.revoke(ticket.id, expires_at)
 
     def _forget_expired(self) -> None:

@@ -52,6 +52,7 @@ class Connection(WSListener):
         self._in_flight = 0
         self.held_bytes = 0
         self.logins: Bucket | None = None
+        self.live_queries: dict[str, App] | None = None  # ids of LiveQuery that logged in here
         self.changes: order.Changes = {}
         self._held: list[GenericCommand] = []  # an empty deque takes 600 bytes of every connection
         self._frames_left = gateway.options.max_rate
@@ -341,6 +342,10 @@ class Connection(WSListener):
         if client and not command.HasField("peerId"):
             command.peerId = client
         command.service = IM_SERVICE
+        self.send(command)
+
+    def send(self, command: GenericCommand) -> None:
+        """Send a command of any service."""
         if not command.HasField("serverTs"):
             command.serverTs = self.gateway.engine.clock.now()
         payload = command.SerializeToString()

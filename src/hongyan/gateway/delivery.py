@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hongyan.engine.events import (
+    ConversationCreated,
+    ConversationMuted,
     ConversationUpdated,
     Event,
+    LiveQueriesMatched,
     MembersJoined,
     MembersLeft,
     MessagePatched,
@@ -16,6 +19,7 @@ from hongyan.engine.events import (
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.values import OF_MEMBERS, Conversation, iso_time
 from hongyan.gateway.connection import IM_SERVICE
+from hongyan.gateway.live_queries import Listeners
 from hongyan.gateway.pushes import (
     DROPPABLE,
     PERMANENT,
@@ -31,7 +35,7 @@ from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, JsonObjectMe
 
 
 class Delivery:
-    def __init__(self, registry: Registry, budget: DeliveryBudget) -> None:
+    def __init__(self, registry: Registry, budget: DeliveryBudget, live_queries: Listeners) -> None:
         self._registry = registry
         self._budget = budget
         self.deliveries = 0
@@ -43,6 +47,9 @@ class Delivery:
             ReceiptsGiven: self._receipts,
             MessagePatched: self._patched,
             ConversationUpdated: self._updated,
+            ConversationCreated: _tell_nobody,
+            ConversationMuted: _tell_nobody,
+            LiveQueriesMatched: live_queries.tell,
         }
 
     def on_event(self, event: Event) -> None:
@@ -147,6 +154,10 @@ class Delivery:
             for session in sessions:
                 if session is not origin:
                     _leave(session, shared)
+
+
+def _tell_nobody(_: Event) -> None:
+    """Only live queries hear of it."""
 
 
 def _leave(session: Session, shared: SharedFrame, conversation_id: str = "", seq: int = 0, patched_at: int = 0) -> None:

@@ -20,6 +20,7 @@ from hongyan.gateway import handlers
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.delivery import Delivery
 from hongyan.gateway.listener import Listener
+from hongyan.gateway.live_queries import Listeners
 from hongyan.gateway.outbox import Flusher
 from hongyan.gateway.registry import Registry
 from hongyan.wire import subprotocol
@@ -54,7 +55,8 @@ class Gateway:
         self.options = options
         self.loop = asyncio.get_running_loop()
         self.registry = Registry()
-        self.delivery = Delivery(self.registry, engine.deliveries)
+        self.live_queries = Listeners(engine.live_queries)
+        self.delivery = Delivery(self.registry, engine.deliveries, self.live_queries)
         self.flusher = Flusher(self.loop)
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -161,6 +163,7 @@ class Gateway:
 
     def disconnected(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        self.live_queries.lost(connection)
 
     def dispatch(self, connection: Connection, command: GenericCommand) -> None:
         """Do what a command asks, or answer why not. Nothing a peer sends may raise out of here."""

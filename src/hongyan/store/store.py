@@ -15,6 +15,7 @@ from hongyan.store.apps import Apps
 from hongyan.store.conversations import Conversations
 from hongyan.store.edits import Edits, newest_edit
 from hongyan.store.info import Info
+from hongyan.store.live_queries import LiveQueries
 from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
 from hongyan.store.reading import Reader
@@ -57,6 +58,7 @@ class Store:
         self.standings = Standings(self.writer, clock)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
+        self.live_queries = LiveQueries(self._reader)
         self._pruning: asyncio.Task[None] | None = None
 
     @classmethod

@@ -43,6 +43,26 @@ def client_of(request: AnyRequest, site: Site, app: App, client: str) -> Ticket:
     return site.engine.sessions.redeem(app, client, token)
 
 
+def is_master(request: AnyRequest) -> bool:
+    """Whether the call has the master key, after `app_of` has found it right."""
+    if _header(request, "", "Master-Key") is not None:
+        return True
+    key, sign = _header(request, "X-LC-Key", "Application-Key"), _header(request, "X-LC-Sign", "Request-Sign")
+    return _mark(key, 1) == MASTER or _mark(sign, 2) == MASTER
+
+
+def has_key(request: AnyRequest) -> bool:
+    """Whether the call has any key of the app that `app_of` could check."""
+    sign = _header(request, "X-LC-Sign", "Request-Sign")
+    signed = sign is not None and _mark(sign, 2) != ANDROID
+    return is_master(request) or signed or _header(request, "X-LC-Key", "Application-Key") is not None
+
+
+def _mark(given: str | None, after: int) -> str:
+    """What stands after so many commas: a time before it may be any text, `master` too."""
+    return "".join((given or "").split(",", after)[after:])
+
+
 def _header(request: AnyRequest, name: str, legacy: str) -> str | None:
     for each in (name, *(prefix + legacy for prefix in _LEGACY)):
         if each and each in request.headers:

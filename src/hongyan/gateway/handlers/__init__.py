@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from hongyan.gateway.connection import Connection
-from hongyan.gateway.handlers import ack, conv, direct, echo, logs, patch, read, session
+from hongyan.gateway.handlers import ack, conv, direct, echo, live_query, logs, patch, read, session
 from hongyan.gateway.registry import Session
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand
 
@@ -11,6 +11,8 @@ from hongyan.wire.messages2_pb2 import CommandType, GenericCommand
 WITHOUT_SESSION: dict[int, Callable[[Connection, GenericCommand], None]] = {
     CommandType.echo: echo.handle,
     CommandType.session: session.handle,
+    CommandType.login: live_query.login,
+    CommandType.logout: live_query.logout,
 }
 
 #: Commands of the protocol that need a session and that no handler answers yet.
