@@ -9,6 +9,7 @@ from hongyan.engine.events import (
     MembersJoined,
     MembersLeft,
     MessagePatched,
+    MessageReplaced,
     MessageSent,
     ReceiptsGiven,
     UnreadChanged,
@@ -42,6 +43,7 @@ class Delivery:
             UnreadChanged: self._unread,
             ReceiptsGiven: self._receipts,
             MessagePatched: self._patched,
+            MessageReplaced: self._replaced,
             ConversationUpdated: self._updated,
         }
 
@@ -126,9 +128,18 @@ class Delivery:
         conversation, message = event.conversation, event.message
         shared = SharedFrame(patch_command(conversation.id, message))
         for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
+            if sessions[0].client == message.sender and not event.to_author:
+                continue
             for session in sessions:
                 if session is not event.origin and session.can(PATCHES):
                     _leave(session, shared, patched_at=message.patched_at or 0)
+
+    def _replaced(self, event: MessageReplaced) -> None:
+        conversation, message = event.conversation, event.message
+        shared = SharedFrame(patch_command(conversation.id, message, event.replaced))
+        for session in self._registry.of_client(conversation.app_key, message.sender):
+            if session.can(PATCHES):
+                _leave(session, shared)
 
     def _tell(
         self, app_key: int, clients: Iterable[str], command: GenericCommand, origin: object | None = None

@@ -19,6 +19,7 @@ from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
 from hongyan.store.reading import Reader
 from hongyan.store.tokens import Tokens
+from hongyan.store.words import Words
 from hongyan.store.writer import Writer
 
 #: How long a client-supplied id makes a resend harmless (ms).
@@ -34,7 +35,7 @@ def _no_fatal_handler(error: BaseException) -> None:
 
 
 class Store:
-    """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `tokens` over one database file."""
+    """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `tokens`, `words` over one file."""
 
     def __init__(self, path: Path, secret: bytes, clock: Clock | None = None) -> None:
         clock = clock or Clock()
@@ -53,6 +54,7 @@ class Store:
         self.notifications = Notifications(self._reader)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
+        self.words = Words(self._reader, self.writer)
         self._pruning: asyncio.Task[None] | None = None
 
     @classmethod
