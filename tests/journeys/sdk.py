@@ -16,7 +16,8 @@ from tests.support.server import Server
 JS = Path(__file__).parent / "js"
 NO_RESULT: dict[str, Any] = {"ok": False, "error": "Node ended without a result"}
 JOURNEYS = sorted(path.stem for path in (JS / "journeys").glob("*.js"))
-
+WORD = "Voldemort"
+"""The only word of the word list that the app of the journeys has."""
 
 USED: dict[tuple[str, str], set[str]] = {}
 """What each journey that was walked has used of the interface of each SDK."""
@@ -38,6 +39,7 @@ def walk(journey: str, sdk: str, server: Server, answers: Mapping[str, Callable[
         "appKey": server.app.key,
         "server": _address(sdk, server),
         "gateway": server.gateway_url,
+        "word": WORD,
     }
     result = NO_RESULT
     with tempfile.TemporaryFile("w+") as printed, _node(journey, config, server, printed) as process:

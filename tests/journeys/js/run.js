@@ -1,9 +1,9 @@
 /*
  * node run.js JOURNEY CONFIG
  *
- * Walks one journey, journeys/JOURNEY.js, with CONFIG as JSON: {sdk, appId, appKey, server, gateway}.
- * Prints one JSON line when it ends, with what it used of the SDK's interface, and exits with 0 or 1. Before, a journey may print {"ask": ACTION};
- * it then waits for a line in return.
+ * Walks one journey, journeys/JOURNEY.js, with CONFIG as JSON: {sdk, appId, appKey, server, gateway, word}.
+ * Prints one JSON line when it ends, with what it used of the SDK's interface, and exits with 0 or 1. Before, a journey
+ * may print {"ask": ACTION}; it then waits for a line in return.
  */
 import { usedNames } from './interface.js';
 import { World } from './world.js';
