@@ -64,6 +64,10 @@ MISTAKES = {
     "no time": b'{"command": "goaway"}',
     "time that is none": b'{"command": "goaway", "over": NaN}',
     "too much time": b'{"command": "goaway", "over": 1e9}',
+    "words of an unknown app": b'{"command": "app.words", "app": "nosuch"}',
+    "words for an unknown app": b'{"command": "app.words.set", "app": "nosuch", "words": ["bad"]}',
+    "words that are none": b'{"command": "app.words.set", "app": "test-app", "words": ["bad", 1]}',
+    "a bad word": b'{"command": "app.words.set", "app": "test-app", "words": ["bad", "*"]}',
     "unknown app": b'{"command": "app.set", "app": "nosuch", "settings": {}}',
 }
 

@@ -101,6 +101,8 @@ def _row(field: Field, language: str) -> str:
 def _app_values(metadata: Mapping[str, Any], default: object, language: str, switch: str) -> str:
     if isinstance(default, bool):
         return switch
+    if "choices" in metadata:
+        return (" or " if language == "en" else " 或 ").join(f"`{choice}`" for choice in metadata["choices"])
     least, most = metadata["min"], metadata["max"]
     if language == "en":
         return f"a whole number from {least} to {most}"

@@ -61,6 +61,8 @@ LEANCLOUD = {
     "delivery_rate": "160000",
     "unread_conversations": "50",
     "unread_max": "100",
+    "filter": "replace",
+    "filter_direct": "off",
 }
 #: What, here, and there, for limits that are no settings.
 ROWS = [

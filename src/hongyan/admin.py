@@ -19,11 +19,12 @@ from msgspec import Meta, Struct
 
 from hongyan.engine.apps import Apps
 from hongyan.engine.values import App
+from hongyan.engine.words import WordFilter
 from hongyan.errors import Refused
 
 log = structlog.get_logger(__name__)
 
-MAX_LINE = 1 << 20
+MAX_LINE = 1 << 23  # the longest word list is nearly 6 MB
 ADDRESS_MAX = 100  # Linux takes 107 bytes, others 103
 CLIENT_TIMEOUT = 30.0
 GOAWAY_MAX = 86_400.0
@@ -54,6 +55,19 @@ class SetApp(_Command, frozen=True, tag="app.set"):
     settings: dict[str, str]
 
 
+class SetWords(_Command, frozen=True, tag="app.words.set"):
+    """Make this the word list of an app, named as for `SetApp`; none: it has no list. Answers how many there are."""
+
+    app: str
+    words: list[str]
+
+
+class ListWords(_Command, frozen=True, tag="app.words"):
+    """Answers the word list of an app."""
+
+    app: str
+
+
 class GoAway(_Command, frozen=True, tag="goaway"):
     """Ask all connected clients to look up the router again and reconnect, spread over so many seconds.
 
@@ -67,7 +81,7 @@ class Status(_Command, frozen=True, tag="status"):
     """What the running server says about itself."""
 
 
-Command = CreateApp | ListApps | SetApp | GoAway | Status
+Command = CreateApp | ListApps | SetApp | SetWords | ListWords | GoAway | Status
 
 
 class Failed(Exception):
@@ -89,6 +103,7 @@ def describe(app: App) -> dict[str, Any]:
 async def perform(
     command: Command,
     apps: Apps,
+    words: WordFilter,
     status: Mapping[str, Any],
     go_away: Callable[[float], int] = lambda over: 0,
 ) -> Any:
@@ -103,12 +118,22 @@ async def perform(
                 return [describe(app) for app in apps.list()]
             case SetApp():
                 return describe(await apps.change(_app_id(apps, command.app), command.settings))
+            case SetWords():
+                return {"words": await words.replace(_app(apps, command.app), command.words)}
+            case ListWords():
+                return await words.words(_app(apps, command.app))
             case GoAway():
                 return {"asked": go_away(command.over), "over": command.over}
             case Status():
                 return dict(status)
     except (ValueError, Refused) as error:
         raise Failed(str(error)) from error
+
+
+def _app(apps: Apps, name: str) -> App:
+    app = apps.get(_app_id(apps, name))
+    assert app is not None
+    return app
 
 
 def _app_id(apps: Apps, name: str) -> str:

@@ -126,7 +126,7 @@ class Server:
             logger.info("made the first app", app=created.id, keys_are_printed_by=list_command(self.settings))
 
     async def _perform(self, command: admin.Command) -> Any:
-        return await admin.perform(command, self.engine.apps, self._status(), self.gateway.go_away)
+        return await admin.perform(command, self.engine.apps, self.engine.words, self._status(), self.gateway.go_away)
 
     def _status(self) -> dict[str, Any]:
         scheme = "https" if self.context else "http"

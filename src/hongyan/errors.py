@@ -238,6 +238,13 @@ MESSAGE_NOT_FOUND = _kind(
     "请检查消息的 id 和时间戳；已撤回的消息不能再修改。",
     status=404,
 )
+MESSAGE_UPDATE_REJECTED_BY_APP = _kind(
+    "MESSAGE_UPDATE_REJECTED_BY_APP",
+    4405,
+    "The app's rules refuse this edit.",
+    "该修改被应用的规则拒绝。",
+    status=403,
+)
 MESSAGE_EDIT_DISABLED = _kind(
     "MESSAGE_EDIT_DISABLED",
     4406,

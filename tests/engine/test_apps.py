@@ -26,6 +26,7 @@ def test_no_change() -> None:
     [
         ("limits", "off", False),
         ("limits", "on", True),
+        ("filter", "refuse", "refuse"),
         ("session_ttl", "1", 1),
         ("session_ttl", "31536000", 31_536_000),
         ("session_ttl", "0060", 60),
@@ -33,7 +34,7 @@ def test_no_change() -> None:
         ("message_max", "61440", 61_440),
     ],
 )
-def test_settings(name: str, text: str, value: bool | int) -> None:
+def test_settings(name: str, text: str, value: bool | int | str) -> None:
     changed = change_settings(AppSettings(), {name: text})
     assert changed == dataclasses.replace(AppSettings(), **{name: value})  # type: ignore[arg-type]
 
@@ -58,6 +59,7 @@ def test_settings(name: str, text: str, value: bool | int) -> None:
         ("members_max", "５", "The app setting members_max is a whole number from 2 to 100000, not '５'."),
         ("members_max", "²", "The app setting members_max is a whole number from 2 to 100000, not '²'."),
         ("members_max", "", "The app setting members_max is a whole number from 2 to 100000, not ''."),
+        ("filter", "off", "The app setting filter is replace or refuse, not 'off'."),
         ("members_max", "off", "The app setting members_max is a whole number from 2 to 100000, not 'off'."),
         ("colour", "red", f"There is no app setting 'colour'; the settings are {SETTINGS}."),
         ("__class__", "x", f"There is no app setting '__class__'; the settings are {SETTINGS}."),
@@ -77,7 +79,10 @@ def test_a_number_of_any_length_is_a_mistake() -> None:
 def test_every_setting_says_what_it_is() -> None:
     for field in dataclasses.fields(AppSettings):
         assert field.metadata["help"].endswith(".")
-        assert isinstance(field.default, bool) or field.metadata["min"] <= field.default <= field.metadata["max"]
+        if "choices" in field.metadata:
+            assert field.default in field.metadata["choices"]
+        else:
+            assert isinstance(field.default, bool) or field.metadata["min"] <= field.default <= field.metadata["max"]
 
 
 async def test_what_is_not_given_is_generated(engine: Engine) -> None:

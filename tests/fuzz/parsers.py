@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from hongyan.engine import attributes, json_text, patterns, query
+from hongyan.engine import attributes, bodies, json_text, patterns, query, word_list
 from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import check_client_ids, parse_attributes
 from hongyan.engine.receipts import arrived
 from hongyan.engine.sessions import Sessions
 from hongyan.engine.values import App, Attributes, message_id_time
+from hongyan.engine.word_list import Finder
 from hongyan.errors import Refused
 from hongyan.wire import frames, subprotocol
 
@@ -34,6 +35,7 @@ class NoTokens:
         raise AssertionError("nothing is voided here")
 
 
+FINDER = Finder(["name", "坏蛋", "ß"])
 SESSIONS = Sessions(NoTokens(), Clock(), bytes(32))
 
 PARSERS = {
@@ -51,5 +53,7 @@ PARSERS = {
     "client ids": Parser(lambda text: check_client_ids(text.split(",")), str, Refused),
     "a message id": Parser(message_id_time, str),
     "an acknowledged message": Parser(lambda text: arrived(text, None, None), str),
+    "a message's body": Parser(lambda text: bodies.mask(text, FINDER.find), str),
+    "a word list": Parser(lambda text: word_list.parse(text.splitlines()), str, ValueError),
     "a session token": Parser(lambda text: SESSIONS.redeem(APP, "tom", text), str, Refused),
 }

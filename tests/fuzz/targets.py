@@ -41,6 +41,7 @@ def readable() -> list[bytes]:
     texts = [text.encode() for text, _ in corpus.CONDITIONS if text]
     texts += [
         b'{"name":"n","attr":{"a":1}}',
+        b'{"_lctype":-1,"_lctext":"n\\u0061me","x":[{}]}',
         b"-lm,name",
         b"lc.protobuf2.3, x",
         b"tom,jerry",

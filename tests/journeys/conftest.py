@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.journeys.sdk import WORD
 from tests.support.plugin import servers_key
 from tests.support.server import Certificate, Server
 
@@ -20,6 +21,9 @@ def shared_servers(
             directory = tmp_path_factory.mktemp("shared-server")
             made[tls] = Server(directory, certificate=certificate if tls else None)
             made[tls].start()
+            words = directory / "words.txt"
+            words.write_text(WORD)
+            made[tls].hongyan("app", "words", made[tls].app.id, str(words))
         return made[tls]
 
     try:

@@ -16,7 +16,8 @@ from tests.support.server import App, Server
 JS = Path(__file__).parent / "js"
 NO_RESULT: dict[str, Any] = {"ok": False, "error": "Node ended without a result"}
 JOURNEYS = sorted(path.stem for path in (JS / "journeys").glob("*.js"))
-
+WORD = "Voldemort"
+"""The only word of the word list that the app of the journeys has."""
 
 USED: dict[tuple[str, str], set[str]] = {}
 """What each journey that was walked has used of the interface of each SDK."""
@@ -48,6 +49,7 @@ def walk(
         "masterKey": app.master_key,
         "server": _address(sdk, server),
         "gateway": server.gateway_url,
+        "word": WORD,
     }
     result = NO_RESULT
     with tempfile.TemporaryFile("w+") as printed, _node(journey, config, server, printed) as process:

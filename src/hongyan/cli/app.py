@@ -7,9 +7,12 @@ import typer
 
 from hongyan import admin
 from hongyan.cli.options import Config, Database, DataDirectory, settings_for
-from hongyan.cli.output import print_json
+from hongyan.cli.output import print_json, print_lines
 from hongyan.config import Settings
 from hongyan.errors import StartupError
+
+#: Bytes of the longest file with a word list; a list that is allowed has fewer, even with empty lines.
+FILE_MAX = 1 << 24
 
 tree = typer.Typer(help="Create, list and change apps: the messaging spaces of this server.", no_args_is_help=True)
 
@@ -62,6 +65,50 @@ def set_app(
     settings = settings_for(config, data_dir, database)
     check_exists(settings.data_dir)
     print_json(_perform(settings, admin.SetApp(app, parse_changes(changes))))
+
+
+@tree.command()
+def words(
+    app: Annotated[str, typer.Argument(metavar="APP", help="Id or name of the app.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The new list, UTF-8, one word a line.", show_default=False)
+    ] = None,
+    config: Config = None,
+    data_dir: DataDirectory = None,
+    database: Database = None,
+) -> None:
+    """Give an app a list of words that its messages may not contain, and print how many there are.
+
+    Without FILE, print the list as a file would have it. An empty FILE takes the list away.
+
+    What becomes of a message with such a word is the app's setting `filter`. Case and full or half width of letters do
+    not matter.
+    """
+    settings = settings_for(config, data_dir, database)
+    check_exists(settings.data_dir)
+    if file is None:
+        print_lines(_perform(settings, admin.ListWords(app)))
+    else:
+        print_json(_perform(settings, admin.SetWords(app, read_words(file))))
+
+
+def read_words(path: Path) -> list[str]:
+    """The words of a file. Raises StartupError."""
+    from hongyan.engine import word_list  # which loads what only this command needs
+
+    try:
+        with path.open("rb") as file:
+            text = file.read(FILE_MAX + 1).decode("utf-8-sig")
+    except OSError as error:
+        raise StartupError(f"The word list {path} can't be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise StartupError(f"The word list {path} is not UTF-8, as byte {error.start + 1:,} shows.") from None
+    if len(text.encode()) > FILE_MAX:
+        raise StartupError(f"The word list {path} has more than {FILE_MAX:,} bytes.")
+    try:
+        return word_list.parse(text.splitlines())
+    except ValueError as mistake:
+        raise StartupError(str(mistake)) from None
 
 
 def parse_changes(texts: list[str]) -> dict[str, str]:

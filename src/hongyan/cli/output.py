@@ -1,6 +1,7 @@
 """What sub-commands print: JSON for programs, with colours for people."""
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -14,3 +15,9 @@ def print_json(value: Any) -> None:
         Console().print_json(text, ensure_ascii=False)
     else:
         print(text)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Each on a line, in UTF-8 whatever the terminal has."""
+    sys.stdout.buffer.write("".join(f"{line}\n" for line in lines).encode())
+    sys.stdout.buffer.flush()

@@ -9,6 +9,7 @@ from hongyan.config import Settings
 from hongyan.datadir import DataDir, InUse
 from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
+from hongyan.engine.words import WordFilter
 from hongyan.errors import StartupError
 from hongyan.store import Store
 
@@ -52,6 +53,6 @@ async def _perform_here(settings: Settings, data: DataDir, command: admin.Comman
     try:
         apps = Apps(store.apps, clock)
         await apps.load()
-        return await admin.perform(command, apps, {})
+        return await admin.perform(command, apps, WordFilter(store.words, clock), {})
     finally:
         await store.close()

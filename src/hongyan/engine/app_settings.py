@@ -1,6 +1,7 @@
 """The settings of an app, each with its help line."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,5 +171,20 @@ class AppSettings:
         metadata={
             "help": "Whether callers with the app key alone may read conversations over HTTP and LiveQuery; on or off.",
             "help_zh": "仅凭 app key 是否可通过 HTTP 和 LiveQuery 读取对话；on 或 off。",
+        },
+    )
+    filter: Literal["replace", "refuse"] = field(
+        default="replace",
+        metadata={
+            "help": "What becomes of a message with words of the app's word list: they are masked, or it is refused.",
+            "help_zh": "消息含有敏感词表中的词时：replace 将其替换为星号，refuse 拒绝该消息。",
+            "choices": ("replace", "refuse"),
+        },
+    )
+    filter_direct: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether the word list also holds in conversations of two; on or off.",
+            "help_zh": "敏感词表是否也用于两人之间的对话；on 或 off。",
         },
     )

@@ -87,15 +87,24 @@ def change_settings(settings: AppSettings, changes: Mapping[str, str]) -> AppSet
     return dataclasses.replace(settings, **values)
 
 
-def _parse(field: "dataclasses.Field[Any]", text: str) -> bool | int:
+def _parse(field: "dataclasses.Field[Any]", text: str) -> bool | int | str:
     if isinstance(field.default, bool):
         if text not in ("on", "off"):
             raise ValueError(f"The app setting {field.name} is on or off, not {text!r}.")
         return text == "on"
+    if "choices" in field.metadata:
+        return _choose(field, text)
     low, high = field.metadata["min"], field.metadata["max"]
     if not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
         raise ValueError(f"The app setting {field.name} is a whole number from {low} to {high}, not {text!r}.")
     return int(text)
+
+
+def _choose(field: "dataclasses.Field[Any]", text: str) -> str:
+    choices = field.metadata["choices"]
+    if text not in choices:
+        raise ValueError(f"The app setting {field.name} is {' or '.join(choices)}, not {text!r}.")
+    return text
 
 
 def _random_text() -> str:

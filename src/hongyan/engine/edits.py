@@ -6,18 +6,20 @@ from hongyan import errors
 from hongyan.engine.access import Access
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import MessagePatched
+from hongyan.engine.filtering import Filtering
 from hongyan.engine.messages import check_draft
 from hongyan.engine.ports import Bus, EditStore
-from hongyan.engine.values import App, Conversation, Edit, Edited, Message
+from hongyan.engine.values import App, Conversation, Draft, Edit, Edited, Message
 from hongyan.errors import Refused
 
 
 class Edits:
-    def __init__(self, store: EditStore, access: Access, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: EditStore, access: Access, bus: Bus, clock: Clock, filtering: Filtering) -> None:
         self._store = store
         self._access = access
         self._bus = bus
         self._clock = clock
+        self._filtering = filtering
         # when each edit that is not told yet was handed to the store, in that order
         self._pending: dict[object, int] = {}
 
@@ -30,14 +32,29 @@ class Edits:
                 check_draft(app, edit.draft)
         wanted = [(await self._conversation(app, by, edit.conversation_id), edit) for edit in edits]
         _check_allowed(app, edits)
+        for conversation, edit in wanted:
+            self._filter(app, conversation, edit)
 
         def committed(results: Sequence[Edited]) -> None:
             reply(max(result.message.patched_at or 0 for result in results))
-            for result in results:
+            for result, edit in zip(results, edits, strict=True):
                 if result.changed:
-                    self._bus.publish(MessagePatched(result.conversation, result.message, origin))
+                    self._tell(result, edit.draft, origin)
 
         await self._write(wanted, by, committed)
+
+    def _filter(self, app: App, conversation: Conversation, edit: Edit) -> None:
+        try:
+            if edit.draft is not None:
+                self._filtering.check(app, conversation, edit.draft)
+        except Refused as refusal:
+            raise Refused(errors.MESSAGE_UPDATE_REJECTED_BY_APP, refusal.detail) from None
+
+    def _tell(self, result: Edited, draft: Draft | None, origin: object | None) -> None:
+        replaced = None if draft is None else draft.replaced
+        self._bus.publish(MessagePatched(result.conversation, result.message, origin, to_author=replaced is None))
+        if replaced is not None:
+            self._filtering.tell_author(result.conversation, result.message, replaced)
 
     async def _write(
         self, wanted: Sequence[tuple[Conversation, Edit]], by: str, committed: Callable[[Sequence[Edited]], None]

@@ -5,25 +5,29 @@ from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import Conversations
 from hongyan.engine.edits import Edits
+from hongyan.engine.filtering import Filtering
 from hongyan.engine.history import History
 from hongyan.engine.info import ConversationInfo
 from hongyan.engine.limits import DeliveryBudget, Limits
 from hongyan.engine.live_queries import LiveQueries
 from hongyan.engine.messages import Messages
 from hongyan.engine.notifications import Notifications
-from hongyan.engine.ports import Bus, Store
+from hongyan.engine.ports import Bus, ContentFilter, Store
 from hongyan.engine.presence import Presence
 from hongyan.engine.receipts import ReceiptMarks
 from hongyan.engine.sessions import Sessions
 from hongyan.engine.signatures import Signatures
 from hongyan.engine.unread import UnreadCounts
 from hongyan.engine.wills import Wills
+from hongyan.engine.words import WordFilter
 
 
 class Engine:
-    """`secret` signs session tokens."""
+    """`secret` signs session tokens. `content_filter` takes the place of the one by word lists."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, secret: bytes) -> None:
+    def __init__(
+        self, store: Store, bus: Bus, clock: Clock, secret: bytes, content_filter: ContentFilter | None = None
+    ) -> None:
         self.clock = clock
         self.limits = Limits()
         self.deliveries = DeliveryBudget()
@@ -32,18 +36,21 @@ class Engine:
         self.signatures = Signatures(store.signatures, clock)
         self.presence = Presence(bus, clock)
         self.access = Access(store.conversations, clock)
-        self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries)
-        self.wills = Wills(self.access, bus, clock, self.deliveries)
+        self.words = WordFilter(store.words, clock)
+        self.filtering = Filtering(content_filter or self.words, bus, lambda: self.edits.told_until())
+        self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries, self.filtering)
+        self.wills = Wills(self.access, bus, clock, self.deliveries, self.filtering)
         self.conversations = Conversations(store.conversations, self.access, bus)
         self.info = ConversationInfo(store.info, self.access, bus)
         self.history = History(store.messages, self.access)
         self.receipts = ReceiptMarks(store.messages, self.access, bus)
         self.notifications = Notifications(store.notifications, bus, clock)
         self.unread = UnreadCounts(store.messages, self.access, bus)
-        self.edits = Edits(store.edits, self.access, bus, clock)
+        self.edits = Edits(store.edits, self.access, bus, clock, self.filtering)
         self.live_queries = LiveQueries(store.live_queries, self.sessions, bus)
 
     async def start(self) -> None:
         """Load what every session needs. The store must have been started."""
         await self.apps.load()
         await self.sessions.load()
+        await self.words.load()

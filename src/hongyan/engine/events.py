@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hongyan.engine.values import Conversation, ConversationRow, Departure, Message, Receipts, Unread
+from hongyan.engine.values import Conversation, ConversationRow, Departure, Message, Receipts, Replacement, Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,22 @@ class ReceiptsGiven:
 class MessagePatched:
     """A message was edited or recalled: for every member's sessions except the one that did it, `origin`.
 
-    Published in the order of `message.patched_at`.
+    Published in the order of `message.patched_at`. Not `to_author`: the author is told that it was replaced.
     """
 
     conversation: Conversation
     message: Message
     origin: object | None
+    to_author: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReplaced:
+    """What was sent, or an edit, was not kept as it was: for all sessions of its author."""
+
+    conversation: Conversation
+    message: Message
+    replaced: Replacement
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,4 +173,5 @@ Event = (
     | ConversationCreated
     | ConversationMuted
     | LiveQueriesMatched
+    | MessageReplaced
 )

@@ -1,4 +1,4 @@
-"""Sending: access, limits, write; and after the commit the acknowledgement, then the event."""
+"""Sending: access, limits, filter, write; and after the commit the acknowledgement, then the event."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ from hongyan.engine.access import Access, Found
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import check_client_ids
 from hongyan.engine.events import MessageSent
+from hongyan.engine.filtering import Filtering
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.ports import Bus, MessageStore
 from hongyan.engine.values import (
@@ -28,12 +29,21 @@ Acknowledge = Callable[[Stored | Refused], None]
 
 
 class Messages:
-    def __init__(self, store: MessageStore, access: Access, bus: Bus, clock: Clock, deliveries: DeliveryBudget) -> None:
+    def __init__(
+        self,
+        store: MessageStore,
+        access: Access,
+        bus: Bus,
+        clock: Clock,
+        deliveries: DeliveryBudget,
+        filtering: Filtering,
+    ) -> None:
         self._store = store
         self._access = access
         self._bus = bus
         self._clock = clock
         self._deliveries = deliveries
+        self._filtering = filtering
         # messages on their way to the disk, or waiting for those, by conversation and sender
         self._pending: dict[tuple[int, str], int] = {}
 
@@ -61,7 +71,13 @@ class Messages:
             conversation = target(found, conversation_id, sender, self._clock.now())
             if isinstance(conversation, Refused):
                 acknowledge(conversation)
-            elif draft.transient:
+                return
+            try:
+                self._filtering.check(app, conversation, draft)
+            except Refused as refusal:
+                acknowledge(refusal)
+                return
+            if draft.transient:
                 self._pass_on(conversation, sender, draft, acknowledge, origin)
             else:
                 self._write(conversation, sender, draft, acknowledge, origin)
@@ -82,9 +98,12 @@ class Messages:
         def done(outcome: Stored | Refused) -> None:
             self._told(who)
             acknowledge(outcome)
-            if isinstance(outcome, Stored) and not outcome.repeated:
+            if isinstance(outcome, Stored):
                 message = placed(outcome, sender, draft)
-                self._bus.publish(MessageSent(conversation, message, origin))
+                if not outcome.repeated:
+                    self._bus.publish(MessageSent(conversation, message, origin))
+                if draft.replaced is not None:
+                    self._filtering.tell_author(conversation, message, draft.replaced)
 
         self._store.append(conversation, sender, draft, done)
 
@@ -106,7 +125,10 @@ class Messages:
             now = self._clock.now()
             place = Stored(new_message_id(now), 0, now)
             acknowledge(place)
-            self._bus.publish(MessageSent(conversation, placed(place, sender, draft), origin))
+            message = placed(place, sender, draft)
+            self._bus.publish(MessageSent(conversation, message, origin))
+            if draft.replaced is not None:
+                self._filtering.tell_author(conversation, message, draft.replaced)
 
         def pass_on_later() -> None:
             self._told(who)

@@ -5,7 +5,7 @@ commit order, before anything that was committed later is told, so that caches a
 disk; a refused unit changes nothing and does not disturb its neighbours.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,6 +30,7 @@ from hongyan.engine.values import (
     Missed,
     Notification,
     Receipts,
+    Replacement,
     StandingsChanged,
     StandingsNow,
     Stored,
@@ -264,6 +265,17 @@ class LiveQueryStore(Protocol):
         """Which of the conditions a conversation meets; None if it was changed since `updated_at`, if that is given."""
 
 
+class WordStore(Protocol):
+    """The word list of each app that has one."""
+
+    async def replace(self, app_key: int, words: Sequence[str], at: int) -> None:
+        """Keep these words instead, in their order; none: the app has no list."""
+
+    async def of(self, app_key: int) -> list[str]: ...
+
+    async def all(self) -> Mapping[int, list[str]]: ...
+
+
 class Store(Protocol):
     @property
     def apps(self) -> AppStore: ...
@@ -285,6 +297,19 @@ class Store(Protocol):
     def edits(self) -> EditStore: ...
     @property
     def live_queries(self) -> LiveQueryStore: ...
+    @property
+    def words(self) -> WordStore: ...
+
+
+class ContentFilter(Protocol):
+    """Looks at what clients send and edit before it is kept. It is asked on the event loop, per message."""
+
+    @property
+    def apps(self) -> Container[int]:
+        """Keys of the apps whose messages it looks at; those of others cost nothing."""
+
+    def look(self, app: App, conversation: Conversation, content: str | bytes) -> Replacement | None:
+        """What is kept and told instead; None: the content as it is. Raises Refused(MESSAGE_REJECTED_BY_APP)."""
 
 
 class Bus(Protocol):

@@ -189,11 +189,21 @@ class Message:
     read_at: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Content to be kept instead of what was sent, and why: `code` is `patchCode` on the wire, negative if built in."""
+
+    content: str | bytes
+    code: int
+    reason: str
+
+
 @dataclass(slots=True, eq=False)
 class Draft:
     """A message to be sent. `token` is the client-supplied id (`dt`) that makes a resend harmless.
 
-    `push_data` is for offline push: it counts in the size and no receiver sees it.
+    `push_data` is for offline push: it counts in the size and no receiver sees it. `replaced` is what the content
+    filter made of the content.
     """
 
     content: str | bytes
@@ -203,6 +213,7 @@ class Draft:
     mention_all: bool = False
     mentions: tuple[str, ...] = ()
     push_data: str = ""
+    replaced: Replacement | None = None
 
 
 #: What is left of a recalled message (reference 7).

@@ -12,6 +12,7 @@ from hongyan import errors
 from hongyan.engine.access import Access, Found
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import MessageSent
+from hongyan.engine.filtering import Filtering
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.messages import Acknowledge, check_deliveries, check_draft, placed, target
 from hongyan.engine.ports import Bus
@@ -39,11 +40,14 @@ class _Will:
 
 
 class Wills:
-    def __init__(self, access: Access, bus: Bus, clock: Clock, deliveries: DeliveryBudget) -> None:
+    def __init__(
+        self, access: Access, bus: Bus, clock: Clock, deliveries: DeliveryBudget, filtering: Filtering
+    ) -> None:
         self._access = access
         self._bus = bus
         self._clock = clock
         self._deliveries = deliveries
+        self._filtering = filtering
         self._wills: dict[Client, _Will] = {}
         self._bytes = 0
         self._number = 0
@@ -72,13 +76,18 @@ class Wills:
             acknowledge(refusal)
             return
         draft.transient = True
-        size = _OVERHEAD + sum(map(sys.getsizeof, (draft.content, *draft.mentions)))
 
         def use(found: Found) -> None:
             conversation = target(found, conversation_id, sender, self._clock.now())
             if isinstance(conversation, Refused):
                 acknowledge(conversation)
                 return
+            try:
+                self._filtering.check(app, conversation, draft)
+            except Refused as refusal:
+                acknowledge(refusal)
+                return
+            size = _OVERHEAD + sum(map(sys.getsizeof, (draft.content, *draft.mentions)))
             former = self._wills.get((app.key, sender))
             if self._bytes + size - (former.size if former else 0) > BYTES_MAX:
                 acknowledge(Refused(errors.MESSAGE_SENT_QUOTA_EXCEEDED, "the server keeps no more will messages"))
@@ -86,10 +95,12 @@ class Wills:
             now = self._clock.now()
             place = Stored(new_message_id(now), 0, now)
             overtaken = former is not None and former.number > number
+            message = placed(place, sender, draft)
             if is_open() and not overtaken:
-                message = placed(place, sender, draft)
                 self._keep((app.key, sender), _Will(app, conversation_id, message, origin, number, size))
             acknowledge(place)
+            if draft.replaced is not None:
+                self._filtering.tell_author(conversation, message, draft.replaced)
 
         self._access.with_conversation(app, conversation_id, use)
 

@@ -12,6 +12,7 @@ from hongyan.engine.events import (
     MembersJoined,
     MembersLeft,
     MessagePatched,
+    MessageReplaced,
     MessageSent,
     ReceiptsGiven,
     UnreadChanged,
@@ -46,6 +47,7 @@ class Delivery:
             UnreadChanged: self._unread,
             ReceiptsGiven: self._receipts,
             MessagePatched: self._patched,
+            MessageReplaced: self._replaced,
             ConversationUpdated: self._updated,
             ConversationCreated: _tell_nobody,
             ConversationMuted: _tell_nobody,
@@ -140,10 +142,18 @@ class Delivery:
     def _patched(self, event: MessagePatched) -> None:
         conversation, message = event.conversation, event.message
         shared = SharedFrame(patch_command(conversation.id, message))
+        passed_over = None if event.to_author else message.sender
         for sessions in self._hearing(conversation):
             for session in sessions:
-                if session is not event.origin and session.can(PATCHES):
+                if session is not event.origin and session.client != passed_over and session.can(PATCHES):
                     _leave(session, shared, patched_at=message.patched_at or 0)
+
+    def _replaced(self, event: MessageReplaced) -> None:
+        conversation, message = event.conversation, event.message
+        shared = SharedFrame(patch_command(conversation.id, message, event.replaced))
+        for session in self._registry.of_client(conversation.app_key, message.sender):
+            if session.can(PATCHES):
+                _leave(session, shared)
 
     def _tell(
         self, app_key: int, clients: Iterable[str], command: GenericCommand, origin: object | None = None

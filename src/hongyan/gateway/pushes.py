@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from hongyan.engine.values import Message, Missed, Receipt, Unread
+from hongyan.engine.values import Message, Missed, Receipt, Replacement, Unread
 from hongyan.gateway.connection import IM_SERVICE
 from hongyan.wire.messages2_pb2 import (
     CommandType,
@@ -77,8 +77,8 @@ def rcp_command(conversation_id: str, receipt: Receipt, reader: str, at: int, *,
     )
 
 
-def patch_command(conversation_id: str, message: Message) -> GenericCommand:
-    """One edit or recall: clients keep one per command (reference 3.21)."""
+def patch_command(conversation_id: str, message: Message, replaced: Replacement | None = None) -> GenericCommand:
+    """One edit or recall: clients keep one per command (reference 3.21). `replaced`: not the author's own doing."""
     at = message.patched_at
     assert at is not None
     item = PatchItem(
@@ -97,6 +97,8 @@ def patch_command(conversation_id: str, message: Message) -> GenericCommand:
         item.recall = True
     if message.mention_all:
         item.mentionAll = True
+    if replaced is not None:
+        item.patchCode, item.patchReason = replaced.code, replaced.reason
     return GenericCommand(
         cmd=CommandType.patch,
         op=OpType.modify,

@@ -22,6 +22,7 @@ from hongyan.store.reading import Reader
 from hongyan.store.signatures import Signatures
 from hongyan.store.standings import Standings
 from hongyan.store.tokens import Tokens
+from hongyan.store.words import Words
 from hongyan.store.writer import Writer
 
 #: How long a client-supplied id makes a resend harmless (ms).
@@ -59,6 +60,7 @@ class Store:
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
         self.live_queries = LiveQueries(self._reader)
+        self.words = Words(self._reader, self.writer)
         self._pruning: asyncio.Task[None] | None = None
 
     @classmethod

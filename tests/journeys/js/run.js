@@ -1,7 +1,7 @@
 /*
  * node run.js JOURNEY CONFIG
  *
- * Walks one journey, journeys/JOURNEY.js, with CONFIG as JSON: {sdk, appId, appKey, masterKey, server, gateway}.
+ * Walks one journey, journeys/JOURNEY.js, with CONFIG as JSON: {sdk, appId, appKey, masterKey, server, gateway, word}.
  * Prints one JSON line when it ends, with what it used of the SDK's interface, and exits with 0 or 1. Before, a journey may print {"ask": ACTION};
  * it then waits for a line in return.
  */

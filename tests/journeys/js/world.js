@@ -62,13 +62,14 @@ export class Person {
   }
 }
 
-/** One installation of the SDK with one connection. */
+/** One installation of the SDK with one connection; `options` may be made from the copy of the SDK. */
 export class Device {
   constructor(config, options) {
     const { sdk, appId, appKey, server } = config;
     this.sdk = ownCopy(`leancloud-realtime-${sdk}`);
     watch(this.sdk);
-    this.realtime = new this.sdk.Realtime({ appId, appKey, server, ...options });
+    const own = typeof options === 'function' ? options(this.sdk) : options;
+    this.realtime = new this.sdk.Realtime({ appId, appKey, server, ...own });
   }
 
   async login(id, options) {

@@ -39,9 +39,14 @@ def handle(connection: Connection, session: Session, command: GenericCommand) ->
 
 
 def _failed(connection: Connection, refusal: Refused) -> GenericCommand:
-    """The `ack` that says a message was not sent; Swift and Objective-C read `uid` and `t` even then."""
+    """The `ack` that says a message was not sent; Swift and Objective-C read `uid` and `t` even then.
+
+    It has no field for texts but that of the app's own.
+    """
     now = connection.gateway.engine.clock.now()
     ack = AckCommand(code=refusal.kind.code, reason=refusal.kind.name, uid="", t=now)
+    if refusal.kind is errors.MESSAGE_REJECTED_BY_APP:
+        ack.appMsg = refusal.detail
     return GenericCommand(cmd=_ACK, ackMessage=ack)
 
 
