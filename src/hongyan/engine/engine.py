@@ -12,7 +12,9 @@ from hongyan.engine.messages import Messages
 from hongyan.engine.notifications import Notifications
 from hongyan.engine.ports import Bus, Store
 from hongyan.engine.receipts import ReceiptMarks
+from hongyan.engine.roles import Roles
 from hongyan.engine.sessions import Sessions
+from hongyan.engine.silence import Silence
 from hongyan.engine.unread import UnreadCounts
 from hongyan.engine.wills import Wills
 
@@ -35,6 +37,9 @@ class Engine:
         self.receipts = ReceiptMarks(store.messages, self.access, bus)
         self.notifications = Notifications(store.notifications, bus, clock)
         self.unread = UnreadCounts(store.messages, self.access, bus)
+        standings, lists = store.standings, store.standing_lists
+        self.roles = Roles(standings, lists, self.access, bus, clock)
+        self.silence = Silence(standings, lists, self.access, bus, clock)
         self.edits = Edits(store.edits, self.access, bus, clock)
 
     async def start(self) -> None:

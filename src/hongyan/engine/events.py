@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hongyan.engine.values import Conversation, Message, Receipts, Unread
+from hongyan.engine.values import Conversation, MemberInfo, Message, Receipts, Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +87,35 @@ class ConversationUpdated:
     origin: object | None
 
 
-Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged | ReceiptsGiven | MessagePatched | ConversationUpdated
+@dataclass(frozen=True, slots=True)
+class RoleChanged:
+    """`by` gave a client another role; the system is nobody (empty), as in all events that it may cause."""
+
+    conversation: Conversation
+    info: MemberInfo
+    by: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceChanged:
+    """These clients may not write any more (`silenced`), or may again; not all of them need to be members."""
+
+    conversation: Conversation
+    clients: tuple[str, ...]
+    silenced: bool
+    by: str
+    at: int
+
+
+Event = (
+    MessageSent
+    | MembersJoined
+    | MembersLeft
+    | UnreadChanged
+    | ReceiptsGiven
+    | MessagePatched
+    | ConversationUpdated
+    | RoleChanged
+    | SilenceChanged
+)

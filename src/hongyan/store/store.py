@@ -18,6 +18,7 @@ from hongyan.store.info import Info
 from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
 from hongyan.store.reading import Reader
+from hongyan.store.standing_lists import StandingLists
 from hongyan.store.standings import Standings
 from hongyan.store.tokens import Tokens
 from hongyan.store.writer import Writer
@@ -36,7 +37,7 @@ def _no_fatal_handler(error: BaseException) -> None:
 
 class Store:
     """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `standings`,
-    `tokens` over one database file."""
+    `standing_lists`, `tokens` over one database file."""
 
     def __init__(self, path: Path, secret: bytes, clock: Clock | None = None) -> None:
         clock = clock or Clock()
@@ -54,6 +55,7 @@ class Store:
         self.messages = Messages(self._reader, self.writer, clock)
         self.notifications = Notifications(self._reader)
         self.standings = Standings(self.writer, clock)
+        self.standing_lists = StandingLists(self._reader)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
         self._pruning: asyncio.Task[None] | None = None

@@ -14,9 +14,9 @@ from hongyan.errors import Refused
 from hongyan.gateway import partial
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.conversation_json import to_json
-from hongyan.gateway.handlers import conv_info
+from hongyan.gateway.handlers import conv_info, conv_roles, conv_silence
 from hongyan.gateway.limits import check_limit
-from hongyan.gateway.registry import Session
+from hongyan.gateway.registry import PARTIAL_FAILURE, Session
 from hongyan.wire.messages2_pb2 import (
     ConvCommand,
     GenericCommand,
@@ -64,7 +64,9 @@ async def add(connection: Connection, session: Session, command: GenericCommand)
 async def remove(connection: Connection, session: Session, command: GenericCommand) -> None:
     reply = _members_reply(connection, session, command, OpType.removed)
     asked = command.convMessage
-    await connection.gateway.engine.conversations.remove(session.app, session.client, asked.cid, list(asked.m), reply)
+    await connection.gateway.engine.conversations.remove(
+        session.app, session.client, asked.cid, list(asked.m), reply, partial=session.can(PARTIAL_FAILURE)
+    )
 
 
 async def query(connection: Connection, session: Session, command: GenericCommand) -> None:
@@ -135,4 +137,6 @@ _OPERATIONS: dict[int, Callable[[Connection, Session, GenericCommand], Coroutine
     OpType.query: query,
     OpType.max_read: max_read,
     **conv_info.OPERATIONS,
+    **conv_roles.OPERATIONS,
+    **conv_silence.OPERATIONS,
 }
