@@ -102,7 +102,7 @@ async def test_a_manager_makes_managers_but_none_below_itself_undoes_it(engine: 
     await refused(errors.CONVERSATION_OPERATION_UNAUTHORIZED, give(engine, app, "max", group, "eve", "Manager"))
 
 
-async def test_managers_are_limited(engine: Engine, app: App, group: str) -> None:
+async def test_managers_are_limited_inferred(engine: Engine, app: App, group: str) -> None:
     settings(app, managers_max=2)
     await give(engine, app, "ann", group, "bob", "Manager")
     await refused(errors.CONVERSATION_MEMBER_IN_ROLE_FULL, give(engine, app, "ann", group, "eve", "Manager"))

@@ -252,7 +252,7 @@ async def test_a_manager_who_was_demoted_or_removed_meanwhile_silences_nobody(
 # for a time
 
 
-async def test_a_silence_for_a_time_ends_by_itself(
+async def test_a_silence_for_a_time_ends_without_a_push_inferred(
     engine: Engine, app: App, group: str, wall: Wall, events: list[Event], store: Store
 ) -> None:
     await impose(engine, app, None, group, "bob", seconds=60)

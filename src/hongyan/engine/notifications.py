@@ -140,7 +140,7 @@ class Notifications:
         found = receipts[-DROPPABLE_MAX:]
         for conversation, joined_at in memberships[:MEMBERSHIPS_MAX]:
             found += _also_to(client, self._recent.after(conversation, max(since, joined_at - 1)))
-        latest = heapq.nlargest(DROPPABLE_MAX, found, key=_time)
+        latest = heapq.nlargest(DROPPABLE_MAX, reversed(found), key=_time)  # so those of one time keep their order
         room = DROPPABLE_CHARACTERS_MAX
         fitting: list[Notification] = []
         for notification in latest:

@@ -150,8 +150,10 @@ class StandingLists(Protocol):
     ) -> list[str]:
         """Who is silenced at this time, or only who is for ever."""
 
-    async def roles(self, conversation: Conversation, limit: int, skip: int, role: Role | None) -> list[MemberInfo]:
-        """To whom a role was given, or this role."""
+    async def roles(
+        self, conversation: Conversation, limit: int, skip: int, role: Role | None, client: str | None
+    ) -> list[MemberInfo]:
+        """The roles that were given; only this role, only to this client."""
 
 
 class MessageStore(Protocol):

@@ -128,13 +128,23 @@ class Roles:
         await self._change(conversation, None, client, decide, reply)
 
     async def page(
-        self, app: App, asker: str | None, conversation_id: str, limit: int, skip: int, role: Role | None = None
+        self,
+        app: App,
+        asker: str | None,
+        conversation_id: str,
+        limit: int,
+        skip: int,
+        role: Role | None = None,
+        client: str | None = None,
     ) -> list[MemberInfo]:
-        """The roles that were given, for members (reference 8.3, inferred) and the system."""
+        """The roles that were given, or this one, or to this client; for members (reference 8.3, inferred).
+
+        The system may ask, too.
+        """
         conversation = await self._access.conversation(app, conversation_id)
         if asker is not None and asker not in conversation.members:
             raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "only members see the roles")
-        return await self._lists.roles(conversation, limit, skip, role)
+        return await self._lists.roles(conversation, limit, skip, role, client)
 
     async def _changeable(self, app: App, by: str | None, conversation_id: str) -> Conversation:
         if by is not None and not app.settings.roles:

@@ -7,7 +7,7 @@ _SILENCED = "SELECT client FROM standing WHERE conversation = ? AND silenced_unt
 #: A role without an id was given to nobody: it notes that roles are in use.
 _ROLES = (
     "SELECT role_id, client, role FROM standing WHERE conversation = ? AND role_id IS NOT NULL"
-    " AND (? IS NULL OR role = ?) ORDER BY client LIMIT ? OFFSET ?"
+    " AND (? IS NULL OR role = ?) AND (? IS NULL OR client = ?) ORDER BY client LIMIT ? OFFSET ?"
 )
 
 
@@ -22,7 +22,9 @@ class StandingLists:
         values = (conversation.key, after, limit, skip)
         return await self._reader.run(lambda driver: [row[0] for row in driver.execute(_SILENCED, values)])
 
-    async def roles(self, conversation: Conversation, limit: int, skip: int, role: Role | None) -> list[MemberInfo]:
-        values = (conversation.key, role, role, limit, skip)
+    async def roles(
+        self, conversation: Conversation, limit: int, skip: int, role: Role | None, client: str | None
+    ) -> list[MemberInfo]:
+        values = (conversation.key, role, role, client, client, limit, skip)
         rows = await self._reader.run(lambda driver: driver.execute(_ROLES, values).fetchall())
         return [MemberInfo(info_id, client, Role(role)) for info_id, client, role in rows]

@@ -77,5 +77,21 @@ def _check_signature(app: App, given: str | None) -> None:
         raise HttpError(401, "The signature is wrong.")
 
 
+def master_of(request: AnyRequest, site: Site) -> App:
+    """The app that calls with its master key, or signed with it. Raises HttpError and Refused(APP_NOT_AVAILABLE)."""
+    app = app_of(request, site)
+    if not has_master_key(request):
+        raise HttpError(403, "This needs the app's master key.")
+    return app
+
+
+def has_master_key(request: AnyRequest) -> bool:
+    """Whether a call that `app_of` let in has the master key, or is signed with it."""
+    if _header(request, "", "Master-Key") is not None:
+        return True
+    marked = (_header(request, "X-LC-Key", "Application-Key"), _header(request, "X-LC-Sign", "Request-Sign"))
+    return any(given is not None and given.rpartition(",")[2] == MASTER for given in marked)
+
+
 def _equal(given: str, secret: str) -> bool:
     return hmac.compare_digest(given.encode(), secret.encode())
