@@ -154,9 +154,7 @@ async def test_without_roles_everybody_removes_everybody_inferred(engine: Engine
 @pytest.mark.parametrize(
     ("by", "clients"), [("bob", ["eve"]), ("bob", ["bob", "eve"]), ("bob", ["ann"]), ("max", ["eve", "moe"])]
 )
-async def test_only_who_ranks_above_removes_inferred(
-    engine: Engine, app: App, group: str, by: str, clients: list[str]
-) -> None:
+async def test_only_who_ranks_above_removes(engine: Engine, app: App, group: str, by: str, clients: list[str]) -> None:
     await add(engine, app, "ann", group, "moe")
     await give(engine, app, "ann", group, "moe", "Manager")
     await refused(errors.CONVERSATION_OPERATION_UNAUTHORIZED, remove(engine, app, by, group, *clients))
@@ -170,9 +168,7 @@ async def test_managers_remove_members_and_everybody_quits(engine: Engine, app: 
     assert await members(engine, app, group) == {"ann"}
 
 
-async def test_the_owner_stays_while_others_go_inferred(
-    engine: Engine, app: App, group: str, events: list[Event]
-) -> None:
+async def test_the_owner_stays_while_others_go(engine: Engine, app: App, group: str, events: list[Event]) -> None:
     conversation = await engine.access.conversation(app, group)
     owner = (Failure(errors.CONVERSATION_NEED_OWNER, ("ann",)),)
     answer = await remove(engine, app, "max", group, "bob", "ann")
