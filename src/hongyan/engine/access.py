@@ -48,13 +48,16 @@ def _set_standings(conversation: Conversation, new: Mapping[str, Standing], left
     """What is set now: who left has no role any more, and a silence that is over is forgotten some time."""
     known = conversation.standings
     known |= new
+    changed = {client: known[client]._replace(role=None, role_id=None) for client in left & known.keys()}
+    changed.pop(conversation.creator, None)
+    known |= changed
     if new:
         over = [c for c, s in known.items() if s.silenced_until is not None and s.silenced_until <= now]
         known |= {client: known[client]._replace(silenced_until=None) for client in over}
-    for client in left & known.keys() - {conversation.creator}:
-        known[client] = known[client]._replace(role=None, role_id=None)
-    for client in [client for client, standing in known.items() if standing == NO_STANDING]:
-        del known[client]
+        changed |= {**new, **dict.fromkeys(over, NO_STANDING)}
+    for client in changed:
+        if known[client] == NO_STANDING:
+            del known[client]
 
 
 class Access:
