@@ -18,13 +18,6 @@ HEADERS = (
 )
 
 
-@pytest.fixture
-def app(engine: Engine) -> App:
-    found = engine.apps.get("home")
-    assert found is not None
-    return found
-
-
 def token(engine: Engine, app: App, client: str) -> str:
     return engine.sessions.issue(app, engine.sessions.new_ticket(client, "", "", 0))[0]
 

@@ -34,6 +34,11 @@ PATHS = [
     "/metrics",
     "/1.1/rtm/notifications",
     "/1.2/rtm/conversations/x/messages",
+    "/1.1/classes/_ConversationMemberInfo",
+    "/1.2/rtm/conversations/65f000000000000000000001/member-infos",
+    "/1.2/rtm/conversations/65f000000000000000000001/member-infos/65f000000000000000000002",
+    "/1.2/rtm/chatrooms/65f000000000000000000001/temporary-silenceds",
+    "/1.2/rtm/conversations/65f000000000000000000001/permanent-silenceds",
 ]
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"]
 #: Header fields that something here reads, and what makes them go wrong.
@@ -124,6 +129,12 @@ def queries(draw: st.DrawFn) -> bytes:
             "msgid",
             "limit",
             "signature_ts",
+            "where",
+            "cid",
+            "limit",
+            "skip",
+            "next",
+            "role",
             "",
         ]
     )
@@ -147,6 +158,7 @@ def queries(draw: st.DrawFn) -> bytes:
             ";",
             "=",
             "鸿雁",
+            '{"cid":"65f000000000000000000001"}',
         ]
     )
     pairs = draw(st.lists(st.tuples(names, texts | st.text(max_size=5)), max_size=4))
@@ -188,7 +200,7 @@ class Door:
         await engine.start()
         app = await engine.apps.create("home", id="home", key="home-key")
         token, _ = engine.sessions.issue(app, engine.sessions.new_ticket("tom", "", "", 0))
-        ODD_VALUES.extend(["home", "home-key", token])
+        ODD_VALUES.extend(["home", "home-key", f"{app.master_key},master", token])
         settings = load(options={"trusted_proxies": "10.0.0.0/8", "metrics_from": "203.0.113.0/24"}, environment={})
         return application(Site(settings, engine, gateway_port=8001, ready=True))
 

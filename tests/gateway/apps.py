@@ -7,7 +7,7 @@ from tests.support.client import Gateway
 from tests.support.server import App
 
 #: With the rate limits that every new app has; tokens live a second, conversations have three members, messages
-#: 100 bytes, and nothing is edited or recalled.
+#: 100 bytes, nothing is edited or recalled, and there are no roles.
 STRICT = App(id="strict-app", key="strict-key", master_key="strict-master-key")
 
 

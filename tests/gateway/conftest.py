@@ -16,7 +16,7 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server with the apps of `tests.gateway.apps`."""
     made = Server(tmp_path_factory.mktemp("gateway"))
     made.create_app(made.app, limits="off")
-    made.create_app(STRICT, session_ttl="1", members_max="3", message_max="100", edit="off", recall="off")
+    made.create_app(STRICT, session_ttl="1", members_max="3", message_max="100", edit="off", recall="off", roles="off")
     try:
         made.start()
         yield made

@@ -44,6 +44,22 @@ def _tell(use: Waiter, found: Found) -> None:
         log.exception("a use of a conversation failed")
 
 
+def _set_standings(conversation: Conversation, new: Mapping[str, Standing], left: set[str], now: int) -> None:
+    """What is set now: who left has no role any more, and a silence that is over is forgotten some time."""
+    known = conversation.standings
+    known |= new
+    changed = {client: known[client]._replace(role=None, role_id=None) for client in left & known.keys()}
+    changed.pop(conversation.creator, None)
+    known |= changed
+    if new:
+        over = [c for c, s in known.items() if s.silenced_until is not None and s.silenced_until <= now]
+        known |= {client: known[client]._replace(silenced_until=None) for client in over}
+        changed |= {**new, **dict.fromkeys(over, NO_STANDING)}
+    for client in changed:
+        if known[client] == NO_STANDING:
+            del known[client]
+
+
 class Access:
     def __init__(self, store: ConversationStore, clock: Clock) -> None:
         self._store = store
@@ -127,10 +143,7 @@ class Access:
                 known.members |= joined
                 known.members -= left
                 known.version = version
-                known.standings |= standings
-                for client, standing in standings.items():
-                    if standing == NO_STANDING:
-                        del known.standings[client]
+                _set_standings(known, standings, left, self._clock.now())
                 if self._cache.get(key) is known:
                     self._members += len(known.members) - before
 

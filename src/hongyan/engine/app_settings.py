@@ -124,6 +124,15 @@ class AppSettings:
             "help_zh": "对话启用角色后，普通成员是否可以添加他人；on 或 off。",
         },
     )
+    managers_max: int = field(
+        default=100,
+        metadata={
+            "help": "Members of a conversation to whom the role of a manager may be given.",
+            "help_zh": "每个对话的管理员人数上限。",
+            "min": 1,
+            "max": 1_000,
+        },
+    )
     blacklist: bool = field(
         default=True,
         metadata={

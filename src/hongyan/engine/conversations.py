@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hongyan import errors
-from hongyan.engine import json_text
+from hongyan.engine import json_text, roles
 from hongyan.engine.access import Access
 from hongyan.engine.events import ConversationCreated, MembersJoined, MembersLeft
 from hongyan.engine.ports import Bus, ConversationStore
@@ -19,6 +19,7 @@ from hongyan.engine.values import (
     ConversationRow,
     Failure,
     MembersChanged,
+    StandingsNow,
 )
 from hongyan.errors import Refused
 
@@ -128,7 +129,7 @@ class Conversations:
         clients: Sequence[str],
         reply: Callable[[Members], None],
     ) -> None:
-        """Join (`clients` is just `by`) or add others, which only members may."""
+        """Join (`clients` is just `by`) or add others, which only members may; of them all, if the app says so."""
         wanted = check_client_ids(clients)
         if len(wanted) > app.settings.members_max:
             raise Refused(errors.CONVERSATION_FULL, f"a conversation has at most {app.settings.members_max} members")
@@ -140,8 +141,10 @@ class Conversations:
             if result.changed:
                 self._bus.publish(MembersJoined(conversation, result.changed, by, result.updated_at))
 
+        asking = _asking(by, wanted)
+        check = roles.adding(app, conversation, asking)
         await self._store.add_members(
-            conversation, wanted, app.settings.members_max, committed, _asking(by, wanted), by
+            conversation, wanted, app.settings.members_max, committed, asking, by, check=check
         )
 
     async def remove(
@@ -151,20 +154,35 @@ class Conversations:
         conversation_id: str,
         clients: Sequence[str],
         reply: Callable[[Members], None],
+        *,
+        partial: bool = True,
     ) -> None:
-        """Quit (`clients` is just `by`) or remove others, which only members may."""
+        """Quit (`clients` is just `by`) or remove others, which only members may, or managers where there are roles.
+
+        Who can't be removed is left out, or makes it fail as a whole, if not `partial`.
+        """
         wanted = check_client_ids(clients)
         if len(wanted) > app.settings.members_max:
             raise Refused(errors.CONVERSATION_API_FAILED, f"at most {app.settings.members_max} members at once")
         conversation = await self._changeable(app, by, conversation_id, wanted)
+        owners: list[str] = []
+
+        def choose(now: StandingsNow) -> list[str]:
+            owners[:] = roles.kept_owners(app, conversation, by, wanted, now)
+            if owners and (not partial or len(owners) == len(wanted)):
+                raise Refused(errors.CONVERSATION_NEED_OWNER, "the owner stays")
+            return [client for client in wanted if client not in owners]
 
         def committed(result: MembersChanged) -> None:
             self._access.changed(conversation, result.version, set(), set(result.changed))
-            reply(Members(conversation.id, wanted, result.updated_at))
+            done = tuple(client for client in wanted if client not in owners)
+            failed = (Failure(errors.CONVERSATION_NEED_OWNER, tuple(owners)),) if owners else ()
+            reply(Members(conversation.id, done, result.updated_at, failed))
             if result.changed:
                 self._bus.publish(MembersLeft(conversation, result.changed, by, result.updated_at))
 
-        await self._store.remove_members(conversation, wanted, committed, _asking(by, wanted), by)
+        asking = _asking(by, wanted)
+        await self._store.remove_members(conversation, wanted, committed, asking, by, choose=choose)
 
     async def query(self, app: App, caller: str, query: Query) -> list[ConversationRow]:
         """Any client may look up any conversation by condition (reference 3.1)."""

@@ -7,7 +7,7 @@ from hongyan.engine.access import Access
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import MessagePatched
 from hongyan.engine.filtering import Filtering
-from hongyan.engine.messages import check_draft
+from hongyan.engine.messages import check_draft, check_not_barred
 from hongyan.engine.ports import Bus, EditStore
 from hongyan.engine.values import App, Conversation, Draft, Edit, Edited, Message
 from hongyan.errors import Refused
@@ -88,9 +88,11 @@ class Edits:
         return self._store.since(app.key, client, since)
 
     async def _conversation(self, app: App, by: str, conversation_id: str) -> Conversation:
-        """Where the message is, for members (4401 for others, inferred)."""
+        """Where the message is, for members who may write there (4401 for others, inferred)."""
         try:
-            return await self._access.as_member(app, conversation_id, by, errors.INVALID_MESSAGING_TARGET)
+            conversation = await self._access.as_member(app, conversation_id, by, errors.INVALID_MESSAGING_TARGET)
+            check_not_barred(conversation, by, self._clock.now())
+            return conversation
         except Refused as refusal:
             if refusal.kind is errors.CONVERSATION_NOT_FOUND:
                 raise Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation or not a member") from None

@@ -15,8 +15,10 @@ from hongyan.engine.notifications import Notifications
 from hongyan.engine.ports import Bus, ContentFilter, Store
 from hongyan.engine.presence import Presence
 from hongyan.engine.receipts import ReceiptMarks
+from hongyan.engine.roles import Roles
 from hongyan.engine.sessions import Sessions
 from hongyan.engine.signatures import Signatures
+from hongyan.engine.silence import Silence
 from hongyan.engine.unread import UnreadCounts
 from hongyan.engine.wills import Wills
 from hongyan.engine.words import WordFilter
@@ -48,6 +50,9 @@ class Engine:
         self.unread = UnreadCounts(store.messages, self.access, bus)
         self.edits = Edits(store.edits, self.access, bus, clock, self.filtering)
         self.live_queries = LiveQueries(store.live_queries, self.sessions, bus)
+        standings, lists = store.standings, store.standing_lists
+        self.roles = Roles(standings, lists, self.access, bus, clock)
+        self.silence = Silence(standings, lists, self.access, bus, clock)
 
     async def start(self) -> None:
         """Load what every session needs. The store must have been started."""

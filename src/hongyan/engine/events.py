@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass
 
-from hongyan.engine.values import Conversation, ConversationRow, Departure, Message, Receipts, Replacement, Unread
+from hongyan.engine.values import (
+    Conversation,
+    ConversationRow,
+    Departure,
+    MemberInfo,
+    Message,
+    Receipts,
+    Replacement,
+    Unread,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +169,27 @@ class LiveQueriesMatched:
     matches: tuple[Match, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RoleChanged:
+    """`by` gave a client another role; the system is nobody (empty), as in all events that it may cause."""
+
+    conversation: Conversation
+    info: MemberInfo
+    by: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceChanged:
+    """These clients may not write any more (`silenced`), or may again; not all of them need to be members."""
+
+    conversation: Conversation
+    clients: tuple[str, ...]
+    silenced: bool
+    by: str
+    at: int
+
+
 Event = (
     MessageSent
     | MembersJoined
@@ -174,4 +204,6 @@ Event = (
     | ConversationMuted
     | LiveQueriesMatched
     | MessageReplaced
+    | RoleChanged
+    | SilenceChanged
 )

@@ -11,6 +11,7 @@ from hongyan.engine.filtering import Filtering
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.ports import Bus, MessageStore
 from hongyan.engine.values import (
+    NO_STANDING,
     OF_MEMBERS,
     TEMPORARY_PREFIX,
     App,
@@ -161,6 +162,13 @@ def target(found: Found, conversation_id: str, sender: str, now: int) -> Convers
         if barred:
             return Refused(barred, "the sender may not write here")
     return found
+
+
+def check_not_barred(conversation: Conversation, client: str, now: int) -> None:
+    """Raises Refused for who is silenced or blocked."""
+    barred = conversation.standings.get(client, NO_STANDING).bars(now)
+    if barred:
+        raise Refused(barred, "the client may not write here")
 
 
 def no_target(conversation_id: str) -> Refused:

@@ -8,13 +8,22 @@ import heapq
 import sys
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hongyan.engine.clock import Clock
-from hongyan.engine.events import ConversationUpdated, Event, MembersJoined, MembersLeft, ReceiptsGiven
+from hongyan.engine.events import (
+    ConversationUpdated,
+    Event,
+    MembersJoined,
+    MembersLeft,
+    ReceiptsGiven,
+    RoleChanged,
+    SilenceChanged,
+)
 from hongyan.engine.ports import Bus, NotificationStore
+from hongyan.engine.roles import NAMES
 from hongyan.engine.values import App, Notification
 
 #: Permanent notifications of one answer. JavaScript SDKs may pass over a second one: whatever reaches them meanwhile
@@ -30,6 +39,11 @@ KEPT_MAX = 20_000
 KEPT_BYTES_MAX = 16 * 1024 * 1024
 #: Of one notification, without the texts in it (bytes).
 _OVERHEAD = 500
+
+#: Changes of which the members of a conversation are told.
+Change = MembersJoined | MembersLeft | ConversationUpdated | RoleChanged | SilenceChanged
+#: Those that concern clients, and what these are told besides.
+TO_THEM = {"members_shutuped": "shutuped", "members_unshutuped": "unshutuped"}
 
 #: Who is told: the members of a conversation (its key), or one client (app key, client id).
 Audience = int | tuple[int, str]
@@ -93,6 +107,8 @@ class Notifications:
             MembersLeft: self._keep_left,
             ConversationUpdated: self._keep_updated,
             ReceiptsGiven: self._keep_receipts,
+            RoleChanged: self._keep_role,
+            SilenceChanged: self._keep_silence,
         }
         bus.subscribe(self._on_event)
 
@@ -123,8 +139,8 @@ class Notifications:
         memberships = await self._store.memberships(app_key, client, MEMBERSHIPS_MAX + 1)
         found = receipts[-DROPPABLE_MAX:]
         for conversation, joined_at in memberships[:MEMBERSHIPS_MAX]:
-            found += self._recent.after(conversation, max(since, joined_at - 1))
-        latest = heapq.nlargest(DROPPABLE_MAX, found, key=_time)
+            found += _also_to(client, self._recent.after(conversation, max(since, joined_at - 1)))
+        latest = heapq.nlargest(DROPPABLE_MAX, reversed(found), key=_time)  # so those of one time keep their order
         room = DROPPABLE_CHARACTERS_MAX
         fitting: list[Notification] = []
         for notification in latest:
@@ -148,6 +164,14 @@ class Notifications:
     def _keep_updated(self, event: ConversationUpdated) -> None:
         self._keep("updated", event, {"attr": event.attr, "modified": event.modified})
 
+    def _keep_role(self, event: RoleChanged) -> None:
+        info = event.info
+        self._keep("member_info_changed", event, {"client": info.client, "role": NAMES[info.role], "info_id": info.id})
+
+    def _keep_silence(self, event: SilenceChanged) -> None:
+        op = "members_shutuped" if event.silenced else "members_unshutuped"
+        self._keep(op, event, {"clients": event.clients})
+
     def _keep_receipts(self, event: ReceiptsGiven) -> None:
         """Not those of larger groups, which no SDK asks for (reference 3.18): they would push out all others."""
         if len(event.conversation.members) > 2:
@@ -157,11 +181,18 @@ class Notifications:
             told = Notification(op, cid, event.reader, at, {"id": receipt.message_id})
             self._receipts.add((event.conversation.app_key, receipt.sender), told)
 
-    def _keep(
-        self, op: str, event: MembersJoined | MembersLeft | ConversationUpdated, details: Mapping[str, Any]
-    ) -> None:
+    def _keep(self, op: str, event: Change, details: Mapping[str, Any]) -> None:
         """Not the event itself: it would keep all members of its conversation in memory."""
         self._recent.add(event.conversation.key, Notification(op, event.conversation.id, event.by, event.at, details))
+
+
+def _also_to(client: str, told: list[Notification]) -> Iterator[Notification]:
+    """What all members are told, and before it what only the client is, since it is the one concerned."""
+    for each in told:
+        own = TO_THEM.get(each.op)
+        if own is not None and client in each.details["clients"]:
+            yield Notification(own, each.conversation_id, each.by, each.at)
+        yield each
 
 
 def size_of(notification: Notification) -> int:

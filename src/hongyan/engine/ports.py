@@ -25,12 +25,14 @@ from hongyan.engine.values import (
     Edited,
     HistoryRange,
     Marks,
+    MemberInfo,
     MembersChanged,
     Message,
     Missed,
     Notification,
     Receipts,
     Replacement,
+    Role,
     StandingsChanged,
     StandingsNow,
     Stored,
@@ -75,11 +77,13 @@ class ConversationStore(Protocol):
         committed: Callable[[MembersChanged], None],
         by: str | None = None,
         initiator: str = "",
+        check: Callable[[StandingsNow], object] | None = None,
     ) -> Awaitable[object]:
         """Add those who aren't members. Raises Refused(CONVERSATION_FULL) over `limit`, changing nothing.
 
-        Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED) if `by` is no member any more. Each client that joined will
-        be told, even if it is away now, that `initiator` did it.
+        Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED) if `by` is no member any more, and what `check` raises when it
+        is asked inside the write, of `by` and the creator. Each client that joined will be told, even if it is away
+        now, that `initiator` did it.
         """
 
     def remove_members(
@@ -89,8 +93,13 @@ class ConversationStore(Protocol):
         committed: Callable[[MembersChanged], None],
         by: str | None = None,
         initiator: str = "",
+        choose: Callable[[StandingsNow], Sequence[str]] | None = None,
     ) -> Awaitable[object]:
-        """Remove those who are members. `by` and `initiator` as in `add_members`."""
+        """Remove those who are members, and what roles they had. `by` and `initiator` as in `add_members`.
+
+        `choose` tells inside the write which of the clients are to be removed; it may raise Refused. It is asked of
+        them, of `by` and the creator.
+        """
 
 
 class InfoStore(Protocol):
@@ -131,8 +140,23 @@ class StandingStore(Protocol):
     ) -> Awaitable[object]:
         """Set what `decide` makes of what is set about these clients inside the write; it may raise Refused.
 
-        Only real changes are told; those removed will be told, even if away now, that `initiator` did it.
+        Only real changes are told; those removed will be told, even if away now, that `initiator` did it. They lose
+        their roles besides.
         """
+
+
+class StandingLists(Protocol):
+    """Who has what in a conversation, in order of client ids, page by page."""
+
+    async def silenced(
+        self, conversation: Conversation, now: int, limit: int, skip: int, *, for_ever: bool
+    ) -> list[str]:
+        """Who is silenced at this time, or only who is for ever."""
+
+    async def roles(
+        self, conversation: Conversation, limit: int, skip: int, role: Role | None, client: str | None
+    ) -> list[MemberInfo]:
+        """The roles that were given; only this role, only to this client."""
 
 
 class MessageStore(Protocol):
@@ -291,6 +315,8 @@ class Store(Protocol):
     def standings(self) -> StandingStore: ...
     @property
     def signatures(self) -> SignatureStore: ...
+    @property
+    def standing_lists(self) -> StandingLists: ...
     @property
     def tokens(self) -> TokenStore: ...
     @property

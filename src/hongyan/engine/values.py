@@ -261,13 +261,15 @@ class MembersChanged:
 class StandingsNow(NamedTuple):
     """What a decision on standings is made from: of the clients asked for, who is a member, and what is set.
 
-    Then how many of the conversation have what is limited.
+    Then how many of the conversation have what is limited; `managers` are those to whom a role above the members'
+    was given.
     """
 
     members: frozenset[str]
     standings: Mapping[str, Standing]
     silenced: int
     blocked: int
+    managers: int = 0
 
 
 class Decision(NamedTuple):
@@ -285,6 +287,15 @@ class StandingsChanged:
     removed: tuple[str, ...]
     version: int
     updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberInfo:
+    """The role that was given to a client in a conversation, as an object of the id `id`."""
+
+    id: str
+    client: str
+    role: Role
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,12 @@ from hongyan.engine.events import (
     MessageReplaced,
     MessageSent,
     ReceiptsGiven,
+    RoleChanged,
+    SilenceChanged,
     UnreadChanged,
 )
 from hongyan.engine.limits import DeliveryBudget
-from hongyan.engine.values import OF_MEMBERS, Conversation, iso_time
+from hongyan.engine.values import OF_MEMBERS, Conversation, ConversationKind, iso_time
 from hongyan.gateway.connection import IM_SERVICE
 from hongyan.gateway.live_queries import Listeners
 from hongyan.gateway.pushes import (
@@ -26,6 +28,7 @@ from hongyan.gateway.pushes import (
     PERMANENT,
     conv_command,
     direct_command,
+    member_info,
     patch_command,
     rcp_command,
     unread_command,
@@ -33,6 +36,12 @@ from hongyan.gateway.pushes import (
 from hongyan.gateway.registry import GROUP_RECEIPTS, PATCHES, Registry, Session
 from hongyan.wire.frames import SharedFrame
 from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, JsonObjectMessage, OpType
+
+#: Whether silenced or not: what the client itself is told, and what all are.
+_SILENCE_OPS = {
+    True: (OpType.shutuped, OpType.members_shutuped),
+    False: (OpType.unshutuped, OpType.members_unshutuped),
+}
 
 
 class Delivery:
@@ -52,6 +61,8 @@ class Delivery:
             ConversationCreated: _tell_nobody,
             ConversationMuted: _tell_nobody,
             LiveQueriesMatched: live_queries.tell,
+            RoleChanged: self._role_changed,
+            SilenceChanged: self._silence_changed,
         }
 
     def on_event(self, event: Event) -> None:
@@ -114,6 +125,29 @@ class Delivery:
         )
         command = conv_command(OpType.updated, updated, event.at, DROPPABLE)
         self._tell(event.conversation.app_key, event.conversation.members, command, event.origin)
+
+    def _role_changed(self, event: RoleChanged) -> None:
+        changed = ConvCommand(cid=event.conversation.id, initBy=event.by or None, info=member_info(event.info))
+        shared = SharedFrame(conv_command(OpType.member_info_changed, changed, event.at, DROPPABLE))
+        for sessions in self._hearing(event.conversation):
+            for session in sessions:
+                _leave(session, shared)
+
+    def _silence_changed(self, event: SilenceChanged) -> None:
+        """Only who is there hears of it, be it silenced itself: nobody can be reached by naming him."""
+        of_own, of_all = _SILENCE_OPS[event.silenced]
+        by = event.by or None
+        in_room = True if event.conversation.kind == ConversationKind.CHATROOM else None
+        own = ConvCommand(cid=event.conversation.id, initBy=by, transient=in_room)
+        everyone = ConvCommand(cid=event.conversation.id, initBy=by, transient=in_room, m=event.clients)
+        own_frame = SharedFrame(conv_command(of_own, own, event.at, DROPPABLE))
+        shared = SharedFrame(conv_command(of_all, everyone, event.at, DROPPABLE))
+        concerned = frozenset(event.clients)
+        for sessions in self._hearing(event.conversation):
+            for session in sessions:
+                if session.client in concerned:
+                    _leave(session, own_frame)
+                _leave(session, shared)
 
     def _unread(self, event: UnreadChanged) -> None:
         """Counts that are newer than this state make it superfluous, those of the same state don't: hence + 1."""

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from hongyan.engine.values import Message, Missed, Receipt, Replacement, Unread
+from hongyan.engine.roles import NAMES
+from hongyan.engine.values import MemberInfo, Message, Missed, Receipt, Replacement, Unread
 from hongyan.gateway.connection import IM_SERVICE
 from hongyan.wire.messages2_pb2 import (
     CommandType,
     ConvCommand,
+    ConvMemberInfo,
     DirectCommand,
     GenericCommand,
     OpType,
@@ -64,6 +66,11 @@ def conv_command(op: int, message: ConvCommand, at: int, notification: int) -> G
         notificationType=notification,
         convMessage=message,
     )
+
+
+def member_info(info: MemberInfo) -> ConvMemberInfo:
+    """Who was never given a role has no id for it."""
+    return ConvMemberInfo(pid=info.client, role=NAMES[info.role], infoId=info.id or None)
 
 
 def rcp_command(conversation_id: str, receipt: Receipt, reader: str, at: int, *, read: bool) -> GenericCommand:

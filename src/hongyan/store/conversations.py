@@ -19,6 +19,7 @@ from hongyan.engine.values import (
     ConversationKind,
     ConversationRow,
     MembersChanged,
+    StandingsNow,
     new_object_id,
 )
 from hongyan.errors import Refused
@@ -80,9 +81,12 @@ class Conversations:
         committed: Callable[[MembersChanged], None],
         by: str | None = None,
         initiator: str = "",
+        check: Callable[[StandingsNow], object] | None = None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
             members.check_member(bound, conversation.key, by)
+            if check is not None:
+                check(self._look(bound, conversation, [], by))
             already = members.present(bound, conversation.key, clients)
             new = tuple(client for client in clients if client not in already)
             row = members.head(bound, conversation.key)
@@ -103,11 +107,13 @@ class Conversations:
         committed: Callable[[MembersChanged], None],
         by: str | None = None,
         initiator: str = "",
+        choose: Callable[[StandingsNow], Sequence[str]] | None = None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
             members.check_member(bound, conversation.key, by)
-            already = members.present(bound, conversation.key, clients)
-            gone = tuple(client for client in clients if client in already)
+            chosen = choose(self._look(bound, conversation, clients, by)) if choose is not None else clients
+            already = members.present(bound, conversation.key, chosen)
+            gone = tuple(client for client in chosen if client in already)
             row = members.head(bound, conversation.key)
             if not gone:
                 return MembersChanged((), row.version, row.updated_at)
@@ -118,6 +124,13 @@ class Conversations:
         return self._writer.call_then(change, committed, conversation.key)
 
     # inside a write
+
+    def _look(
+        self, bound: sa.Connection, conversation: Conversation, clients: Sequence[str], by: str | None
+    ) -> StandingsNow:
+        """What a change of members by `by` is decided from."""
+        asked = {*clients, conversation.creator, *([] if by is None else [by])}
+        return standings.look(bound, conversation.key, sorted(asked), self._clock.now())
 
     def _find_or_insert(
         self, bound: sa.Connection, app_key: int, draft: ConversationDraft

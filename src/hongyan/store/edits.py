@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from hongyan import errors
 from hongyan.engine.clock import Clock
-from hongyan.engine.values import RECALLED_BODY, Conversation, Draft, Edit, Edited, Message
+from hongyan.engine.values import RECALLED_BODY, Conversation, Draft, Edit, Edited, Message, Standing
 from hongyan.errors import Refused
 from hongyan.store import hot
 from hongyan.store.plan import AHEAD_MAX
@@ -80,6 +80,10 @@ class Edits:
     def _apply(self, driver: Any, conversation: Conversation, edit: Edit, by: str) -> Edited:
         if driver.execute(hot.IS_MEMBER, (conversation.key, by)).fetchone() is None:
             raise Refused(errors.INVALID_MESSAGING_TARGET, "not a member")
+        row = driver.execute(hot.STANDING, (conversation.key, by)).fetchone()
+        barred = Standing(None, None, *row).bars(self._clock.now()) if row else None
+        if barred:
+            raise Refused(barred, "the client may not write here")
         message = _find(driver, conversation, edit)
         if message is None:
             raise Refused(errors.MESSAGE_NOT_FOUND, "no message of this id and timestamp")

@@ -10,7 +10,7 @@ from hongyan.engine.values import Conversation, MembersChanged
 from hongyan.errors import Refused
 from hongyan.store import notifications, schema
 
-_conversation, _member = schema.conversation, schema.member
+_conversation, _member, _standing = schema.conversation, schema.member, schema.standing
 _CHUNK = 500
 
 
@@ -53,12 +53,22 @@ def insert(bound: sa.Connection, conversation: int, app_key: int, clients: Seque
 
 
 def remove(bound: sa.Connection, conversation: Conversation, clients: Sequence[str], by: str, at: int) -> None:
-    """Remove these members."""
+    """Remove these members, and the roles they had; the creator's is not given, and comes back with it."""
     key = conversation.key
     for chunk in _chunks(clients):
         bound.execute(sa.delete(_member).where(_member.c.conversation == key, _member.c.client.in_(chunk)))
+        of_these = (_standing.c.conversation == key, _standing.c.client.in_(chunk))
+        given = (_standing.c.role.is_not(None), _standing.c.client != conversation.creator)
+        if bound.execute(sa.update(_standing).where(*of_these, *given).values(role=None, role_id=None)).rowcount:
+            forget_empty_standings(bound, key)
     driver = bound.connection.driver_connection
     notifications.keep(driver, conversation.app_key, key, clients, joined=False, by=by, at=at)
+
+
+def forget_empty_standings(bound: sa.Connection, key: int) -> None:
+    """Delete the rows of a conversation in which nothing is set any more."""
+    nothing = [column.is_(None) for column in _standing.c if column.nullable]
+    bound.execute(sa.delete(_standing).where(_standing.c.conversation == key, *nothing))
 
 
 def next_update(row: Any, now: int) -> int:

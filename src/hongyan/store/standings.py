@@ -37,7 +37,7 @@ class Standings:
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> StandingsChanged:
             key, now = conversation.key, self._clock.now()
-            before = _now(bound, key, clients, now)
+            before = look(bound, key, clients, now)
             decision = decide(before)
             row = members.head(bound, key)
             gone = tuple(client for client in decision.removed if client in before.members)
@@ -65,15 +65,19 @@ def of_clients(bound: sa.Connection, key: int, clients: Sequence[str]) -> dict[s
     return _of(bound.exec_driver_sql(found, (key, *clients)))
 
 
-def _now(bound: sa.Connection, key: int, clients: Sequence[str], now: int) -> StandingsNow:
-    """Silences that are over are forgotten on this occasion."""
+def look(bound: sa.Connection, key: int, clients: Sequence[str], now: int) -> StandingsNow:
+    """Inside a write; silences that are over are forgotten on this occasion."""
     bound.exec_driver_sql(
         "UPDATE standing SET silenced_until = NULL WHERE conversation = ? AND silenced_until <= ?", (key, now)
     )
-    counts = "SELECT count(silenced_until), count(blocked_at) FROM standing WHERE conversation = ?"
-    silenced, blocked = bound.exec_driver_sql(counts, (key,)).one()
+    members.forget_empty_standings(bound, key)
+    counts = (
+        "SELECT count(silenced_until), count(blocked_at), count(CASE WHEN role >= ? THEN role_id END)"
+        " FROM standing WHERE conversation = ?"
+    )
+    silenced, blocked, managers = bound.exec_driver_sql(counts, (int(Role.MANAGER), key)).one()
     found = frozenset(members.present(bound, key, clients))
-    return StandingsNow(found, of_clients(bound, key, clients), silenced, blocked)
+    return StandingsNow(found, of_clients(bound, key, clients), silenced, blocked, managers)
 
 
 def _write(bound: sa.Connection, conversation: Conversation, new: Mapping[str, Standing]) -> None:

@@ -20,6 +20,7 @@ from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
 from hongyan.store.reading import Reader
 from hongyan.store.signatures import Signatures
+from hongyan.store.standing_lists import StandingLists
 from hongyan.store.standings import Standings
 from hongyan.store.tokens import Tokens
 from hongyan.store.words import Words
@@ -57,6 +58,7 @@ class Store:
         self.notifications = Notifications(self._reader)
         self.signatures = Signatures(self.writer)
         self.standings = Standings(self.writer, clock)
+        self.standing_lists = StandingLists(self._reader)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
         self.live_queries = LiveQueries(self._reader)

@@ -30,15 +30,21 @@ from hongyan_client.events import (
     Kicked,
     MembersJoined,
     MembersLeft,
+    MembersSilenced,
+    MembersUnsilenced,
     MessageEdited,
     MessageRecalled,
     MessageReceived,
     Read,
     Reconnected,
+    RoleChanged,
+    Silenced,
     UnreadChanged,
+    Unsilenced,
 )
 from hongyan_client.message import Message
 from hongyan_client.query import Query
+from hongyan_client.roles import Role
 from hongyan_client.signing import Signature, SignatureRequest, Signer
 from hongyan_client.version import __version__
 
@@ -69,6 +75,8 @@ __all__ = [
     "Marks",
     "MembersJoined",
     "MembersLeft",
+    "MembersSilenced",
+    "MembersUnsilenced",
     "Message",
     "MessageEdited",
     "MessageRecalled",
@@ -79,13 +87,17 @@ __all__ = [
     "Recalled",
     "Reconnected",
     "RequestTimeout",
+    "Role",
+    "RoleChanged",
     "Signature",
     "SignatureRequest",
     "Signer",
+    "Silenced",
     "State",
     "Text",
     "Typed",
     "UnreadChanged",
+    "Unsilenced",
     "Video",
     "__version__",
     "message_type",

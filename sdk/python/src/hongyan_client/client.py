@@ -334,6 +334,13 @@ class Client:
                 if not idempotent:
                     raise
 
+    async def http_get(self, path: str, parameters: dict[str, str | int]) -> Any:
+        """What the HTTP port answers this client. Raises HongyanError and ConnectionLost."""
+        if self._router.base is None:
+            raise HongyanError(0, "NO_HTTP", "open the client with the address of the HTTP port")
+        headers = {"X-LC-IM-Session-Token": self._token}
+        return await self._router.get(path, {"client_id": self.client_id, **parameters}, headers)
+
     async def send(self, timeout: float | None, priority: int | None, **fields: Any) -> AckCommand:
         """Sends a `direct` command; `Conversation.send` is more convenient."""
         if self._end is not None:

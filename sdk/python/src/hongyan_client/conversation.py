@@ -10,6 +10,7 @@ from hongyan_client.content import Content, Recalled, Text, Typed, encode
 from hongyan_client.errors import HongyanError
 from hongyan_client.message import Message, edited, from_history
 from hongyan_client.messages2_pb2 import ConvCommand, LogsCommand
+from hongyan_client.roles import Role
 
 if TYPE_CHECKING:
     from hongyan_client.client import Client
@@ -214,6 +215,51 @@ class Conversation:
         answer = await self._ask("is_member", cids=[self.id])
         return bool(json.loads(answer.results.data).get(self.id))
 
+    # roles and silence
+
+    async def roles(self) -> dict[str, Role]:
+        """The roles that were given, by client; who is not named is a plain member, or the creator, who is the owner.
+
+        Asked over HTTP: needs a client that was opened with the address of the HTTP port. Raises HongyanError.
+        """
+        where = json.dumps({"cid": self.id})
+        found: dict[str, Role] = {}
+        while True:
+            parameters: dict[str, str | int] = {"where": where, "limit": PAGE_MAX, "skip": len(found)}
+            page = (await self.client.http_get("/1.1/classes/_ConversationMemberInfo", parameters)).get("results") or []
+            before = len(found)
+            found |= {info["clientId"]: Role(info["role"]) for info in page}
+            if len(page) < PAGE_MAX or len(found) == before:
+                return found
+
+    async def set_role(self, client: str, role: Role) -> None:
+        """Makes a member a manager, or a plain member again. Raises HongyanError."""
+        info = {"pid": client, "role": Role(role).value}
+        await self._ask("member_info_update", cid=self.id, targetClientId=client, info=info)
+
+    async def silence(self, *clients: str) -> Changed:
+        """Lets clients read and no longer write. Raises HongyanError."""
+        return await self._change_silence("add_shutup", clients)
+
+    async def unsilence(self, *clients: str) -> Changed:
+        """Lets clients write again. Raises HongyanError."""
+        return await self._change_silence("remove_shutup", clients)
+
+    async def silenced(self) -> AsyncIterator[str]:
+        """The clients that may not write. Pages are fetched as they are needed."""
+        place: str | None = None
+        while True:
+            answer = await self._ask("query_shutup", cid=self.id, limit=PAGE_MAX, next=place)
+            for client in answer.m:
+                yield client
+            if not answer.next:
+                return
+            place = answer.next
+
+    async def is_silenced(self, client: str) -> bool:
+        """Whether a client may not write."""
+        return client in (await self._ask("check_shutup", cid=self.id, m=[client])).m
+
     # settings
 
     async def update(self, **changes: Any) -> None:
@@ -278,14 +324,13 @@ class Conversation:
     async def _change(self, op: str, action: str, clients: Iterable[str]) -> Changed:
         members = sorted(set(clients))
         signed = await self.client.signature(action, self.id, members)
-        answer = await self._ask(op, cid=self.id, m=members, **signed)
-        failed = tuple(Failure(error.code, error.reason, tuple(error.pids)) for error in answer.failedPids)
-        refused = {client for failure in failed for client in failure.clients}
-        done = tuple(answer.allowedPids or (member for member in members if member not in refused))
-        (self._joined if op == "add" else self._left)(done)
-        if failed and not done:
-            raise HongyanError(failed[0].code, failed[0].reason, ", ".join(sorted(refused)))
-        return Changed(done, failed)
+        changed = _changed(members, await self._ask(op, cid=self.id, m=members, **signed))
+        (self._joined if op == "add" else self._left)(changed.done)
+        return changed
+
+    async def _change_silence(self, op: str, clients: Iterable[str]) -> Changed:
+        targets = sorted(set(clients))
+        return _changed(targets, await self._ask(op, cid=self.id, m=targets))
 
     async def _patch(self, message: Message, content: Content, item: dict[str, Any]) -> Message:
         item |= {"cid": self.id, "mid": message.id, "timestamp": message.timestamp}
@@ -307,6 +352,16 @@ class Conversation:
         )
         page = [from_history(self.id, item) for item in answer.logsMessage.logs]
         return page[::-1] if newest_first else page
+
+
+def _changed(asked: Iterable[str], answer: ConvCommand) -> Changed:
+    """For whom it was done. Raises HongyanError if for nobody."""
+    failed = tuple(Failure(error.code, error.reason, tuple(error.pids)) for error in answer.failedPids)
+    refused = {client for failure in failed for client in failure.clients}
+    done = tuple(answer.allowedPids or (client for client in asked if client not in refused))
+    if failed and not done:
+        raise HongyanError(failed[0].code, failed[0].reason, ", ".join(sorted(refused)))
+    return Changed(done, failed)
 
 
 def _time(text: str | None) -> datetime | None:

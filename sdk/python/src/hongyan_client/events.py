@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hongyan_client.message import Message
+from hongyan_client.roles import Role
 
 if TYPE_CHECKING:
     from hongyan_client.conversation import Conversation
@@ -111,6 +112,50 @@ class ConversationUpdated(Event):
     conversation: "Conversation"
     changes: dict[str, Any]
     values: dict[str, Any]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChanged(Event):
+    """A member has another role now."""
+
+    conversation: "Conversation"
+    member: str
+    role: Role
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced(Event):
+    """This client may not write any more; `by` is empty if the application's server did it."""
+
+    conversation: "Conversation"
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsilenced(Event):
+    """This client may write again."""
+
+    conversation: "Conversation"
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class MembersSilenced(Event):
+    """These clients may not write any more."""
+
+    conversation: "Conversation"
+    clients: tuple[str, ...]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class MembersUnsilenced(Event):
+    """These clients may write again."""
+
+    conversation: "Conversation"
+    clients: tuple[str, ...]
     by: str
 
 

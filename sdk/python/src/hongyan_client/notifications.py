@@ -61,6 +61,8 @@ def as_command(item: dict[str, Any]) -> GenericCommand | None:
             for name in ("attr", "attrModified"):
                 if item.get(name) is not None:
                     fields[name] = {"data": json.dumps(item[name], ensure_ascii=False)}
+            if isinstance(item.get("info"), dict):
+                fields["info"] = {name: item["info"].get(name) for name in ("pid", "role", "infoId")}
             built = command("conv", str(item.get("op")).replace("-", "_"), **fields)
     except ValueError:
         return None

@@ -9,6 +9,7 @@ from hongyan_client import events, message
 from hongyan_client.inbox import Inbox
 from hongyan_client.message import Message
 from hongyan_client.messages2_pb2 import CommandType, ConvCommand, GenericCommand, OpType, PatchItem, UnreadTuple
+from hongyan_client.roles import Role
 from hongyan_client.timeline import Timelines
 
 if TYPE_CHECKING:
@@ -159,6 +160,27 @@ class Pushes:
         conversation._apply(changes, values, told.udate)
         self._timelines.event(told.cid, events.ConversationUpdated(conversation, changes, values, told.initBy))
 
+    def _member_info_changed(self, told: ConvCommand, at: int) -> None:
+        """A role that this version does not know is no news."""
+        conversation, info = self._client.conversation(told.cid), told.info
+        if info.role in set(Role):
+            changed = events.RoleChanged(conversation, info.pid, Role(info.role), told.initBy)
+            self._timelines.event(told.cid, changed)
+
+    def _shutuped(self, told: ConvCommand, at: int) -> None:
+        self._inbox.offer(events.Silenced(self._client.conversation(told.cid), told.initBy))
+
+    def _unshutuped(self, told: ConvCommand, at: int) -> None:
+        self._inbox.offer(events.Unsilenced(self._client.conversation(told.cid), told.initBy))
+
+    def _members_shutuped(self, told: ConvCommand, at: int) -> None:
+        conversation = self._client.conversation(told.cid)
+        self._timelines.event(told.cid, events.MembersSilenced(conversation, tuple(told.m), told.initBy))
+
+    def _members_unshutuped(self, told: ConvCommand, at: int) -> None:
+        conversation = self._client.conversation(told.cid)
+        self._timelines.event(told.cid, events.MembersUnsilenced(conversation, tuple(told.m), told.initBy))
+
 
 _COMMANDS: dict[int, Callable[[Pushes, GenericCommand], None]] = {
     CommandType.session: Pushes._session,
@@ -176,6 +198,11 @@ _OPERATIONS: dict[int, Callable[[Pushes, ConvCommand, int], None]] = {
     OpType.members_joined: Pushes._members_joined,
     OpType.members_left: Pushes._members_left,
     OpType.updated: Pushes._updated,
+    OpType.member_info_changed: Pushes._member_info_changed,
+    OpType.shutuped: Pushes._shutuped,
+    OpType.unshutuped: Pushes._unshutuped,
+    OpType.members_shutuped: Pushes._members_shutuped,
+    OpType.members_unshutuped: Pushes._members_unshutuped,
 }
 
 

@@ -97,6 +97,14 @@ def _check_signature(app: App, given: str | None) -> None:
         raise HttpError(401, "The signature is wrong.")
 
 
+def master_of(request: AnyRequest, site: Site) -> App:
+    """The app that calls with its master key, or signed with it. Raises HttpError and Refused(APP_NOT_AVAILABLE)."""
+    app = app_of(request, site)
+    if not has_master_key(request):
+        raise HttpError(403, "This needs the app's master key.")
+    return app
+
+
 def _equal(given: str, secret: str) -> bool:
     return hmac.compare_digest(given.encode(), secret.encode())
 

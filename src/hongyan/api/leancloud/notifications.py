@@ -123,8 +123,16 @@ def _attributes(notification: Notification) -> dict[str, Any]:
     return {"attr": Raw(details["attr"].encode()), "attrModified": Raw(details["modified"].encode())}
 
 
+def _member_info(notification: Notification) -> dict[str, Any]:
+    details = notification.details
+    return {"info": {"pid": details["client"], "role": details["role"], "infoId": details["info_id"]}}
+
+
 _DETAILS: dict[str, Callable[[Notification], dict[str, Any]]] = {
     "members_joined": _members,
     "members_left": _members,
     "updated": _attributes,
+    "member_info_changed": _member_info,
+    "members_shutuped": _members,
+    "members_unshutuped": _members,
 }

@@ -14,17 +14,11 @@ from hongyan.errors import Refused
 from hongyan.gateway import partial
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.conversation_json import to_json
-from hongyan.gateway.handlers import conv_info
+from hongyan.gateway.handlers import conv_info, conv_roles, conv_silence
 from hongyan.gateway.limits import check_limit
-from hongyan.gateway.registry import Session
+from hongyan.gateway.registry import PARTIAL_FAILURE, Session
 from hongyan.gateway.signed import signature
-from hongyan.wire.messages2_pb2 import (
-    ConvCommand,
-    GenericCommand,
-    JsonObjectMessage,
-    MaxReadTuple,
-    OpType,
-)
+from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, JsonObjectMessage, MaxReadTuple, OpType
 
 #: Marks of more members are put together in a thread.
 LARGE = 1_000
@@ -71,7 +65,9 @@ async def remove(connection: Connection, session: Session, command: GenericComma
     reply = _members_reply(connection, session, command, OpType.removed)
     asked, engine = command.convMessage, connection.gateway.engine
     await engine.signatures.check_remove(session.app, session.client, asked.cid, list(asked.m), signature(asked))
-    await engine.conversations.remove(session.app, session.client, asked.cid, list(asked.m), reply)
+    await engine.conversations.remove(
+        session.app, session.client, asked.cid, list(asked.m), reply, partial=session.can(PARTIAL_FAILURE)
+    )
 
 
 async def query(connection: Connection, session: Session, command: GenericCommand) -> None:
@@ -142,4 +138,6 @@ _OPERATIONS: dict[int, Callable[[Connection, Session, GenericCommand], Coroutine
     OpType.query: query,
     OpType.max_read: max_read,
     **conv_info.OPERATIONS,
+    **conv_roles.OPERATIONS,
+    **conv_silence.OPERATIONS,
 }

@@ -1,0 +1,110 @@
+"""Silence over HTTP, for an app's own server."""
+
+from typing import Any
+
+import pytest
+
+from hongyan import errors
+from hongyan.engine.engine import Engine
+from hongyan.engine.events import Event, SilenceChanged
+from hongyan.engine.values import App
+from tests.api.conftest import Calling
+from tests.api.test_member_infos import master
+from tests.engine.test_conversations import start
+from tests.engine.test_silence import barred, silenced
+
+
+@pytest.fixture
+async def cid(engine: Engine, app: App) -> str:
+    """A conversation of ann, bob and eve."""
+    return (await start(engine, app, "ann", "bob", "eve")).id
+
+
+def path(cid: str, sort: str, kind: str = "conversations") -> str:
+    return f"/1.2/rtm/{kind}/{cid}/{sort}-silenceds"
+
+
+async def test_silence_for_a_time(calling: Calling, engine: Engine, app: App, cid: str, events: list[Event]) -> None:
+    http, key = calling(), master(app)
+    answer = await http.post(path(cid, "temporary"), json={"client_id": "bob", "ttl": 86_400}, headers=key)
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert await barred(engine, app, "bob", cid) is errors.CONVERSATION_BLACKLISTED
+    answer = await http.delete(path(cid, "temporary"), params={"client_id": "bob"}, headers=key)
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert await barred(engine, app, "bob", cid) is None
+    told = [(event.clients, event.silenced, event.by) for event in events if isinstance(event, SilenceChanged)]
+    assert told == [(("bob",), True, ""), (("bob",), False, "")]
+
+
+async def test_silence_for_ever(calling: Calling, engine: Engine, app: App, cid: str) -> None:
+    http, key = calling(), master(app)
+    both = {"client_ids": ["bob", "eve"]}
+    for _ in range(2):
+        answer = await http.post(path(cid, "permanent"), json=both, headers=key)
+        assert (answer.status_code, answer.json()) == (200, {})
+    assert await barred(engine, app, "bob", cid) is errors.SILIENCED
+    answer = await http.request("DELETE", path(cid, "permanent"), json={"client_ids": ["bob"]}, headers=key)
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert await silenced(engine, app, cid) == ["eve"]
+
+
+async def test_pages(calling: Calling, engine: Engine, app: App, cid: str) -> None:
+    http, key = calling(), master(app)
+    everybody = [f"c{number:02}" for number in range(15)]
+    await http.post(path(cid, "permanent"), json={"client_ids": everybody}, headers=key)
+    await http.post(path(cid, "temporary"), json={"client_id": "aaa", "ttl": 60}, headers=key)
+    first = (await http.get(path(cid, "permanent"), headers=key)).json()
+    assert first == {"client_ids": everybody[:10], "next": first["next"]}
+    query = {"next": first["next"]}
+    assert (await http.get(path(cid, "permanent"), params=query, headers=key)).json() == {"client_ids": everybody[10:]}
+    query = {"limit": "15"}
+    assert (await http.get(path(cid, "permanent"), params=query, headers=key)).json() == {"client_ids": everybody}
+
+
+@pytest.mark.parametrize(
+    ("method", "sort", "form", "code"),
+    [
+        ("POST", "temporary", {"client_id": "bob"}, 400),
+        ("POST", "temporary", {"client_id": "bob", "ttl": "x"}, 400),
+        ("POST", "temporary", {"client_id": "bob", "ttl": True}, 400),
+        ("POST", "temporary", {"client_id": "bob", "ttl": 1.5}, 400),
+        ("POST", "temporary", {"client_id": "bob", "ttl": 0}, 4301),
+        ("POST", "temporary", {"client_id": "bob", "ttl": 86_401}, 4301),
+        ("POST", "temporary", {"ttl": 60}, 400),
+        ("POST", "temporary", {"client_id": "x" * 65, "ttl": 60}, 4301),
+        ("DELETE", "temporary", {}, 400),
+        ("POST", "permanent", {}, 400),
+        ("POST", "permanent", {"client_ids": "bob"}, 400),
+        ("POST", "permanent", {"client_ids": [1]}, 400),
+        ("POST", "permanent", {"client_ids": []}, 4301),
+        ("POST", "permanent", {"client_ids": [str(number) for number in range(501)]}, 4301),
+        ("DELETE", "permanent", {"client_ids": [""]}, 4301),
+        ("GET", "permanent", {"next": "x"}, 400),
+        ("GET", "permanent", {"limit": "-1"}, 400),
+    ],
+)
+async def test_calls_that_are_refused(
+    calling: Calling, engine: Engine, app: App, cid: str, method: str, sort: str, form: Any, code: int
+) -> None:
+    await engine.silence.impose(app, None, cid, ["eve"], lambda *_: None)
+    answer = await calling().request(method, path(cid, sort), json=form, headers=master(app))
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert await silenced(engine, app, cid) == ["eve"]
+
+
+async def test_who_may_call_and_on_what(calling: Calling, app: App, cid: str) -> None:
+    form = {"client_ids": ["bob"], "client_id": "bob", "ttl": 60}
+    for method, sort in (
+        ("POST", "temporary"),
+        ("DELETE", "temporary"),
+        ("POST", "permanent"),
+        ("DELETE", "permanent"),
+        ("GET", "permanent"),
+    ):
+        for place, headers, status, code in (
+            (path(cid, sort), {"X-LC-Id": "home", "X-LC-Key": "home-key"}, 403, 403),
+            (path(cid, sort, "chatrooms"), master(app), 400, 4316),
+            (path("65f000000000000000000001", sort), master(app), 404, 4303),
+        ):
+            answer = await calling().request(method, place, json=form, headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (status, code)
