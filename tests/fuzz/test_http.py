@@ -33,6 +33,8 @@ PATHS = [
     "/health/ready",
     "/metrics",
     "/1.1/rtm/notifications",
+    "/1.2/rtm/conversations/65f000000000000000000001/blacklists",
+    "/1.2/rtm/clients/known-1/blacklists",
 ]
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"]
 #: Header fields that something here reads, and what makes them go wrong.

@@ -87,4 +87,24 @@ class ConversationUpdated:
     origin: object | None
 
 
-Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged | ReceiptsGiven | MessagePatched | ConversationUpdated
+@dataclass(frozen=True, slots=True)
+class BlocksChanged:
+    """A conversation blocks `clients` now, or does no more. Those that were members left: that is told after it."""
+
+    conversation: Conversation
+    clients: tuple[str, ...]
+    by: str
+    at: int
+    blocked: bool
+
+
+Event = (
+    MessageSent
+    | MembersJoined
+    | MembersLeft
+    | UnreadChanged
+    | ReceiptsGiven
+    | MessagePatched
+    | ConversationUpdated
+    | BlocksChanged
+)

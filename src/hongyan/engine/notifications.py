@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hongyan.engine.clock import Clock
-from hongyan.engine.events import ConversationUpdated, Event, MembersJoined, MembersLeft, ReceiptsGiven
+from hongyan.engine.events import BlocksChanged, ConversationUpdated, Event, MembersJoined, MembersLeft, ReceiptsGiven
 from hongyan.engine.ports import Bus, NotificationStore
-from hongyan.engine.values import App, Notification
+from hongyan.engine.values import App, ConversationKind, Notification
 
 #: Permanent notifications of one answer. JavaScript SDKs may pass over a second one: whatever reaches them meanwhile
 #: moves the time from which they ask on.
@@ -87,12 +87,14 @@ class Notifications:
     def __init__(self, store: NotificationStore, bus: Bus, clock: Clock) -> None:
         self._store = store
         self._recent = Recent(clock.now())
-        self._receipts = Recent(clock.now())  # of their own: they are many, and no reason to look conversations up
+        # what one client alone is told: it is much, and no reason to look conversations up
+        self._personal = Recent(clock.now())
         self._keepers: Mapping[type[Any], Callable[[Any], None]] = {
             MembersJoined: self._keep_joined,
             MembersLeft: self._keep_left,
             ConversationUpdated: self._keep_updated,
             ReceiptsGiven: self._keep_receipts,
+            BlocksChanged: self._keep_blocks,
         }
         bus.subscribe(self._on_event)
 
@@ -117,11 +119,11 @@ class Notifications:
 
     async def _droppable(self, app_key: int, client: str, since: int) -> tuple[list[Notification], bool]:
         """The latest that fit into an answer, and whether that is all."""
-        receipts = self._receipts.after((app_key, client), since)
+        personal = self._personal.after((app_key, client), since)
         if self._recent.latest <= since:
-            return receipts[-DROPPABLE_MAX:], True
+            return personal[-DROPPABLE_MAX:], True
         memberships = await self._store.memberships(app_key, client, MEMBERSHIPS_MAX + 1)
-        found = receipts[-DROPPABLE_MAX:]
+        found = personal[-DROPPABLE_MAX:]
         for conversation, joined_at in memberships[:MEMBERSHIPS_MAX]:
             found += self._recent.after(conversation, max(since, joined_at - 1))
         latest = heapq.nlargest(DROPPABLE_MAX, found, key=_time)
@@ -155,10 +157,22 @@ class Notifications:
         op, cid, at = "read" if event.read else "received", event.conversation.id, event.receipts.at
         for receipt in event.receipts.given:
             told = Notification(op, cid, event.reader, at, {"id": receipt.message_id})
-            self._receipts.add((event.conversation.app_key, receipt.sender), told)
+            self._personal.add((event.conversation.app_key, receipt.sender), told)
+
+    def _keep_blocks(self, event: BlocksChanged) -> None:
+        """For the members of a group, and for each of the clients concerned."""
+        done = "blocked" if event.blocked else "unblocked"
+        if event.conversation.kind is ConversationKind.NORMAL:
+            self._keep(f"members_{done}", event, {"clients": event.clients})
+        told = Notification(done, event.conversation.id, event.by, event.at)
+        for client in event.clients:
+            self._personal.add((event.conversation.app_key, client), told)
 
     def _keep(
-        self, op: str, event: MembersJoined | MembersLeft | ConversationUpdated, details: Mapping[str, Any]
+        self,
+        op: str,
+        event: MembersJoined | MembersLeft | ConversationUpdated | BlocksChanged,
+        details: Mapping[str, Any],
     ) -> None:
         """Not the event itself: it would keep all members of its conversation in memory."""
         self._recent.add(event.conversation.key, Notification(op, event.conversation.id, event.by, event.at, details))

@@ -58,7 +58,8 @@ class ConversationStore(Protocol):
     ) -> Awaitable[object]:
         """Insert, or find the live conversation with the same member set if the draft is unique.
 
-        `committed(row, conversation, existing)`.
+        Whom such a conversation blocks, or who refuses it, is not looked for among its members. Raises
+        Refused(BLOCKED_BY_CONV) if that is the creator. `committed(row, conversation, existing)`.
         """
 
     async def query(self, app_key: int, caller: str, query: Query) -> list[ConversationRow]:
@@ -72,11 +73,15 @@ class ConversationStore(Protocol):
         committed: Callable[[MembersChanged], None],
         by: str | None = None,
         initiator: str = "",
+        partial: bool = False,
     ) -> Awaitable[object]:
         """Add those who aren't members. Raises Refused(CONVERSATION_FULL) over `limit`, changing nothing.
 
         Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED) if `by` is no member any more. Each client that joined will
         be told, even if it is away now, that `initiator` did it.
+
+        Those who are blocked, or refuse to be added by others than themselves, are left out if `partial`; otherwise
+        one of them is Refused(BLOCKED_BY_CONV).
         """
 
     def remove_members(
@@ -130,6 +135,34 @@ class StandingStore(Protocol):
 
         Only real changes are told; those removed will be told, even if away now, that `initiator` did it.
         """
+
+
+class BlacklistStore(Protocol):
+    """Who is blocked where, and which conversations clients refuse: a set for each client."""
+
+    async def blocked(self, conversation: Conversation, start: int, limit: int) -> list[str]:
+        """The blocked clients from the place `start` on, in an order of their own."""
+
+    def refuse(
+        self,
+        app_key: int,
+        client: str,
+        conversations: Sequence[Conversation],
+        limit: int,
+        committed: Callable[[], None],
+    ) -> Awaitable[object]:
+        """Add to what the client refuses. Raises Refused(BLACKLIST_FULL) over `limit`, changing nothing."""
+
+    def accept(
+        self, app_key: int, client: str, conversations: Sequence[Conversation], committed: Callable[[], None]
+    ) -> Awaitable[object]:
+        """Take away from what the client refuses."""
+
+    async def refused(self, app_key: int, client: str, start: int, limit: int) -> list[str]:
+        """The ids of the conversations that the client refuses from the place `start` on, in an order of their own."""
+
+    async def which_refused(self, app_key: int, client: str, conversation_ids: Sequence[str]) -> set[str]:
+        """Those of the conversations that the client refuses."""
 
 
 class MessageStore(Protocol):
@@ -242,6 +275,8 @@ class Store(Protocol):
     def notifications(self) -> NotificationStore: ...
     @property
     def standings(self) -> StandingStore: ...
+    @property
+    def blacklists(self) -> BlacklistStore: ...
     @property
     def tokens(self) -> TokenStore: ...
     @property

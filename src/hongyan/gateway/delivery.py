@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hongyan.engine.events import (
+    BlocksChanged,
     ConversationUpdated,
     Event,
     MembersJoined,
@@ -14,7 +15,7 @@ from hongyan.engine.events import (
     UnreadChanged,
 )
 from hongyan.engine.limits import DeliveryBudget
-from hongyan.engine.values import OF_MEMBERS, Conversation, iso_time
+from hongyan.engine.values import OF_MEMBERS, Conversation, ConversationKind, iso_time
 from hongyan.gateway.connection import IM_SERVICE
 from hongyan.gateway.pushes import (
     DROPPABLE,
@@ -28,6 +29,12 @@ from hongyan.gateway.pushes import (
 from hongyan.gateway.registry import GROUP_RECEIPTS, PATCHES, Registry, Session
 from hongyan.wire.frames import SharedFrame
 from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, JsonObjectMessage, OpType
+
+#: What the clients concerned are told, and the others, by whether they are blocked now.
+_BLOCKS = {
+    True: (OpType.blocked, OpType.members_blocked),
+    False: (OpType.unblocked, OpType.members_unblocked),
+}
 
 
 class Delivery:
@@ -43,6 +50,7 @@ class Delivery:
             ReceiptsGiven: self._receipts,
             MessagePatched: self._patched,
             ConversationUpdated: self._updated,
+            BlocksChanged: self._blocks,
         }
 
     def on_event(self, event: Event) -> None:
@@ -92,6 +100,30 @@ class Delivery:
         self._tell(
             app_key, event.conversation.members, conv_command(OpType.members_left, everyone, event.at, DROPPABLE)
         )
+
+    def _blocks(self, event: BlocksChanged) -> None:
+        """Tell the clients concerned, and the members of a group or the audience of a chat room.
+
+        Who is blocked hears no more; subscribers of a service conversation are not told of each other.
+        """
+        conversation, at = event.conversation, event.at
+        room = conversation.kind is ConversationKind.CHATROOM or None
+        own, others = _BLOCKS[event.blocked]
+        if event.blocked:
+            self._end_audience(conversation, event.clients)
+        told = ConvCommand(cid=conversation.id, initBy=event.by, transient=room)
+        self._tell(conversation.app_key, event.clients, conv_command(own, told, at, DROPPABLE))
+        if conversation.kind is not ConversationKind.SERVICE:
+            everyone = ConvCommand(cid=conversation.id, initBy=event.by, m=event.clients, transient=room)
+            shared = SharedFrame(conv_command(others, everyone, at, DROPPABLE))
+            for sessions in self._hearing(conversation):
+                for session in sessions:
+                    _leave(session, shared)
+
+    def _end_audience(self, conversation: Conversation, clients: Iterable[str]) -> None:
+        for sessions in self._registry.of_clients(conversation.app_key, set(clients)):
+            for session in sessions:
+                self._registry.unlisten(session, conversation.key)
 
     def _updated(self, event: ConversationUpdated) -> None:
         updated = ConvCommand(

@@ -12,6 +12,7 @@ from hongyan.engine.clock import Clock
 from hongyan.errors import Refused
 from hongyan.store import database, hot
 from hongyan.store.apps import Apps
+from hongyan.store.blacklists import Blacklists
 from hongyan.store.conversations import Conversations
 from hongyan.store.edits import Edits, newest_edit
 from hongyan.store.info import Info
@@ -35,7 +36,7 @@ def _no_fatal_handler(error: BaseException) -> None:
 
 
 class Store:
-    """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `standings`,
+    """Ports `apps`, `blacklists`, `conversations`, `edits`, `info`, `messages`, `notifications`, `standings`,
     `tokens` over one database file."""
 
     def __init__(self, path: Path, secret: bytes, clock: Clock | None = None) -> None:
@@ -54,6 +55,7 @@ class Store:
         self.messages = Messages(self._reader, self.writer, clock)
         self.notifications = Notifications(self._reader)
         self.standings = Standings(self.writer, clock)
+        self.blacklists = Blacklists(self._reader, self.writer)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
         self._pruning: asyncio.Task[None] | None = None

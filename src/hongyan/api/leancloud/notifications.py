@@ -126,5 +126,7 @@ def _attributes(notification: Notification) -> dict[str, Any]:
 _DETAILS: dict[str, Callable[[Notification], dict[str, Any]]] = {
     "members_joined": _members,
     "members_left": _members,
+    "members_blocked": _members,
+    "members_unblocked": _members,
     "updated": _attributes,
 }

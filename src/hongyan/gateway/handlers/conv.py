@@ -16,7 +16,7 @@ from hongyan.gateway.connection import Connection
 from hongyan.gateway.conversation_json import to_json
 from hongyan.gateway.handlers import conv_info
 from hongyan.gateway.limits import check_limit
-from hongyan.gateway.registry import Session
+from hongyan.gateway.registry import PARTIAL_FAILURE, Session
 from hongyan.wire.messages2_pb2 import (
     ConvCommand,
     GenericCommand,
@@ -58,7 +58,9 @@ async def start(connection: Connection, session: Session, command: GenericComman
 async def add(connection: Connection, session: Session, command: GenericCommand) -> None:
     reply = _members_reply(connection, session, command, OpType.added)
     asked = command.convMessage
-    await connection.gateway.engine.conversations.add(session.app, session.client, asked.cid, list(asked.m), reply)
+    await connection.gateway.engine.conversations.add(
+        session.app, session.client, asked.cid, list(asked.m), reply, partial=session.can(PARTIAL_FAILURE)
+    )
 
 
 async def remove(connection: Connection, session: Session, command: GenericCommand) -> None:
