@@ -126,7 +126,7 @@ class Notifications:
         found = personal[-DROPPABLE_MAX:]
         for conversation, joined_at in memberships[:MEMBERSHIPS_MAX]:
             found += self._recent.after(conversation, max(since, joined_at - 1))
-        latest = heapq.nlargest(DROPPABLE_MAX, found, key=_time)
+        latest = heapq.nlargest(DROPPABLE_MAX, found[::-1], key=_time)  # of one time, the last told first
         room = DROPPABLE_CHARACTERS_MAX
         fitting: list[Notification] = []
         for notification in latest:

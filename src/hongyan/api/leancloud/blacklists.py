@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from hongyan.api.errors import HttpError
 from hongyan.api.leancloud.credentials import app_of_master
@@ -33,7 +33,7 @@ ConversationId = Annotated[Text, QueryParameter(name="conv_id")]
 
 
 @post(OF_CONVERSATIONS, status_code=200)
-async def block(request: AnyRequest, site: CurrentSite, conversation_id: str) -> dict[str, Any]:
+async def block(request: AnyRequest, site: CurrentSite, conversation_id: FromPath[str]) -> dict[str, Any]:
     app = _app(request, site)
     clients = _texts(await _body(request), "client_ids")
     await site.engine.blacklists.block(app, None, conversation_id, clients, _ignore, _kind(request))
@@ -41,7 +41,7 @@ async def block(request: AnyRequest, site: CurrentSite, conversation_id: str) ->
 
 
 @delete(OF_CONVERSATIONS, status_code=200)
-async def unblock(request: AnyRequest, site: CurrentSite, conversation_id: str) -> dict[str, Any]:
+async def unblock(request: AnyRequest, site: CurrentSite, conversation_id: FromPath[str]) -> dict[str, Any]:
     app = _app(request, site)
     clients = _texts(await _body(request), "client_ids")
     await site.engine.blacklists.unblock(app, None, conversation_id, clients, _ignore, _kind(request))
@@ -50,7 +50,7 @@ async def unblock(request: AnyRequest, site: CurrentSite, conversation_id: str) 
 
 @get(OF_CONVERSATIONS)
 async def blocked(
-    request: AnyRequest, site: CurrentSite, conversation_id: str, limit: Limit = None, next: Next = None
+    request: AnyRequest, site: CurrentSite, conversation_id: FromPath[str], limit: Limit = None, next: Next = None
 ) -> Response[dict[str, Any]]:
     app = _app(request, site)
     start, size = _start(next), _limit(limit)
@@ -62,7 +62,7 @@ async def blocked(
 
 
 @post(OF_CLIENTS, status_code=200)
-async def refuse(request: AnyRequest, site: CurrentSite, client_id: str) -> dict[str, Any]:
+async def refuse(request: AnyRequest, site: CurrentSite, client_id: FromPath[str]) -> dict[str, Any]:
     app = _app(request, site)
     conversation = _text(await _body(request), "conv_id")
     await site.engine.blacklists.refuse(app, client_id, [conversation], _done, by_system=True)
@@ -71,7 +71,7 @@ async def refuse(request: AnyRequest, site: CurrentSite, client_id: str) -> dict
 
 @delete(OF_CLIENTS, status_code=200)
 async def accept(
-    request: AnyRequest, site: CurrentSite, client_id: str, conv_id: ConversationId = None
+    request: AnyRequest, site: CurrentSite, client_id: FromPath[str], conv_id: ConversationId = None
 ) -> dict[str, Any]:
     app = _app(request, site)
     conversation = conv_id or _text(await _body(request), "conv_id")
@@ -81,7 +81,7 @@ async def accept(
 
 @get(OF_CLIENTS)
 async def refused(
-    request: AnyRequest, site: CurrentSite, client_id: str, limit: Limit = None, next: Next = None
+    request: AnyRequest, site: CurrentSite, client_id: FromPath[str], limit: Limit = None, next: Next = None
 ) -> Response[dict[str, Any]]:
     app = _app(request, site)
     start, size = _start(next), _limit(limit)
@@ -105,7 +105,7 @@ async def _body(request: AnyRequest) -> dict[str, Any]:
     """The JSON object sent, also with `DELETE`."""
     try:
         body = msgspec.json.decode(await request.body())
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise HttpError(400, "The body must be a JSON object.")
