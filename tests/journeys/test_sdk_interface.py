@@ -9,25 +9,18 @@ from tests.journeys.test_sdk import RESTART, SDKS, SHARED, walk_restart
 from tests.support.server import Certificate, Server
 
 ISSUE_4 = {
-    "Conversation.blockMembers",
     "Conversation.getAllMemberInfo",
     "Conversation.getMemberInfo",
     "Conversation.muteMembers",
-    "Conversation.queryBlockedMembers",
     "Conversation.queryMutedMembers",
-    "Conversation.unblockMembers",
     "Conversation.unmuteMembers",
     "Conversation.updateMemberRole",
     "IMClient.createChatRoom",
     "IMClient.createTemporaryConversation",
-    "event:blocked",
     "event:memberinfoupdated",
-    "event:membersblocked",
     "event:membersmuted",
-    "event:membersunblocked",
     "event:membersunmuted",
     "event:muted",
-    "event:unblocked",
     "event:unmuted",
 }
 """Chat rooms, service and temporary conversations, roles and moderation: what issue 4 brings."""

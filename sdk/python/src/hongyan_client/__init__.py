@@ -19,6 +19,7 @@ from hongyan_client.content import (
 from hongyan_client.conversation import Changed, Conversation, Failure, Marks
 from hongyan_client.errors import ClientClosed, ConnectionLost, HongyanError, RequestTimeout
 from hongyan_client.events import (
+    Blocked,
     Closed,
     Conflict,
     ConversationUpdated,
@@ -28,13 +29,16 @@ from hongyan_client.events import (
     EventsDropped,
     Invited,
     Kicked,
+    MembersBlocked,
     MembersJoined,
     MembersLeft,
+    MembersUnblocked,
     MessageEdited,
     MessageRecalled,
     MessageReceived,
     Read,
     Reconnected,
+    Unblocked,
     UnreadChanged,
 )
 from hongyan_client.message import Message
@@ -46,6 +50,7 @@ __all__ = [
     "Audio",
     "Backoff",
     "Binary",
+    "Blocked",
     "Changed",
     "Client",
     "ClientClosed",
@@ -67,8 +72,10 @@ __all__ = [
     "Kicked",
     "Location",
     "Marks",
+    "MembersBlocked",
     "MembersJoined",
     "MembersLeft",
+    "MembersUnblocked",
     "Message",
     "MessageEdited",
     "MessageRecalled",
@@ -85,6 +92,7 @@ __all__ = [
     "State",
     "Text",
     "Typed",
+    "Unblocked",
     "UnreadChanged",
     "Video",
     "__version__",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hongyan_client.content import Content, Recalled, Text, Typed, encode
 from hongyan_client.errors import HongyanError
 from hongyan_client.message import Message, edited, from_history
-from hongyan_client.messages2_pb2 import ConvCommand, LogsCommand
+from hongyan_client.messages2_pb2 import BlacklistCommand, ConvCommand, LogsCommand
 
 if TYPE_CHECKING:
     from hongyan_client.client import Client
@@ -214,6 +214,31 @@ class Conversation:
         answer = await self._ask("is_member", cids=[self.id])
         return bool(json.loads(answer.results.data).get(self.id))
 
+    # the blacklist
+
+    async def block(self, *clients: str) -> Changed:
+        """Removes clients, if they are members, and keeps them out until they are unblocked. Raises HongyanError."""
+        return await self._change_blocks("block", clients)
+
+    async def unblock(self, *clients: str) -> Changed:
+        """Lets clients join, and be added, again. Raises HongyanError."""
+        return await self._change_blocks("unblock", clients)
+
+    async def blocked(self) -> AsyncIterator[str]:
+        """The clients that are blocked. Pages are fetched as they are needed."""
+        place: str | None = None
+        while True:
+            answer = await self._ask_blacklist("query", limit=PAGE_MAX, next=place)
+            for client in answer.blockedPids:
+                yield client
+            if not answer.next:
+                return
+            place = answer.next
+
+    async def is_blocked(self, client: str) -> bool:
+        """Whether a client is blocked."""
+        return client in (await self._ask_blacklist("check_block", toPids=[client])).blockedPids
+
     # settings
 
     async def update(self, **changes: Any) -> None:
@@ -278,14 +303,21 @@ class Conversation:
     async def _change(self, op: str, action: str, clients: Iterable[str]) -> Changed:
         members = sorted(set(clients))
         signed = await self.client.signature(action, self.id, members)
-        answer = await self._ask(op, cid=self.id, m=members, **signed)
-        failed = tuple(Failure(error.code, error.reason, tuple(error.pids)) for error in answer.failedPids)
-        refused = {client for failure in failed for client in failure.clients}
-        done = tuple(answer.allowedPids or (member for member in members if member not in refused))
-        (self._joined if op == "add" else self._left)(done)
-        if failed and not done:
-            raise HongyanError(failed[0].code, failed[0].reason, ", ".join(sorted(refused)))
-        return Changed(done, failed)
+        changed = _changed(members, await self._ask(op, cid=self.id, m=members, **signed))
+        (self._joined if op == "add" else self._left)(changed.done)
+        return changed
+
+    async def _change_blocks(self, op: str, clients: Iterable[str]) -> Changed:
+        targets = sorted(set(clients))
+        signed = await self.client.signature(f"conversation-{op}-clients", self.id, targets)
+        changed = _changed(targets, await self._ask_blacklist(op, toPids=targets, **signed))
+        if op == "block":
+            self._left(changed.done)
+        return changed
+
+    async def _ask_blacklist(self, op: str, **fields: Any) -> BlacklistCommand:
+        answer = await self.client.request("blacklist", op, idempotent=True, srcCid=self.id, **fields)
+        return answer.blacklistMessage
 
     async def _patch(self, message: Message, content: Content, item: dict[str, Any]) -> Message:
         item |= {"cid": self.id, "mid": message.id, "timestamp": message.timestamp}
@@ -307,6 +339,16 @@ class Conversation:
         )
         page = [from_history(self.id, item) for item in answer.logsMessage.logs]
         return page[::-1] if newest_first else page
+
+
+def _changed(asked: Iterable[str], answer: ConvCommand | BlacklistCommand) -> Changed:
+    """For whom it was done. Raises HongyanError if for nobody."""
+    failed = tuple(Failure(error.code, error.reason, tuple(error.pids)) for error in answer.failedPids)
+    refused = {client for failure in failed for client in failure.clients}
+    done = tuple(answer.allowedPids or (client for client in asked if client not in refused))
+    if failed and not done:
+        raise HongyanError(failed[0].code, failed[0].reason, ", ".join(sorted(refused)))
+    return Changed(done, failed)
 
 
 def _time(text: str | None) -> datetime | None:
