@@ -314,3 +314,35 @@ def assert_failure(answer: httpx.Response, status: int, code: int) -> None:
     assert set(body) == {"code", "error"}
     assert body["code"] == code
     assert body["error"].endswith(".")
+
+
+async def test_blocks_in_the_spelling_of_the_sdks(
+    calling: Calling, engine: Engine, app: App, headers: dict[str, str]
+) -> None:
+    made: list[Any] = []
+    await engine.conversations.start(
+        app, "ann", ["bob", "cem"], "", unique=False, reply=lambda *reply: made.append(reply[0])
+    )
+    cid, before = made[0].id, engine.clock.now()
+    while engine.clock.now() == before:
+        pass
+    for client in ("cem", "bob"):
+        await engine.blacklists.block(app, "ann", cid, [client], made.append)
+        await engine.blacklists.unblock(app, "ann", cid, [client], made.append)
+
+    async def told(client: str) -> list[dict[str, Any]]:
+        query = {"client_id": client, "start_ts": str(before), "notification_type": "droppable"}
+        own = {**headers, "X-LC-IM-Session-Token": token(engine, app, client)}
+        body = (await calling().get(PATH, params=query, headers=own)).json()
+        items: list[dict[str, Any]] = body["droppable"]["notifications"]
+        assert all(item["cid"] == cid and item["initBy"] == "ann" for item in items)
+        return items
+
+    of_ann = [(item["op"], item["m"]) for item in await told("ann") if item["op"] != "members-left"]
+    assert of_ann == [
+        ("members-blocked", ["cem"]),
+        ("members-unblocked", ["cem"]),
+        ("members-blocked", ["bob"]),
+        ("members-unblocked", ["bob"]),
+    ]
+    assert [item["op"] for item in await told("bob")] == ["blocked", "unblocked"]

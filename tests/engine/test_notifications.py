@@ -248,3 +248,25 @@ def test_what_is_after_the_bound_is_all_there_inferred(additions: list[Any], cou
                 assert [told.at for told in found] == sorted(told.at for told in found)
                 expected = {told.conversation_id for to, told in added if to == audience and told.at > since}
                 assert {told.conversation_id for told in found} == expected
+
+
+async def test_members_and_the_blocked_are_told_of_blocks(engine: Engine, app: App, later: Callable[[], int]) -> None:
+    row = await start(engine, app, "ann", "bob", "cem")
+    blocked_at = later()
+    await engine.blacklists.block(app, "ann", row.id, ["cem", "eve"], lambda _: None)
+    unblocked_at = later()
+    await engine.blacklists.unblock(app, "ann", row.id, ["cem"], lambda _: None)
+    bob = await missed(engine, app, "bob", blocked_at - 1)
+    assert [(told.op, told.by, told.at, told.details) for told in bob.droppable] == [
+        ("members_blocked", "ann", blocked_at, {"clients": ("cem", "eve")}),
+        ("members_left", "ann", blocked_at, {"clients": ("cem",)}),
+        ("members_unblocked", "ann", unblocked_at, {"clients": ("cem",)}),
+    ]
+    cem = await missed(engine, app, "cem", blocked_at - 1)
+    assert cem.permanent == [Notification("left", row.id, "ann", blocked_at)]
+    assert cem.droppable == [
+        Notification("blocked", row.id, "ann", blocked_at),
+        Notification("unblocked", row.id, "ann", unblocked_at),
+    ]
+    assert ops((await missed(engine, app, "eve")).droppable) == ["blocked"]
+    assert cem.complete

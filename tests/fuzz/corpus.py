@@ -67,6 +67,8 @@ def spoken() -> list[GenericCommand]:
         command("read", convs=[{"cid": CONVERSATION, "mid": MESSAGE, "timestamp": 1}], cids=about, cid=CONVERSATION),
         *(command("logs", cid=cid, l=20, t=1_700_000_000_000, mid=MESSAGE, tmid=FOREIGN_MESSAGE) for cid in about),
         command("logs", cid=CONVERSATION, limit=-1, direction=LogsCommand.NEW, tIncluded=True, lctype=-1),
+        *(command("blacklist", op, srcCid=cid, toPids=["known-1"]) for op in BLACKLIST_OPERATIONS for cid in about),
+        *(command("blacklist", op, srcPid="mallory", toCids=about, next="1") for op in BLACKLIST_OPERATIONS),
         *(command("patch", "modify", patches=[{"cid": cid, "mid": MESSAGE, "data": "x"}]) for cid in about),
     ]
 
@@ -80,6 +82,7 @@ CONDITIONS = [
     ('{"updatedAt":{"$gt":{"__type":"Date","iso":"2026-01-01T00:00:00.000Z"}}}', {}),
 ]
 MEMBER_OPERATIONS = ["add", "remove"]
+BLACKLIST_OPERATIONS = ["block", "unblock", "query", "check_block"]
 #: Every other operation of `conv` that a client may ask for (reference 3.3).
 CONVERSATION_OPERATIONS = [
     "update", "mute", "unmute", "count", "members", "is_member", "max_read", "status",

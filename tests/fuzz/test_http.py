@@ -39,6 +39,8 @@ PATHS = [
     "/1.2/rtm/conversations/65f000000000000000000001/member-infos/65f000000000000000000002",
     "/1.2/rtm/chatrooms/65f000000000000000000001/temporary-silenceds",
     "/1.2/rtm/conversations/65f000000000000000000001/permanent-silenceds",
+    "/1.2/rtm/conversations/65f000000000000000000001/blacklists",
+    "/1.2/rtm/clients/known-1/blacklists",
 ]
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"]
 #: Header fields that something here reads, and what makes them go wrong.

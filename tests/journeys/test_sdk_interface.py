@@ -9,15 +9,8 @@ from tests.journeys.test_sdk import RESTART, SDKS, SHARED, walk_restart
 from tests.support.server import Certificate, Server
 
 ISSUE_4 = {
-    "Conversation.blockMembers",
-    "Conversation.queryBlockedMembers",
-    "Conversation.unblockMembers",
     "IMClient.createChatRoom",
     "IMClient.createTemporaryConversation",
-    "event:blocked",
-    "event:membersblocked",
-    "event:membersunblocked",
-    "event:unblocked",
 }
 """Chat rooms, service and temporary conversations, blacklists: what issue 4 brings."""
 

@@ -7,7 +7,20 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hongyan_client import ConnectionLost, Disconnected, HongyanError, Invited, Kicked, MembersJoined, Read, Reconnected
+from hongyan_client import (
+    Blocked,
+    ConnectionLost,
+    Disconnected,
+    HongyanError,
+    Invited,
+    Kicked,
+    MembersBlocked,
+    MembersJoined,
+    MembersUnblocked,
+    Read,
+    Reconnected,
+    Unblocked,
+)
 from hongyan_client.router import Router
 
 from tests.sdk.gateway import START, Gateway
@@ -142,6 +155,23 @@ async def test_missed_notifications_are_told_once(gateway: Gateway, http: Http) 
         path, query, head = http.requests[-1]
         assert (path, query["client_id"], query["start_ts"]) == ("/1.1/rtm/notifications", ["tom"], [str(START + 5)])
         assert "x-lc-im-session-token: token" in head
+
+
+async def test_missed_blocks_are_told(gateway: Gateway, http: Http) -> None:
+    http.route(gateway.url)
+    async with gateway.open(server=http.url) as tom:
+        events = Events(tom)
+        items = [
+            {"cmd": "conv", "op": op, "cid": "c1", "m": ["eve"], "initBy": "jerry", "serverTs": START + at}
+            for at, op in enumerate(("blocked", "unblocked", "members-blocked", "members-unblocked"), 10)
+        ]
+        http.answers["/1.1/rtm/notifications"] = (200, {"droppable": {"notifications": items}})
+        gateway.cut()
+        for kind in (Blocked, Unblocked):
+            told = await events.next(kind)
+            assert (told.conversation.id, told.by) == ("c1", "jerry")
+        for kind in (MembersBlocked, MembersUnblocked):
+            assert (await events.next(kind)).clients == ("eve",)
 
 
 async def test_a_server_without_notifications_is_no_problem(gateway: Gateway, http: Http) -> None:

@@ -11,7 +11,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from hongyan.api import errors, health, metrics, pages
-from hongyan.api.leancloud import livequery, member_infos, messages, notifications, route, silenceds
+from hongyan.api.leancloud import blacklists, livequery, member_infos, messages, notifications, route, silenceds
 from hongyan.api.site import Site
 
 TRACE_HEADER = "X-Trace-Id"
@@ -38,6 +38,7 @@ def application(site: Site) -> ASGIApp:
             livequery.router,
             member_infos.router,
             silenceds.router,
+            blacklists.router,
             pages.router,
         ],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},

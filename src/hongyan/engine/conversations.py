@@ -128,8 +128,13 @@ class Conversations:
         conversation_id: str,
         clients: Sequence[str],
         reply: Callable[[Members], None],
+        *,
+        partial: bool = False,
     ) -> None:
-        """Join (`clients` is just `by`) or add others, which only members may; of them all, if the app says so."""
+        """Join (`clients` is just `by`) or add others, which only members may; of them all, if the app says so.
+
+        Who can't be added fails alone if `partial`, else the whole request.
+        """
         wanted = check_client_ids(clients)
         if len(wanted) > app.settings.members_max:
             raise Refused(errors.CONVERSATION_FULL, f"a conversation has at most {app.settings.members_max} members")
@@ -137,14 +142,14 @@ class Conversations:
 
         def committed(result: MembersChanged) -> None:
             self._access.changed(conversation, result.version, set(result.changed), set())
-            reply(Members(conversation.id, wanted, result.updated_at))
+            reply(_added(conversation, wanted, result))
             if result.changed:
                 self._bus.publish(MembersJoined(conversation, result.changed, by, result.updated_at))
 
         asking = _asking(by, wanted)
         check = roles.adding(app, conversation, asking)
         await self._store.add_members(
-            conversation, wanted, app.settings.members_max, committed, asking, by, check=check
+            conversation, wanted, app.settings.members_max, committed, asking, by, check=check, partial=partial
         )
 
     async def remove(
@@ -200,3 +205,11 @@ class Conversations:
 def _asking(by: str, wanted: tuple[str, ...]) -> str | None:
     """Who must be a member for this change; nobody when clients join or quit."""
     return None if wanted == (by,) else by
+
+
+def _added(conversation: Conversation, wanted: tuple[str, ...], result: MembersChanged) -> Members:
+    """The answer to an add, in which blocked clients and those that refuse to be added have failed."""
+    barred = result.barred
+    allowed = tuple(client for client in wanted if client not in barred)
+    failed = (Failure(errors.BLOCKED_BY_CONV, barred),) if barred else ()
+    return Members(conversation.id, allowed, result.updated_at, failed)

@@ -2,6 +2,7 @@
 
 from hongyan.engine.access import Access
 from hongyan.engine.apps import Apps
+from hongyan.engine.blacklist import Blacklists
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import Conversations
 from hongyan.engine.edits import Edits
@@ -43,6 +44,7 @@ class Engine:
         self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries, self.filtering)
         self.wills = Wills(self.access, bus, clock, self.deliveries, self.filtering)
         self.conversations = Conversations(store.conversations, self.access, bus)
+        self.blacklists = Blacklists(store.standings, store.blacklists, self.access, bus, clock)
         self.info = ConversationInfo(store.info, self.access, bus)
         self.history = History(store.messages, self.access)
         self.receipts = ReceiptMarks(store.messages, self.access, bus)

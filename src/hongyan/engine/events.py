@@ -190,6 +190,17 @@ class SilenceChanged:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class BlocksChanged:
+    """A conversation blocks `clients` now, or does no more. Those that were members left: that is told after it."""
+
+    conversation: Conversation
+    clients: tuple[str, ...]
+    by: str
+    at: int
+    blocked: bool
+
+
 Event = (
     MessageSent
     | MembersJoined
@@ -206,4 +217,5 @@ Event = (
     | MessageReplaced
     | RoleChanged
     | SilenceChanged
+    | BlocksChanged
 )

@@ -14,6 +14,7 @@ from typing import Any
 
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import (
+    BlocksChanged,
     ConversationUpdated,
     Event,
     MembersJoined,
@@ -24,7 +25,7 @@ from hongyan.engine.events import (
 )
 from hongyan.engine.ports import Bus, NotificationStore
 from hongyan.engine.roles import NAMES
-from hongyan.engine.values import App, Notification
+from hongyan.engine.values import App, ConversationKind, Notification
 
 #: Permanent notifications of one answer. JavaScript SDKs may pass over a second one: whatever reaches them meanwhile
 #: moves the time from which they ask on.
@@ -41,7 +42,7 @@ KEPT_BYTES_MAX = 16 * 1024 * 1024
 _OVERHEAD = 500
 
 #: Changes of which the members of a conversation are told.
-Change = MembersJoined | MembersLeft | ConversationUpdated | RoleChanged | SilenceChanged
+Change = MembersJoined | MembersLeft | ConversationUpdated | RoleChanged | SilenceChanged | BlocksChanged
 #: Those that concern clients, and what these are told besides.
 TO_THEM = {"members_shutuped": "shutuped", "members_unshutuped": "unshutuped"}
 
@@ -101,7 +102,8 @@ class Notifications:
     def __init__(self, store: NotificationStore, bus: Bus, clock: Clock) -> None:
         self._store = store
         self._recent = Recent(clock.now())
-        self._receipts = Recent(clock.now())  # of their own: they are many, and no reason to look conversations up
+        # what one client alone is told: it is much, and no reason to look conversations up
+        self._personal = Recent(clock.now())
         self._keepers: Mapping[type[Any], Callable[[Any], None]] = {
             MembersJoined: self._keep_joined,
             MembersLeft: self._keep_left,
@@ -109,6 +111,7 @@ class Notifications:
             ReceiptsGiven: self._keep_receipts,
             RoleChanged: self._keep_role,
             SilenceChanged: self._keep_silence,
+            BlocksChanged: self._keep_blocks,
         }
         bus.subscribe(self._on_event)
 
@@ -133,11 +136,11 @@ class Notifications:
 
     async def _droppable(self, app_key: int, client: str, since: int) -> tuple[list[Notification], bool]:
         """The latest that fit into an answer, and whether that is all."""
-        receipts = self._receipts.after((app_key, client), since)
+        personal = self._personal.after((app_key, client), since)
         if self._recent.latest <= since:
-            return receipts[-DROPPABLE_MAX:], True
+            return personal[-DROPPABLE_MAX:], True
         memberships = await self._store.memberships(app_key, client, MEMBERSHIPS_MAX + 1)
-        found = receipts[-DROPPABLE_MAX:]
+        found = personal[-DROPPABLE_MAX:]
         for conversation, joined_at in memberships[:MEMBERSHIPS_MAX]:
             found += _also_to(client, self._recent.after(conversation, max(since, joined_at - 1)))
         latest = heapq.nlargest(DROPPABLE_MAX, reversed(found), key=_time)  # so those of one time keep their order
@@ -179,7 +182,16 @@ class Notifications:
         op, cid, at = "read" if event.read else "received", event.conversation.id, event.receipts.at
         for receipt in event.receipts.given:
             told = Notification(op, cid, event.reader, at, {"id": receipt.message_id})
-            self._receipts.add((event.conversation.app_key, receipt.sender), told)
+            self._personal.add((event.conversation.app_key, receipt.sender), told)
+
+    def _keep_blocks(self, event: BlocksChanged) -> None:
+        """For the members of a group, and for each of the clients concerned."""
+        done = "blocked" if event.blocked else "unblocked"
+        if event.conversation.kind is ConversationKind.NORMAL:
+            self._keep(f"members_{done}", event, {"clients": event.clients})
+        told = Notification(done, event.conversation.id, event.by, event.at)
+        for client in event.clients:
+            self._personal.add((event.conversation.app_key, client), told)
 
     def _keep(self, op: str, event: Change, details: Mapping[str, Any]) -> None:
         """Not the event itself: it would keep all members of its conversation in memory."""

@@ -63,7 +63,8 @@ class ConversationStore(Protocol):
     ) -> Awaitable[object]:
         """Insert, or find the live conversation with the same member set if the draft is unique.
 
-        `committed(row, conversation, existing)`.
+        Whom such a conversation blocks, or who refuses it, is not looked for among its members. Raises
+        Refused(BLOCKED_BY_CONV) if that is the creator. `committed(row, conversation, existing)`.
         """
 
     async def query(self, app_key: int, caller: str, query: Query) -> list[ConversationRow]:
@@ -78,12 +79,16 @@ class ConversationStore(Protocol):
         by: str | None = None,
         initiator: str = "",
         check: Callable[[StandingsNow], object] | None = None,
+        partial: bool = False,
     ) -> Awaitable[object]:
         """Add those who aren't members. Raises Refused(CONVERSATION_FULL) over `limit`, changing nothing.
 
         Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED) if `by` is no member any more, and what `check` raises when it
         is asked inside the write, of `by` and the creator. Each client that joined will be told, even if it is away
         now, that `initiator` did it.
+
+        Those who are blocked, or refuse to be added by others than themselves, are left out if `partial`; otherwise
+        one of them is Refused(BLOCKED_BY_CONV).
         """
 
     def remove_members(
@@ -157,6 +162,34 @@ class StandingLists(Protocol):
         self, conversation: Conversation, limit: int, skip: int, role: Role | None, client: str | None
     ) -> list[MemberInfo]:
         """The roles that were given; only this role, only to this client."""
+
+
+class BlacklistStore(Protocol):
+    """Who is blocked where, and which conversations clients refuse: a set for each client."""
+
+    async def blocked(self, conversation: Conversation, start: int, limit: int) -> list[str]:
+        """The blocked clients from the place `start` on, in an order of their own."""
+
+    def refuse(
+        self,
+        app_key: int,
+        client: str,
+        conversations: Sequence[Conversation],
+        limit: int,
+        committed: Callable[[], None],
+    ) -> Awaitable[object]:
+        """Add to what the client refuses. Raises Refused(BLACKLIST_FULL) over `limit`, changing nothing."""
+
+    def accept(
+        self, app_key: int, client: str, conversations: Sequence[Conversation], committed: Callable[[], None]
+    ) -> Awaitable[object]:
+        """Take away from what the client refuses."""
+
+    async def refused(self, app_key: int, client: str, start: int, limit: int) -> list[str]:
+        """The ids of the conversations that the client refuses from the place `start` on, in an order of their own."""
+
+    async def which_refused(self, app_key: int, client: str, conversation_ids: Sequence[str]) -> set[str]:
+        """Those of the conversations that the client refuses."""
 
 
 class MessageStore(Protocol):
@@ -317,6 +350,8 @@ class Store(Protocol):
     def signatures(self) -> SignatureStore: ...
     @property
     def standing_lists(self) -> StandingLists: ...
+    @property
+    def blacklists(self) -> BlacklistStore: ...
     @property
     def tokens(self) -> TokenStore: ...
     @property

@@ -48,14 +48,13 @@ FOREVER = 1 << 62
 class Standing(NamedTuple):
     """What is set about a client in a conversation, member or not. Times are None where nothing is set.
 
-    `refused_at`: since when the client itself wants not to be in it. `role_id` names the role like a stored object.
+    `role_id` names the role like a stored object.
     """
 
     role: Role | None = None
     role_id: str | None = None
     silenced_until: int | None = None
     blocked_at: int | None = None
-    refused_at: int | None = None
 
     def is_silenced(self, now: int) -> bool:
         return self.silenced_until is not None and self.silenced_until > now
@@ -251,11 +250,15 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class MembersChanged:
-    """Result of an add or remove. `changed` ⊆ requested; `version` and `updated_at` are the new ones."""
+    """Result of an add or remove. `changed` ⊆ requested; `version` and `updated_at` are the new ones.
+
+    `barred` were not added: they are blocked, or want nobody to add them.
+    """
 
     changed: tuple[str, ...]
     version: int
     updated_at: int
+    barred: tuple[str, ...] = ()
 
 
 class StandingsNow(NamedTuple):

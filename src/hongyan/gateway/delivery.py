@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hongyan.engine.events import (
+    BlocksChanged,
     ConversationCreated,
     ConversationMuted,
     ConversationUpdated,
@@ -42,6 +43,11 @@ _SILENCE_OPS = {
     True: (OpType.shutuped, OpType.members_shutuped),
     False: (OpType.unshutuped, OpType.members_unshutuped),
 }
+#: What the clients concerned are told, and the others, by whether they are blocked now.
+_BLOCKS = {
+    True: (OpType.blocked, OpType.members_blocked),
+    False: (OpType.unblocked, OpType.members_unblocked),
+}
 
 
 class Delivery:
@@ -63,6 +69,7 @@ class Delivery:
             LiveQueriesMatched: live_queries.tell,
             RoleChanged: self._role_changed,
             SilenceChanged: self._silence_changed,
+            BlocksChanged: self._blocks,
         }
 
     def on_event(self, event: Event) -> None:
@@ -114,6 +121,30 @@ class Delivery:
         self._tell(
             app_key, event.conversation.members, conv_command(OpType.members_left, everyone, event.at, DROPPABLE)
         )
+
+    def _blocks(self, event: BlocksChanged) -> None:
+        """Tell the clients concerned, and the members of a group or the audience of a chat room.
+
+        Who is blocked hears no more; subscribers of a service conversation are not told of each other.
+        """
+        conversation, at = event.conversation, event.at
+        room = conversation.kind is ConversationKind.CHATROOM or None
+        own, others = _BLOCKS[event.blocked]
+        if event.blocked:
+            self._end_audience(conversation, event.clients)
+        told = ConvCommand(cid=conversation.id, initBy=event.by, transient=room)
+        self._tell(conversation.app_key, event.clients, conv_command(own, told, at, DROPPABLE))
+        if conversation.kind is not ConversationKind.SERVICE:
+            everyone = ConvCommand(cid=conversation.id, initBy=event.by, m=event.clients, transient=room)
+            shared = SharedFrame(conv_command(others, everyone, at, DROPPABLE))
+            for sessions in self._hearing(conversation):
+                for session in sessions:
+                    _leave(session, shared)
+
+    def _end_audience(self, conversation: Conversation, clients: Iterable[str]) -> None:
+        for sessions in self._registry.of_clients(conversation.app_key, set(clients)):
+            for session in sessions:
+                self._registry.unlisten(session, conversation.key)
 
     def _updated(self, event: ConversationUpdated) -> None:
         updated = ConvCommand(

@@ -76,7 +76,8 @@ def _named(command: GenericCommand) -> list[str]:
         case CommandType.logs:
             return [command.logsMessage.cid]
         case CommandType.blacklist:
-            return [command.blacklistMessage.srcCid]
+            asked = command.blacklistMessage
+            return [asked.srcCid, *asked.toCids]
         case CommandType.patch:
             return [patch.cid for patch in command.patchMessage.patches]
         case CommandType.read:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -23,7 +24,7 @@ from hongyan.engine.values import (
     new_object_id,
 )
 from hongyan.errors import Refused
-from hongyan.store import conversation_query, members, schema, standings
+from hongyan.store import blacklists, conversation_query, members, schema, standings
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
@@ -32,6 +33,8 @@ _conversation, _member = schema.conversation, schema.member
 _SCANS = 2
 #: And so many may take long over each of a few conversations.
 _SLOW = 1
+#: Unique conversations for one set of members among which one is looked for that some may not be added to.
+_UNIQUE_MAX = 20
 
 
 def unique_key(members: Sequence[str]) -> str:
@@ -82,21 +85,27 @@ class Conversations:
         by: str | None = None,
         initiator: str = "",
         check: Callable[[StandingsNow], object] | None = None,
+        partial: bool = False,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
             members.check_member(bound, conversation.key, by)
             if check is not None:
                 check(self._look(bound, conversation, [], by))
             already = members.present(bound, conversation.key, clients)
-            new = tuple(client for client in clients if client not in already)
+            wanted = [client for client in clients if client not in already]
+            barred = blacklists.barred(bound, conversation, wanted, initiator)
+            if barred and not partial:
+                raise Refused(errors.BLOCKED_BY_CONV, "blocked, or refuses to be added")
+            new = tuple(client for client in wanted if client not in barred)
             row = members.head(bound, conversation.key)
             if not new:
-                return MembersChanged((), row.version, row.updated_at)
+                return MembersChanged((), row.version, row.updated_at, barred)
             if row.member_count + len(new) > limit:
                 raise Refused(errors.CONVERSATION_FULL, f"a conversation has at most {limit} members")
             at = members.next_update(row, self._clock.now())
             members.insert(bound, conversation.key, conversation.app_key, new, initiator, at)
-            return members.changed(bound, row, new, len(new), at)
+            changed = members.changed(bound, row, new, len(new), at)
+            return dataclasses.replace(changed, barred=barred)
 
         return self._writer.call_then(change, committed, conversation.key)
 
@@ -135,7 +144,7 @@ class Conversations:
     def _find_or_insert(
         self, bound: sa.Connection, app_key: int, draft: ConversationDraft
     ) -> tuple[ConversationRow, Conversation, bool]:
-        key = _find_unique(bound, app_key, draft.members) if draft.unique else None
+        key = _find_unique(bound, app_key, draft.creator, draft.members) if draft.unique else None
         existing = key is not None
         if key is None:
             key = self._insert(bound, app_key, draft)
@@ -190,7 +199,16 @@ def _conversation_of(bound: sa.Connection, row: Any) -> Conversation:
     )
 
 
-def _find_unique(bound: sa.Connection, app_key: int, wanted: Sequence[str]) -> int | None:
+def _find_unique(bound: sa.Connection, app_key: int, creator: str, wanted: Sequence[str]) -> int | None:
+    """The unique conversation of these members, or the newest that lacks none but those who may not be added to it.
+
+    Raises Refused if one blocks the creator itself, who would else have another one without the block.
+    """
+    exact = _find_exact(bound, app_key, wanted)
+    return _find_without_barred(bound, app_key, creator, wanted) if exact is None else exact
+
+
+def _find_exact(bound: sa.Connection, app_key: int, wanted: Sequence[str]) -> int | None:
     """The most recently active unique conversation whose members are exactly these.
 
     The sets are compared as well as the key: without a separator different sets can share a key.
@@ -206,5 +224,28 @@ def _find_unique(bound: sa.Connection, app_key: int, wanted: Sequence[str]) -> i
     )
     for key in bound.scalars(candidates).all():
         if len(members.present(bound, key, wanted)) == len(wanted):
+            return int(key)
+    return None
+
+
+def _find_without_barred(bound: sa.Connection, app_key: int, creator: str, wanted: Sequence[str]) -> int | None:
+    """One that is unique for these members, of whom those that are missing are blocked there or refuse it."""
+    newest = (
+        sa.select(_conversation.c.key, _conversation.c.member_count)
+        .where(_conversation.c.app == app_key, _conversation.c.unique_id == unique_key(wanted))
+        .order_by(_conversation.c.key.desc())
+        .limit(_UNIQUE_MAX)
+    )
+    for key, count in bound.execute(newest).all():
+        there = members.present(bound, key, wanted) if count < len(wanted) else set()
+        missing = [client for client in wanted if client not in there]
+        if count != len(there):
+            continue
+        blocked = blacklists.blocked(bound, key, missing)
+        if not set(missing) <= blocked | blacklists.refusing(bound, app_key, key, missing):
+            continue
+        if creator in blocked:
+            raise Refused(errors.BLOCKED_BY_CONV, "the conversation of these members blocks its creator")
+        if creator in there:
             return int(key)
     return None

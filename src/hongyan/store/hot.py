@@ -60,7 +60,7 @@ NOTE_OPENED = (
     "INSERT INTO meta (name, value) VALUES ('opened_at', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 IS_MEMBER = "SELECT 1 FROM member WHERE conversation = ? AND client = ?"
-STANDING = "SELECT silenced_until, blocked_at, refused_at FROM standing WHERE conversation = ? AND client = ?"
+STANDING = "SELECT silenced_until, blocked_at FROM standing WHERE conversation = ? AND client = ?"
 PRUNE_TOKENS = (
     "DELETE FROM sent_token WHERE (conversation, client, token) IN"
     " (SELECT conversation, client, token FROM sent_token WHERE timestamp < ? ORDER BY timestamp LIMIT ?)"

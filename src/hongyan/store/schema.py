@@ -155,9 +155,17 @@ standing = sa.Table(
     # a time far away: for ever
     sa.Column("silenced_until", sa.BigInteger),
     sa.Column("blocked_at", sa.BigInteger),
-    # since when the client itself wants to be in this conversation no more
-    sa.Column("refused_at", sa.BigInteger),
-    sa.Index("standing_by_refusal", "app", "client", "conversation", sqlite_where=sa.text("refused_at IS NOT NULL")),
+    sqlite_with_rowid=False,
+)
+
+#: Conversations to which a client wants nobody to add it. Apart from what a conversation sets: anybody may refuse any
+#: conversation, so there is no end to the clients that refuse one.
+refusal = sa.Table(
+    "refusal",
+    metadata,
+    sa.Column("app", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("conversation", sa.Integer, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
 

@@ -19,7 +19,7 @@ from hongyan.store import members, schema
 from hongyan.store.writer import Writer
 
 _standing = schema.standing
-_COLUMNS = "client, role, role_id, silenced_until, blocked_at, refused_at"
+_COLUMNS = "client, role, role_id, silenced_until, blocked_at"
 
 
 class Standings:

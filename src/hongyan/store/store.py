@@ -12,6 +12,7 @@ from hongyan.engine.clock import Clock
 from hongyan.errors import Refused
 from hongyan.store import database, hot
 from hongyan.store.apps import Apps
+from hongyan.store.blacklists import Blacklists
 from hongyan.store.conversations import Conversations
 from hongyan.store.edits import Edits, newest_edit
 from hongyan.store.info import Info
@@ -59,6 +60,7 @@ class Store:
         self.signatures = Signatures(self.writer)
         self.standings = Standings(self.writer, clock)
         self.standing_lists = StandingLists(self._reader)
+        self.blacklists = Blacklists(self._reader, self.writer)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
         self.live_queries = LiveQueries(self._reader)

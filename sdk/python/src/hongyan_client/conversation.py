@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hongyan_client.content import Content, Recalled, Text, Typed, encode
 from hongyan_client.errors import HongyanError
 from hongyan_client.message import Message, edited, from_history
-from hongyan_client.messages2_pb2 import ConvCommand, LogsCommand
+from hongyan_client.messages2_pb2 import BlacklistCommand, ConvCommand, LogsCommand
 from hongyan_client.roles import Role
 
 if TYPE_CHECKING:
@@ -260,6 +260,31 @@ class Conversation:
         """Whether a client may not write."""
         return client in (await self._ask("check_shutup", cid=self.id, m=[client])).m
 
+    # the blacklist
+
+    async def block(self, *clients: str) -> Changed:
+        """Removes clients, if they are members, and keeps them out until they are unblocked. Raises HongyanError."""
+        return await self._change_blocks("block", clients)
+
+    async def unblock(self, *clients: str) -> Changed:
+        """Lets clients join, and be added, again. Raises HongyanError."""
+        return await self._change_blocks("unblock", clients)
+
+    async def blocked(self) -> AsyncIterator[str]:
+        """The clients that are blocked. Pages are fetched as they are needed."""
+        place: str | None = None
+        while True:
+            answer = await self._ask_blacklist("query", limit=PAGE_MAX, next=place)
+            for client in answer.blockedPids:
+                yield client
+            if not answer.next:
+                return
+            place = answer.next
+
+    async def is_blocked(self, client: str) -> bool:
+        """Whether a client is blocked."""
+        return client in (await self._ask_blacklist("check_block", toPids=[client])).blockedPids
+
     # settings
 
     async def update(self, **changes: Any) -> None:
@@ -332,6 +357,18 @@ class Conversation:
         targets = sorted(set(clients))
         return _changed(targets, await self._ask(op, cid=self.id, m=targets))
 
+    async def _change_blocks(self, op: str, clients: Iterable[str]) -> Changed:
+        targets = sorted(set(clients))
+        signed = await self.client.signature(f"conversation-{op}-clients", self.id, targets)
+        changed = _changed(targets, await self._ask_blacklist(op, toPids=targets, **signed))
+        if op == "block":
+            self._left(changed.done)
+        return changed
+
+    async def _ask_blacklist(self, op: str, **fields: Any) -> BlacklistCommand:
+        answer = await self.client.request("blacklist", op, idempotent=True, srcCid=self.id, **fields)
+        return answer.blacklistMessage
+
     async def _patch(self, message: Message, content: Content, item: dict[str, Any]) -> Message:
         item |= {"cid": self.id, "mid": message.id, "timestamp": message.timestamp}
         answer = await self.client.request("patch", "modify", idempotent="recall" in item, patches=[item])
@@ -354,7 +391,7 @@ class Conversation:
         return page[::-1] if newest_first else page
 
 
-def _changed(asked: Iterable[str], answer: ConvCommand) -> Changed:
+def _changed(asked: Iterable[str], answer: ConvCommand | BlacklistCommand) -> Changed:
     """For whom it was done. Raises HongyanError if for nobody."""
     failed = tuple(Failure(error.code, error.reason, tuple(error.pids)) for error in answer.failedPids)
     refused = {client for failure in failed for client in failure.clients}

@@ -106,6 +106,40 @@ class MembersLeft(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Blocked(Event):
+    """The conversation blocks this client now; if it was in it, `Kicked` follows."""
+
+    conversation: "Conversation"
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unblocked(Event):
+    """This client may join the conversation again, and be added."""
+
+    conversation: "Conversation"
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class MembersBlocked(Event):
+    """The conversation blocks these clients now; for those that were in it, `MembersLeft` follows."""
+
+    conversation: "Conversation"
+    clients: tuple[str, ...]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class MembersUnblocked(Event):
+    """These clients may join again, and be added."""
+
+    conversation: "Conversation"
+    clients: tuple[str, ...]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationUpdated(Event):
     """Attributes changed: `changes` as asked for, `values` the new values of the touched keys."""
 

@@ -154,6 +154,20 @@ class Pushes:
         conversation._left(told.m)
         self._timelines.event(told.cid, events.MembersLeft(conversation, tuple(told.m), told.initBy))
 
+    def _blocked(self, told: ConvCommand, at: int) -> None:
+        self._inbox.offer(events.Blocked(self._client.conversation(told.cid), told.initBy))
+
+    def _unblocked(self, told: ConvCommand, at: int) -> None:
+        self._inbox.offer(events.Unblocked(self._client.conversation(told.cid), told.initBy))
+
+    def _members_blocked(self, told: ConvCommand, at: int) -> None:
+        conversation = self._client.conversation(told.cid)
+        self._timelines.event(told.cid, events.MembersBlocked(conversation, tuple(told.m), told.initBy))
+
+    def _members_unblocked(self, told: ConvCommand, at: int) -> None:
+        conversation = self._client.conversation(told.cid)
+        self._timelines.event(told.cid, events.MembersUnblocked(conversation, tuple(told.m), told.initBy))
+
     def _updated(self, told: ConvCommand, at: int) -> None:
         conversation = self._client.conversation(told.cid)
         changes, values = _json_object(told.attr.data), _json_object(told.attrModified.data)
@@ -203,6 +217,10 @@ _OPERATIONS: dict[int, Callable[[Pushes, ConvCommand, int], None]] = {
     OpType.unshutuped: Pushes._unshutuped,
     OpType.members_shutuped: Pushes._members_shutuped,
     OpType.members_unshutuped: Pushes._members_unshutuped,
+    OpType.blocked: Pushes._blocked,
+    OpType.unblocked: Pushes._unblocked,
+    OpType.members_blocked: Pushes._members_blocked,
+    OpType.members_unblocked: Pushes._members_unblocked,
 }
 
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SignatureRequest:
-    """What to sign. `action` is `open`, `start`, `invite` or `kick`; an `open` has no conversation and no members."""
+    """What to sign. `action` is `open`, `start`, `invite`, `kick`, or `conversation-block-clients` and `…-unblock-…`.
+
+    An `open` has no conversation and no members.
+    """
 
     action: str
     client_id: str

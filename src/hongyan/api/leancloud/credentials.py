@@ -37,6 +37,16 @@ def app_of(request: AnyRequest, site: Site) -> App:
     return app
 
 
+def app_of_master(request: AnyRequest, site: Site) -> App:
+    """The app, which must have called with its master key. Raises HttpError and Refused(APP_NOT_AVAILABLE)."""
+    app = app_of(request, site)
+    marked = [_header(request, "X-LC-Key", "Application-Key"), _header(request, "X-LC-Sign", "Request-Sign")]
+    as_master = any(text is not None and text.endswith(f",{MASTER}") for text in marked)
+    if not as_master and _header(request, "", "Master-Key") is None:
+        raise HttpError(403, "This call needs the master key.")
+    return app
+
+
 def client_of(request: AnyRequest, site: Site, app: App, client: str) -> Ticket:
     """The session of the client that calls. Raises Refused(SESSION_TOKEN_EXPIRED)."""
     token = request.headers.get("X-LC-IM-Session-Token", "")

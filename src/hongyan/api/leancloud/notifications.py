@@ -131,6 +131,8 @@ def _member_info(notification: Notification) -> dict[str, Any]:
 _DETAILS: dict[str, Callable[[Notification], dict[str, Any]]] = {
     "members_joined": _members,
     "members_left": _members,
+    "members_blocked": _members,
+    "members_unblocked": _members,
     "updated": _attributes,
     "member_info_changed": _member_info,
     "members_shutuped": _members,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from hongyan.gateway.connection import Connection
-from hongyan.gateway.handlers import ack, conv, direct, echo, live_query, logs, patch, read, session
+from hongyan.gateway.handlers import ack, blacklist, conv, direct, echo, live_query, logs, patch, read, session
 from hongyan.gateway.registry import Session
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand
 
@@ -16,7 +16,7 @@ WITHOUT_SESSION: dict[int, Callable[[Connection, GenericCommand], None]] = {
 }
 
 #: Commands of the protocol that need a session and that no handler answers yet.
-LATER = frozenset({CommandType.blacklist, CommandType.report})
+LATER = frozenset({CommandType.report})
 
 WITH_SESSION: dict[int, Callable[[Connection, Session, GenericCommand], None]] = {
     CommandType.direct: direct.handle,
@@ -25,4 +25,5 @@ WITH_SESSION: dict[int, Callable[[Connection, Session, GenericCommand], None]] =
     CommandType.logs: logs.handle,
     CommandType.read: read.handle,
     CommandType.patch: patch.handle,
+    CommandType.blacklist: blacklist.handle,
 }

@@ -58,7 +58,9 @@ async def add(connection: Connection, session: Session, command: GenericCommand)
     reply = _members_reply(connection, session, command, OpType.added)
     asked, engine = command.convMessage, connection.gateway.engine
     await engine.signatures.check_add(session.app, session.client, asked.cid, list(asked.m), signature(asked))
-    await engine.conversations.add(session.app, session.client, asked.cid, list(asked.m), reply)
+    await engine.conversations.add(
+        session.app, session.client, asked.cid, list(asked.m), reply, partial=session.can(PARTIAL_FAILURE)
+    )
 
 
 async def remove(connection: Connection, session: Session, command: GenericCommand) -> None:

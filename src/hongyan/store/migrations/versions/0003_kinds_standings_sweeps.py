@@ -37,16 +37,16 @@ def upgrade() -> None:
         sa.Column("role_id", sa.Text(), nullable=True),
         sa.Column("silenced_until", sa.BigInteger(), nullable=True),
         sa.Column("blocked_at", sa.BigInteger(), nullable=True),
-        sa.Column("refused_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("conversation", "client"),
         sqlite_with_rowid=False,
     )
-    op.create_index(
-        "standing_by_refusal",
-        "standing",
-        ["app", "client", "conversation"],
-        unique=False,
-        sqlite_where=sa.text("refused_at IS NOT NULL"),
+    op.create_table(
+        "refusal",
+        sa.Column("app", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("client", sa.Text(), nullable=False),
+        sa.Column("conversation", sa.Integer(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("app", "client", "conversation"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "seat",
