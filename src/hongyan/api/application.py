@@ -11,13 +11,13 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from hongyan.api import errors, health, metrics, pages
-from hongyan.api.leancloud import notifications, route
+from hongyan.api.leancloud import notifications, route, service_conversations, service_messages
 from hongyan.api.site import Site
 
 TRACE_HEADER = "X-Trace-Id"
 
 # LeanCloud REST 1.4: browsers on any site call this API. Nothing else is for pages of other sites to read.
-SDK_PATHS = ("/v1/", "/1/", "/2/", "/1.1/")
+SDK_PATHS = ("/v1/", "/1/", "/2/", "/1.1/", "/1.2/")
 CORS = CORSConfig(
     allow_origins=["*"],
     allow_methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"],
@@ -29,7 +29,15 @@ CORS = CORSConfig(
 def application(site: Site) -> ASGIApp:
     """Build the application over a running server."""
     app = Litestar(
-        route_handlers=[health.router, metrics.metrics, route.router, notifications.router, pages.router],
+        route_handlers=[
+            health.router,
+            metrics.metrics,
+            route.router,
+            notifications.router,
+            service_conversations.router,
+            service_messages.router,
+            pages.router,
+        ],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
         exception_handlers=errors.HANDLERS,
         cors_config=CORS,

@@ -14,11 +14,12 @@ log = structlog.get_logger(__name__)
 
 
 class HttpError(Exception):
-    """A refusal that only HTTP knows; its code is the status."""
+    """A refusal that only HTTP knows; its code is the status unless given."""
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, status: int, sentence: str, code: int | None = None) -> None:
         super().__init__(sentence)
         self.status = status
+        self.code = status if code is None else code
 
 
 def failure(status: int, code: int, sentence: str, headers: dict[str, str] | None = None) -> Response[Any]:
@@ -28,7 +29,7 @@ def failure(status: int, code: int, sentence: str, headers: dict[str, str] | Non
 
 
 def _http_error(_request: Request[Any, Any, Any], error: HttpError) -> Response[Any]:
-    return failure(error.status, error.status, str(error))
+    return failure(error.status, error.code, str(error))
 
 
 def _refused(_request: Request[Any, Any, Any], error: Refused) -> Response[Any]:

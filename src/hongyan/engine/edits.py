@@ -3,19 +3,21 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from hongyan import errors
-from hongyan.engine.access import Access
+from hongyan.engine.access import Access, check_member
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import MessagePatched
 from hongyan.engine.messages import check_draft
 from hongyan.engine.ports import Bus, EditStore
-from hongyan.engine.values import App, Conversation, Edit, Edited, Message
+from hongyan.engine.streams import Streams
+from hongyan.engine.values import App, Conversation, ConversationKind, Edit, Edited, Message
 from hongyan.errors import Refused
 
 
 class Edits:
-    def __init__(self, store: EditStore, access: Access, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: EditStore, access: Access, streams: Streams, bus: Bus, clock: Clock) -> None:
         self._store = store
         self._access = access
+        self._streams = streams
         self._bus = bus
         self._clock = clock
         # when each edit that is not told yet was handed to the store, in that order
@@ -33,14 +35,30 @@ class Edits:
 
         def committed(results: Sequence[Edited]) -> None:
             reply(max(result.message.patched_at or 0 for result in results))
-            for result in results:
-                if result.changed:
-                    self._bus.publish(MessagePatched(result.conversation, result.message, origin))
+            self._tell(results, origin)
 
-        await self._write(wanted, by, committed)
+        await self._write(wanted, by, committed, checked=True)
+
+    async def apply_for_app(self, targets: Sequence[Conversation], sender: str, edit: Edit) -> None:
+        """Make this edit of a message that `sender` sent to each of these, for the application, which always may."""
+
+        def committed(results: Sequence[Edited]) -> None:
+            self._tell(results, None)
+
+        await self._write([(target, edit) for target in targets], sender, committed, checked=False)
+
+    def _tell(self, results: Sequence[Edited], origin: object | None) -> None:
+        for result in results:
+            if result.changed:
+                self._bus.publish(MessagePatched(result.conversation, result.message, origin))
 
     async def _write(
-        self, wanted: Sequence[tuple[Conversation, Edit]], by: str, committed: Callable[[Sequence[Edited]], None]
+        self,
+        wanted: Sequence[tuple[Conversation, Edit]],
+        by: str,
+        committed: Callable[[Sequence[Edited]], None],
+        *,
+        checked: bool,
     ) -> None:
         ticket = object()
         self._pending[ticket] = self._clock.now()
@@ -50,7 +68,7 @@ class Edits:
             committed(results)
 
         try:
-            await self._store.apply(wanted, by, told)
+            await self._store.apply(wanted, by, told, checked=checked)
         finally:
             self._pending.pop(ticket, None)
 
@@ -71,13 +89,18 @@ class Edits:
         return self._store.since(app.key, client, since)
 
     async def _conversation(self, app: App, by: str, conversation_id: str) -> Conversation:
-        """Where the message is, for members (4401 for others, inferred)."""
+        """Where the message is, for members (4401 for others, inferred); of a service conversation their own stream."""
         try:
-            return await self._access.as_member(app, conversation_id, by, errors.INVALID_MESSAGING_TARGET)
+            conversation = await self._access.conversation(app, conversation_id)
         except Refused as refusal:
             if refusal.kind is errors.CONVERSATION_NOT_FOUND:
                 raise Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation or not a member") from None
             raise
+        if conversation.kind is ConversationKind.SERVICE:
+            (stream,) = await self._streams.of_clients(conversation, [by])
+            return stream
+        check_member(conversation, by, errors.INVALID_MESSAGING_TARGET)
+        return conversation
 
 
 def _check_allowed(app: App, edits: Sequence[Edit]) -> None:

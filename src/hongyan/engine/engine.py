@@ -12,7 +12,10 @@ from hongyan.engine.messages import Messages
 from hongyan.engine.notifications import Notifications
 from hongyan.engine.ports import Bus, Store
 from hongyan.engine.receipts import ReceiptMarks
+from hongyan.engine.service_messages import ServiceMessages
+from hongyan.engine.services import Services
 from hongyan.engine.sessions import Sessions
+from hongyan.engine.streams import Streams
 from hongyan.engine.unread import UnreadCounts
 from hongyan.engine.wills import Wills
 
@@ -27,17 +30,23 @@ class Engine:
         self.apps = Apps(store.apps, clock)
         self.sessions = Sessions(store.tokens, clock, secret)
         self.access = Access(store.conversations, clock)
-        self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries)
+        self.streams = Streams(store.services)
+        self.services = Services(store.services, store.conversations, store.info, self.access, bus)
+        self.edits = Edits(store.edits, self.access, self.streams, bus, clock)
+        self.service_messages = ServiceMessages(
+            store.services, store.messages, self.edits, self.streams, bus, clock, self.deliveries
+        )
+        self.messages = Messages(store.messages, self.access, self.streams, bus, clock, self.deliveries)
         self.wills = Wills(self.access, bus, clock, self.deliveries)
-        self.conversations = Conversations(store.conversations, self.access, bus)
-        self.info = ConversationInfo(store.info, self.access, bus)
-        self.history = History(store.messages, self.access)
+        self.conversations = Conversations(store.conversations, self.access, self.services, bus)
+        self.info = ConversationInfo(store.info, self.access, self.services, bus)
+        self.history = History(store.messages, self.access, self.service_messages)
         self.receipts = ReceiptMarks(store.messages, self.access, bus)
         self.notifications = Notifications(store.notifications, bus, clock)
-        self.unread = UnreadCounts(store.messages, self.access, bus)
-        self.edits = Edits(store.edits, self.access, bus, clock)
+        self.unread = UnreadCounts(store.messages, self.access, self.services, self.service_messages, bus)
 
     async def start(self) -> None:
         """Load what every session needs. The store must have been started."""
         await self.apps.load()
         await self.sessions.load()
+        await self.services.load()

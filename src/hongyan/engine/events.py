@@ -18,6 +18,26 @@ class MessageSent:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamReceived:
+    """A client's message to a service conversation: for the application, and for no other client.
+
+    `conversation` is the service conversation as this client alone sees it.
+    """
+
+    conversation: Conversation
+    message: Message
+    origin: object | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSynced:
+    """The application sent a message in a client's name: for the sessions of this client, who is no member."""
+
+    conversation: Conversation
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
 class MembersJoined:
     """`joined` became members. `by` did it; `at` is the conversation's new update time."""
 
@@ -87,4 +107,14 @@ class ConversationUpdated:
     origin: object | None
 
 
-Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged | ReceiptsGiven | MessagePatched | ConversationUpdated
+Event = (
+    MessageSent
+    | UpstreamReceived
+    | MessageSynced
+    | MembersJoined
+    | MembersLeft
+    | UnreadChanged
+    | ReceiptsGiven
+    | MessagePatched
+    | ConversationUpdated
+)

@@ -6,14 +6,16 @@ from hongyan import errors
 from hongyan.engine.access import Access, Found
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import check_client_ids
-from hongyan.engine.events import MessageSent
+from hongyan.engine.events import MessageSent, UpstreamReceived
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.ports import Bus, MessageStore
+from hongyan.engine.streams import Streams
 from hongyan.engine.values import (
     OF_MEMBERS,
     TEMPORARY_PREFIX,
     App,
     Conversation,
+    ConversationKind,
     Draft,
     Message,
     Stored,
@@ -25,12 +27,25 @@ from hongyan.errors import Refused
 _MENTION_BYTES = 2
 
 Acknowledge = Callable[[Stored | Refused], None]
+#: What tells of a message, made of its conversation, itself and where it came from.
+Telling = type[MessageSent] | type[UpstreamReceived]
+
+_SERVICE = ConversationKind.SERVICE
 
 
 class Messages:
-    def __init__(self, store: MessageStore, access: Access, bus: Bus, clock: Clock, deliveries: DeliveryBudget) -> None:
+    def __init__(
+        self,
+        store: MessageStore,
+        access: Access,
+        streams: Streams,
+        bus: Bus,
+        clock: Clock,
+        deliveries: DeliveryBudget,
+    ) -> None:
         self._store = store
         self._access = access
+        self._streams = streams
         self._bus = bus
         self._clock = clock
         self._deliveries = deliveries
@@ -61,12 +76,29 @@ class Messages:
             conversation = target(found, conversation_id, sender, self._clock.now())
             if isinstance(conversation, Refused):
                 acknowledge(conversation)
+            elif conversation.kind is _SERVICE:
+                self._send_upstream(conversation, sender, draft, acknowledge, origin)
             elif draft.transient:
                 self._pass_on(conversation, sender, draft, acknowledge, origin)
             else:
                 self._write(conversation, sender, draft, acknowledge, origin)
 
         self._access.with_conversation(app, conversation_id, use)
+
+    def _send_upstream(
+        self, service: Conversation, sender: str, draft: Draft, acknowledge: Acknowledge, origin: object | None
+    ) -> None:
+        """To the application, and into the client's own stream: no other client hears it (reference 3.16)."""
+
+        def use(stream: Conversation | Refused) -> None:
+            if isinstance(stream, Refused):
+                acknowledge(stream)
+            elif draft.transient:
+                self._pass_on(stream, sender, draft, acknowledge, origin, UpstreamReceived)
+            else:
+                self._write(stream, sender, draft, acknowledge, origin, UpstreamReceived)
+
+        self._streams.with_stream(service, sender, use)
 
     def _write(
         self,
@@ -75,6 +107,7 @@ class Messages:
         draft: Draft,
         acknowledge: Acknowledge,
         origin: object | None,
+        telling: Telling = MessageSent,
     ) -> None:
         who = (conversation.key, sender)
         self._wait(who)
@@ -84,7 +117,7 @@ class Messages:
             acknowledge(outcome)
             if isinstance(outcome, Stored) and not outcome.repeated:
                 message = placed(outcome, sender, draft)
-                self._bus.publish(MessageSent(conversation, message, origin))
+                self._bus.publish(telling(conversation, message, origin))
 
         self._store.append(conversation, sender, draft, done)
 
@@ -95,6 +128,7 @@ class Messages:
         draft: Draft,
         acknowledge: Acknowledge,
         origin: object | None,
+        telling: Telling = MessageSent,
     ) -> None:
         """A transient message is delivered to those online and kept nowhere.
 
@@ -106,7 +140,7 @@ class Messages:
             now = self._clock.now()
             place = Stored(new_message_id(now), 0, now)
             acknowledge(place)
-            self._bus.publish(MessageSent(conversation, placed(place, sender, draft), origin))
+            self._bus.publish(telling(conversation, placed(place, sender, draft), origin))
 
         def pass_on_later() -> None:
             self._told(who)

@@ -15,7 +15,7 @@ from typing import Any
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import ConversationUpdated, Event, MembersJoined, MembersLeft, ReceiptsGiven
 from hongyan.engine.ports import Bus, NotificationStore
-from hongyan.engine.values import App, Notification
+from hongyan.engine.values import App, ConversationKind, Notification
 
 #: Permanent notifications of one answer. JavaScript SDKs may pass over a second one: whatever reaches them meanwhile
 #: moves the time from which they ask on.
@@ -160,7 +160,12 @@ class Notifications:
     def _keep(
         self, op: str, event: MembersJoined | MembersLeft | ConversationUpdated, details: Mapping[str, Any]
     ) -> None:
-        """Not the event itself: it would keep all members of its conversation in memory."""
+        """Not the event itself: it would keep all members of its conversation in memory.
+
+        Nobody is told who else subscribes to a service conversation.
+        """
+        if event.conversation.kind is ConversationKind.SERVICE and op != "updated":
+            return
         self._recent.add(event.conversation.key, Notification(op, event.conversation.id, event.by, event.at, details))
 
 

@@ -10,11 +10,13 @@ from hongyan.engine.events import (
     MembersLeft,
     MessagePatched,
     MessageSent,
+    MessageSynced,
     ReceiptsGiven,
     UnreadChanged,
+    UpstreamReceived,
 )
 from hongyan.engine.limits import DeliveryBudget
-from hongyan.engine.values import OF_MEMBERS, Conversation, iso_time
+from hongyan.engine.values import OF_MEMBERS, Conversation, ConversationKind, iso_time
 from hongyan.gateway.connection import IM_SERVICE
 from hongyan.gateway.pushes import (
     DROPPABLE,
@@ -26,17 +28,21 @@ from hongyan.gateway.pushes import (
     unread_command,
 )
 from hongyan.gateway.registry import GROUP_RECEIPTS, PATCHES, Registry, Session
+from hongyan.gateway.subscriptions import Subscriptions
 from hongyan.wire.frames import SharedFrame
 from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, JsonObjectMessage, OpType
 
 
 class Delivery:
-    def __init__(self, registry: Registry, budget: DeliveryBudget) -> None:
+    def __init__(self, registry: Registry, budget: DeliveryBudget, subscriptions: Subscriptions) -> None:
         self._registry = registry
+        self._subscriptions = subscriptions
         self._budget = budget
         self.deliveries = 0
         self._tellers: Mapping[type[Any], Callable[[Any], None]] = {
             MessageSent: self._message,
+            MessageSynced: self._synced,
+            UpstreamReceived: lambda event: None,  # no client hears it
             MembersJoined: self._members_joined,
             MembersLeft: self._members_left,
             UnreadChanged: self._unread,
@@ -50,6 +56,7 @@ class Delivery:
 
     def _message(self, event: MessageSent) -> None:
         conversation, message, origin = event.conversation, event.message, event.origin
+        place = conversation.stream or conversation.id
         shared = SharedFrame(direct_command(conversation.id, int(conversation.kind), message))
         count = 0
         for sessions in self._hearing(conversation):
@@ -62,18 +69,28 @@ class Delivery:
                 if session.held is None:  # `_leave`, written out: this loop is the cost of a busy room
                     connection.push(frame)
                 else:
-                    session.hold(conversation.id, message.seq, frame)
+                    session.hold(place, message.seq, frame)
                 count += 1
         self.deliveries += count
         self._budget.charge(conversation.app_key, count)
 
     def _hearing(self, conversation: Conversation) -> Iterable[Iterable[Session]]:
-        """The sessions of the members, or the audience of a conversation that has no list of them."""
-        if conversation.kind in OF_MEMBERS:
+        """The sessions of the members, or the audience of a conversation that has no list of them.
+
+        What a service conversation is to one client alone has this member.
+        """
+        if conversation.kind in OF_MEMBERS or conversation.stream:
             return self._registry.of_clients(conversation.app_key, conversation.members)
         return [self._registry.audience(conversation.key)]
 
+    def _synced(self, event: MessageSynced) -> None:
+        conversation = event.conversation
+        command = direct_command(conversation.id, int(conversation.kind), event.message)
+        self._tell(conversation.app_key, conversation.members, command)
+
     def _members_joined(self, event: MembersJoined) -> None:
+        if event.conversation.kind is ConversationKind.SERVICE:
+            self._subscriptions.joined(event)
         cid, by, udate = event.conversation.id, event.by, iso_time(event.at)
         joined = ConvCommand(cid=cid, initBy=by, udate=udate)
         everyone = ConvCommand(cid=cid, initBy=by, udate=udate, m=event.joined)
@@ -84,6 +101,8 @@ class Delivery:
         )
 
     def _members_left(self, event: MembersLeft) -> None:
+        if event.conversation.kind is ConversationKind.SERVICE:
+            self._subscriptions.left(event)
         cid, by, udate = event.conversation.id, event.by, iso_time(event.at)
         left = ConvCommand(cid=cid, initBy=by, udate=udate)
         everyone = ConvCommand(cid=cid, initBy=by, udate=udate, m=event.left)
@@ -102,7 +121,11 @@ class Delivery:
             attrModified=JsonObjectMessage(data=event.modified),
         )
         command = conv_command(OpType.updated, updated, event.at, DROPPABLE)
-        self._tell(event.conversation.app_key, event.conversation.members, command, event.origin)
+        shared = SharedFrame(command)
+        for sessions in self._hearing(event.conversation):
+            for session in sessions:
+                if session is not event.origin:
+                    _leave(session, shared)
 
     def _unread(self, event: UnreadChanged) -> None:
         """Counts that are newer than this state make it superfluous, those of the same state don't: hence + 1."""
@@ -112,9 +135,10 @@ class Delivery:
         command = unread_command([event.unread], event.at, sessions[0].app.settings.unread_max)
         command.service, command.serverTs = IM_SERVICE, event.at
         shared = SharedFrame(command)
+        place, seq = event.unread.state
         for session in sessions:
             if session.connection.subprotocol.unread:
-                _leave(session, shared, event.unread.conversation_id, event.unread.last_seq + 1)
+                _leave(session, shared, place, seq + 1)
 
     def _receipts(self, event: ReceiptsGiven) -> None:
         """In conversations of more than two only those hear that asked for group receipts (reference 3.18)."""
@@ -136,15 +160,12 @@ class Delivery:
                 if session is not event.origin and session.can(PATCHES):
                     _leave(session, shared, patched_at=message.patched_at or 0)
 
-    def _tell(
-        self, app_key: int, clients: Iterable[str], command: GenericCommand, origin: object | None = None
-    ) -> None:
-        """One copy to each session of each client, except `origin`."""
+    def _tell(self, app_key: int, clients: Iterable[str], command: GenericCommand) -> None:
+        """One copy to each session of each client."""
         shared = SharedFrame(command)
         for sessions in self._registry.of_clients(app_key, set(clients)):
             for session in sessions:
-                if session is not origin:
-                    _leave(session, shared)
+                _leave(session, shared)
 
 
 def _leave(session: Session, shared: SharedFrame, conversation_id: str = "", seq: int = 0, patched_at: int = 0) -> None:

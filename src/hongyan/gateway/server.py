@@ -22,6 +22,7 @@ from hongyan.gateway.delivery import Delivery
 from hongyan.gateway.listener import Listener
 from hongyan.gateway.outbox import Flusher
 from hongyan.gateway.registry import Registry
+from hongyan.gateway.subscriptions import Subscriptions
 from hongyan.wire import subprotocol
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand
 
@@ -54,7 +55,8 @@ class Gateway:
         self.options = options
         self.loop = asyncio.get_running_loop()
         self.registry = Registry()
-        self.delivery = Delivery(self.registry, engine.deliveries)
+        self.subscriptions = Subscriptions(self.registry, engine.services)
+        self.delivery = Delivery(self.registry, engine.deliveries, self.subscriptions)
         self.flusher = Flusher(self.loop)
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from hongyan.engine.clock import Clock
 from hongyan.errors import Refused
-from hongyan.store import database, hot
+from hongyan.store import database, erasure, hot
 from hongyan.store.apps import Apps
 from hongyan.store.conversations import Conversations
 from hongyan.store.edits import Edits, newest_edit
@@ -18,6 +18,7 @@ from hongyan.store.info import Info
 from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
 from hongyan.store.reading import Reader
+from hongyan.store.services import Services
 from hongyan.store.standings import Standings
 from hongyan.store.tokens import Tokens
 from hongyan.store.writer import Writer
@@ -35,8 +36,8 @@ def _no_fatal_handler(error: BaseException) -> None:
 
 
 class Store:
-    """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `standings`,
-    `tokens` over one database file."""
+    """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `services`,
+    `standings`, `tokens` over one database file."""
 
     def __init__(self, path: Path, secret: bytes, clock: Clock | None = None) -> None:
         clock = clock or Clock()
@@ -53,6 +54,7 @@ class Store:
         self.info = Info(self._reader, self.writer, clock)
         self.messages = Messages(self._reader, self.writer, clock)
         self.notifications = Notifications(self._reader)
+        self.services = Services(self._reader, self.writer, clock)
         self.standings = Standings(self.writer, clock)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
@@ -97,6 +99,8 @@ class Store:
             step = functools.partial(_prune_step, statement=statement, before=self._clock.now() - window)
             while await self.writer.call(step) == _PRUNE_STEP:
                 pass
+        while await self.writer.call(_erasure_step):
+            pass
         await self.tokens.forget_expired(self._clock.now())
 
     async def _keep_pruning(self) -> None:
@@ -104,6 +108,10 @@ class Store:
             await asyncio.sleep(PRUNE_EVERY)
             with contextlib.suppress(Refused):  # a full disk passes: what is left over goes next time
                 await self.prune()
+
+
+def _erasure_step(bound: sa.Connection) -> bool:
+    return erasure.step(bound.connection.driver_connection)
 
 
 def _prune_step(bound: sa.Connection, statement: str, before: int) -> int:

@@ -37,6 +37,20 @@ def app_of(request: AnyRequest, site: Site) -> App:
     return app
 
 
+def app_of_master(request: AnyRequest, site: Site) -> App:
+    """The app that calls with its master key. Raises what `app_of` does, and HttpError for a call without that key."""
+    app = app_of(request, site)
+    key, sign = _header(request, "X-LC-Key", "Application-Key"), _header(request, "X-LC-Sign", "Request-Sign")
+    is_master = (
+        _header(request, "", "Master-Key") is not None
+        or (key or "").endswith(f",{MASTER}")
+        or (sign or "").endswith(f",{MASTER}")
+    )
+    if not is_master:
+        raise HttpError(403, f"{request.method} {request.url.path} needs the app's master key.")
+    return app
+
+
 def client_of(request: AnyRequest, site: Site, app: App, client: str) -> Ticket:
     """The session of the client that calls. Raises Refused(SESSION_TOKEN_EXPIRED)."""
     token = request.headers.get("X-LC-IM-Session-Token", "")
