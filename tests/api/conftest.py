@@ -13,21 +13,40 @@ from hongyan.bus.local import LocalBus
 from hongyan.config_load import load
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
+from hongyan.engine.events import Event
 from hongyan.store import Store
 
 GATEWAY_PORT = 8001
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    made = Store.open(tmp_path / "hongyan.db", bytes(32))
+    made.start(asyncio.get_running_loop())
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def bus() -> LocalBus:
+    return LocalBus()
+
+
+@pytest.fixture
+def events(bus: LocalBus) -> list[Event]:
+    """What has been published."""
+    published: list[Event] = []
+    bus.subscribe(published.append)
+    return published
+
+
+@pytest.fixture
+async def engine(store: Store, bus: LocalBus) -> Engine:
     """The engine of a server with one app, `home`."""
-    store = Store.open(tmp_path / "hongyan.db", bytes(32))
-    store.start(asyncio.get_running_loop())
-    made = Engine(store, LocalBus(), Clock(), bytes(32))
+    made = Engine(store, bus, Clock(), bytes(32))
     await made.start()
     await made.apps.create("home", id="home", key="home-key")
-    yield made
-    await store.close()
+    return made
 
 
 @pytest.fixture

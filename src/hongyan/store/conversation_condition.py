@@ -7,14 +7,14 @@ import sqlalchemy as sa
 
 from hongyan.engine.conditions import TYPES, Condition, Either, Every, Key, Moment, Predicate, Type
 from hongyan.engine.patterns import Pattern
-from hongyan.engine.values import OF_MEMBERS, ConversationKind
+from hongyan.engine.values import ConversationKind
 from hongyan.store import schema
 from hongyan.store.sqlite_json import COMPARE, Expression, JsonValue, Test, text_matches
 
 _conversation, _member = schema.conversation, schema.member
 
-#: Only these have members that a condition may ask for: who subscribes to a service conversation is nobody's business.
-_HAS_MEMBERS = _conversation.c.kind.in_(sorted(OF_MEMBERS))
+#: Who subscribes to a service conversation is nobody's business: to a condition it is as if there were nobody.
+_SHOWS_MEMBERS = _conversation.c.kind != int(ConversationKind.SERVICE)
 
 _COLUMNS: dict[str, sa.Column[Any]] = {
     "objectId": _conversation.c.id,
@@ -222,7 +222,7 @@ class _Members:
         found = self._select(_member.c.client.in_(clients))
         if len(clients) > 1:
             found = found.group_by(_member.c.conversation).having(sa.func.count() == len(clients))
-        return sa.and_(_HAS_MEMBERS, _conversation.c.key.in_(found), *others)
+        return sa.and_(_SHOWS_MEMBERS, _conversation.c.key.in_(found), *others)
 
     def compares(self, operation: str, value: Any) -> Test:
         return self._some(COMPARE[operation](_member.c.client, value)) if isinstance(value, str) else sa.false()
@@ -231,14 +231,14 @@ class _Members:
         return self._some(text_matches(_member.c.client, pattern))
 
     def has_size(self, size: int) -> Test:
-        return sa.and_(_HAS_MEMBERS, _conversation.c.member_count == size)
+        return sa.case((_SHOWS_MEMBERS, _conversation.c.member_count), else_=0) == size
 
     def exists(self) -> Test:
-        return _HAS_MEMBERS
+        return sa.true()
 
     def _of(self, test: Test) -> Test:
         """Found from the index by clients."""
-        return sa.and_(_HAS_MEMBERS, _conversation.c.key.in_(self._select(test)))
+        return sa.and_(_SHOWS_MEMBERS, _conversation.c.key.in_(self._select(test)))
 
     def _select(self, test: Test) -> sa.Select[Any]:
         return sa.select(_member.c.conversation).where(_member.c.app == self._app_key, *self._only, test)
@@ -246,7 +246,7 @@ class _Members:
     def _some(self, test: Test) -> Test:
         """Found among the members of each conversation."""
         found = sa.select(sa.literal(1)).where(_member.c.conversation == _conversation.c.key, *self._only, test)
-        return sa.and_(_HAS_MEMBERS, sa.exists(found))
+        return sa.and_(_SHOWS_MEMBERS, sa.exists(found))
 
 
 class _MutedBy(_Members):
