@@ -14,7 +14,7 @@ from hongyan.engine.values import App, Decision, Draft, HistoryRange, Standing, 
 from hongyan.errors import Refused
 from hongyan.store import Store
 from tests.api.conftest import Calling
-from tests.support.rest import SERVICES, Rest, Service
+from tests.support.rest import SERVICES, Rest, Service, passed
 
 ID = "65f000000000000000000009"
 
@@ -57,6 +57,7 @@ async def say(engine: Engine, app: App, client: str, service: Service, text: str
     engine.messages.send(app, client, service.id, Draft(text), outcome.set_result)
     stored = await outcome
     assert isinstance(stored, Stored)
+    await passed(stored.timestamp)
     return stored
 
 

@@ -38,6 +38,8 @@ def walk(journey: str, sdk: str, server: Server, answers: Mapping[str, Callable[
         "appKey": server.app.key,
         "server": _address(sdk, server),
         "gateway": server.gateway_url,
+        "http": server.http_url,
+        "masterKey": server.app.master_key,
     }
     result = NO_RESULT
     with tempfile.TemporaryFile("w+") as printed, _node(journey, config, server, printed) as process:

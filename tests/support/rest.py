@@ -1,5 +1,7 @@
 """Calls of the REST API with an app's master key, against a real server."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,6 +11,12 @@ import httpx
 from tests.support.server import Server
 
 SERVICES = "/1.2/rtm/service-conversations"
+
+
+async def passed(timestamp: int) -> None:
+    """Return when what follows has a later time (ms): a stream and the broadcasts have clocks of their own."""
+    while time.time_ns() // 1_000_000 <= timestamp:
+        await asyncio.sleep(0)
 
 
 class Rest:
@@ -49,6 +57,7 @@ class Service:
         answer: dict[str, Any] = await self.rest.call(
             "POST", f"{self.path}/broadcasts", from_client=sender, message=text
         )
+        await passed(answer["timestamp"])
         return answer
 
     async def tell(self, text: str, *clients: str, sender: str = "news", **more: Any) -> dict[str, Any]:
@@ -56,6 +65,7 @@ class Service:
         answer: dict[str, Any] = await self.rest.call(
             "POST", f"{self.path}/messages", from_client=sender, message=text, to_clients=list(clients), **more
         )
+        await passed(answer["timestamp"])
         return answer
 
     async def subscribe(self, client: str) -> None:

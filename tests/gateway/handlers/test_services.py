@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.gateway.talk import clients, login_pushes, people, push_names, pushes, settled, texts
+from tests.gateway.test_missed_notifications import missed
 from tests.support.client import Refused, Session, connect, login, named
-from tests.support.rest import Rest, Service, rest
+from tests.support.rest import Rest, Service, passed, rest
 from tests.support.server import Server
 
 PUSH_MODE = "lc.protobuf2.1"
@@ -78,7 +79,6 @@ async def test_a_client_subscribes_and_only_it_is_told(server: Server, service: 
         assert (found["sys"], found["conv_type"], found["joined"], found["muted"]) == (True, 3, True, False)
         assert type(found["joinedAt"]) is int
         assert {"m", "mu", "lm"}.isdisjoint(found)
-        assert (await tom.request("conv", "count", cid=service.id)).convMessage.count == 2
         # again: no news
         await subscribe(tom, service)
         assert await push_names(tablet) == []
@@ -91,6 +91,14 @@ async def test_a_client_subscribes_and_only_it_is_told(server: Server, service: 
         assert {"joinedAt", "muted"}.isdisjoint(found)
         await unsubscribe(tom, service)
         assert await push_names(tom) == []
+
+
+async def test_counting_gives_subscribers_inferred(server: Server, service: Service) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        for number, session in enumerate((tom, jerry), 1):
+            await subscribe(session, service)
+            assert (await tom.request("conv", "count", cid=service.id)).convMessage.count == number
+        await unsubscribe(tom, service)
         assert (await tom.request("conv", "count", cid=service.id)).convMessage.count == 1
 
 
@@ -106,12 +114,19 @@ async def test_nobody_subscribes_others_or_ends_their_subscriptions(server: Serv
         assert (await row(tom, service))["joined"] is False
 
 
-async def test_what_service_conversations_do_not_have_inferred(server: Server, service: Service) -> None:
+async def test_service_conversations_have_no_receipt_marks_inferred(server: Server, service: Service) -> None:
+    async with clients(server, "tom") as (tom,):
+        await subscribe(tom, service)
+        for all_members in (False, True):
+            asked = tom.request("conv", "max_read", cid=service.id, queryAllMembers=all_members)
+            assert await refusal(asked) == 4314
+
+
+async def test_what_clients_do_not_do_with_service_conversations(server: Server, service: Service) -> None:
     async with clients(server, "tom") as (tom,):
         await subscribe(tom, service)
         attr = {"data": '{"name":"x"}'}
         assert await refusal(tom.request("conv", "update", cid=service.id, attr=attr)) == 4307
-        assert await refusal(tom.request("conv", "max_read", cid=service.id)) == 4314
         assert await refusal(tom.request("conv", "members", cid=service.id)) == 4316
         started = await tom.request("conv", "start", m=[tom.peer], attr={"data": '{"sys":true}'})
         assert (await tom.query({"objectId": started.convMessage.cid}))[0]["conv_type"] == 1
@@ -299,6 +314,31 @@ async def test_a_stream_can_not_be_asked_for(server: Server, service: Service, g
         assert [item.data for item in await spy.logs(service.id)] == ["mine"]
 
 
+async def test_missed_notifications_tell_a_subscriber_of_itself_alone(server: Server, service: Service) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        for session in (tom, jerry):
+            await subscribe(session, service)
+        await unsubscribe(jerry, service)
+        told = await missed(server, tom, tom.opened.serverTs)
+        of_service = [item["op"] for item in told["permanent"]["notifications"] if item["cid"] == service.id]
+        assert of_service == ["joined"]
+        assert [item for item in told["droppable"]["notifications"] if item["cid"] == service.id] == []
+
+
+async def test_no_receipts_are_given(server: Server, service: Service) -> None:
+    async with clients(server, "tom", "jerry") as (tom, jerry):
+        for session in (tom, jerry):
+            await subscribe(session, service)
+        sent = await service.broadcast("hello", sender=tom.peer)
+        own = await jerry.send(service.id, "thanks", r=True)
+        for session in (tom, jerry):
+            await session.post("ack", cid=service.id, mid=sent["msg-id"])
+            await session.post("ack", cid=service.id, mid=own.uid)
+            await session.read(service.id)
+            await session.expect("unread")
+        assert "rcp" not in [*await push_names(tom), *await push_names(jerry)]
+
+
 # history
 
 
@@ -309,8 +349,8 @@ async def test_history_is_one_of_broadcasts_and_stream(server: Server, service: 
         for number in range(4):
             await service.broadcast(f"all {number}")
             await service.tell(f"tom {number}", tom.peer)
-            await tom.send(service.id, f"from tom {number}")
-            await jerry.send(service.id, f"from jerry {number}")
+            for session, name in ((tom, "tom"), (jerry, "jerry")):
+                await passed((await session.send(service.id, f"from {name} {number}")).t)
             expected += [f"all {number}", f"tom {number}", f"from tom {number}"]
         whole = await tom.history(service.id)
         assert [item.data for item in whole] == expected
@@ -354,7 +394,7 @@ async def test_unread_counts_of_broadcasts_and_stream_together(server: Server, s
         item = await unread(tom, service)
         assert (item.unread, item.convType, item.data, item.mid) == (3, 3, "three", sent["msg-id"])
         assert (await unread(tablet, service)).unread == 3
-        await tom.send(service.id, "own words do not count")
+        await passed((await tom.send(service.id, "own words do not count")).t)
         await tom.read(service.id, timestamp=sent["timestamp"] - 1)
         for session in (tom, tablet):
             (left,) = (await session.expect("unread")).unreadMessage.convs
