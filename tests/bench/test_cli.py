@@ -85,6 +85,17 @@ def test_idle_in_a_data_directory_that_was_given(tmp_path: Path) -> None:
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
 
 
+def test_broadcast(tmp_path: Path) -> None:
+    arguments = ("--subscribers", "50", "--online", "10", "--every", "0.1", "--rate", "50", "--processes", "2")
+    report = bench("broadcast", *arguments, *SHORT, output=tmp_path)
+    (run,), (alone,) = report["runs"], report["ceiling"]["runs"]
+    assert run["faults"] == alone["faults"] == []
+    assert run["broadcasts"] > 0
+    assert run["heard"] == run["expected"] == 10 * run["broadcasts"]
+    assert run["rows_per_broadcast"] == 1
+    assert run["to_all_max_ms"] > 0
+
+
 @pytest.mark.parametrize(("cores", "sentences"), [(0.2, 0), (0.21, 1)])
 def test_busy_other_programs_are_a_warning(cores: float, sentences: int) -> None:
     runs = [{"name": "one", "other_cores": 0.0}, {"name": "two", "other_cores": cores}]

@@ -10,7 +10,7 @@ import pytest
 from hongyan import errors
 from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.sessions import Ticket
-from hongyan.engine.values import App, ConversationKind, Message, Missed, Unread
+from hongyan.engine.values import App, ConversationKind, Message, Missed, Unread, stream_id
 from hongyan.errors import Refused
 from hongyan.gateway import catch_up
 from hongyan.gateway.registry import Session
@@ -26,6 +26,11 @@ def edited(at: int) -> tuple[str, Message]:
     return "talk", Message("m", 1, 1, "ann", f"edit {at}", patched_at=at)
 
 
+def missed_of(conversation: str, *messages: Message) -> Missed:
+    places = frozenset((conversation, message.seq) for message in messages)
+    return Missed(conversation, ConversationKind.NORMAL, messages, False, places)
+
+
 class Reads:
     """What the engine answers, in the order it is asked: the test gives it, or an error, when it likes."""
 
@@ -34,6 +39,9 @@ class Reads:
         self.counts: asyncio.Queue[list[Unread] | Exception] = asyncio.Queue()
         self.messages: asyncio.Queue[list[Missed] | Exception] = asyncio.Queue()
         self.newest = 1_000
+
+    async def subscribe(self, session: Session) -> None:
+        """The app has no service conversations."""
 
     def missed(self, since: int) -> bool:
         return since < self.newest
@@ -73,7 +81,10 @@ class Line:
         edits = SimpleNamespace(missed=reads.missed, since=reads.edits_since, told_until=reads.told_until)
         unread = SimpleNamespace(since=reads.unread_since)
         receipts = SimpleNamespace(missed=reads.messages_missed)
-        self.gateway = SimpleNamespace(engine=SimpleNamespace(edits=edits, unread=unread, receipts=receipts))
+        self.gateway = SimpleNamespace(
+            engine=SimpleNamespace(edits=edits, unread=unread, receipts=receipts),
+            subscriptions=SimpleNamespace(begin=reads.subscribe),
+        )
         self.tasks: list[asyncio.Task[None]] = []
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -165,7 +176,7 @@ async def test_clients_without_counts_are_told_edits_and_messages(reads: Reads) 
     for page in ([edited(101)], None):
         reads.pages.put_nowait(page)
     messages = tuple(Message(str(seq), seq, seq, "ann", f"message {seq}") for seq in (5, 7))
-    reads.messages.put_nowait([Missed("talk", ConversationKind.NORMAL, messages, more=False)])
+    reads.messages.put_nowait([missed_of("talk", *messages)])
     assert await line.over() == ["edit 101", "message 5", "message 7", "live edit 102", "live message 8"]
 
 
@@ -175,11 +186,23 @@ async def test_what_a_peer_does_not_take_is_not_read_for_all_its_clients(reads: 
     for number in range(5):
         catch_up.begin(login(line, client=f"client-{number}"), SessionCommand())
         message = Message("5", 5, 5, "ann", "message")
-        reads.messages.put_nowait([Missed("talk", ConversationKind.NORMAL, (message,), more=False)])
+        reads.messages.put_nowait([missed_of("talk", message)])
     await settle()
     assert (line.told, reads.messages.qsize()) == (["message"] * 2, 3)
     line.takes.set_result(True)
     assert (len(await line.over()), reads.messages.qsize()) == (5, 0)
+
+
+async def test_counts_of_a_service_conversation_cover_its_stream_and_its_broadcasts(reads: Reads, line: Line) -> None:
+    session = login(line)
+    catch_up.begin(session, SessionCommand())
+    stream = stream_id("news", "bob")
+    state = Unread("news", ConversationKind.SERVICE, 5, 2, False, None, (stream, 3))
+    for place, seq in (("news", 5), ("news", 6), (stream, 3), (stream, 4), state.state, (state.state[0], 9)):
+        session.hold(place, seq, f"{place} {seq}".encode())
+    reads.counts.put_nowait([state])
+    assert state.state[1] == 8
+    assert await line.over() == ["2 unread", "news 6", f"{stream} 4", f"{state.state[0]} 9"]
 
 
 @pytest.mark.parametrize("wish", [{}, {"lastPatchTime": 1_000}, {"lastPatchTime": -1}])

@@ -50,6 +50,7 @@ def walk(
         "server": _address(sdk, server),
         "gateway": server.gateway_url,
         "word": WORD,
+        "http": server.http_url,
     }
     result = NO_RESULT
     with tempfile.TemporaryFile("w+") as printed, _node(journey, config, server, printed) as process:

@@ -53,14 +53,15 @@ def a_row(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def shown(row: dict[str, Any], number: int) -> dict[str, Any]:
-    """The row as `results.data` shows it to the caller."""
+    """The row as `results.data` shows it to the caller; who subscribed to a service conversation is never shown."""
+    members = row["members"] if row["kind"] != 3 else []
     document = {
         **(row["columns"] or {}),
         "objectId": f"id{number}",
         "c": row["creator"],
         "conv_type": row["kind"],
-        "m": row["members"],
-        "mu": [CALLER] if CALLER in row["members"] and row["muted"] else [],
+        "m": members,
+        "mu": [CALLER] if CALLER in members and row["muted"] else [],
         "createdAt": iso_time(row["created_at"]),
         "updatedAt": iso_time(row["updated_at"]),
         "tr": row["kind"] == 2,

@@ -90,8 +90,8 @@ async def test_the_file_has_what_cannot_be_changed_later(store: Store, path: Pat
     assert rows(path, "PRAGMA journal_mode") == [("wal",)]
     assert rows(path, "SELECT value FROM meta WHERE name = 'oldest_compatible'") == [("0001",)]
     without_rowid = "SELECT name FROM pragma_table_list WHERE wr AND name NOT LIKE 'sqlite%' ORDER BY name"
-    tables = ["member", "notification", "refusal", "revoked_token", "seat", "sent_token", "standing", "used_signature"]
-    assert rows(path, without_rowid) == [(table,) for table in tables]
+    tables = ["hidden_message", "member", "notification", "refusal", "revoked_token", "seat", "sent_token", "standing"]
+    assert rows(path, without_rowid) == [(table,) for table in [*tables, "used_signature"]]
 
 
 async def test_the_writer_waits_for_the_disk(store: Store) -> None:

@@ -11,7 +11,17 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from hongyan.api import errors, health, metrics, pages
-from hongyan.api.leancloud import blacklists, livequery, member_infos, messages, notifications, route, silenceds
+from hongyan.api.leancloud import (
+    blacklists,
+    livequery,
+    member_infos,
+    messages,
+    notifications,
+    route,
+    service_conversations,
+    service_messages,
+    silenceds,
+)
 from hongyan.api.site import Site
 
 TRACE_HEADER = "X-Trace-Id"
@@ -39,6 +49,8 @@ def application(site: Site) -> ASGIApp:
             member_infos.router,
             silenceds.router,
             blacklists.router,
+            service_conversations.router,
+            service_messages.router,
             pages.router,
         ],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},

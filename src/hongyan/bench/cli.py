@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from hongyan.bench import picture, report
+from hongyan.bench.broadcast import BroadcastParameters, broadcast
 from hongyan.bench.chat import ChatParameters, chat
 from hongyan.bench.fanout import FanoutParameters, fanout
 from hongyan.bench.idle import IdleParameters, idle
@@ -89,6 +90,28 @@ def idle_command(
     options = Options(output, data_dir, tls, seconds, 0.0, processes)
     parameters = IdleParameters(sessions)
     _measure("idle", lambda screen: idle(parameters, options, screen), options, report.IDLE)
+
+
+@bench.command("broadcast")
+def broadcast_command(
+    subscribers: Annotated[
+        int, option("Subscribers of a service conversation.", "NUMBER", 1_000_000, min=1, max=10_000_000)
+    ] = 1_000_000,
+    online: Annotated[int, option("Of whom so many are online.", "NUMBER", 5000, min=1, max=1_000_000)] = 5000,
+    every: Annotated[float, option("Time between two broadcasts.", "SECONDS", 1, min=0.05, max=60)] = 1.0,
+    rate: Annotated[float, option("Messages that others chat per second.", "NUMBER", 500, min=1, max=20_000)] = 500.0,
+    size: Size = 200,
+    seconds: Seconds = 5.0,
+    warm_up: WarmUp = 1.0,
+    processes: Processes = HALF_THE_CORES,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Time until all subscribers who are online have a broadcast, and what others notice of it."""
+    parameters = BroadcastParameters(subscribers, online, every, size, rate)
+    options = Options(output, data_dir, tls, seconds, warm_up, processes)
+    _measure("broadcast", lambda screen: broadcast(parameters, options, screen), options, report.BROADCAST)
 
 
 def _measure(

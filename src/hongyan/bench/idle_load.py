@@ -54,15 +54,15 @@ async def idle_load(plan: IdlePlan, link: Link) -> IdleResult:
         await connect(number)
         await open_session(number)
     await link.gate()
-    result.connect_ms = await _each(plan.sessions, connect, link)
+    result.connect_ms = await each(plan.sessions, connect, link)
     await link.gate()
-    result.open_ms = await _each(plan.sessions, open_session, link)
+    result.open_ms = await each(plan.sessions, open_session, link)
     await link.gate()
-    await _each(plan.sessions, check, link)
+    await each(plan.sessions, check, link)
     return result
 
 
-async def _each(count: int, step: Callable[[int], Awaitable[None]], link: Link) -> list[float]:
+async def each(count: int, step: Callable[[int], Awaitable[None]], link: Link) -> list[float]:
     """Run `step` for 0 to `count` - 1, a bounded number at once; returns how long each took in ms."""
     times: list[float] = []
     numbers = iter(range(count))

@@ -62,6 +62,15 @@ def _draw_fanout(report: dict[str, Any], left: Any, right: Any) -> None:
     right.set_title("From send to delivery")
 
 
+def _draw_broadcast(report: dict[str, Any], left: Any, right: Any) -> None:
+    (run,), parameters = report["runs"], report["parameters"]
+    _bars(left, ["p50", "longest"], [run["to_all_p50_ms"] or 0, run["to_all_max_ms"] or 0], [OURS, OURS])
+    left.set_title(f"Until {parameters['online']:,} of {parameters['subscribers']:,} subscribers had a broadcast")
+    left.set_xlabel("milliseconds")
+    _latencies(right, report["runs"] + report["ceiling"]["runs"], "ack_ms")
+    right.set_title("Chat meanwhile: from send to acknowledgement")
+
+
 def _draw_idle(report: dict[str, Any], left: Any, right: Any) -> None:
     runs = report["runs"] + report["ceiling"]["runs"]
     sessions = report["parameters"]["sessions"]
@@ -125,4 +134,4 @@ def _label_powers(axis: Any, figure: str, runs: list[dict[str, Any]]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-DRAWINGS = {"chat": _draw_chat, "fanout": _draw_fanout, "idle": _draw_idle}
+DRAWINGS = {"chat": _draw_chat, "fanout": _draw_fanout, "idle": _draw_idle, "broadcast": _draw_broadcast}

@@ -51,6 +51,17 @@ IDLE: tuple[Row, ...] = (
     ("  server CPU, µs each", "server_us_per_open", 1, ".0f"),
     ("cores while idle", "idle_cores", 1, ".3f"),
 )
+BROADCAST: tuple[Row, ...] = (
+    ("until all online had it, p50 ms", "to_all_p50_ms", 1, ".1f"),
+    ("  longest ms", "to_all_max_ms", 1, ".1f"),
+    ("the call, p99 ms", "post_p99_ms", 1, ".1f"),
+    ("rows per broadcast", "rows_per_broadcast", 1, ".2f"),
+    ("chat: messages/s", "messages_per_second", 1, ",.0f"),
+    ("  send to ack, p50 ms", "ack_p50_ms", 1, ".1f"),
+    ("  send to ack, p99 ms", "ack_p99_ms", 1, ".1f"),
+    ("cores: server", "server_cores", 1, ".2f"),
+    ("cores: load generator of chat", "generator_cores", 1, ".2f"),
+)
 
 
 def whole(benchmark: str, options: Options, figures: Figures) -> dict[str, Any]:

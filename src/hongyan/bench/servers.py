@@ -35,6 +35,7 @@ class Server:
     target: Target
     pid: int
     http_url: str | None = None
+    master_key: str = ""
     tls: ssl.SSLContext | None = None
 
     def counters(self) -> dict[str, float]:
@@ -51,7 +52,7 @@ class Server:
 def hongyan(data_dir: Path, certificate: Certificate | None) -> Iterator[Server]:
     """`hongyan serve` on an app without rate limits in `data_dir`, stopped at the end."""
     app_id = f"{APP_ID}-{secrets.token_hex(4)}"
-    _create_app(data_dir, app_id)
+    master_key = _create_app(data_dir, app_id)
     command = [*HONGYAN, "serve", "--data-dir", str(data_dir), "--host", "127.0.0.1"]
     command += ["--http-port", "0", "--gateway-port", "0"]
     if certificate:
@@ -64,7 +65,7 @@ def hongyan(data_dir: Path, certificate: Certificate | None) -> Iterator[Server]
         started = _wait_until_started(process, log)
         target = Target(_url("ws", started["gateway_port"], certificate), app_id, _ca(certificate))
         http_url = _url("http", started["http_port"], certificate)
-        yield Server(target, process.pid, http_url, client_context(certificate))
+        yield Server(target, process.pid, http_url, master_key, client_context(certificate))
         if process.poll() is not None:
             raise BenchError(f"hongyan serve ended during the run: {_last_line(log)}")
     finally:
@@ -102,7 +103,8 @@ def _ca(certificate: Certificate | None) -> str | None:
     return str(certificate.ca) if certificate else None
 
 
-def _create_app(data_dir: Path, app_id: str) -> None:
+def _create_app(data_dir: Path, app_id: str) -> str:
+    """Returns its master key."""
     command = [
         *HONGYAN,
         "app",
@@ -118,7 +120,9 @@ def _create_app(data_dir: Path, app_id: str) -> None:
     answer = subprocess.run(command, capture_output=True, text=True, timeout=START_TIMEOUT, check=False)
     if answer.returncode:
         raise BenchError(f"hongyan app create failed: {answer.stderr.strip()[-300:]}")
-    assert json.loads(answer.stdout)["id"] == app_id
+    made = json.loads(answer.stdout)
+    assert made["id"] == app_id
+    return str(made["master_key"])
 
 
 def _wait_until_started(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:

@@ -60,6 +60,12 @@ def _set_standings(conversation: Conversation, new: Mapping[str, Standing], left
             del known[client]
 
 
+def check_member(conversation: Conversation, client: str, otherwise: Kind) -> None:
+    """Raises Refused(otherwise) for who is none, and where no list of members is held."""
+    if client not in conversation.members:
+        raise Refused(otherwise, "not a member")
+
+
 class Access:
     def __init__(self, store: ConversationStore, clock: Clock) -> None:
         self._store = store
@@ -112,8 +118,7 @@ class Access:
     async def as_member(self, app: App, conversation_id: str, client: str, otherwise: Kind) -> Conversation:
         """The conversation, for its members only. Raises Refused(otherwise) for others."""
         conversation = await self.conversation(app, conversation_id)
-        if client not in conversation.members:
-            raise Refused(otherwise, "not a member")
+        check_member(conversation, client, otherwise)
         return conversation
 
     def known(self, conversation: Conversation) -> Conversation:
@@ -124,6 +129,14 @@ class Access:
             return cached
         self._keep(key, conversation)
         return conversation
+
+    def forget(self, conversation: Conversation) -> None:
+        """The conversation is gone."""
+        key = (conversation.app_key, conversation.id)
+        if key in self._loading:
+            self._loading[key].overtaken = True
+        dropped = self._cache.pop(key, None)
+        self._members -= len(dropped.members) if dropped else 0
 
     def changed(
         self,

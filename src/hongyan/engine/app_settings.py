@@ -197,3 +197,12 @@ class AppSettings:
             "help_zh": "敏感词表是否也用于两人之间的对话；on 或 off。",
         },
     )
+    subscriptions_max: int = field(
+        default=500,
+        metadata={
+            "help": "Service conversations a client may subscribe to.",
+            "help_zh": "每个 client 可订阅的服务号数。",
+            "min": 1,
+            "max": 10_000,
+        },
+    )

@@ -3,20 +3,24 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from hongyan import errors
-from hongyan.engine.access import Access
+from hongyan.engine.access import Access, check_member
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import MessagePatched
 from hongyan.engine.filtering import Filtering
 from hongyan.engine.messages import check_draft, check_not_barred
 from hongyan.engine.ports import Bus, EditStore
-from hongyan.engine.values import App, Conversation, Draft, Edit, Edited, Message
+from hongyan.engine.streams import Streams
+from hongyan.engine.values import App, Conversation, ConversationKind, Draft, Edit, Edited, Message
 from hongyan.errors import Refused
 
 
 class Edits:
-    def __init__(self, store: EditStore, access: Access, bus: Bus, clock: Clock, filtering: Filtering) -> None:
+    def __init__(
+        self, store: EditStore, access: Access, streams: Streams, bus: Bus, clock: Clock, filtering: Filtering
+    ) -> None:
         self._store = store
         self._access = access
+        self._streams = streams
         self._bus = bus
         self._clock = clock
         self._filtering = filtering
@@ -38,10 +42,18 @@ class Edits:
         def committed(results: Sequence[Edited]) -> None:
             reply(max(result.message.patched_at or 0 for result in results))
             for result, edit in zip(results, edits, strict=True):
-                if result.changed:
-                    self._tell(result, edit.draft, origin)
+                self._tell(result, edit.draft, origin)
 
-        await self._write(wanted, by, committed)
+        await self._write(wanted, by, committed, checked=True)
+
+    async def apply_for_app(self, targets: Sequence[Conversation], sender: str, edit: Edit) -> None:
+        """Make this edit of a message that `sender` sent to each of these, for the application, which always may."""
+
+        def committed(results: Sequence[Edited]) -> None:
+            for result in results:
+                self._tell(result, edit.draft, None)
+
+        await self._write([(target, edit) for target in targets], sender, committed, checked=False)
 
     def _filter(self, app: App, conversation: Conversation, edit: Edit) -> None:
         try:
@@ -51,13 +63,20 @@ class Edits:
             raise Refused(errors.MESSAGE_UPDATE_REJECTED_BY_APP, refusal.detail) from None
 
     def _tell(self, result: Edited, draft: Draft | None, origin: object | None) -> None:
+        if not result.changed:
+            return
         replaced = None if draft is None else draft.replaced
         self._bus.publish(MessagePatched(result.conversation, result.message, origin, to_author=replaced is None))
         if replaced is not None:
             self._filtering.tell_author(result.conversation, result.message, replaced)
 
     async def _write(
-        self, wanted: Sequence[tuple[Conversation, Edit]], by: str, committed: Callable[[Sequence[Edited]], None]
+        self,
+        wanted: Sequence[tuple[Conversation, Edit]],
+        by: str,
+        committed: Callable[[Sequence[Edited]], None],
+        *,
+        checked: bool,
     ) -> None:
         ticket = object()
         self._pending[ticket] = self._clock.now()
@@ -67,7 +86,7 @@ class Edits:
             committed(results)
 
         try:
-            await self._store.apply(wanted, by, told)
+            await self._store.apply(wanted, by, told, checked=checked)
         finally:
             self._pending.pop(ticket, None)
 
@@ -88,15 +107,19 @@ class Edits:
         return self._store.since(app.key, client, since)
 
     async def _conversation(self, app: App, by: str, conversation_id: str) -> Conversation:
-        """Where the message is, for members who may write there (4401 for others, inferred)."""
+        """Where the message is, for members (4401 for others, inferred); of a service conversation their own stream."""
         try:
-            conversation = await self._access.as_member(app, conversation_id, by, errors.INVALID_MESSAGING_TARGET)
-            check_not_barred(conversation, by, self._clock.now())
-            return conversation
+            conversation = await self._access.conversation(app, conversation_id)
         except Refused as refusal:
             if refusal.kind is errors.CONVERSATION_NOT_FOUND:
                 raise Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation or not a member") from None
             raise
+        check_not_barred(conversation, by, self._clock.now())
+        if conversation.kind is ConversationKind.SERVICE:
+            (stream,) = await self._streams.of_clients(conversation, [by])
+            return stream
+        check_member(conversation, by, errors.INVALID_MESSAGING_TARGET)
+        return conversation
 
 
 def _check_allowed(app: App, edits: Sequence[Edit]) -> None:

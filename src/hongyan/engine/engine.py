@@ -17,9 +17,12 @@ from hongyan.engine.ports import Bus, ContentFilter, Store
 from hongyan.engine.presence import Presence
 from hongyan.engine.receipts import ReceiptMarks
 from hongyan.engine.roles import Roles
+from hongyan.engine.service_messages import ServiceMessages
+from hongyan.engine.services import Services
 from hongyan.engine.sessions import Sessions
 from hongyan.engine.signatures import Signatures
 from hongyan.engine.silence import Silence
+from hongyan.engine.streams import Streams
 from hongyan.engine.unread import UnreadCounts
 from hongyan.engine.wills import Wills
 from hongyan.engine.words import WordFilter
@@ -41,16 +44,21 @@ class Engine:
         self.access = Access(store.conversations, clock)
         self.words = WordFilter(store.words, clock)
         self.filtering = Filtering(content_filter or self.words, bus, lambda: self.edits.told_until())
-        self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries, self.filtering)
+        self.streams = Streams(store.services)
+        self.services = Services(store.services, store.conversations, store.info, self.access, bus)
+        self.edits = Edits(store.edits, self.access, self.streams, bus, clock, self.filtering)
+        self.service_messages = ServiceMessages(
+            store.services, store.messages, self.edits, self.streams, bus, clock, self.deliveries
+        )
+        self.messages = Messages(store.messages, self.access, self.streams, bus, clock, self.deliveries, self.filtering)
         self.wills = Wills(self.access, bus, clock, self.deliveries, self.filtering)
-        self.conversations = Conversations(store.conversations, self.access, bus)
+        self.conversations = Conversations(store.conversations, self.access, self.services, bus)
         self.blacklists = Blacklists(store.standings, store.blacklists, self.access, bus, clock)
-        self.info = ConversationInfo(store.info, self.access, bus)
-        self.history = History(store.messages, self.access)
+        self.info = ConversationInfo(store.info, self.access, self.services, bus)
+        self.history = History(store.messages, self.access, self.service_messages)
         self.receipts = ReceiptMarks(store.messages, self.access, bus)
         self.notifications = Notifications(store.notifications, bus, clock)
-        self.unread = UnreadCounts(store.messages, self.access, bus)
-        self.edits = Edits(store.edits, self.access, bus, clock, self.filtering)
+        self.unread = UnreadCounts(store.messages, self.access, self.services, self.service_messages, bus)
         self.live_queries = LiveQueries(store.live_queries, self.sessions, bus)
         standings, lists = store.standings, store.standing_lists
         self.roles = Roles(standings, lists, self.access, bus, clock)
@@ -61,3 +69,4 @@ class Engine:
         await self.apps.load()
         await self.sessions.load()
         await self.words.load()
+        await self.services.load()

@@ -27,6 +27,26 @@ class MessageSent:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamReceived:
+    """A client's message to a service conversation: for the application, and for no other client.
+
+    `conversation` is the service conversation as this client alone sees it.
+    """
+
+    conversation: Conversation
+    message: Message
+    origin: object | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSynced:
+    """The application sent a message in a client's name: for the sessions of this client, who is no member."""
+
+    conversation: Conversation
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
 class MembersJoined:
     """`joined` became members. `by` did it; `at` is the conversation's new update time."""
 
@@ -218,4 +238,6 @@ Event = (
     | RoleChanged
     | SilenceChanged
     | BlocksChanged
+    | UpstreamReceived
+    | MessageSynced
 )

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from hongyan import errors
-from hongyan.engine.access import Access
+from hongyan.engine.access import Access, check_member
 from hongyan.engine.ports import MessageStore
-from hongyan.engine.values import App, Conversation, HistoryRange, Message
+from hongyan.engine.service_messages import ServiceMessages
+from hongyan.engine.values import App, Conversation, ConversationKind, HistoryRange, Message
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
@@ -15,15 +16,22 @@ LONG_CONTENT_MAX = 4 << 20
 
 
 class History:
-    def __init__(self, store: MessageStore, access: Access) -> None:
+    def __init__(self, store: MessageStore, access: Access, services: ServiceMessages) -> None:
         self._store = store
         self._access = access
+        self._services = services
 
     async def page(
         self, app: App, client: str, conversation_id: str, wanted: HistoryRange
     ) -> tuple[Conversation, list[Message]]:
-        """Messages in ascending order; members only (reference 3.20)."""
-        conversation = await self._access.as_member(app, conversation_id, client, errors.CONVERSATION_LOG_REJECTED)
+        """Messages in ascending order; members only (reference 3.20).
+
+        Of a service conversation any client reads its own stream and the broadcasts.
+        """
+        conversation = await self._access.conversation(app, conversation_id)
+        if conversation.kind is ConversationKind.SERVICE:
+            return conversation, await self._services.page(conversation, client, wanted)
+        check_member(conversation, client, errors.CONVERSATION_LOG_REJECTED)
         return conversation, await self._store.page(conversation, wanted)
 
     async def long_page(

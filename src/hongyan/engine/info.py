@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from hongyan import errors
 from hongyan.engine import attributes
-from hongyan.engine.access import Access
+from hongyan.engine.access import Access, check_member
 from hongyan.engine.events import ConversationMuted, ConversationUpdated
 from hongyan.engine.ports import Bus, InfoStore
+from hongyan.engine.services import Services
 from hongyan.engine.values import App, ConversationKind
 from hongyan.errors import Refused
 
@@ -31,9 +32,10 @@ class Updated:
 class ConversationInfo:
     """`reply` is called at the commit, before the event that tells the members."""
 
-    def __init__(self, store: InfoStore, access: Access, bus: Bus) -> None:
+    def __init__(self, store: InfoStore, access: Access, services: Services, bus: Bus) -> None:
         self._store = store
         self._access = access
+        self._services = services
         self._bus = bus
 
     async def update(
@@ -69,9 +71,9 @@ class ConversationInfo:
         self, app: App, client: str, conversation_id: str, muted: bool, reply: Callable[[str, int], None]
     ) -> None:
         """Have no offline pushes of a conversation, or have them again; `reply(conversation id, update time)`."""
-        conversation = await self._access.as_member(
-            app, conversation_id, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED
-        )
+        conversation = await self._access.conversation(app, conversation_id)
+        if conversation.kind is not ConversationKind.SERVICE:  # of that the store knows
+            check_member(conversation, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED)
 
         def committed(updated_at: int) -> None:
             reply(conversation.id, updated_at)
@@ -81,7 +83,10 @@ class ConversationInfo:
 
     async def count(self, app: App, conversation_id: str) -> int:
         """How many members; anybody may know, as by a query."""
-        return len((await self._access.conversation(app, conversation_id)).members)
+        conversation = await self._access.conversation(app, conversation_id)
+        if conversation.kind is ConversationKind.SERVICE:
+            return await self._services.count(conversation)
+        return len(conversation.members)
 
     async def online_members(self, app: App, conversation_id: str) -> list[str]:
         """Only chat rooms tell who is there, and there are none yet."""

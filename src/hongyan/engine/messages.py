@@ -6,16 +6,18 @@ from hongyan import errors
 from hongyan.engine.access import Access, Found
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import check_client_ids
-from hongyan.engine.events import MessageSent
+from hongyan.engine.events import MessageSent, UpstreamReceived
 from hongyan.engine.filtering import Filtering
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.ports import Bus, MessageStore
+from hongyan.engine.streams import Streams
 from hongyan.engine.values import (
     NO_STANDING,
     OF_MEMBERS,
     TEMPORARY_PREFIX,
     App,
     Conversation,
+    ConversationKind,
     Draft,
     Message,
     Stored,
@@ -27,6 +29,10 @@ from hongyan.errors import Refused
 _MENTION_BYTES = 2
 
 Acknowledge = Callable[[Stored | Refused], None]
+#: What tells of a message, made of its conversation, itself and where it came from.
+Telling = type[MessageSent] | type[UpstreamReceived]
+
+_SERVICE = ConversationKind.SERVICE
 
 
 class Messages:
@@ -34,6 +40,7 @@ class Messages:
         self,
         store: MessageStore,
         access: Access,
+        streams: Streams,
         bus: Bus,
         clock: Clock,
         deliveries: DeliveryBudget,
@@ -41,6 +48,7 @@ class Messages:
     ) -> None:
         self._store = store
         self._access = access
+        self._streams = streams
         self._bus = bus
         self._clock = clock
         self._deliveries = deliveries
@@ -78,12 +86,29 @@ class Messages:
             except Refused as refusal:
                 acknowledge(refusal)
                 return
-            if draft.transient:
+            if conversation.kind is _SERVICE:
+                self._send_upstream(conversation, sender, draft, acknowledge, origin)
+            elif draft.transient:
                 self._pass_on(conversation, sender, draft, acknowledge, origin)
             else:
                 self._write(conversation, sender, draft, acknowledge, origin)
 
         self._access.with_conversation(app, conversation_id, use)
+
+    def _send_upstream(
+        self, service: Conversation, sender: str, draft: Draft, acknowledge: Acknowledge, origin: object | None
+    ) -> None:
+        """To the application, and into the client's own stream: no other client hears it (reference 3.16)."""
+
+        def use(stream: Conversation | Refused) -> None:
+            if isinstance(stream, Refused):
+                acknowledge(stream)
+            elif draft.transient:
+                self._pass_on(stream, sender, draft, acknowledge, origin, UpstreamReceived)
+            else:
+                self._write(stream, sender, draft, acknowledge, origin, UpstreamReceived)
+
+        self._streams.with_stream(service, sender, use)
 
     def _write(
         self,
@@ -92,6 +117,7 @@ class Messages:
         draft: Draft,
         acknowledge: Acknowledge,
         origin: object | None,
+        telling: Telling = MessageSent,
     ) -> None:
         who = (conversation.key, sender)
         self._wait(who)
@@ -102,7 +128,7 @@ class Messages:
             if isinstance(outcome, Stored):
                 message = placed(outcome, sender, draft)
                 if not outcome.repeated:
-                    self._bus.publish(MessageSent(conversation, message, origin))
+                    self._bus.publish(telling(conversation, message, origin))
                 if draft.replaced is not None:
                     self._filtering.tell_author(conversation, message, draft.replaced)
 
@@ -115,6 +141,7 @@ class Messages:
         draft: Draft,
         acknowledge: Acknowledge,
         origin: object | None,
+        telling: Telling = MessageSent,
     ) -> None:
         """A transient message is delivered to those online and kept nowhere.
 
@@ -127,7 +154,7 @@ class Messages:
             place = Stored(new_message_id(now), 0, now)
             acknowledge(place)
             message = placed(place, sender, draft)
-            self._bus.publish(MessageSent(conversation, message, origin))
+            self._bus.publish(telling(conversation, message, origin))
             if draft.replaced is not None:
                 self._filtering.tell_author(conversation, message, draft.replaced)
 

@@ -194,7 +194,12 @@ class Notifications:
             self._personal.add((event.conversation.app_key, client), told)
 
     def _keep(self, op: str, event: Change, details: Mapping[str, Any]) -> None:
-        """Not the event itself: it would keep all members of its conversation in memory."""
+        """Not the event itself: it would keep all members of its conversation in memory.
+
+        Nobody is told who else subscribes to a service conversation.
+        """
+        if event.conversation.kind is ConversationKind.SERVICE and op != "updated":
+            return
         self._recent.add(event.conversation.key, Notification(op, event.conversation.id, event.by, event.at, details))
 
 

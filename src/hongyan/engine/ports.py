@@ -5,7 +5,7 @@ commit order, before anything that was committed later is told, so that caches a
 disk; a refused unit changes nothing and does not disturb its neighbours.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -36,6 +36,7 @@ from hongyan.engine.values import (
     StandingsChanged,
     StandingsNow,
     Stored,
+    Subscriber,
     Unread,
 )
 from hongyan.errors import Refused
@@ -113,14 +114,14 @@ class InfoStore(Protocol):
     def update(
         self,
         conversation: Conversation,
-        by: str,
+        by: str | None,
         change: Callable[[Attributes], tuple[Attributes, str]] | None,
         committed: Callable[[int, str], None],
     ) -> Awaitable[object]:
         """Replace the attributes by what `change` makes of them inside the write; it may raise Refused.
 
         `committed(update time, what `change` told besides)`; without a change, the time as it was and `{}`.
-        Raises Refused(CONVERSATION_UPDATE_REJECTED) if `by` is no member any more.
+        Raises Refused(CONVERSATION_UPDATE_REJECTED) if `by`, unless it is None, is no member any more.
         """
 
     def mute(
@@ -194,12 +195,18 @@ class BlacklistStore(Protocol):
 
 class MessageStore(Protocol):
     def append(
-        self, conversation: Conversation, sender: str, draft: Draft, done: Callable[[Stored | Refused], None]
+        self,
+        conversation: Conversation,
+        sender: str,
+        draft: Draft,
+        done: Callable[[Stored | Refused], None],
+        *,
+        checked: bool = True,
     ) -> None:
         """Write one message; `done` as `committed` above.
 
         seq = last + 1 and timestamp = max(now, last + 1 ms) per conversation. If the membership changed since
-        `conversation.version`, the sender's membership is checked again inside the write.
+        `conversation.version`, the sender's membership is checked again inside the write, unless not `checked`.
         """
 
     def after_appends(self, then: Callable[[], None]) -> None:
@@ -238,8 +245,10 @@ class MessageStore(Protocol):
         Of each conversation the last `tracked` messages are looked at. All that is answered has been told before.
         """
 
-    async def unread(self, app_key: int, client: str, since: int | None, limit: int) -> tuple[list[Unread], int]:
-        """Unread state of the latest conversations, and the time it stands for.
+    async def unread(
+        self, app_key: int, client: str, since: int | None, limit: int, *, services: bool = False
+    ) -> tuple[list[Unread], int]:
+        """Unread state of the latest conversations, and the time it stands for; `services` where there may be some.
 
         Without `since`, those with unread messages; with it, those whose state changed after it. Everything
         committed before the returned time is in the answer, and everything in the answer has been told.
@@ -254,9 +263,16 @@ class EditStore(Protocol):
         """No edit that is on disk has a later time."""
 
     def apply(
-        self, edits: Sequence[tuple[Conversation, Edit]], by: str, committed: Callable[[Sequence[Edited]], None]
+        self,
+        edits: Sequence[tuple[Conversation, Edit]],
+        by: str,
+        committed: Callable[[Sequence[Edited]], None],
+        *,
+        checked: bool = True,
     ) -> Awaitable[object]:
         """Make all of these or none. Recalling what is recalled changes nothing.
+
+        Not `checked`: of the application, in the name of `by`, who must have sent the message or it is not found.
 
         Raises Refused: INVALID_MESSAGING_TARGET if `by` is no member any more, MESSAGE_NOT_FOUND, also for an edit of
         what is recalled, MESSAGE_OWNERSHIP_REQUIRED, or CONVERSATION_API_QUOTA_EXCEEDED if the times run ahead of the
@@ -268,6 +284,67 @@ class EditStore(Protocol):
 
         A message that is edited again meanwhile may be left out: that edit is told.
         """
+
+
+class ServiceStore(Protocol):
+    """Service conversations: subscribers, streams of single clients, and what a client has of both together."""
+
+    async def keys(self) -> list[tuple[int, int]]:
+        """(app key, conversation key) of all."""
+
+    def erase(self, conversation: Conversation, committed: Callable[[], None]) -> Awaitable[object]:
+        """Nobody finds it any more; all that belongs to it is deleted in small steps afterwards."""
+
+    def subscribe(
+        self, conversation: Conversation, client: str, by: str, committed: Callable[[MembersChanged], None]
+    ) -> Awaitable[object]:
+        """Raises Refused(BLOCKED_BY_CONV), also for a client that refused the conversation unless it is `by`."""
+
+    def unsubscribe(
+        self, conversation: Conversation, client: str, by: str, committed: Callable[[MembersChanged], None]
+    ) -> Awaitable[object]: ...
+
+    async def subscriptions(self, app_key: int, client: str, among: Set[int]) -> list[int]:
+        """Those of the conversations (keys) to which the client has subscribed."""
+
+    async def subscribers(self, conversation: Conversation, after: str, limit: int) -> list[Subscriber]:
+        """The next ones after a client id, in order of client ids."""
+
+    async def count(self, conversation: Conversation) -> int: ...
+
+    async def stream(self, service: Conversation, client: str) -> Conversation:
+        """The client's stream, made if there is none. Raises Refused(INVALID_MESSAGING_TARGET) if it was erased."""
+
+    async def streams(self, service: Conversation, clients: Sequence[str]) -> list[Conversation]:
+        """The streams that there are, in the order of the clients."""
+
+    def send(
+        self,
+        streams: Sequence[Conversation],
+        sender: str,
+        draft: Draft,
+        committed: Callable[[Sequence[Stored]], None],
+    ) -> Awaitable[Sequence[Stored]]:
+        """Write one message to all of these streams or to none, with one id and one time.
+
+        Raises Refused(MESSAGE_SENT_QUOTA_EXCEEDED) if one of them is too far ahead of the clock.
+        """
+
+    async def page(self, service: Conversation, client: str, wanted: HistoryRange) -> list[Message]:
+        """The client's stream and the broadcasts, in ascending order of (timestamp, id)."""
+
+    async def delete(self, service: Conversation, client: str, sender: str, message_id: str, timestamp: int) -> None:
+        """Take a message out of a client's history. Raises Refused(MESSAGE_NOT_FOUND)."""
+
+    def mark_read(
+        self,
+        service: Conversation,
+        client: str,
+        upto: int | None,
+        committed: Callable[[Unread, int], None],
+        stream: Conversation | None,
+    ) -> Awaitable[object]:
+        """As `MessageStore.mark_read`, for subscription and stream; `stream` if it is known already."""
 
 
 class NotificationStore(Protocol):
@@ -344,6 +421,8 @@ class Store(Protocol):
     def messages(self) -> MessageStore: ...
     @property
     def notifications(self) -> NotificationStore: ...
+    @property
+    def services(self) -> ServiceStore: ...
     @property
     def standings(self) -> StandingStore: ...
     @property

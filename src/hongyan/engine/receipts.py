@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from hongyan import errors
-from hongyan.engine.access import Access, Found
+from hongyan.engine.access import Access, Found, check_member
 from hongyan.engine.events import ReceiptsGiven
 from hongyan.engine.ports import Bus, MessageStore
-from hongyan.engine.values import App, Arrived, Conversation, Marks, Missed, Receipts, message_id_time
+from hongyan.engine.values import App, Arrived, Conversation, ConversationKind, Marks, Missed, Receipts, message_id_time
 from hongyan.errors import Refused
 
 #: Messages pushed at a login to clients that want no counts, of each conversation (reference 4.2).
@@ -43,7 +43,9 @@ class ReceiptMarks:
         """
 
         def use(conversation: Found) -> None:
-            if not isinstance(conversation, Conversation) or client not in conversation.members:
+            if not isinstance(conversation, Conversation) or (
+                client not in conversation.members and conversation.kind is not ConversationKind.SERVICE
+            ):
                 done()
                 return
 
@@ -58,9 +60,10 @@ class ReceiptMarks:
 
     async def of_others(self, app: App, client: str, conversation_id: str) -> list[Marks]:
         """The marks of the other members, for members. Raises Refused."""
-        conversation = await self._access.as_member(
-            app, conversation_id, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED
-        )
+        conversation = await self._access.conversation(app, conversation_id)
+        if conversation.kind is ConversationKind.SERVICE:
+            raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "subscribers do not know of each other")
+        check_member(conversation, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED)
         return await self._store.marks(conversation, client)
 
     async def missed(self, app: App, client: str) -> list[Missed]:

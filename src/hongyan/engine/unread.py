@@ -1,22 +1,29 @@
 """What a client has not read yet."""
 
 from hongyan import errors
-from hongyan.engine.access import Access
+from hongyan.engine.access import Access, check_member
 from hongyan.engine.events import UnreadChanged
 from hongyan.engine.ports import Bus, MessageStore
 from hongyan.engine.receipts import tell
-from hongyan.engine.values import App, Receipts, Unread, message_id_time
+from hongyan.engine.service_messages import ServiceMessages
+from hongyan.engine.services import Services
+from hongyan.engine.values import App, ConversationKind, Receipts, Unread, message_id_time
 
 
 class UnreadCounts:
-    def __init__(self, store: MessageStore, access: Access, bus: Bus) -> None:
+    def __init__(
+        self, store: MessageStore, access: Access, services: Services, service_messages: ServiceMessages, bus: Bus
+    ) -> None:
         self._store = store
         self._access = access
+        self._services = services
+        self._service_messages = service_messages
         self._bus = bus
 
     async def since(self, app: App, client: str, since: int | None) -> tuple[list[Unread], int]:
         """The latest conversations with unread messages, or changed after `since`; and the time of the answer."""
-        return await self._store.unread(app.key, client, since, app.settings.unread_conversations)
+        limit = app.settings.unread_conversations
+        return await self._store.unread(app.key, client, since, limit, services=self._services.any(app))
 
     async def mark_read(
         self, app: App, client: str, conversation_id: str, message_id: str, timestamp: int | None
@@ -25,9 +32,11 @@ class UnreadCounts:
 
         Tells all the client's sessions, and the senders that asked for receipts.
         """
-        conversation = await self._access.as_member(
-            app, conversation_id, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED
-        )
+        conversation = await self._access.conversation(app, conversation_id)
+        if conversation.kind is ConversationKind.SERVICE:
+            await self._service_messages.mark_read(conversation, client, message_id, timestamp)
+            return
+        check_member(conversation, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED)
         times = [time for time in (timestamp, message_id_time(message_id)) if time is not None]
 
         def committed(unread: Unread, at: int, receipts: Receipts) -> None:

@@ -4,6 +4,7 @@ Times are integers: milliseconds since the Unix epoch, from the server's clock.
 """
 
 import base64
+import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -96,7 +97,8 @@ class Conversation:
     """What every message needs to know of its conversation; cached, changed in commit order only.
 
     `key` is its integer in the store, `version` counts changes of membership and standings. `members` is empty for
-    kinds that have none, or too many to be held: chat rooms and service conversations.
+    kinds that have none, or too many to be held: chat rooms and service conversations. `stream` is empty but for what
+    a service conversation is to one client alone: there it tells the stream apart from the whole, whose `id` it has.
     """
 
     key: int
@@ -108,11 +110,15 @@ class Conversation:
     creator: str = ""
     expires_at: int | None = None
     standings: dict[str, Standing] = field(default_factory=dict)
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationRow:
-    """A conversation as a query answers it. `columns` are the custom top-level keys."""
+    """A conversation as a query answers it. `columns` are the custom top-level keys.
+
+    `joined_at` is when the caller subscribed to a service conversation, None if it did not.
+    """
 
     id: str
     kind: ConversationKind
@@ -127,6 +133,7 @@ class ConversationRow:
     updated_at: int
     last_message_at: int | None
     last_message: "Message | None" = None
+    joined_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +299,13 @@ class StandingsChanged:
     updated_at: int
 
 
+class Subscriber(NamedTuple):
+    """A client that subscribed to a service conversation, and when."""
+
+    client: str
+    since: int
+
+
 @dataclass(frozen=True, slots=True)
 class MemberInfo:
     """The role that was given to a client in a conversation, as an object of the id `id`."""
@@ -311,7 +325,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A conversation's unread state for one client, with the conversation's last message."""
+    """A conversation's unread state for one client, with the conversation's last message.
+
+    `stream` is of a service conversation: the place of the client's own stream, as `last_seq` is that of all.
+    """
 
     conversation_id: str
     kind: ConversationKind
@@ -319,6 +336,21 @@ class Unread:
     count: int
     mentioned: bool
     last_message: Message | None
+    stream: tuple[str, int] | None = None
+
+    @property
+    def places(self) -> dict[str, int]:
+        """The ends of what the state covers: of the conversation and of the stream, and of both together."""
+        if self.stream is None:
+            return {self.conversation_id: self.last_seq}
+        stream, seq = self.stream
+        return {self.conversation_id: self.last_seq, stream: seq, both(stream): self.last_seq + seq}
+
+    @property
+    def state(self) -> tuple[str, int]:
+        """The last of the `places`: it grows with whatever changes the state, but for marks."""
+        *_, last = self.places.items()
+        return last
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,12 +389,16 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Messages of a conversation that a client has not acknowledged, oldest first; `more` exist after them."""
+    """Messages of a conversation that a client has not acknowledged, oldest first; `more` exist after them.
+
+    `places` are those of the messages: the conversation or its stream, and the seq there.
+    """
 
     conversation_id: str
     kind: ConversationKind
     messages: tuple[Message, ...]
     more: bool
+    places: frozenset[tuple[str, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +427,16 @@ class Departure(Enum):
     LOST = "lost"
     EXPELLED = "expelled"
     STOPPED = "stopped"
+
+
+def stream_id(service_id: str, client: str) -> str:
+    """What tells a client's own stream of a service conversation from all others (REST reference 2.5)."""
+    return hashlib.md5(f"{service_id}:{client}".encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+
+
+def both(stream: str) -> str:
+    """Names a stream and the broadcasts together."""
+    return f"{stream}+"
 
 
 def new_object_id() -> str:

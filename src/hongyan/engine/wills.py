@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from hongyan import errors
 from hongyan.engine.access import Access, Found
 from hongyan.engine.clock import Clock
-from hongyan.engine.events import MessageSent
+from hongyan.engine.events import MessageSent, UpstreamReceived
 from hongyan.engine.filtering import Filtering
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.messages import Acknowledge, check_deliveries, check_draft, placed, target
 from hongyan.engine.ports import Bus
-from hongyan.engine.values import App, Draft, Message, Stored, new_message_id
+from hongyan.engine.streams import alone
+from hongyan.engine.values import App, ConversationKind, Draft, Message, Stored, new_message_id
 from hongyan.errors import Refused
 
 #: Bytes of all wills together.
@@ -127,7 +128,11 @@ class Wills:
         def use(found: Found) -> None:
             conversation = target(found, will.conversation_id, will.message.sender, self._clock.now())
             if not isinstance(conversation, Refused):
-                self._bus.publish(MessageSent(conversation, will.message, None))
+                if conversation.kind is ConversationKind.SERVICE:
+                    sender = alone(conversation, will.message.sender)
+                    self._bus.publish(UpstreamReceived(sender, will.message, None))
+                else:
+                    self._bus.publish(MessageSent(conversation, will.message, None))
 
         self._access.with_conversation(will.app, will.conversation_id, use)
 

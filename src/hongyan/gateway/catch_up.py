@@ -62,6 +62,7 @@ def _edited_since(session: Session, wish: SessionCommand) -> int | None:
 async def _tell(session: Session, held: list[Held], edited_since: int | None, unread_since: int | None) -> None:
     told = _Told()
     try:
+        await _attempt("subscriptions", session.connection.gateway.subscriptions.begin(session))
         if edited_since is not None:
             await _attempt("edits", _tell_edits(session, held, edited_since, told))
         if session.connection.subprotocol.unread:
@@ -109,7 +110,7 @@ async def _tell_unread(session: Session, held: list[Held], since: int | None, to
     """
     async with session.connection.reads:
         unread, at = await session.connection.gateway.engine.unread.since(session.app, session.client, since)
-    told.seqs = {item.conversation_id: item.last_seq for item in unread}
+    told.seqs = {place: seq for item in unread for place, seq in item.places.items()}
     if (unread or since is None) and _is_waiting(session, held):
         session.connection.tell(unread_command(unread, at, session.app.settings.unread_max), session.client)
 
@@ -127,7 +128,7 @@ async def _tell_messages(session: Session, held: list[Held], told: _Told) -> Non
                 return
             for command in offline_commands(conversation):
                 connection.tell(command, session.client)
-            told.messages |= {(conversation.conversation_id, message.seq) for message in conversation.messages}
+            told.messages |= conversation.places
             if not await connection.drained():
                 return
 

@@ -18,17 +18,28 @@ def to_json(row: ConversationRow, caller: str) -> dict[str, Any]:
     if row.kind == ConversationKind.NORMAL:
         answer["m"] = list(row.members)
         answer["mu"] = [caller] if row.muted else []
+    if row.kind == ConversationKind.SERVICE:
+        answer |= _service(row)
     if row.name is not None:
         answer["name"] = row.name
     if row.attr is not None:
         answer["attr"] = row.attr
     if row.unique_id:
         answer |= {"unique": True, "uniqueId": row.unique_id}
-    if row.last_message_at is not None:
+    if row.last_message_at is not None and row.kind != ConversationKind.SERVICE:
         answer["lm"] = {"__type": "Date", "iso": iso_time(row.last_message_at)}
     if row.last_message is not None:
         answer |= _last_message(row.last_message)
     return answer
+
+
+def _service(row: ConversationRow) -> dict[str, Any]:
+    """What its last message is to `lm` elsewhere is to `updatedAt` here (REST reference 2.1)."""
+    latest = max(row.updated_at, row.last_message_at or 0)
+    answer = {"sys": True, "updatedAt": iso_time(latest), "joined": row.joined_at is not None}
+    if row.joined_at is None:
+        return answer
+    return {**answer, "joinedAt": row.joined_at, "muted": row.muted}
 
 
 def _last_message(message: Message) -> dict[str, Any]:

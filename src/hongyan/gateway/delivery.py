@@ -15,10 +15,12 @@ from hongyan.engine.events import (
     MessagePatched,
     MessageReplaced,
     MessageSent,
+    MessageSynced,
     ReceiptsGiven,
     RoleChanged,
     SilenceChanged,
     UnreadChanged,
+    UpstreamReceived,
 )
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.values import OF_MEMBERS, Conversation, ConversationKind, iso_time
@@ -35,6 +37,7 @@ from hongyan.gateway.pushes import (
     unread_command,
 )
 from hongyan.gateway.registry import GROUP_RECEIPTS, PATCHES, Registry, Session
+from hongyan.gateway.subscriptions import Subscriptions
 from hongyan.wire.frames import SharedFrame
 from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, JsonObjectMessage, OpType
 
@@ -51,12 +54,17 @@ _BLOCKS = {
 
 
 class Delivery:
-    def __init__(self, registry: Registry, budget: DeliveryBudget, live_queries: Listeners) -> None:
+    def __init__(
+        self, registry: Registry, budget: DeliveryBudget, live_queries: Listeners, subscriptions: Subscriptions
+    ) -> None:
         self._registry = registry
+        self._subscriptions = subscriptions
         self._budget = budget
         self.deliveries = 0
         self._tellers: Mapping[type[Any], Callable[[Any], None]] = {
             MessageSent: self._message,
+            MessageSynced: self._synced,
+            UpstreamReceived: lambda event: None,  # no client hears it
             MembersJoined: self._members_joined,
             MembersLeft: self._members_left,
             UnreadChanged: self._unread,
@@ -79,6 +87,7 @@ class Delivery:
 
     def _message(self, event: MessageSent) -> None:
         conversation, message, origin = event.conversation, event.message, event.origin
+        place = conversation.stream or conversation.id
         shared = SharedFrame(direct_command(conversation.id, int(conversation.kind), message))
         count = 0
         for sessions in self._hearing(conversation):
@@ -91,18 +100,28 @@ class Delivery:
                 if session.held is None:  # `_leave`, written out: this loop is the cost of a busy room
                     connection.push(frame)
                 else:
-                    session.hold(conversation.id, message.seq, frame)
+                    session.hold(place, message.seq, frame)
                 count += 1
         self.deliveries += count
         self._budget.charge(conversation.app_key, count)
 
     def _hearing(self, conversation: Conversation) -> Iterable[Iterable[Session]]:
-        """The sessions of the members, or the audience of a conversation that has no list of them."""
-        if conversation.kind in OF_MEMBERS:
+        """The sessions of the members, or the audience of a conversation that has no list of them.
+
+        What a service conversation is to one client alone has this member.
+        """
+        if conversation.kind in OF_MEMBERS or conversation.stream:
             return self._registry.of_clients(conversation.app_key, conversation.members)
         return [self._registry.audience(conversation.key)]
 
+    def _synced(self, event: MessageSynced) -> None:
+        conversation = event.conversation
+        command = direct_command(conversation.id, int(conversation.kind), event.message)
+        self._tell(conversation.app_key, conversation.members, command)
+
     def _members_joined(self, event: MembersJoined) -> None:
+        if event.conversation.kind is ConversationKind.SERVICE:
+            self._subscriptions.joined(event)
         cid, by, udate = event.conversation.id, event.by, iso_time(event.at)
         joined = ConvCommand(cid=cid, initBy=by, udate=udate)
         everyone = ConvCommand(cid=cid, initBy=by, udate=udate, m=event.joined)
@@ -113,6 +132,8 @@ class Delivery:
         )
 
     def _members_left(self, event: MembersLeft) -> None:
+        if event.conversation.kind is ConversationKind.SERVICE:
+            self._subscriptions.left(event)
         cid, by, udate = event.conversation.id, event.by, iso_time(event.at)
         left = ConvCommand(cid=cid, initBy=by, udate=udate)
         everyone = ConvCommand(cid=cid, initBy=by, udate=udate, m=event.left)
@@ -155,7 +176,11 @@ class Delivery:
             attrModified=JsonObjectMessage(data=event.modified),
         )
         command = conv_command(OpType.updated, updated, event.at, DROPPABLE)
-        self._tell(event.conversation.app_key, event.conversation.members, command, event.origin)
+        shared = SharedFrame(command)
+        for sessions in self._hearing(event.conversation):
+            for session in sessions:
+                if session is not event.origin:
+                    _leave(session, shared)
 
     def _role_changed(self, event: RoleChanged) -> None:
         changed = ConvCommand(cid=event.conversation.id, initBy=event.by or None, info=member_info(event.info))
@@ -188,9 +213,10 @@ class Delivery:
         command = unread_command([event.unread], event.at, sessions[0].app.settings.unread_max)
         command.service, command.serverTs = IM_SERVICE, event.at
         shared = SharedFrame(command)
+        place, seq = event.unread.state
         for session in sessions:
             if session.connection.subprotocol.unread:
-                _leave(session, shared, event.unread.conversation_id, event.unread.last_seq + 1)
+                _leave(session, shared, place, seq + 1)
 
     def _receipts(self, event: ReceiptsGiven) -> None:
         """In conversations of more than two only those hear that asked for group receipts (reference 3.18)."""
@@ -220,15 +246,12 @@ class Delivery:
             if session.can(PATCHES):
                 _leave(session, shared)
 
-    def _tell(
-        self, app_key: int, clients: Iterable[str], command: GenericCommand, origin: object | None = None
-    ) -> None:
-        """One copy to each session of each client, except `origin`."""
+    def _tell(self, app_key: int, clients: Iterable[str], command: GenericCommand) -> None:
+        """One copy to each session of each client."""
         shared = SharedFrame(command)
         for sessions in self._registry.of_clients(app_key, set(clients)):
             for session in sessions:
-                if session is not origin:
-                    _leave(session, shared)
+                _leave(session, shared)
 
 
 def _tell_nobody(_: Event) -> None:

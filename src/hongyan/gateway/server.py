@@ -23,6 +23,7 @@ from hongyan.gateway.listener import Listener
 from hongyan.gateway.live_queries import Listeners
 from hongyan.gateway.outbox import Flusher
 from hongyan.gateway.registry import Registry
+from hongyan.gateway.subscriptions import Subscriptions
 from hongyan.wire import subprotocol
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand
 
@@ -56,7 +57,8 @@ class Gateway:
         self.loop = asyncio.get_running_loop()
         self.registry = Registry()
         self.live_queries = Listeners(engine.live_queries)
-        self.delivery = Delivery(self.registry, engine.deliveries, self.live_queries)
+        self.subscriptions = Subscriptions(self.registry, engine.services)
+        self.delivery = Delivery(self.registry, engine.deliveries, self.live_queries, self.subscriptions)
         self.flusher = Flusher(self.loop)
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()

@@ -13,6 +13,9 @@ from hongyan.store.sqlite_json import COMPARE, Expression, JsonValue, Test, text
 
 _conversation, _member = schema.conversation, schema.member
 
+#: Who subscribes to a service conversation is nobody's business: to a condition it is as if there were nobody.
+_SHOWS_MEMBERS = _conversation.c.kind != int(ConversationKind.SERVICE)
+
 _COLUMNS: dict[str, sa.Column[Any]] = {
     "objectId": _conversation.c.id,
     "c": _conversation.c.creator,
@@ -219,7 +222,7 @@ class _Members:
         found = self._select(_member.c.client.in_(clients))
         if len(clients) > 1:
             found = found.group_by(_member.c.conversation).having(sa.func.count() == len(clients))
-        return sa.and_(_conversation.c.key.in_(found), *others)
+        return sa.and_(_SHOWS_MEMBERS, _conversation.c.key.in_(found), *others)
 
     def compares(self, operation: str, value: Any) -> Test:
         return self._some(COMPARE[operation](_member.c.client, value)) if isinstance(value, str) else sa.false()
@@ -228,14 +231,14 @@ class _Members:
         return self._some(text_matches(_member.c.client, pattern))
 
     def has_size(self, size: int) -> Test:
-        return _conversation.c.member_count == size
+        return sa.case((_SHOWS_MEMBERS, _conversation.c.member_count), else_=0) == size
 
     def exists(self) -> Test:
         return sa.true()
 
     def _of(self, test: Test) -> Test:
         """Found from the index by clients."""
-        return _conversation.c.key.in_(self._select(test))
+        return sa.and_(_SHOWS_MEMBERS, _conversation.c.key.in_(self._select(test)))
 
     def _select(self, test: Test) -> sa.Select[Any]:
         return sa.select(_member.c.conversation).where(_member.c.app == self._app_key, *self._only, test)
@@ -243,7 +246,7 @@ class _Members:
     def _some(self, test: Test) -> Test:
         """Found among the members of each conversation."""
         found = sa.select(sa.literal(1)).where(_member.c.conversation == _conversation.c.key, *self._only, test)
-        return sa.exists(found)
+        return sa.and_(_SHOWS_MEMBERS, sa.exists(found))
 
 
 class _MutedBy(_Members):

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from hongyan import errors
 from hongyan.engine.query import Query
-from hongyan.engine.values import ConversationKind, ConversationRow, Message
+from hongyan.engine.values import OF_MEMBERS, ConversationKind, ConversationRow, Message
 from hongyan.errors import Refused
-from hongyan.store import conversation_condition, hot, schema
+from hongyan.store import conversation_condition, hot, schema, service_views
 
 #: So many conversations are always answered: SDKs look up all that one notification of unread messages names.
 ROWS_ALWAYS = 50
@@ -32,12 +32,22 @@ def run(bound: sa.Connection, app_key: int, caller: str, query: Query) -> list[C
     rows = [by_key[key] for key in keys if key in by_key]
     if not query.compact:
         _check_size(rows)
-    members = {} if query.compact else members_of(bound, keys)
+    with_members = [row.key for row in rows if row.kind in OF_MEMBERS]
+    members = {} if query.compact else members_of(bound, with_members)
     own = _own_memberships(bound, keys, caller)
-    readable = [row for row in rows if row.key in own] if query.with_last_message else []
-    last = _last_messages(bound, readable)
+    last: dict[int, Message] = {}
+    if query.with_last_message:
+        services = [row for row in rows if row.kind == ConversationKind.SERVICE]
+        last = _last_messages(bound, [row for row in rows if row.key in own and row not in services])
+        last |= service_views.last_messages(bound.connection.driver_connection, app_key, caller, services)
     return [
-        to_row(row, members.get(row.key, ()), muted=own.get(row.key, False), last_message=last.get(row.key))
+        to_row(
+            row,
+            members.get(row.key, ()),
+            muted=own[row.key].muted if row.key in own else False,
+            last_message=last.get(row.key),
+            joined_at=own[row.key].joined_at if row.key in own and row.kind == ConversationKind.SERVICE else None,
+        )
         for row in rows
     ]
 
@@ -50,7 +60,11 @@ def keys_of(app_key: int, caller: str, query: Query) -> sa.Select[Any]:
     app = sa.literal_column("+conversation.app") if is_by_members else _conversation.c.app
     return (
         sa.select(_conversation.c.key)
-        .where(app == app_key, conversation_condition.where(query.condition, app_key, caller))
+        .where(
+            app == app_key,
+            _conversation.c.parent.is_(None),
+            conversation_condition.where(query.condition, app_key, caller),
+        )
         .order_by(*order, _conversation.c.key.desc())
         .limit(query.limit)
         .offset(query.skip)
@@ -80,14 +94,21 @@ def _check_bytes(bound: sa.Connection, keys: Sequence[int], *, with_last_message
 
 def _check_size(rows: Sequence[Any]) -> None:
     """Raises Refused before any members are read. An answer without some of them would be taken for the whole."""
-    if len(rows) > ROWS_ALWAYS and sum(row.member_count for row in rows) > MEMBERS_MAX:
+    if len(rows) > ROWS_ALWAYS and sum(row.member_count for row in rows if row.kind in OF_MEMBERS) > MEMBERS_MAX:
         raise Refused(
             errors.CONVERSATION_QUERY_FAILED,
             f"more than {MEMBERS_MAX} members in one answer: ask for {ROWS_ALWAYS} conversations at a time, or compact",
         )
 
 
-def to_row(row: Any, members: Sequence[str], *, muted: bool, last_message: Message | None = None) -> ConversationRow:
+def to_row(
+    row: Any,
+    members: Sequence[str],
+    *,
+    muted: bool,
+    last_message: Message | None = None,
+    joined_at: int | None = None,
+) -> ConversationRow:
     return ConversationRow(
         id=row.id,
         kind=ConversationKind(row.kind),
@@ -102,6 +123,7 @@ def to_row(row: Any, members: Sequence[str], *, muted: bool, last_message: Messa
         updated_at=row.updated_at,
         last_message_at=row.last_message_at,
         last_message=last_message,
+        joined_at=joined_at,
     )
 
 
@@ -118,11 +140,11 @@ def members_of(bound: sa.Connection, keys: Sequence[int]) -> dict[int, list[str]
     return members
 
 
-def _own_memberships(bound: sa.Connection, keys: Sequence[int], caller: str) -> dict[int, bool]:
-    """The conversations of which the caller is a member, and whether muted."""
-    found = sa.select(_member.c.conversation, _member.c.muted)
+def _own_memberships(bound: sa.Connection, keys: Sequence[int], caller: str) -> dict[int, Any]:
+    """The conversations of which the caller is a member, whether muted and since when."""
+    found = sa.select(_member.c.conversation, _member.c.muted, _member.c.joined_at)
     found = found.where(_member.c.conversation.in_(keys), _member.c.client == caller)
-    return {key: muted for key, muted in bound.execute(found)}
+    return {row.conversation: row for row in bound.execute(found)}
 
 
 def _last_messages(bound: sa.Connection, rows: Sequence[Any]) -> dict[int, Message]:

@@ -176,7 +176,9 @@ class Conversations:
 
 
 def _load(bound: sa.Connection, app_key: int, conversation_id: str) -> Conversation | None:
-    found = sa.select(_conversation).where(_conversation.c.app == app_key, _conversation.c.id == conversation_id)
+    found = sa.select(_conversation).where(
+        _conversation.c.app == app_key, _conversation.c.id == conversation_id, _conversation.c.parent.is_(None)
+    )
     row = bound.execute(found).one_or_none()
     return None if row is None else _conversation_of(bound, row)
 

@@ -35,11 +35,11 @@ SCAN_SINCE = (
 )
 #: Those that have been edited again since the scan are left out: they would come before their turn.
 READ = (
-    f"SELECT c.id, {', '.join(f'l.{name.strip()}' for name in hot.MESSAGE_COLUMNS.split(','))}"
+    f"SELECT coalesce(s.id, c.id), {', '.join(f'l.{name.strip()}' for name in hot.MESSAGE_COLUMNS.split(','))}"
     " FROM json_each(?) wanted CROSS JOIN message l ON l.rowid = wanted.value AND l.patched_at <= ?"
     " CROSS JOIN member m ON m.conversation = l.conversation AND m.client = ?"
-    " CROSS JOIN conversation c ON c.key = l.conversation"
-    " ORDER BY l.patched_at"
+    " CROSS JOIN conversation c ON c.key = l.conversation LEFT JOIN conversation s ON s.key = c.parent"
+    " WHERE s.parent IS NULL ORDER BY l.patched_at"
 )
 
 
@@ -60,11 +60,16 @@ class Edits:
         return self._newest
 
     def apply(
-        self, edits: Sequence[tuple[Conversation, Edit]], by: str, committed: Callable[[Sequence[Edited]], None]
+        self,
+        edits: Sequence[tuple[Conversation, Edit]],
+        by: str,
+        committed: Callable[[Sequence[Edited]], None],
+        *,
+        checked: bool = True,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> list[Edited]:
             driver: Any = bound.connection.driver_connection
-            return [self._apply(driver, conversation, edit, by) for conversation, edit in edits]
+            return [self._apply(driver, conversation, edit, by, checked) for conversation, edit in edits]
 
         return self._writer.call_then(change, committed, *(conversation.key for conversation, _ in edits))
 
@@ -77,15 +82,15 @@ class Edits:
             more = len(found) == SCAN
             since = found[-1][0] if found else since
 
-    def _apply(self, driver: Any, conversation: Conversation, edit: Edit, by: str) -> Edited:
-        if driver.execute(hot.IS_MEMBER, (conversation.key, by)).fetchone() is None:
+    def _apply(self, driver: Any, conversation: Conversation, edit: Edit, by: str, checked: bool) -> Edited:
+        if checked and driver.execute(hot.IS_MEMBER, (conversation.key, by)).fetchone() is None:
             raise Refused(errors.INVALID_MESSAGING_TARGET, "not a member")
         row = driver.execute(hot.STANDING, (conversation.key, by)).fetchone()
         barred = Standing(None, None, *row).bars(self._clock.now()) if row else None
         if barred:
             raise Refused(barred, "the client may not write here")
         message = _find(driver, conversation, edit)
-        if message is None:
+        if message is None or (message.sender != by and not checked):
             raise Refused(errors.MESSAGE_NOT_FOUND, "no message of this id and timestamp")
         if message.sender != by:
             raise Refused(errors.MESSAGE_OWNERSHIP_REQUIRED, "the message is another client's")

@@ -6,7 +6,7 @@ SQLAlchemy costs about 100 µs per statement, the driver about 6: what runs per 
 import json
 from typing import Any, NamedTuple
 
-from hongyan.engine.values import Draft, HistoryRange, Message, Stored
+from hongyan.engine.values import ConversationKind, Draft, HistoryRange, Message, Stored
 from hongyan.store.database import Bulk
 
 BINARY = 1
@@ -15,6 +15,7 @@ RECEIPT = 4
 RECALLED = 8
 
 _PLAIN = b"\x00"
+_SERVICE = int(ConversationKind.SERVICE)
 
 FIND_TOKENS = Bulk(
     "SELECT s.conversation, s.client, s.token, s.message_id, s.seq, s.timestamp FROM sent_token s"
@@ -69,6 +70,10 @@ PRUNE_TOKENS = (
 MESSAGE_COLUMNS = "id, seq, timestamp, sender, body, flags, mentions, patched_at, acked_at, read_at"
 _SEQ_MIN, _SEQ_MAX = -(1 << 62), 1 << 62
 _SEQ_OF_ID = "coalesce((SELECT seq FROM message WHERE conversation = ? AND timestamp = ? AND id = ? LIMIT 1), ?)"
+_NOT_HIDDEN = (
+    "NOT EXISTS (SELECT 1 FROM hidden_message h WHERE h.conversation = message.conversation AND h.client = ?"
+    " AND h.timestamp = message.timestamp AND h.seq = message.seq)"
+)
 _TEXT = "CAST(substr(body, 2) AS TEXT)"
 _LCTYPE = f"CASE WHEN flags & {BINARY} = 0 AND json_valid({_TEXT}) THEN json_extract({_TEXT}, '$._lctype') END"
 
@@ -151,13 +156,46 @@ def page(connection: Any, conversation: int, wanted: HistoryRange) -> list[Messa
     return messages if wanted.newer else messages[::-1]
 
 
+def page_by_id(connection: Any, conversation: int, wanted: HistoryRange, *, hidden_from: str) -> list[Message]:
+    """`page` for what is merged with other pages: what is of one moment is told apart by id, in either conversation."""
+    where = ["conversation = ?"]
+    values: list[Any] = [conversation]
+
+    def bound(time: int | None, message_id: str, sign: str, included: bool) -> None:
+        if time is None:
+            return
+        equal = "=" if included else ""
+        where.append(f"timestamp {sign}{equal if not message_id else '='} ?")
+        values.append(time)
+        if message_id:
+            where.append(f"(timestamp, id) {sign}{equal} (?, ?)")
+            values.extend((time, message_id))
+
+    bound(wanted.start, wanted.start_id, ">" if wanted.newer else "<", wanted.start_included)
+    bound(wanted.end, wanted.end_id, "<" if wanted.newer else ">", wanted.end_included)
+    if wanted.lctype is not None:
+        where.append(f"{_LCTYPE} = ?")
+        values.append(wanted.lctype)
+    if hidden_from:
+        where.append(_NOT_HIDDEN)
+        values.append(hidden_from)
+    order = "timestamp, id" if wanted.newer else "timestamp DESC, id DESC"
+    rows = connection.execute(
+        f"SELECT {MESSAGE_COLUMNS} FROM message WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?",
+        (*values, wanted.limit),
+    ).fetchall()
+    return [decode_message(row) for row in rows]
+
+
 # unread, read marks
 
-_UNREAD = "c.last_seq - m.read_seq - m.own_since_read"
+UNREAD = "c.last_seq - m.read_seq - m.own_since_read"
+MENTIONED = (
+    "(max(m.mention_seq, CASE WHEN c.mention_all_by = m.client THEN c.mention_all_before ELSE c.mention_all_seq END)"
+    " > m.read_seq)"
+)
 _MEMBERSHIPS = (
-    f"SELECT c.key, c.id, c.kind, c.last_seq, c.last_message_at, {_UNREAD} AS unread,"
-    " max(m.mention_seq, CASE WHEN c.mention_all_by = m.client THEN c.mention_all_before ELSE c.mention_all_seq END)"
-    " > m.read_seq AS mentioned"
+    f"SELECT c.key, c.id, c.kind, c.last_seq, c.last_message_at, {UNREAD} AS unread, {MENTIONED} AS mentioned"
     " FROM member m JOIN conversation c ON c.key = m.conversation"
 )
 
@@ -173,13 +211,16 @@ def _with_last_message(memberships: str) -> str:
     )
 
 
-UNREAD_ALL = _with_last_message(
-    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {_UNREAD} > 0 ORDER BY c.last_message_at DESC LIMIT ?"
+_ALL = f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {UNREAD} > 0"
+_SINCE = (
+    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND (c.last_message_at > ? OR m.read_at > ?) AND c.last_seq > 0"
 )
-UNREAD_SINCE = _with_last_message(
-    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND (c.last_message_at > ? OR m.read_at > ?)"
-    " AND c.last_seq > 0 ORDER BY c.last_message_at DESC LIMIT ?"
-)
+_LATEST = "ORDER BY c.last_message_at DESC LIMIT ?"
+UNREAD_ALL = _with_last_message(f"{_ALL} {_LATEST}")
+UNREAD_SINCE = _with_last_message(f"{_SINCE} {_LATEST}")
+#: Where there may be service conversations: without them.
+UNREAD_ALL_BESIDES = _with_last_message(f"{_ALL} AND c.kind <> {_SERVICE} {_LATEST}")
+UNREAD_SINCE_BESIDES = _with_last_message(f"{_SINCE} AND c.kind <> {_SERVICE} {_LATEST}")
 UNREAD_ONE = _with_last_message(f"{_MEMBERSHIPS} WHERE m.conversation = ? AND m.client = ?")
 READ_MARK = (
     "SELECT m.read_seq, m.own_since_read, c.last_seq, c.last_message_at"
@@ -257,15 +298,22 @@ MARKS = (
     "SELECT client, CASE WHEN ack_at > 0 THEN ack_to END, CASE WHEN read_to > 0 THEN read_to END FROM member"
     " WHERE conversation = ? AND client <> ? AND (ack_at > 0 OR read_to > 0)"
 )
-#: The last message of a conversation may be the client's own: then nothing of it may be missed.
+#: The last message of a conversation may be the client's own: then nothing of it may be missed. A stream has the id of
+#: its service conversation, and then its own.
 MISSED_CONVERSATIONS = (
-    "SELECT c.key, c.id, c.kind, m.ack_seq, m.ack_to, m.ack_extra FROM member m"
-    " JOIN conversation c ON c.key = m.conversation"
-    " WHERE m.app = ? AND m.client = ? AND c.last_seq > m.ack_seq ORDER BY c.last_message_at DESC LIMIT ?"
+    "SELECT c.key, coalesce(s.id, c.id), c.id, c.kind, m.ack_seq, m.ack_to, m.ack_extra FROM member m"
+    " JOIN conversation c ON c.key = m.conversation LEFT JOIN conversation s ON s.key = c.parent"
+    " WHERE m.app = ? AND m.client = ? AND c.last_seq > m.ack_seq AND s.parent IS NULL"
+    " ORDER BY c.last_message_at DESC LIMIT ?"
 )
 MISSED_MESSAGES = (
     f"SELECT {MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND timestamp >= ? AND seq > ?"
     " ORDER BY timestamp DESC, seq DESC LIMIT ?"
+)
+MESSAGE_AT = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND timestamp = ? AND seq = ?"
+FIND_STREAMS = Bulk(
+    "SELECT c.app, c.id, c.key FROM conversation c"
+    " JOIN (SELECT column1, column2 FROM (VALUES {rows: (?, ?)})) v ON c.app = v.column1 AND c.id = v.column2"
 )
 
 

@@ -25,12 +25,13 @@ class Info:
     def update(
         self,
         conversation: Conversation,
-        by: str,
+        by: str | None,
         change: Callable[[Attributes], tuple[Attributes, str]] | None,
         committed: Callable[[int, str], None],
     ) -> Awaitable[object]:
         def write(bound: sa.Connection) -> tuple[int, str]:
-            _muted(bound, conversation.key, by, errors.CONVERSATION_UPDATE_REJECTED)
+            if by is not None:
+                _muted(bound, conversation.key, by, errors.CONVERSATION_UPDATE_REJECTED)
             if change is None:
                 return _updated_at(bound, conversation.key), "{}"
             attributes, modified = change(_attributes(bound, conversation.key))
@@ -64,6 +65,7 @@ class Info:
             .join(_member, _member.c.conversation == _conversation.c.key)
             .where(
                 _conversation.c.app == app_key,
+                _conversation.c.parent.is_(None),
                 _conversation.c.id.in_(conversation_ids),
                 _member.c.client == client,
             )

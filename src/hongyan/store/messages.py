@@ -21,7 +21,7 @@ from hongyan.engine.values import (
     Unread,
 )
 from hongyan.errors import Refused
-from hongyan.store import hot, receipts
+from hongyan.store import hot, receipts, service_views
 from hongyan.store.ack_state import Place, unpack
 from hongyan.store.plan import Append, Call
 from hongyan.store.reading import Reader
@@ -35,9 +35,15 @@ class Messages:
         self._clock = clock
 
     def append(
-        self, conversation: Conversation, sender: str, draft: Draft, done: Callable[[Stored | Refused], None]
+        self,
+        conversation: Conversation,
+        sender: str,
+        draft: Draft,
+        done: Callable[[Stored | Refused], None],
+        *,
+        checked: bool = True,
     ) -> None:
-        self._writer.submit(Append(conversation, sender, draft, done, conversation.version))
+        self._writer.submit(Append(conversation, sender, draft, done, conversation.version if checked else None))
 
     def after_appends(self, then: Callable[[], None]) -> None:
         self._writer.submit(Call(lambda bound: None, lambda outcome: then()))
@@ -82,15 +88,23 @@ class Messages:
         await self._told()
         return missed
 
-    async def unread(self, app_key: int, client: str, since: int | None, limit: int) -> tuple[list[Unread], int]:
+    async def unread(
+        self, app_key: int, client: str, since: int | None, limit: int, *, services: bool = False
+    ) -> tuple[list[Unread], int]:
         at = self._writer.horizon()
+        statements = (
+            (hot.UNREAD_ALL_BESIDES, hot.UNREAD_SINCE_BESIDES) if services else (hot.UNREAD_ALL, hot.UNREAD_SINCE)
+        )
 
         def read(driver: Any) -> list[Unread]:
             if since is None:
-                rows = driver.execute(hot.UNREAD_ALL, (app_key, client, limit))
+                rows = driver.execute(statements[0], (app_key, client, limit))
             else:
-                rows = driver.execute(hot.UNREAD_SINCE, (app_key, client, since, since, limit))
-            return [_unread(row) for row in rows.fetchall()]
+                rows = driver.execute(statements[1], (app_key, client, since, since, limit))
+            found = [_unread(row) for row in rows.fetchall()]
+            if not services:
+                return found
+            return service_views.merged(found, service_views.unread(driver, app_key, client, since, limit), limit)
 
         unread = await self._reader.run(read)
         await self._told()
@@ -101,40 +115,61 @@ class Messages:
         await self._writer.call(lambda bound: None)
 
     def _mark_read(self, driver: Any, key: int, client: str, upto: int | None) -> tuple[Unread, Receipts]:
-        mark = driver.execute(hot.READ_MARK, (key, client)).fetchone()
-        if mark is None:
+        given = move_read_mark(driver, key, client, upto, self._clock.now())
+        if given is None:
             raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not a member")
-        read_seq, own_since_read, last_seq, last_message_at = mark
-        target, target_at, own = last_seq, last_message_at, 0
-        if upto is not None and last_message_at is not None and upto < last_message_at:
-            target, target_at = driver.execute(hot.LAST_UPTO, (key, upto)).fetchone() or (read_seq, 0)
-            if last_seq - target < target - read_seq:
-                own = driver.execute(hot.COUNT_OWN_AFTER, (key, upto, target, client)).fetchone()[0]
-            elif target > read_seq:  # never more rows than are marked: reading in small steps costs no more in all
-                passed = (key, upto, target - read_seq, read_seq, client)
-                own = own_since_read - driver.execute(hot.COUNT_OWN_UPTO, passed).fetchone()[0]
-        now = self._clock.now()
-        given = Receipts((), now)
-        if target > read_seq:
-            driver.execute(hot.MOVE_READ_MARK, (target, target_at, own, now, key, client))
-            given = receipts.write_read(driver, key, client, Place(target, target_at), target - read_seq, now)
         return _unread(driver.execute(hot.UNREAD_ONE, (key, client)).fetchone()), given
 
 
+def move_read_mark(driver: Any, key: int, client: str, upto: int | None, now: int) -> Receipts | None:
+    """Inside a write: the receipts it gives; None for who is no member."""
+    mark = driver.execute(hot.READ_MARK, (key, client)).fetchone()
+    if mark is None:
+        return None
+    read_seq, own_since_read, last_seq, last_message_at = mark
+    target, target_at, own = last_seq, last_message_at, 0
+    if upto is not None and last_message_at is not None and upto < last_message_at:
+        target, target_at = driver.execute(hot.LAST_UPTO, (key, upto)).fetchone() or (read_seq, 0)
+        if last_seq - target < target - read_seq:
+            own = driver.execute(hot.COUNT_OWN_AFTER, (key, upto, target, client)).fetchone()[0]
+        elif target > read_seq:  # never more rows than are marked: reading in small steps costs no more in all
+            passed = (key, upto, target - read_seq, read_seq, client)
+            own = own_since_read - driver.execute(hot.COUNT_OWN_UPTO, passed).fetchone()[0]
+    if target <= read_seq:
+        return Receipts((), now)
+    driver.execute(hot.MOVE_READ_MARK, (target, target_at, own, now, key, client))
+    return receipts.write_read(driver, key, client, Place(target, target_at), target - read_seq, now)
+
+
 def _missed(driver: Any, who: tuple[int, str], conversations: int, messages: int, tracked: int) -> list[Missed]:
-    """Conversations in which only own messages are new are passed over, some of them at least."""
-    answer: list[Missed] = []
-    for key, conversation_id, kind, *acks in driver.execute(hot.MISSED_CONVERSATIONS, (*who, 4 * conversations)):
+    """Conversations in which only own messages are new are passed over, some of them at least.
+
+    What a client has of a service conversation stands in two, which are put together.
+    """
+    found: dict[str, tuple[int, list[tuple[Message, str]]]] = {}
+    for key, conversation_id, place, kind, *acks in driver.execute(hot.MISSED_CONVERSATIONS, (*who, 4 * conversations)):
+        if len(found) == conversations and conversation_id not in found:
+            continue
         state = unpack(*acks)
         upto = (key, state.upto.timestamp, state.upto.seq, tracked)
         newest_first = map(hot.decode_message, driver.execute(hot.MISSED_MESSAGES, upto))
-        missed = [m for m in newest_first if m.sender != who[1] and not state.covers(m.seq)][::-1]
+        missed = [(m, place) for m in newest_first if m.sender != who[1] and not state.covers(m.seq)][::-1]
         if missed:
-            more = len(missed) > messages
-            answer.append(Missed(conversation_id, ConversationKind(kind), tuple(missed[:messages]), more))
-        if len(answer) == conversations:
-            break
-    return answer
+            found.setdefault(conversation_id, (kind, []))[1].extend(missed)
+    return [_missed_of(conversation_id, *parts, messages) for conversation_id, parts in found.items()]
+
+
+def _missed_of(conversation_id: str, kind: int, missed: list[tuple[Message, str]], limit: int) -> Missed:
+    if kind == ConversationKind.SERVICE:
+        missed.sort(key=lambda item: (item[0].timestamp, item[0].id))
+    told = missed[:limit]
+    return Missed(
+        conversation_id,
+        ConversationKind(kind),
+        tuple(message for message, _ in told),
+        len(missed) > limit,
+        frozenset((place, message.seq) for message, place in told),
+    )
 
 
 def _unread(row: tuple[Any, ...]) -> Unread:

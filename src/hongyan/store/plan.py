@@ -18,7 +18,7 @@ from hongyan.engine.values import OF_MEMBERS, Conversation, Draft, Standing, Sto
 from hongyan.errors import Refused
 from hongyan.store import hot
 from hongyan.store.failures import driver_error, is_fatal
-from hongyan.store.receipts import Received, write_received
+from hongyan.store.receipts import Received, in_streams, write_received
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +32,14 @@ class Append:
     """A message to be written. `done` gets its place or why not.
 
     `version` is the membership the sender was checked against, fixed here: the conversation moves on with each commit.
+    None: it was not checked and need not be.
     """
 
     conversation: Conversation
     sender: str
     draft: Draft
     done: Callable[[Stored | Refused], None]
-    version: int
+    version: int | None
 
 
 @dataclass(slots=True, eq=False)
@@ -125,7 +126,8 @@ class Plan:
     def write_received(self) -> None:
         """What clients have received was committed before this batch: these go together, after all else."""
         if self.received:
-            answers = write_received(self._driver, self.received, self._now)
+            units = [*self.received, *in_streams(self._driver, self.received)]
+            answers = write_received(self._driver, units, self._now)[: len(self.received)]
             self.outcomes |= {id(unit): answer for unit, answer in zip(self.received, answers, strict=True)}
 
     def _repeated(self) -> dict[tuple[int, str, str], Stored]:
@@ -154,7 +156,7 @@ class Plan:
         head = self._head(key)
         if head is None:
             return Refused(errors.INVALID_MESSAGING_TARGET, "the conversation is gone")
-        if head.version != unit.version:
+        if head.version != unit.version and unit.version is not None:
             refusal = self._bars(unit)
             if refusal is not None:
                 return refusal

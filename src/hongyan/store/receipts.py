@@ -1,10 +1,10 @@
 """Received and read: marks of members, times on messages, and the receipts that follow. On the driver."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from hongyan.engine.values import Arrived, Conversation, Receipt, Receipts
+from hongyan.engine.values import Arrived, Conversation, ConversationKind, Receipt, Receipts, stream_id
 from hongyan.store import hot
 from hongyan.store.ack_state import AckState, Place, Span, Times, narrow, unpack
 
@@ -22,6 +22,22 @@ class Received:
     client: str
     arrived: Arrived
     done: Callable[[Any], None]
+
+
+def in_streams(driver: Any, units: Sequence[Received]) -> list[Received]:
+    """The same word for the streams of service conversations, where what arrived may be as well. Nobody is told."""
+    services = [unit for unit in units if unit.conversation.kind is ConversationKind.SERVICE]
+    if not services:
+        return []
+    by_stream: dict[tuple[int, str], list[Received]] = {}
+    for unit in services:
+        service = unit.conversation
+        by_stream.setdefault((service.app_key, stream_id(service.id, unit.client)), []).append(unit)
+    return [
+        Received(replace(unit.conversation, key=key), unit.client, unit.arrived, unit.done)
+        for app_key, stream, key in hot.FIND_STREAMS.run(driver, list(by_stream))
+        for unit in by_stream[app_key, stream]
+    ]
 
 
 def write_received(driver: Any, units: Sequence[Received], now: int) -> list[Receipts]:

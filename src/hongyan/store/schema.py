@@ -55,11 +55,12 @@ conversation = sa.Table(
     sa.Column("mention_all_before", sa.BigInteger, nullable=False, server_default="0"),
     # when a temporary conversation ends
     sa.Column("expires_at", sa.BigInteger),
-    # the service conversation to which this stream of one client's own messages belongs
+    # the service conversation to which this stream of one client's own messages belongs; of one that was erased: itself
     sa.Column("parent", sa.Integer),
     sa.UniqueConstraint("app", "id"),
     sa.Index("conversation_by_expiry", "expires_at", sqlite_where=sa.text("expires_at IS NOT NULL")),
     sa.Index("conversation_by_parent", "parent", "last_message_at", sqlite_where=sa.text("parent IS NOT NULL")),
+    sa.Index("service_conversation", "app", sqlite_where=sa.text("kind = 3 AND parent IS NULL")),
     sa.Index("conversation_by_unique_id", "app", "unique_id", sqlite_where=sa.text("unique_id IS NOT NULL")),
 )
 
@@ -167,6 +168,24 @@ refusal = sa.Table(
     sa.Column("client", sa.Text, primary_key=True),
     sa.Column("conversation", sa.Integer, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
+)
+
+#: Broadcasts that one client does not see in its history any more.
+hidden_message = sa.Table(
+    "hidden_message",
+    metadata,
+    sa.Column("conversation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("timestamp", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+#: Conversations that were erased, while something of them is still left.
+erasure = sa.Table(
+    "erasure",
+    metadata,
+    sa.Column("conversation", sa.Integer, primary_key=True, autoincrement=False),
 )
 
 #: Who is in which chat room, so that a lost connection or a restart does not end it at once.

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from hongyan.engine.clock import Clock
 from hongyan.errors import Refused
-from hongyan.store import database, hot
+from hongyan.store import database, erasure, hot
 from hongyan.store.apps import Apps
 from hongyan.store.blacklists import Blacklists
 from hongyan.store.conversations import Conversations
@@ -20,6 +20,7 @@ from hongyan.store.live_queries import LiveQueries
 from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
 from hongyan.store.reading import Reader
+from hongyan.store.services import Services
 from hongyan.store.signatures import Signatures
 from hongyan.store.standing_lists import StandingLists
 from hongyan.store.standings import Standings
@@ -58,6 +59,7 @@ class Store:
         self.messages = Messages(self._reader, self.writer, clock)
         self.notifications = Notifications(self._reader)
         self.signatures = Signatures(self.writer)
+        self.services = Services(self._reader, self.writer, clock)
         self.standings = Standings(self.writer, clock)
         self.standing_lists = StandingLists(self._reader)
         self.blacklists = Blacklists(self._reader, self.writer)
@@ -107,6 +109,8 @@ class Store:
             step = functools.partial(_prune_step, statement=statement, before=self._clock.now() - window)
             while await self.writer.call(step) == _PRUNE_STEP:
                 pass
+        while await self.writer.call(_erasure_step):
+            pass
         await self.tokens.forget_expired(self._clock.now())
 
     async def _keep_pruning(self) -> None:
@@ -114,6 +118,10 @@ class Store:
             await asyncio.sleep(PRUNE_EVERY)
             with contextlib.suppress(Refused):  # a full disk passes: what is left over goes next time
                 await self.prune()
+
+
+def _erasure_step(bound: sa.Connection) -> bool:
+    return erasure.step(bound.connection.driver_connection)
 
 
 def _prune_step(bound: sa.Connection, statement: str, before: int) -> int:

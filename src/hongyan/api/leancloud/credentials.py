@@ -38,11 +38,9 @@ def app_of(request: AnyRequest, site: Site) -> App:
 
 
 def app_of_master(request: AnyRequest, site: Site) -> App:
-    """The app, which must have called with its master key. Raises HttpError and Refused(APP_NOT_AVAILABLE)."""
+    """The app that calls with its master key. Raises HttpError and Refused(APP_NOT_AVAILABLE)."""
     app = app_of(request, site)
-    marked = [_header(request, "X-LC-Key", "Application-Key"), _header(request, "X-LC-Sign", "Request-Sign")]
-    as_master = any(text is not None and text.endswith(f",{MASTER}") for text in marked)
-    if not as_master and _header(request, "", "Master-Key") is None:
+    if not has_master_key(request):
         raise HttpError(403, "This call needs the master key.")
     return app
 
@@ -53,7 +51,7 @@ def client_of(request: AnyRequest, site: Site, app: App, client: str) -> Ticket:
     return site.engine.sessions.redeem(app, client, token)
 
 
-def is_master(request: AnyRequest) -> bool:
+def has_master_key(request: AnyRequest) -> bool:
     """Whether the call has the master key, after `app_of` has found it right."""
     if _header(request, "", "Master-Key") is not None:
         return True
@@ -65,7 +63,13 @@ def has_key(request: AnyRequest) -> bool:
     """Whether the call has any key of the app that `app_of` could check."""
     sign = _header(request, "X-LC-Sign", "Request-Sign")
     signed = sign is not None and _mark(sign, 2) != ANDROID
-    return is_master(request) or signed or _header(request, "X-LC-Key", "Application-Key") is not None
+    return has_master_key(request) or signed or _header(request, "X-LC-Key", "Application-Key") is not None
+
+
+def require_key(request: AnyRequest) -> None:
+    """Raises HttpError for a call that `app_of` let in without a key that it could check."""
+    if not has_key(request):
+        raise HttpError(401, "The app's key is missing.")
 
 
 def _mark(given: str | None, after: int) -> str:
@@ -107,36 +111,5 @@ def _check_signature(app: App, given: str | None) -> None:
         raise HttpError(401, "The signature is wrong.")
 
 
-def master_of(request: AnyRequest, site: Site) -> App:
-    """The app that calls with its master key, or signed with it. Raises HttpError and Refused(APP_NOT_AVAILABLE)."""
-    app = app_of(request, site)
-    if not has_master_key(request):
-        raise HttpError(403, "This needs the app's master key.")
-    return app
-
-
 def _equal(given: str, secret: str) -> bool:
     return hmac.compare_digest(given.encode(), secret.encode())
-
-
-def has_master_key(request: AnyRequest) -> bool:
-    """Whether a call that `app_of` let in has the master key, or is signed with it."""
-    key, signature = _given(request)
-    return MASTER in (key, signature) or _header(request, "", "Master-Key") is not None
-
-
-def require_key(request: AnyRequest) -> None:
-    """Raises HttpError for a call that `app_of` let in without a key that it could check."""
-    key, signature = _given(request)
-    if key is None and signature in (None, ANDROID) and _header(request, "", "Master-Key") is None:
-        raise HttpError(401, "The app's key is missing.")
-
-
-def _given(request: AnyRequest) -> tuple[str | None, str | None]:
-    """The marks of the key and of the signature, as they are checked above; None for what is not there."""
-    key = _header(request, "X-LC-Key", "Application-Key")
-    signature = _header(request, "X-LC-Sign", "Request-Sign")
-    return (
-        None if key is None else key.partition(",")[2],
-        None if signature is None else signature.partition(",")[2].partition(",")[2],
-    )

@@ -6,7 +6,7 @@ from typing import Any
 from litestar import Request, Router, post
 
 from hongyan.api.errors import HttpError
-from hongyan.api.leancloud.credentials import AnyRequest, app_of, client_of, has_key, is_master
+from hongyan.api.leancloud.credentials import AnyRequest, app_of, client_of, has_key, has_master_key
 from hongyan.api.site import CurrentSite, Site
 from hongyan.engine import conditions, json_text
 from hongyan.engine.limits import Operation, rate
@@ -54,7 +54,7 @@ def _caller(request: AnyRequest, site: Site) -> tuple[App, Reader]:
     if not site.ready:
         raise HttpError(503, "The server is starting or stopping.")
     app = app_of(request, site)
-    if is_master(request):
+    if has_master_key(request):
         return app, Reader(Authority.MASTER)
     if "X-LC-IM-Session-Token" in request.headers:
         client_id = request.query_params.get("client_id")

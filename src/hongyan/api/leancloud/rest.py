@@ -7,7 +7,7 @@ from litestar.params import FromPath
 
 from hongyan import errors
 from hongyan.api.errors import HttpError
-from hongyan.api.leancloud.credentials import AnyRequest, master_of
+from hongyan.api.leancloud.credentials import AnyRequest, app_of_master
 from hongyan.api.site import Site
 from hongyan.engine.values import App, ConversationKind
 from hongyan.errors import Refused
@@ -41,7 +41,7 @@ async def call_on(request: AnyRequest, site: Site, conversation_id: str) -> Call
     """Raises HttpError and Refused: CONVERSATION_NOT_FOUND, or for one of another kind."""
     if not site.ready:
         raise HttpError(503, "The server is starting or stopping.")
-    app = master_of(request, site)
+    app = app_of_master(request, site)
     given = await parameters(request)
     wanted, otherwise = KINDS[request.url.path.split("/")[_KIND_PART]]
     conversation = await site.engine.access.conversation(app, conversation_id)

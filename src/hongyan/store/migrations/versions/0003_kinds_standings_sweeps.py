@@ -28,6 +28,27 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("parent IS NOT NULL"),
     )
+    op.create_index(
+        "service_conversation",
+        "conversation",
+        ["app"],
+        unique=False,
+        sqlite_where=sa.text("kind = 3 AND parent IS NULL"),
+    )
+    op.create_table(
+        "hidden_message",
+        sa.Column("conversation", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("client", sa.Text(), nullable=False),
+        sa.Column("timestamp", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("conversation", "client", "timestamp", "seq"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "erasure",
+        sa.Column("conversation", sa.Integer(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("conversation"),
+    )
     op.create_table(
         "standing",
         sa.Column("conversation", sa.Integer(), autoincrement=False, nullable=False),

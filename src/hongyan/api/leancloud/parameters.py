@@ -1,0 +1,128 @@
+"""The parameters of calls of the REST API: JSON bodies and queries, looked at one by one (REST reference 1.1, 3.3)."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from litestar import Request
+
+from hongyan.api.errors import HttpError
+from hongyan.engine import json_text
+
+#: Codes of the storage service: something is wrong with a parameter; the body is not JSON (REST reference 1.7).
+WRONG, NOT_JSON = 1, 107
+#: Bytes of a body, and above which it is parsed in a thread.
+BODY_MAX, LARGE = 1_048_576, 4_096
+ID_MAX = 64
+#: Digits of a whole number in a query.
+DIGITS = 15
+
+AnyRequest = Request[Any, Any, Any]
+Values = Mapping[str, Any]
+
+
+def wrong(name: str, what: str) -> HttpError:
+    return HttpError(400, f"The parameter `{name}` must be {what}.", WRONG)
+
+
+async def body_of(request: AnyRequest) -> dict[str, Any]:
+    """The JSON object in the body; an empty body is an empty one. Raises HttpError."""
+    body = await request.body()
+    if not body:
+        return {}
+    try:
+        text = body.decode("utf-8")
+        given = await asyncio.to_thread(json_text.parse, text) if len(text) > LARGE else json_text.parse(text)
+    except ValueError:
+        raise HttpError(400, "The body is not JSON, or nested too deeply.", NOT_JSON) from None
+    if not isinstance(given, dict):
+        raise HttpError(400, "The body must be a JSON object.", NOT_JSON)
+    return given
+
+
+async def body_or_query(request: AnyRequest) -> dict[str, Any]:
+    """What a `DELETE` says, wherever (REST reference 1.1)."""
+    return {**query_of(request), **await body_of(request)}
+
+
+def query_of(request: AnyRequest) -> dict[str, Any]:
+    """All are texts; of one that is there twice the last counts."""
+    return dict(request.query_params.items())
+
+
+def text(values: Values, name: str) -> str:
+    """A text that must be there. Raises HttpError."""
+    given = values.get(name)
+    if not isinstance(given, str):
+        raise wrong(name, "a string")
+    return given
+
+
+def identity(values: Values, name: str) -> str:
+    """The id of a client or a message. Raises HttpError."""
+    given = text(values, name)
+    if not 1 <= len(given) <= ID_MAX:
+        raise wrong(name, f"a string of 1 to {ID_MAX} characters")
+    return given
+
+
+def flag(values: Values, name: str, *, default: bool = False) -> bool:
+    """A truth value, in a query a word. Raises HttpError."""
+    given = values.get(name, default)
+    given = {"true": True, "false": False}.get(given, given) if isinstance(given, str) else given
+    if not isinstance(given, bool):
+        raise wrong(name, "true or false")
+    return given
+
+
+def number(values: Values, name: str) -> int | None:
+    """A whole number that is not negative, in a query its digits; None if there is none. Raises HttpError."""
+    given = values.get(name)
+    if given is None:
+        return None
+    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) <= DIGITS:
+        return int(given)
+    if isinstance(given, int) and not isinstance(given, bool) and 0 <= given < 10**DIGITS:
+        return given
+    raise wrong(name, "a whole number that is not negative")
+
+
+def time(values: Values, name: str = "timestamp") -> int:
+    """A time in milliseconds that must be there. Raises HttpError."""
+    given = number(values, name)
+    if given is None:
+        raise wrong(name, "a time in milliseconds")
+    return given
+
+
+def clients(values: Values, name: str, most: int) -> list[str]:
+    """Client ids, at least one, each once. Raises HttpError."""
+    given = values.get(name)
+    if not isinstance(given, list) or not 1 <= len(given) <= most:
+        raise wrong(name, f"an array of 1 to {most} client ids")
+    if not all(isinstance(client, str) and 1 <= len(client) <= ID_MAX for client in given):
+        raise wrong(name, f"an array of client ids, which have 1 to {ID_MAX} characters")
+    return list(dict.fromkeys(given))
+
+
+def content(values: Values, name: str = "message") -> str:
+    """The body of a message: text, or an object, which is sent as its JSON. Raises HttpError."""
+    given = values.get(name)
+    if isinstance(given, dict):
+        return json.dumps(given, ensure_ascii=False, separators=(",", ":"))
+    if not isinstance(given, str):
+        raise wrong(name, "a string or an object")
+    return given
+
+
+def text_or_object(values: Values, name: str) -> str:
+    """What is kept as text if it is there. Raises HttpError."""
+    return "" if values.get(name) is None else content(values, name)
+
+
+def one_of(values: Values, name: str, words: Callable[[str], bool], what: str) -> None:
+    """Raises HttpError for what is there and none of the words."""
+    given = values.get(name)
+    if given is not None and not (isinstance(given, str) and words(given)):
+        raise wrong(name, what)

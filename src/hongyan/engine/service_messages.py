@@ -1,0 +1,141 @@
+"""What is said in service conversations by the application, to all subscribers or to some clients.
+
+And what a client has of it: history, read marks, counts, always its own stream and the broadcasts together.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from hongyan.engine.clock import Clock
+from hongyan.engine.edits import Edits
+from hongyan.engine.events import MessageSent, MessageSynced, UnreadChanged
+from hongyan.engine.limits import DeliveryBudget
+from hongyan.engine.messages import check_deliveries, check_draft, placed
+from hongyan.engine.ports import Bus, MessageStore, ServiceStore
+from hongyan.engine.streams import Streams, alone
+from hongyan.engine.values import (
+    App,
+    Conversation,
+    Draft,
+    Edit,
+    HistoryRange,
+    Message,
+    Stored,
+    Unread,
+    message_id_time,
+    new_message_id,
+)
+from hongyan.errors import Refused
+
+
+class ServiceMessages:
+    def __init__(
+        self,
+        store: ServiceStore,
+        messages: MessageStore,
+        edits: Edits,
+        streams: Streams,
+        bus: Bus,
+        clock: Clock,
+        deliveries: DeliveryBudget,
+    ) -> None:
+        self._store = store
+        self._messages = messages
+        self._edits = edits
+        self._streams = streams
+        self._bus = bus
+        self._clock = clock
+        self._deliveries = deliveries
+
+    async def broadcast(self, app: App, service: Conversation, sender: str, draft: Draft) -> Stored:
+        """One message to all subscribers, whatever their number. Nothing is asked of the sender (REST reference 3.3).
+
+        Raises Refused.
+        """
+        self._check(app, draft)
+        future: asyncio.Future[Stored | Refused] = asyncio.get_running_loop().create_future()
+
+        def done(outcome: Stored | Refused) -> None:
+            if isinstance(outcome, Stored):
+                self._bus.publish(MessageSent(service, placed(outcome, sender, draft), None))
+            if not future.done():
+                future.set_result(outcome)
+
+        self._messages.append(service, sender, draft, done, checked=False)
+        outcome = await future
+        if isinstance(outcome, Refused):
+            raise outcome
+        return outcome
+
+    async def send_alone(
+        self, app: App, service: Conversation, sender: str, clients: Sequence[str], draft: Draft, *, sync: bool
+    ) -> Stored:
+        """One message to each of these clients, subscribers or not, with one id and time; `sync`: also to the sender.
+
+        Raises Refused.
+        """
+        self._check(app, draft)
+        if draft.transient:
+            now = self._clock.now()
+            place = Stored(new_message_id(now), 0, now)
+            self._tell(
+                [alone(service, client) for client in clients], [place] * len(clients), service, sender, draft, sync
+            )
+            return place
+        streams = [await self._streams.stream(service, client) for client in clients]
+
+        def committed(places: Sequence[Stored]) -> None:
+            self._tell(streams, places, service, sender, draft, sync)
+
+        return (await self._store.send(streams, sender, draft, committed))[0]
+
+    def _tell(
+        self,
+        streams: Sequence[Conversation],
+        places: Sequence[Stored],
+        service: Conversation,
+        sender: str,
+        draft: Draft,
+        sync: bool,
+    ) -> None:
+        for stream, place in zip(streams, places, strict=True):
+            self._bus.publish(MessageSent(stream, placed(place, sender, draft), None))
+        if sync and all(sender not in stream.members for stream in streams):
+            self._bus.publish(MessageSynced(alone(service, sender), placed(places[0], sender, draft)))
+
+    async def edit(
+        self, app: App, service: Conversation, sender: str, edit: Edit, clients: Sequence[str] | None
+    ) -> None:
+        """Edit or recall what `sender` said to all, or to these clients, each of whom must have it.
+
+        Raises Refused(MESSAGE_NOT_FOUND); then nothing is changed.
+        """
+        if edit.draft is not None:
+            check_draft(app, edit.draft)
+        targets = [service] if clients is None else await self._streams.of_clients(service, clients)
+        await self._edits.apply_for_app(targets, sender, edit)
+
+    async def page(self, service: Conversation, client: str, wanted: HistoryRange) -> list[Message]:
+        """A client's history in ascending order of (time, id): its own stream and all broadcasts."""
+        return await self._store.page(service, client, wanted)
+
+    async def delete(self, service: Conversation, client: str, sender: str, message_id: str, timestamp: int) -> None:
+        """Take a message out of a client's history; nobody is told. Raises Refused(MESSAGE_NOT_FOUND)."""
+        await self._store.delete(service, client, sender, message_id, timestamp)
+
+    async def mark_read(self, service: Conversation, client: str, message_id: str, timestamp: int | None) -> None:
+        """Everything up to that message or time is read; tells all the client's sessions.
+
+        Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED) for who has not subscribed and has no stream.
+        """
+        times = [time for time in (timestamp, message_id_time(message_id)) if time is not None]
+
+        def committed(unread: Unread, at: int) -> None:
+            self._bus.publish(UnreadChanged(service.app_key, client, unread, at))
+
+        stream = self._streams.known(service, client)
+        await self._store.mark_read(service, client, max(times, default=None), committed, stream)
+
+    def _check(self, app: App, draft: Draft) -> None:
+        check_deliveries(self._deliveries, app)
+        check_draft(app, draft)

@@ -1,0 +1,168 @@
+"""Service conversations: made by the application only, subscribed to by any number of clients (reference 3.9).
+
+What all subscribers hear is the conversation's own messages; what one client says or hears alone is its stream.
+The members are never held in memory.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hongyan import errors
+from hongyan.engine import attributes
+from hongyan.engine.access import Access
+from hongyan.engine.conversations import RESERVED, Members, check_client_ids
+from hongyan.engine.events import ConversationUpdated, MembersJoined, MembersLeft
+from hongyan.engine.ports import Bus, ConversationStore, InfoStore, ServiceStore
+from hongyan.engine.values import (
+    App,
+    Attributes,
+    Conversation,
+    ConversationDraft,
+    ConversationKind,
+    ConversationRow,
+    MembersChanged,
+    Subscriber,
+)
+from hongyan.errors import Refused
+
+#: Subscribers read at once, for whoever walks them all.
+SUBSCRIBERS_MAX = 1_000
+#: Keys that the rows of service conversations have for each caller.
+OWN_KEYS = frozenset({"joined", "joinedAt", "muted"})
+
+
+class Services:
+    """`reply` is called at the commit, before the event that tells the client."""
+
+    def __init__(
+        self, store: ServiceStore, conversations: ConversationStore, info: InfoStore, access: Access, bus: Bus
+    ) -> None:
+        self._store = store
+        self._conversations = conversations
+        self._info = info
+        self._access = access
+        self._bus = bus
+        self._keys: dict[int, set[int]] = {}
+
+    async def load(self) -> None:
+        for app_key, key in await self._store.keys():
+            self._keys.setdefault(app_key, set()).add(key)
+
+    def any(self, app: App) -> bool:
+        """Whether the app has service conversations: for all others nothing is looked up at a login."""
+        return app.key in self._keys
+
+    async def find(self, app: App, conversation_id: str) -> Conversation:
+        """Raises Refused: CONVERSATION_NOT_FOUND or SYSTEM_CONVERSATION_REQUIRED."""
+        conversation = await self._access.conversation(app, conversation_id)
+        if conversation.kind is not ConversationKind.SERVICE:
+            raise Refused(errors.SYSTEM_CONVERSATION_REQUIRED, "not a service conversation")
+        return conversation
+
+    async def target(self, app: App, conversation_id: str) -> Conversation:
+        """`find` for messages, which say of what is not there that it is no target (REST reference 3.1, inferred)."""
+        try:
+            return await self.find(app, conversation_id)
+        except Refused as refusal:
+            if refusal.kind is errors.CONVERSATION_NOT_FOUND:
+                raise Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation") from None
+            raise
+
+    async def create(self, app: App, values: Mapping[str, Any]) -> ConversationRow:
+        """Make one with these attributes; `c` names its creator. Raises Refused(CONVERSATION_UPDATE_FAILED)."""
+        creator = values.get("c", "")
+        if not isinstance(creator, str):
+            raise Refused(errors.CONVERSATION_UPDATE_FAILED, "c is not a string")
+        kept = {key: value for key, value in values.items() if key not in RESERVED | OWN_KEYS}
+        made, _ = attributes.apply(attributes.parse(json.dumps(kept)), Attributes(None, None, {}))
+        draft = ConversationDraft(ConversationKind.SERVICE, creator, (), made.name, made.attr, made.columns)
+        rows: list[ConversationRow] = []
+
+        def committed(row: ConversationRow, conversation: Conversation, _: bool) -> None:
+            self._access.known(conversation)
+            self._keys.setdefault(app.key, set()).add(conversation.key)
+            rows.append(row)
+
+        await self._conversations.create(app.key, draft, committed)
+        return rows[0]
+
+    async def update(self, app: App, conversation_id: str, text: str) -> int:
+        """Change attributes as `conv/update` does; the new time. Subscribers who are online are told."""
+        conversation = await self.find(app, conversation_id)
+        changes = attributes.parse(text)
+        times: list[int] = []
+
+        def committed(updated_at: int, modified: str) -> None:
+            times.append(updated_at)
+            if changes.items:
+                self._bus.publish(ConversationUpdated(conversation, changes.text, modified, "", updated_at, None))
+
+        change = (lambda before: attributes.apply(changes, before)) if changes.items else None
+        await self._info.update(conversation, None, change, committed)
+        return times[0]
+
+    async def erase(self, app: App, conversation_id: str) -> None:
+        """At once nobody finds it; what was written goes little by little."""
+        conversation = await self.find(app, conversation_id)
+        await self._store.erase(conversation, lambda: self._access.forget(conversation))
+
+    async def subscribe(
+        self, app: App, conversation: Conversation, client: str, by: str, reply: Callable[[Members], None]
+    ) -> None:
+        """Raises Refused(BLOCKED_BY_CONV), also if the client refused it itself and another does it (inferred)."""
+        check_client_ids([client])
+        limit = app.settings.subscriptions_max
+        if len(await self.subscriptions(app, client)) >= limit:
+            raise Refused(errors.CONVERSATION_FULL, f"a client subscribes to at most {limit} service conversations")
+
+        def committed(result: MembersChanged) -> None:
+            self._access.changed(conversation, result.version, set(), set())
+            reply(Members(conversation.id, (client,), result.updated_at))
+            if result.changed:
+                self._bus.publish(MembersJoined(conversation, result.changed, by, result.updated_at))
+
+        await self._store.subscribe(conversation, client, by, committed)
+
+    async def unsubscribe(
+        self, conversation: Conversation, client: str, by: str, reply: Callable[[Members], None]
+    ) -> None:
+        check_client_ids([client])
+
+        def committed(result: MembersChanged) -> None:
+            self._access.changed(conversation, result.version, set(), set())
+            reply(Members(conversation.id, (client,), result.updated_at))
+            if result.changed:
+                self._bus.publish(MembersLeft(conversation, result.changed, by, result.updated_at))
+
+        await self._store.unsubscribe(conversation, client, by, committed)
+
+    async def subscribe_self(
+        self, app: App, conversation: Conversation, by: str, clients: Sequence[str], reply: Callable[[Members], None]
+    ) -> None:
+        _check_only_self(by, clients)
+        await self.subscribe(app, conversation, by, by, reply)
+
+    async def unsubscribe_self(
+        self, conversation: Conversation, by: str, clients: Sequence[str], reply: Callable[[Members], None]
+    ) -> None:
+        _check_only_self(by, clients)
+        await self.unsubscribe(conversation, by, by, reply)
+
+    async def subscriptions(self, app: App, client: str) -> list[int]:
+        """The keys of the service conversations to which the client has subscribed."""
+        keys = self._keys.get(app.key)
+        return await self._store.subscriptions(app.key, client, keys) if keys else []
+
+    async def subscribers(self, conversation: Conversation, after: str, limit: int) -> Sequence[Subscriber]:
+        """A page of subscribers, by client id: those after this one."""
+        return await self._store.subscribers(conversation, after, min(limit, SUBSCRIBERS_MAX))
+
+    async def count(self, conversation: Conversation) -> int:
+        return await self._store.count(conversation)
+
+
+def _check_only_self(by: str, clients: Sequence[str]) -> None:
+    """Raises Refused if a client would have others subscribe, or end what others subscribed to (reference 3.9)."""
+    if tuple(dict.fromkeys(clients)) != (by,):
+        raise Refused(errors.CONVERSATION_OPERATION_UNAUTHORIZED, "clients subscribe only themselves")

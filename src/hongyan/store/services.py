@@ -1,0 +1,232 @@
+"""Service conversations in the database: subscribers, streams of single clients, what is said to some of them."""
+
+from collections.abc import Awaitable, Callable, Sequence, Set
+from typing import Any
+
+import sqlalchemy as sa
+
+from hongyan import errors
+from hongyan.engine.clock import Clock
+from hongyan.engine.values import (
+    Conversation,
+    ConversationKind,
+    Draft,
+    HistoryRange,
+    MembersChanged,
+    Message,
+    Stored,
+    Subscriber,
+    Unread,
+    new_message_id,
+    stream_id,
+)
+from hongyan.errors import Refused
+from hongyan.store import erasure, hot, members, service_views
+from hongyan.store.messages import move_read_mark
+from hongyan.store.plan import AHEAD_MAX
+from hongyan.store.reading import Reader
+from hongyan.store.writer import Writer
+
+_SERVICE = int(ConversationKind.SERVICE)
+
+KEYS = f"SELECT app, key FROM conversation WHERE kind = {_SERVICE} AND parent IS NULL"
+#: Only the index is read: this is asked at each login to an app that has service conversations.
+MEMBERSHIPS = "SELECT conversation FROM member WHERE app = ? AND client = ?"
+SUBSCRIBERS = "SELECT client, joined_at FROM member WHERE conversation = ? AND client > ? ORDER BY client LIMIT ?"
+COUNT = "SELECT member_count FROM conversation WHERE key = ?"
+BARS = "SELECT blocked_at, refused_at FROM standing WHERE conversation = ? AND client = ?"
+IS_ALIVE = "SELECT 1 FROM conversation WHERE key = ? AND parent IS NULL"
+INSERT_STREAM = (
+    "INSERT INTO conversation (app, id, kind, creator, created_at, updated_at, member_count, parent)"
+    f" VALUES (?, ?, {_SERVICE}, '', ?, ?, 1, ?)"
+)
+INSERT_MEMBER = "INSERT INTO member (conversation, client, app, joined_at, read_seq) VALUES (?, ?, ?, ?, 0)"
+FIND_MESSAGE = "SELECT seq FROM message WHERE conversation = ? AND timestamp = ? AND id = ? AND sender = ?"
+DELETE_MESSAGE = "DELETE FROM message WHERE conversation = ? AND timestamp = ? AND seq = ?"
+HIDE = "INSERT OR IGNORE INTO hidden_message (conversation, client, timestamp, seq) VALUES (?, ?, ?, ?)"
+
+
+class Services:
+    def __init__(self, reader: Reader, writer: Writer, clock: Clock) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._clock = clock
+
+    async def keys(self) -> list[tuple[int, int]]:
+        statement = f"{KEYS} UNION {erasure.UNDER_WAY}"
+        return await self._reader.run(lambda driver: driver.execute(statement).fetchall())
+
+    def erase(self, conversation: Conversation, committed: Callable[[], None]) -> Awaitable[object]:
+        return self._writer.call_then(
+            lambda bound: erasure.begin(_driver(bound), conversation.key), lambda _: committed(), conversation.key
+        )
+
+    # subscribers
+
+    def subscribe(
+        self, conversation: Conversation, client: str, by: str, committed: Callable[[MembersChanged], None]
+    ) -> Awaitable[object]:
+        def change(bound: sa.Connection) -> MembersChanged:
+            key = conversation.key
+            blocked, refused = _driver(bound).execute(BARS, (key, client)).fetchone() or (None, None)
+            if blocked is not None or (refused is not None and by != client):
+                raise Refused(errors.BLOCKED_BY_CONV, "the client can't subscribe")
+            row = members.head(bound, key)
+            if row.parent is not None:
+                raise Refused(errors.CONVERSATION_NOT_FOUND, "the conversation is gone")
+            if members.present(bound, key, [client]):
+                return MembersChanged((), row.version, row.updated_at)
+            at = members.next_update(row, self._clock.now())
+            members.insert(bound, key, conversation.app_key, [client], by, at)
+            return members.changed(bound, row, (client,), 1, at)
+
+        return self._writer.call_then(change, committed, conversation.key)
+
+    def unsubscribe(
+        self, conversation: Conversation, client: str, by: str, committed: Callable[[MembersChanged], None]
+    ) -> Awaitable[object]:
+        def change(bound: sa.Connection) -> MembersChanged:
+            key = conversation.key
+            row = members.head(bound, key)
+            if not members.present(bound, key, [client]):
+                return MembersChanged((), row.version, row.updated_at)
+            at = members.next_update(row, self._clock.now())
+            members.remove(bound, conversation, [client], by, at)
+            return members.changed(bound, row, (client,), -1, at)
+
+        return self._writer.call_then(change, committed, conversation.key)
+
+    async def subscriptions(self, app_key: int, client: str, among: Set[int]) -> list[int]:
+        rows = await self._reader.run(lambda driver: driver.execute(MEMBERSHIPS, (app_key, client)).fetchall())
+        return [key for (key,) in rows if key in among]
+
+    async def subscribers(self, conversation: Conversation, after: str, limit: int) -> list[Subscriber]:
+        values = (conversation.key, after, limit)
+        rows = await self._reader.run(lambda driver: driver.execute(SUBSCRIBERS, values).fetchall())
+        return [Subscriber(*row) for row in rows]
+
+    async def count(self, conversation: Conversation) -> int:
+        found = await self._reader.run(lambda driver: driver.execute(COUNT, (conversation.key,)).fetchone())
+        return int(found[0])
+
+    # streams
+
+    async def stream(self, service: Conversation, client: str) -> Conversation:
+        def find_or_make(bound: sa.Connection) -> Conversation:
+            driver = _driver(bound)
+            if driver.execute(IS_ALIVE, (service.key,)).fetchone() is None:
+                raise Refused(errors.INVALID_MESSAGING_TARGET, "the conversation is gone")
+            found = _find_stream(driver, service, client)
+            return found or self._make_stream(driver, service, client)
+
+        made: Conversation = await self._writer.call(find_or_make)
+        return made
+
+    async def streams(self, service: Conversation, clients: Sequence[str]) -> list[Conversation]:
+        def find(driver: Any) -> list[Conversation]:
+            found = (_find_stream(driver, service, client) for client in clients)
+            return [stream for stream in found if stream is not None]
+
+        return await self._reader.run(find)
+
+    def _make_stream(self, driver: Any, service: Conversation, client: str) -> Conversation:
+        now, app_key = self._clock.now(), service.app_key
+        row = (app_key, stream_id(service.id, client), now, now, service.key)
+        key = driver.execute(INSERT_STREAM, row).lastrowid
+        driver.execute(INSERT_MEMBER, (key, client, app_key, now))
+        return _stream(service, client, key, 1)
+
+    def send(
+        self,
+        streams: Sequence[Conversation],
+        sender: str,
+        draft: Draft,
+        committed: Callable[[Sequence[Stored]], None],
+    ) -> Awaitable[Sequence[Stored]]:
+        return self._writer.call_then(
+            lambda bound: self._send(_driver(bound), streams, sender, draft),
+            committed,
+            *(stream.key for stream in streams),
+        )
+
+    def _send(self, driver: Any, streams: Sequence[Conversation], sender: str, draft: Draft) -> Sequence[Stored]:
+        rows = hot.FIND_HEADS.run(driver, [(stream.key,) for stream in streams])
+        seqs = {key: seq + 1 for key, _, seq, _ in rows}
+        now = self._clock.now()
+        at = max(now, *((last or 0) + 1 for *_, last in rows))
+        if at - now > AHEAD_MAX:
+            raise Refused(errors.MESSAGE_SENT_QUOTA_EXCEEDED, "too many messages to one of these clients")
+        message_id = new_message_id(at)
+        places = [Stored(message_id, seqs[stream.key], at) for stream in streams]
+        placed = list(zip(streams, places, strict=True))
+        hot.INSERT_MESSAGES.run(driver, [hot.message_row(stream.key, sender, draft, place) for stream, place in placed])
+        hot.MOVE_HEADS.run(driver, [(stream.key, place.seq, at) for stream, place in placed])
+        hot.COUNT_OWN.run(driver, [(stream.key, sender, 1, place.seq, place.seq, at) for stream, place in placed])
+        return places
+
+    # what a client has of a service conversation
+
+    async def page(self, service: Conversation, client: str, wanted: HistoryRange) -> list[Message]:
+        if wanted.limit == 0:
+            return []
+
+        def read(driver: Any) -> list[Message]:
+            stream = _find_stream(driver, service, client)
+            return service_views.page(driver, service.key, stream.key if stream else None, client, wanted)
+
+        return await self._reader.run(read, errors.CONVERSATION_LOG_FAILED)
+
+    async def delete(self, service: Conversation, client: str, sender: str, message_id: str, timestamp: int) -> None:
+        def change(bound: sa.Connection) -> None:
+            driver = _driver(bound)
+            stream = _find_stream(driver, service, client)
+            place = (timestamp, message_id, sender)
+            if stream is not None and (row := driver.execute(FIND_MESSAGE, (stream.key, *place)).fetchone()):
+                driver.execute(DELETE_MESSAGE, (stream.key, timestamp, *row))
+            elif row := driver.execute(FIND_MESSAGE, (service.key, *place)).fetchone():
+                driver.execute(HIDE, (service.key, client, timestamp, *row))
+            else:
+                raise Refused(errors.MESSAGE_NOT_FOUND, "the client has no such message of this sender")
+
+        await self._writer.call(change)
+
+    def mark_read(
+        self,
+        service: Conversation,
+        client: str,
+        upto: int | None,
+        committed: Callable[[Unread, int], None],
+        stream: Conversation | None,
+    ) -> Awaitable[object]:
+        def change(bound: sa.Connection) -> tuple[Unread, int]:
+            driver, now = _driver(bound), self._clock.now()
+            own = _find_stream(driver, service, client)
+            keys = [service.key, *([own.key] if own else [])]
+            if all([move_read_mark(driver, key, client, upto, now) is None for key in keys]):
+                raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not subscribed")
+            unread = service_views.unread_one(driver, client, service.key, own.key if own else None)
+            return unread, self._writer.horizon()
+
+        touched = (service.key, *([stream.key] if stream else []))
+        return self._writer.call_then(change, lambda result: committed(*result), *touched)
+
+
+def _driver(bound: sa.Connection) -> Any:
+    return bound.connection.driver_connection
+
+
+def _find_stream(driver: Any, service: Conversation, client: str) -> Conversation | None:
+    found = service_views.find_stream(driver, service.app_key, service.key, service.id, client)
+    return _stream(service, client, *found) if found else None
+
+
+def _stream(service: Conversation, client: str, key: int, version: int) -> Conversation:
+    return Conversation(
+        key,
+        service.app_key,
+        service.id,
+        ConversationKind.SERVICE,
+        version,
+        {client},
+        stream=stream_id(service.id, client),
+    )
