@@ -5,19 +5,21 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from hongyan import errors
 from hongyan.engine.access import Access
 from hongyan.engine.clock import Clock
+from hongyan.engine.congestion import Congestion
 from hongyan.engine.events import MessagePatched
 from hongyan.engine.messages import check_draft
 from hongyan.engine.ports import Bus, EditStore
-from hongyan.engine.values import App, Conversation, Edit, Edited, Message
+from hongyan.engine.values import App, Conversation, ConversationKind, Edit, Edited, Message
 from hongyan.errors import Refused
 
 
 class Edits:
-    def __init__(self, store: EditStore, access: Access, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: EditStore, access: Access, bus: Bus, clock: Clock, congestion: Congestion) -> None:
         self._store = store
         self._access = access
         self._bus = bus
         self._clock = clock
+        self._congestion = congestion
         # when each edit that is not told yet was handed to the store, in that order
         self._pending: dict[object, int] = {}
 
@@ -71,13 +73,17 @@ class Edits:
         return self._store.since(app.key, client, since)
 
     async def _conversation(self, app: App, by: str, conversation_id: str) -> Conversation:
-        """Where the message is, for members (4401 for others, inferred)."""
+        """Where the message is, for members (4401 for others, inferred); a chat room has none, only authors."""
         try:
-            return await self._access.as_member(app, conversation_id, by, errors.INVALID_MESSAGING_TARGET)
+            conversation = await self._access.conversation(app, conversation_id)
         except Refused as refusal:
             if refusal.kind is errors.CONVERSATION_NOT_FOUND:
                 raise Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation or not a member") from None
             raise
+        if conversation.kind != ConversationKind.CHATROOM and by not in conversation.members:
+            raise Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation or not a member")
+        self._congestion.check(conversation)
+        return conversation
 
 
 def _check_allowed(app: App, edits: Sequence[Edit]) -> None:

@@ -2,7 +2,9 @@
 
 from hongyan.engine.access import Access
 from hongyan.engine.apps import Apps
+from hongyan.engine.chatrooms import ChatRooms
 from hongyan.engine.clock import Clock
+from hongyan.engine.congestion import Congestion
 from hongyan.engine.conversations import Conversations
 from hongyan.engine.edits import Edits
 from hongyan.engine.history import History
@@ -24,20 +26,23 @@ class Engine:
         self.clock = clock
         self.limits = Limits()
         self.deliveries = DeliveryBudget()
+        self.congestion = Congestion()
         self.apps = Apps(store.apps, clock)
         self.sessions = Sessions(store.tokens, clock, secret)
         self.access = Access(store.conversations, clock)
-        self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries)
+        self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries, self.congestion)
         self.wills = Wills(self.access, bus, clock, self.deliveries)
         self.conversations = Conversations(store.conversations, self.access, bus)
-        self.info = ConversationInfo(store.info, self.access, bus)
+        self.chatrooms = ChatRooms(store.seats, store.conversations, self.access, bus, clock)
+        self.info = ConversationInfo(store.info, self.access, bus, self.chatrooms, self.congestion)
         self.history = History(store.messages, self.access)
         self.receipts = ReceiptMarks(store.messages, self.access, bus)
         self.notifications = Notifications(store.notifications, bus, clock)
         self.unread = UnreadCounts(store.messages, self.access, bus)
-        self.edits = Edits(store.edits, self.access, bus, clock)
+        self.edits = Edits(store.edits, self.access, bus, clock, self.congestion)
 
     async def start(self) -> None:
         """Load what every session needs. The store must have been started."""
         await self.apps.load()
         await self.sessions.load()
+        await self.chatrooms.load()

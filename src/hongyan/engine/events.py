@@ -87,4 +87,30 @@ class ConversationUpdated:
     origin: object | None
 
 
-Event = MessageSent | MembersJoined | MembersLeft | UnreadChanged | ReceiptsGiven | MessagePatched | ConversationUpdated
+@dataclass(frozen=True, slots=True)
+class ChatRoomEntered:
+    """The session `login` hears a chat room from now on."""
+
+    conversation_key: int
+    login: object
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRoomLeft:
+    """The session `login` hears a chat room no more."""
+
+    conversation_key: int
+    login: object
+
+
+Event = (
+    MessageSent
+    | MembersJoined
+    | MembersLeft
+    | UnreadChanged
+    | ReceiptsGiven
+    | MessagePatched
+    | ConversationUpdated
+    | ChatRoomEntered
+    | ChatRoomLeft
+)

@@ -3,7 +3,8 @@
 from hongyan import errors
 from hongyan.engine.access import Access
 from hongyan.engine.ports import MessageStore
-from hongyan.engine.values import App, Conversation, HistoryRange, Message
+from hongyan.engine.values import App, Conversation, ConversationKind, HistoryRange, Message
+from hongyan.errors import Refused
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
@@ -17,6 +18,8 @@ class History:
     async def page(
         self, app: App, client: str, conversation_id: str, wanted: HistoryRange
     ) -> tuple[Conversation, list[Message]]:
-        """Messages in ascending order; members only (reference 3.20)."""
-        conversation = await self._access.as_member(app, conversation_id, client, errors.CONVERSATION_LOG_REJECTED)
+        """Messages in ascending order; for members, and for anybody in a chat room (reference 3.20)."""
+        conversation = await self._access.conversation(app, conversation_id)
+        if conversation.kind != ConversationKind.CHATROOM and client not in conversation.members:
+            raise Refused(errors.CONVERSATION_LOG_REJECTED, "not a member")
         return conversation, await self._store.page(conversation, wanted)

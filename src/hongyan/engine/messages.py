@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hongyan import errors
 from hongyan.engine.access import Access, Found
 from hongyan.engine.clock import Clock
+from hongyan.engine.congestion import Congestion, congested
 from hongyan.engine.conversations import check_client_ids
 from hongyan.engine.events import MessageSent
 from hongyan.engine.limits import DeliveryBudget
@@ -28,12 +29,21 @@ Acknowledge = Callable[[Stored | Refused], None]
 
 
 class Messages:
-    def __init__(self, store: MessageStore, access: Access, bus: Bus, clock: Clock, deliveries: DeliveryBudget) -> None:
+    def __init__(
+        self,
+        store: MessageStore,
+        access: Access,
+        bus: Bus,
+        clock: Clock,
+        deliveries: DeliveryBudget,
+        congestion: Congestion,
+    ) -> None:
         self._store = store
         self._access = access
         self._bus = bus
         self._clock = clock
         self._deliveries = deliveries
+        self._congestion = congestion
         # messages on their way to the disk, or waiting for those, by conversation and sender
         self._pending: dict[tuple[int, str], int] = {}
 
@@ -61,6 +71,8 @@ class Messages:
             conversation = target(found, conversation_id, sender, self._clock.now())
             if isinstance(conversation, Refused):
                 acknowledge(conversation)
+            elif self._congestion.bars(conversation):
+                acknowledge(congested())
             elif draft.transient:
                 self._pass_on(conversation, sender, draft, acknowledge, origin)
             else:
@@ -160,6 +172,7 @@ def placed(place: Stored, sender: str, draft: Draft) -> Message:
         draft.transient,
         draft.mention_all,
         draft.mentions,
+        priority=draft.priority,
     )
 
 

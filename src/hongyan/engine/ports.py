@@ -28,6 +28,7 @@ from hongyan.engine.values import (
     Missed,
     Notification,
     Receipts,
+    Seat,
     StandingsChanged,
     StandingsNow,
     Stored,
@@ -130,6 +131,31 @@ class StandingStore(Protocol):
 
         Only real changes are told; those removed will be told, even if away now, that `initiator` did it.
         """
+
+
+class SeatStore(Protocol):
+    """Who is in which chat room: one place for each device of a client."""
+
+    def take(self, seat: Seat, committed: Callable[[int], None]) -> Awaitable[object]:
+        """Put a device into a chat room, in place of the one it was in; `committed(update time of the room)`.
+
+        Raises Refused: CONVERSATION_NOT_FOUND, or BLOCKED_BY_CONV.
+        """
+
+    def leave(self, seat: Seat, committed: Callable[[int], None]) -> Awaitable[object]:
+        """Forget a place, if there is one; `committed` as above."""
+
+    def drop(self, seat: Seat) -> None:
+        """Forget a place, some time soon."""
+
+    def lose(self, seat: Seat, at: int) -> None:
+        """Note since when a place is nobody's, some time soon; the store forgets it after `REJOIN_WINDOW`."""
+
+    def regain(self, seat: Seat) -> None:
+        """Note that a lost place is taken again, some time soon."""
+
+    async def lost(self, limit: int) -> list[tuple[Seat, int]]:
+        """The places lost last and since when, in that order. Those that were taken are lost now: nobody is here."""
 
 
 class MessageStore(Protocol):
@@ -242,6 +268,8 @@ class Store(Protocol):
     def notifications(self) -> NotificationStore: ...
     @property
     def standings(self) -> StandingStore: ...
+    @property
+    def seats(self) -> SeatStore: ...
     @property
     def tokens(self) -> TokenStore: ...
     @property

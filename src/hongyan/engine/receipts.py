@@ -6,7 +6,16 @@ from hongyan import errors
 from hongyan.engine.access import Access, Found
 from hongyan.engine.events import ReceiptsGiven
 from hongyan.engine.ports import Bus, MessageStore
-from hongyan.engine.values import App, Arrived, Conversation, Marks, Missed, Receipts, message_id_time
+from hongyan.engine.values import (
+    OF_MEMBERS,
+    App,
+    Arrived,
+    Conversation,
+    Marks,
+    Missed,
+    Receipts,
+    message_id_time,
+)
 from hongyan.errors import Refused
 
 #: Messages pushed at a login to clients that want no counts, of each conversation (reference 4.2).
@@ -58,9 +67,11 @@ class ReceiptMarks:
 
     async def of_others(self, app: App, client: str, conversation_id: str) -> list[Marks]:
         """The marks of the other members, for members. Raises Refused."""
-        conversation = await self._access.as_member(
-            app, conversation_id, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED
-        )
+        conversation = await self._access.conversation(app, conversation_id)
+        if conversation.kind not in OF_MEMBERS:
+            raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "there are no marks in this kind of conversation")
+        if client not in conversation.members:
+            raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not a member")
         return await self._store.marks(conversation, client)
 
     async def missed(self, app: App, client: str) -> list[Missed]:

@@ -5,7 +5,8 @@ from hongyan.engine.access import Access
 from hongyan.engine.events import UnreadChanged
 from hongyan.engine.ports import Bus, MessageStore
 from hongyan.engine.receipts import tell
-from hongyan.engine.values import App, Receipts, Unread, message_id_time
+from hongyan.engine.values import App, ConversationKind, Receipts, Unread, message_id_time
+from hongyan.errors import Refused
 
 
 class UnreadCounts:
@@ -25,9 +26,11 @@ class UnreadCounts:
 
         Tells all the client's sessions, and the senders that asked for receipts.
         """
-        conversation = await self._access.as_member(
-            app, conversation_id, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED
-        )
+        conversation = await self._access.conversation(app, conversation_id)
+        if conversation.kind == ConversationKind.CHATROOM:
+            raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "chat rooms count nothing as unread")
+        if client not in conversation.members:
+            raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not a member")
         times = [time for time in (timestamp, message_id_time(message_id)) if time is not None]
 
         def committed(unread: Unread, at: int, receipts: Receipts) -> None:

@@ -132,7 +132,10 @@ class ConversationRow:
 
 @dataclass(frozen=True, slots=True)
 class ConversationDraft:
-    """A conversation to be made. `members` includes the creator, without doubles."""
+    """A conversation to be made. `members` includes the creator, without doubles.
+
+    `device` is the one with which the creator of a chat room takes its place in it.
+    """
 
     kind: ConversationKind
     creator: str
@@ -141,6 +144,7 @@ class ConversationDraft:
     attr: Mapping[str, Any] | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     unique: bool = False
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +170,20 @@ class Notification:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Priority(IntEnum):
+    """What may be left out first where a chat room has more to hear than it can be told: the highest number."""
+
+    HIGH = 1
+    NORMAL = 2
+    LOW = 3
+
+
 @dataclass(slots=True, eq=False)
 class Message:
     """One message. `content` is `bytes` for a binary message. Transient ones have `seq` 0.
 
     `patched_at` is when it was last edited or recalled; `acked_at` and `read_at` are when the first other member
-    received it and read it.
+    received it and read it. `priority` is kept nowhere: it is for those who are online.
     """
 
     id: str
@@ -187,6 +199,7 @@ class Message:
     recalled: bool = False
     acked_at: int | None = None
     read_at: int | None = None
+    priority: int = Priority.NORMAL
 
 
 @dataclass(slots=True, eq=False)
@@ -203,6 +216,7 @@ class Draft:
     mention_all: bool = False
     mentions: tuple[str, ...] = ()
     push_data: str = ""
+    priority: int = Priority.NORMAL
 
 
 #: What is left of a recalled message (reference 7).
@@ -357,6 +371,24 @@ class HistoryRange:
     end_id: str = ""
     end_included: bool = False
     lctype: int | None = None
+
+
+#: How long the place in a chat room of a client that vanished is kept for it (ms; reference 4.4).
+REJOIN_WINDOW = 30 * 60 * 1000
+
+
+class Seat(NamedTuple):
+    """The place of a client's device in a chat room: it has one at a time."""
+
+    app_key: int
+    client: str
+    device: str
+    conversation_key: int
+    conversation_id: str
+
+    @property
+    def owner(self) -> tuple[int, str, str]:
+        return self[:3]
 
 
 def new_object_id() -> str:

@@ -18,6 +18,8 @@ def to_json(row: ConversationRow, caller: str) -> dict[str, Any]:
     if row.kind == ConversationKind.NORMAL:
         answer["m"] = list(row.members)
         answer["mu"] = [caller] if row.muted else []
+    if row.kind == ConversationKind.CHATROOM:
+        answer["tr"] = True
     if row.name is not None:
         answer["name"] = row.name
     if row.attr is not None:

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from hongyan.engine.congestion import Congestion
 from hongyan.engine.events import (
+    ChatRoomEntered,
+    ChatRoomLeft,
     ConversationUpdated,
     Event,
     MembersJoined,
@@ -14,8 +17,9 @@ from hongyan.engine.events import (
     UnreadChanged,
 )
 from hongyan.engine.limits import DeliveryBudget
-from hongyan.engine.values import OF_MEMBERS, Conversation, iso_time
+from hongyan.engine.values import OF_MEMBERS, ConversationKind, iso_time
 from hongyan.gateway.connection import IM_SERVICE
+from hongyan.gateway.fanout import Fanout, Told
 from hongyan.gateway.pushes import (
     DROPPABLE,
     PERMANENT,
@@ -31,10 +35,17 @@ from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, JsonObjectMe
 
 
 class Delivery:
-    def __init__(self, registry: Registry, budget: DeliveryBudget) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        budget: DeliveryBudget,
+        congestion: Congestion,
+        call_soon: Callable[[Callable[[], None]], object],
+    ) -> None:
         self._registry = registry
         self._budget = budget
         self.deliveries = 0
+        self.fanout = Fanout(registry, budget, congestion, call_soon)
         self._tellers: Mapping[type[Any], Callable[[Any], None]] = {
             MessageSent: self._message,
             MembersJoined: self._members_joined,
@@ -43,6 +54,8 @@ class Delivery:
             ReceiptsGiven: self._receipts,
             MessagePatched: self._patched,
             ConversationUpdated: self._updated,
+            ChatRoomEntered: self._entered,
+            ChatRoomLeft: self._left,
         }
 
     def on_event(self, event: Event) -> None:
@@ -51,8 +64,13 @@ class Delivery:
     def _message(self, event: MessageSent) -> None:
         conversation, message, origin = event.conversation, event.message, event.origin
         shared = SharedFrame(direct_command(conversation.id, int(conversation.kind), message))
+        if conversation.kind not in OF_MEMBERS:
+            priority = message.priority if conversation.kind == ConversationKind.CHATROOM else 0
+            told = Told(shared, conversation.id, origin, seq=message.seq, priority=priority, is_message=True)
+            self.fanout.tell(conversation, told)
+            return
         count = 0
-        for sessions in self._hearing(conversation):
+        for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
             for session in sessions:
                 if session is origin:
                     continue
@@ -67,11 +85,13 @@ class Delivery:
         self.deliveries += count
         self._budget.charge(conversation.app_key, count)
 
-    def _hearing(self, conversation: Conversation) -> Iterable[Iterable[Session]]:
-        """The sessions of the members, or the audience of a conversation that has no list of them."""
-        if conversation.kind in OF_MEMBERS:
-            return self._registry.of_clients(conversation.app_key, conversation.members)
-        return [self._registry.audience(conversation.key)]
+    def _entered(self, event: ChatRoomEntered) -> None:
+        assert isinstance(event.login, Session)
+        self._registry.listen(event.login, event.conversation_key)
+
+    def _left(self, event: ChatRoomLeft) -> None:
+        assert isinstance(event.login, Session)
+        self._registry.unlisten(event.login, event.conversation_key)
 
     def _members_joined(self, event: MembersJoined) -> None:
         cid, by, udate = event.conversation.id, event.by, iso_time(event.at)
@@ -101,7 +121,12 @@ class Delivery:
             attr=JsonObjectMessage(data=event.attr),
             attrModified=JsonObjectMessage(data=event.modified),
         )
+        if event.conversation.kind == ConversationKind.CHATROOM:
+            updated.transient = True
         command = conv_command(OpType.updated, updated, event.at, DROPPABLE)
+        if event.conversation.kind not in OF_MEMBERS:
+            self.fanout.tell(event.conversation, Told(SharedFrame(command), event.conversation.id, event.origin))
+            return
         self._tell(event.conversation.app_key, event.conversation.members, command, event.origin)
 
     def _unread(self, event: UnreadChanged) -> None:
@@ -131,7 +156,11 @@ class Delivery:
     def _patched(self, event: MessagePatched) -> None:
         conversation, message = event.conversation, event.message
         shared = SharedFrame(patch_command(conversation.id, message))
-        for sessions in self._hearing(conversation):
+        if conversation.kind not in OF_MEMBERS:
+            at = message.patched_at or 0
+            self.fanout.tell(conversation, Told(shared, conversation.id, event.origin, patched_at=at, wanted=PATCHES))
+            return
+        for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
             for session in sessions:
                 if session is not event.origin and session.can(PATCHES):
                     _leave(session, shared, patched_at=message.patched_at or 0)

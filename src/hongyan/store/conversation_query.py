@@ -34,7 +34,7 @@ def run(bound: sa.Connection, app_key: int, caller: str, query: Query) -> list[C
         _check_size(rows)
     members = {} if query.compact else members_of(bound, keys)
     own = _own_memberships(bound, keys, caller)
-    readable = [row for row in rows if row.key in own] if query.with_last_message else []
+    readable = [row for row in rows if row.key in own or _is_open(row)] if query.with_last_message else []
     last = _last_messages(bound, readable)
     return [
         to_row(row, members.get(row.key, ()), muted=own.get(row.key, False), last_message=last.get(row.key))
@@ -55,6 +55,11 @@ def keys_of(app_key: int, caller: str, query: Query) -> sa.Select[Any]:
         .limit(query.limit)
         .offset(query.skip)
     )
+
+
+def _is_open(row: Any) -> bool:
+    """Whether anybody may read the conversation."""
+    return bool(row.kind == ConversationKind.CHATROOM)
 
 
 def _check_bytes(bound: sa.Connection, keys: Sequence[int], *, with_last_message: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from hongyan.engine.clock import Clock
+from hongyan.engine.values import REJOIN_WINDOW
 from hongyan.errors import Refused
 from hongyan.store import database, hot
 from hongyan.store.apps import Apps
@@ -18,6 +19,7 @@ from hongyan.store.info import Info
 from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
 from hongyan.store.reading import Reader
+from hongyan.store.seats import Seats
 from hongyan.store.standings import Standings
 from hongyan.store.tokens import Tokens
 from hongyan.store.writer import Writer
@@ -35,7 +37,7 @@ def _no_fatal_handler(error: BaseException) -> None:
 
 
 class Store:
-    """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `standings`,
+    """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `seats`, `standings`,
     `tokens` over one database file."""
 
     def __init__(self, path: Path, secret: bytes, clock: Clock | None = None) -> None:
@@ -54,6 +56,7 @@ class Store:
         self.messages = Messages(self._reader, self.writer, clock)
         self.notifications = Notifications(self._reader)
         self.standings = Standings(self.writer, clock)
+        self.seats = Seats(self.writer, clock)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
         self._pruning: asyncio.Task[None] | None = None
@@ -86,13 +89,14 @@ class Store:
         self._engine.dispose()
 
     async def prune(self) -> None:
-        """Forget client-supplied ids and notifications older than their windows, and expired voided tokens.
+        """Forget client-supplied ids, notifications and lost seats older than their windows, and expired voided tokens.
 
         In small steps: each is one write among others.
         """
         for statement, window in (
             (hot.PRUNE_TOKENS, IDEMPOTENCE_WINDOW),
             (hot.PRUNE_NOTIFICATIONS, NOTIFICATION_WINDOW),
+            (hot.PRUNE_SEATS, REJOIN_WINDOW),
         ):
             step = functools.partial(_prune_step, statement=statement, before=self._clock.now() - window)
             while await self.writer.call(step) == _PRUNE_STEP:

@@ -14,7 +14,7 @@ from hongyan.errors import Refused
 from hongyan.gateway import partial
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.conversation_json import to_json
-from hongyan.gateway.handlers import conv_info
+from hongyan.gateway.handlers import chat_rooms, conv_info
 from hongyan.gateway.limits import check_limit
 from hongyan.gateway.registry import Session
 from hongyan.wire.messages2_pb2 import (
@@ -39,8 +39,11 @@ def handle(connection: Connection, session: Session, command: GenericCommand) ->
 
 async def start(connection: Connection, session: Session, command: GenericCommand) -> None:
     asked = command.convMessage
-    if asked.transient or asked.tempConv:
-        raise Refused(errors.CONVERSATION_API_FAILED, "only normal conversations are available")
+    if asked.transient:
+        await chat_rooms.start(connection, session, command)
+        return
+    if asked.tempConv:
+        raise Refused(errors.CONVERSATION_API_FAILED, "temporary conversations are not available")
 
     def reply(row: ConversationRow, existing: bool) -> None:
         answer = ConvCommand(cid=row.id, cdate=iso_time(row.created_at))
@@ -58,12 +61,20 @@ async def start(connection: Connection, session: Session, command: GenericComman
 async def add(connection: Connection, session: Session, command: GenericCommand) -> None:
     reply = _members_reply(connection, session, command, OpType.added)
     asked = command.convMessage
+    room = await chat_rooms.named(connection, session, asked.cid)
+    if room is not None:
+        await connection.gateway.engine.chatrooms.join(session, room, asked.m, reply)
+        return
     await connection.gateway.engine.conversations.add(session.app, session.client, asked.cid, list(asked.m), reply)
 
 
 async def remove(connection: Connection, session: Session, command: GenericCommand) -> None:
     reply = _members_reply(connection, session, command, OpType.removed)
     asked = command.convMessage
+    room = await chat_rooms.named(connection, session, asked.cid)
+    if room is not None:
+        await connection.gateway.engine.chatrooms.leave(session, room, asked.m, reply)
+        return
     await connection.gateway.engine.conversations.remove(session.app, session.client, asked.cid, list(asked.m), reply)
 
 

@@ -55,6 +55,7 @@ def open_session(connection: Connection, command: GenericCommand) -> None:
     command.peerId = client
     session = connection.begin_session(app, client, ticket)
     conflicts.expel(connection, rivals, errors.SESSION_CONFLICT, "logged in on another device of this kind")
+    connection.gateway.engine.chatrooms.came_back(session)
     opened = _opened(session, OpType.opened)
     opened.serverTs = catch_up.edits_told_until(session, command.sessionMessage)
     connection.reply_to_open(command, opened)
