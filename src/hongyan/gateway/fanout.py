@@ -9,6 +9,7 @@ is told what happens after that, who leaves nothing more, and nobody anything tw
 """
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -177,7 +178,7 @@ class Fanout:
             return
         if walk is None:
             walk = _Walk(conversation)
-        if self._fullness(walk) >= SHED_FROM.get(told.priority, 2.0):
+        if self._fullness(walk) >= SHED_FROM.get(told.priority, math.inf):
             self.shed += 1
             return
         self._registry.moment += 1
