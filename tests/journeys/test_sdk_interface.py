@@ -18,7 +18,6 @@ ISSUE_4 = {
     "Conversation.unblockMembers",
     "Conversation.unmuteMembers",
     "Conversation.updateMemberRole",
-    "IMClient.createChatRoom",
     "IMClient.createTemporaryConversation",
     "event:blocked",
     "event:memberinfoupdated",
@@ -30,7 +29,7 @@ ISSUE_4 = {
     "event:unblocked",
     "event:unmuted",
 }
-"""Chat rooms, service and temporary conversations, roles and moderation: what issue 4 brings."""
+"""Service and temporary conversations, roles and moderation: what issue 4 brings."""
 
 NEVER_SENT = {"event:unhandledmessage"}
 """What an SDK says of commands that it does not know."""
