@@ -14,6 +14,7 @@ from hongyan.engine.congestion import Congestion
 from hongyan.engine.conversations import Members
 from hongyan.engine.engine import Engine
 from hongyan.engine.events import ChatRoomEntered, ChatRoomLeft, Event
+from hongyan.engine.notifications import Recent
 from hongyan.engine.values import (
     REJOIN_WINDOW,
     App,
@@ -27,7 +28,8 @@ from hongyan.engine.values import (
 )
 from hongyan.errors import Refused
 from hongyan.store import Store
-from tests.engine.test_info import refusal
+from tests.engine.test_conversations import start
+from tests.engine.test_info import refusal, update
 from tests.store.steps import NOON, Wall, held
 from tests.store.test_standings import change
 
@@ -350,6 +352,18 @@ async def test_others_are_not_brought_or_sent_away_inferred(engine: Engine, app:
         for ask in (engine.chatrooms.join, engine.chatrooms.leave):
             assert await refusal(ask(ann, hall, clients, [].append)) is errors.CONVERSATION_OPERATION_UNAUTHORIZED
     assert there(engine, hall) == []
+
+
+async def test_changes_of_a_chat_room_take_nobodys_place_among_what_was_missed(
+    engine: Engine, app: App, hall: Conversation
+) -> None:
+    row = await start(engine, app, "ann")
+    await join(engine, Phone(app, "ann"), hall)
+    engine.notifications._recent = Recent(NOON - 1, 1)
+    await update(engine, app, "ann", row.id, {"n": 1})
+    await update(engine, app, "ann", hall.id, {"n": 2})
+    missed = await engine.notifications.missed(app, "ann", NOON, permanent=False)
+    assert [(told.conversation_id, missed.complete) for told in missed.droppable] == [(row.id, True)]
 
 
 # crowds

@@ -15,7 +15,7 @@ from typing import Any
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import ConversationUpdated, Event, MembersJoined, MembersLeft, ReceiptsGiven
 from hongyan.engine.ports import Bus, NotificationStore
-from hongyan.engine.values import App, Notification
+from hongyan.engine.values import App, ConversationKind, Notification
 
 #: Permanent notifications of one answer. JavaScript SDKs may pass over a second one: whatever reaches them meanwhile
 #: moves the time from which they ask on.
@@ -146,6 +146,9 @@ class Notifications:
         self._keep("members_left", event, {"clients": event.left})
 
     def _keep_updated(self, event: ConversationUpdated) -> None:
+        """Not those of chat rooms: nobody who is away belongs to one."""
+        if event.conversation.kind == ConversationKind.CHATROOM:
+            return
         self._keep("updated", event, {"attr": event.attr, "modified": event.modified})
 
     def _keep_receipts(self, event: ReceiptsGiven) -> None:

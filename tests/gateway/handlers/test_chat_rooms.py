@@ -1,5 +1,6 @@
 """Chat rooms: who is in, who hears what, and who comes back (reference 3.4, 3.8, 3.9, 3.11, 3.12, 3.16)."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -169,6 +170,30 @@ async def test_those_in_the_room_hear_what_is_said(server: Server) -> None:
         await leave(jerry, room)
         await say(tom, room, "jerry?")
         assert (await texts(spike), await texts(jerry)) == (["jerry?"], [])
+
+
+async def test_everybody_in_a_large_room_hears_everything_once_and_in_order(server: Server) -> None:
+    """More than are told at once, on few connections; who came later hears what was said then."""
+    peers, count = people(*(f"guest{number}" for number in range(300))), 30
+    async with clients(server, "tom") as (tom,), connect(server) as one, connect(server) as other:
+        room = await make(tom)
+        crowd = [await (one if place % 2 else other).open(peer) for place, peer in enumerate(peers)]
+        await asyncio.gather(*(join(guest, room) for guest in crowd))
+        said = [str(number) for number in range(count)]
+        for text in said:
+            await say(tom, room, text)
+        late = await one.open(people("late")[0])
+        await join(late, room)
+        await say(tom, room, "the end")
+        heard: dict[str, list[str]] = {guest.peer: [] for guest in (*crowd, late)}
+        last = [await session.expect("direct") for session in [crowd[-1], crowd[-2]] for _ in range(count + 1)]
+        last.append(await late.expect("direct"))
+        for connection in (one, other):  # those were the last to be told
+            await connection.echo()
+        for push in [*last, *one.pushes, *other.pushes]:
+            if named(push) == "direct":
+                heard[push.peerId].append(push.directMessage.msg)
+        assert heard == {**{peer: [*said, "the end"] for peer in peers}, late.peer: ["the end"]}
 
 
 async def test_anybody_logged_in_may_send_inferred(server: Server) -> None:
@@ -381,7 +406,7 @@ async def test_who_lost_the_connection_is_back_in_the_room_at_its_login(server: 
     ("fields", "comes_back"),
     [({"deviceId": "phone"}, True), ({"deviceToken": "phone"}, True), ({"deviceId": "tablet"}, False), ({}, False)],
 )
-async def test_a_place_is_kept_for_the_device_that_had_it(
+async def test_a_place_is_kept_for_the_device_that_had_it_inferred(
     server: Server, fields: dict[str, str], comes_back: bool
 ) -> None:
     (peer,) = people("jerry")
@@ -418,7 +443,7 @@ async def test_nobody_takes_the_place_of_another_client(server: Server) -> None:
             assert not await is_in(thief, room)
 
 
-async def test_who_comes_back_before_the_loss_is_noticed_takes_its_place(server: Server) -> None:
+async def test_who_comes_back_before_the_loss_is_noticed_takes_its_place_inferred(server: Server) -> None:
     """A phone that changes its network: the old connection seems to be there for a while."""
     (peer,) = people("jerry")
     async with clients(server, "tom") as (tom,), device(server, peer, deviceId="phone") as jerry:
