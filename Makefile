@@ -46,9 +46,10 @@ format: setup ## Format the code and put right what ruff can
 	$(bin)/ruff format .
 	$(bin)/ruff check --fix .
 
-bench: setup ## Measure chat, fan-out and idle sessions; ARGS are passed on
+bench: setup ## Measure chat, fan-out, a large chat room and idle sessions; ARGS are passed on
 	$(bin)/hongyan bench chat $(ARGS)
 	$(bin)/hongyan bench fanout $(ARGS)
+	$(bin)/hongyan bench room $(ARGS)
 	$(bin)/hongyan bench idle $(ARGS)
 
 proto: setup ## Generate the protobuf modules of server and SDK from the .proto file

@@ -13,6 +13,14 @@ GATEWAY = {
     "sessions": ("sessions", "Sessions that are open now: one for each client on each of its connections."),
     "commands_in": ("commands_received_total", "Commands that clients have sent."),
     "deliveries": ("deliveries_total", "Messages handed to receivers, counted once for each receiving session."),
+    "left_out": (
+        "chat_room_deliveries_left_out_total",
+        "Messages of chat rooms left out for single receivers that read too slowly, counted once for each of them.",
+    ),
+    "shed": (
+        "chat_room_messages_shed_total",
+        "Messages of chat rooms told to nobody, as too much waited to be told there.",
+    ),
     "frames_out": ("frames_sent_total", "Websocket frames written to connections."),
     "writes_out": ("socket_writes_total", "Writes to sockets; one write carries the frames of one moment."),
     "slow_peers": ("slow_connections_closed_total", "Connections closed because they read too slowly."),

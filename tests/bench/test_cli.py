@@ -73,6 +73,14 @@ def test_fanout_with_tls_and_two_processes(tmp_path: Path) -> None:
     assert report["tls"] is True
 
 
+def test_room(tmp_path: Path) -> None:
+    report = bench("room", "--members", "300", "--rate", "50", *SHORT, output=tmp_path)
+    for run in report["runs"] + report["ceiling"]["runs"]:
+        check_counts(run)
+        assert run["expected"] == 299 * run["acknowledged"]
+    assert report["runs"][0]["frames_per_write"] >= 1
+
+
 def test_idle_in_a_data_directory_that_was_given(tmp_path: Path) -> None:
     data = tmp_path / "data"
     arguments = ("--sessions", "20", "--seconds", "0.2", "--data-dir", str(data))

@@ -157,5 +157,5 @@ async def test_memberships(engine: Engine, app: App) -> None:
 
 async def test_only_chat_rooms_tell_who_is_there(engine: Engine, app: App) -> None:
     row = await start(engine, app, "ann")
-    assert await refusal(engine.info.online_members(app, row.id)) is errors.TRANSIENT_CONVERSATION_REQUIRED
-    assert await refusal(engine.info.online_members(app, UNKNOWN)) is errors.CONVERSATION_NOT_FOUND
+    assert await refusal(engine.info.online_members(app, row.id, 50)) is errors.TRANSIENT_CONVERSATION_REQUIRED
+    assert await refusal(engine.info.online_members(app, UNKNOWN, 50)) is errors.CONVERSATION_NOT_FOUND

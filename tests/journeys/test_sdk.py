@@ -11,6 +11,8 @@ SDKS = [pytest.param(sdk, marks=pytest.mark.xdist_group(f"sdk-{sdk}")) for sdk i
 """Each in one process: `test_sdk_interface` asks what the journeys have used."""
 RESTART = "restart"
 """The journey that takes the server away; it gets one of its own."""
+ROOM_RESTART = "chatroom-restart"
+"""The same for chat rooms."""
 GOAWAY = "goaway"
 """The journey in which the operator has all clients reconnect; it too gets a server of its own."""
 SIGNATURES = "signatures"
@@ -19,7 +21,7 @@ SIGNED = {"sign_login": "on", "sign_conversation": "on", "limits": "off"}
 ONLY_IN_4 = ["offline-push", "push-mode"]
 """SDK 5 has no such mode."""
 
-SHARED = [name for name in JOURNEYS if name not in [RESTART, GOAWAY, SIGNATURES, *ONLY_IN_4]]
+SHARED = [name for name in JOURNEYS if name not in [RESTART, ROOM_RESTART, GOAWAY, SIGNATURES, *ONLY_IN_4]]
 """The journeys of both SDKs that leave their server as it is."""
 
 
@@ -46,13 +48,25 @@ def test_restart(
     walk_restart(sdk, server_factory, certificate, end)
 
 
-def walk_restart(
-    sdk: str, server_factory: Callable[..., Server], certificate: Certificate, end: Callable[[Server], object]
+@pytest.mark.parametrize("end", [Server.kill, Server.stop])
+@pytest.mark.parametrize("sdk", SDKS)
+def test_restart_with_a_chat_room(
+    sdk: str, end: Callable[[Server], object], server_factory: Callable[..., Server], certificate: Certificate
 ) -> None:
-    """Walks the journey that takes its server away."""
+    walk_restart(sdk, server_factory, certificate, end, ROOM_RESTART)
+
+
+def walk_restart(
+    sdk: str,
+    server_factory: Callable[..., Server],
+    certificate: Certificate,
+    end: Callable[[Server], object],
+    journey: str = RESTART,
+) -> None:
+    """Walks a journey that takes its server away."""
     server = server_factory(certificate=certificate if needs_tls(sdk) else None)
     server.start()
-    walk(RESTART, sdk, server, {"end": lambda: end(server), "start": server.start})
+    walk(journey, sdk, server, {"end": lambda: end(server), "start": server.start})
 
 
 @pytest.mark.parametrize("sdk", SDKS)

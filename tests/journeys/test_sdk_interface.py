@@ -9,7 +9,6 @@ from tests.journeys.test_sdk import RESTART, SDKS, SHARED, walk_restart
 from tests.support.server import Certificate, Server
 
 ISSUE_4 = {
-    "IMClient.createChatRoom",
     "IMClient.createTemporaryConversation",
 }
 """Chat rooms, service and temporary conversations, blacklists: what issue 4 brings."""

@@ -1,6 +1,6 @@
-"""The ceiling of `fanout` and `idle`: picows and uvloop with the same frames, and nothing behind them.
+"""The ceiling of `fanout`, `room` and `idle`: picows and uvloop with the same frames, and nothing behind them.
 
-It answers session/open, conv/start, echo and direct as the load generator needs them. What is sent to
+It answers session/open, conv/start, conv/add, echo and direct as the load generator needs them. What is sent to
 a connection within one loop tick is gathered and written once.
 """
 
@@ -135,14 +135,22 @@ def open_session(guest: Guest, command: pb.GenericCommand) -> None:
     guest.hall.put(guest, _frame(reply.SerializeToString()))
 
 
-def start_conversation(guest: Guest, command: pb.GenericCommand) -> None:
-    """conv/start → conv/started, and a push to every member."""
+def change_conversation(guest: Guest, command: pb.GenericCommand) -> None:
+    """conv/start → conv/started, and a push to every member; conv/add of oneself → conv/added."""
+    if command.op == pb.add:
+        guest.hall.rooms[command.convMessage.cid].append(guest)
+        reply = _reply(guest, command, pb.conv, pb.added)
+        reply.convMessage.SetInParent()
+        guest.hall.put(guest, _frame(reply.SerializeToString()))
+        return
     hall, members = guest.hall, list(command.convMessage.m)
     cid = f"{next(hall.ids):024x}"
-    hall.rooms[cid] = [hall.guests[member] for member in members]
+    hall.rooms[cid] = [hall.guests[member] for member in members] or [guest]
     reply = _reply(guest, command, pb.conv, pb.started)
     reply.convMessage.cid = cid
     hall.put(guest, _frame(reply.SerializeToString()))
+    if not members:
+        return
     push = pb.GenericCommand(cmd=pb.conv, op=pb.members_joined, service=frames.IM_SERVICE)
     push.convMessage.cid = cid
     push.convMessage.m.extend(members)
@@ -175,7 +183,7 @@ def ignore(guest: Guest, command: pb.GenericCommand) -> None:
 
 ANSWERS = {
     pb.session: open_session,
-    pb.conv: start_conversation,
+    pb.conv: change_conversation,
     pb.direct: direct,
     pb.ack: ignore,
     pb.echo: echo,

@@ -13,6 +13,7 @@ from hongyan.bench.broadcast import BroadcastParameters, broadcast
 from hongyan.bench.chat import ChatParameters, chat
 from hongyan.bench.fanout import FanoutParameters, fanout
 from hongyan.bench.idle import IdleParameters, idle
+from hongyan.bench.room import RoomParameters, room
 from hongyan.bench.run import Figures, Options, Screen
 from hongyan.bench.workers import BenchError
 
@@ -75,6 +76,24 @@ def fanout_command(
     parameters = FanoutParameters(groups, members, in_flight, size)
     options = Options(output, data_dir, tls, seconds, warm_up, processes)
     _measure("fanout", lambda screen: fanout(parameters, options, screen), options, report.FANOUT)
+
+
+@bench.command("room")
+def room_command(
+    members: Annotated[
+        int, option("Clients in the chat room, one of whom talks.", "NUMBER", 5000, min=2, max=20_000)
+    ] = 5000,
+    rate: Annotated[float, option("Messages per second.", "NUMBER", 20, min=0.1, max=10_000)] = 20.0,
+    size: Size = 200,
+    seconds: Seconds = 5.0,
+    warm_up: WarmUp = 1.0,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Deliveries and their delay in one large chat room, beside a server without logic."""
+    options = Options(output, data_dir, tls, seconds, warm_up, 1)
+    _measure("room", lambda screen: room(RoomParameters(members, rate, size), options, screen), options, report.FANOUT)
 
 
 @bench.command("idle")

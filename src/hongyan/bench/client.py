@@ -64,6 +64,15 @@ class Client(WSListener):
         reply = await self._ask(lambda serial: frames.start_conversation(self.peer, members, serial))
         return str(reply.convMessage.cid)
 
+    async def start_room(self) -> str:
+        """Start a chat room and return its id."""
+        reply = await self._ask(lambda serial: frames.start_room(self.peer, serial))
+        return str(reply.convMessage.cid)
+
+    async def join(self, cid: str) -> None:
+        """Enter a chat room."""
+        await self._ask(lambda serial: frames.join(self.peer, cid, serial))
+
     async def echo(self) -> None:
         """One keep-alive, there and back."""
         await self._ask(frames.echo)

@@ -31,6 +31,21 @@ def start_conversation(peer: str, members: list[str], serial: int) -> bytes:
     return command.SerializeToString()
 
 
+def start_room(peer: str, serial: int) -> bytes:
+    """`conv/start` of a chat room."""
+    command = pb.GenericCommand(cmd=pb.conv, op=pb.start, peerId=peer, i=serial)
+    command.convMessage.transient = True
+    return command.SerializeToString()
+
+
+def join(peer: str, cid: str, serial: int) -> bytes:
+    """`conv/add` of `peer` itself."""
+    command = pb.GenericCommand(cmd=pb.conv, op=pb.add, peerId=peer, i=serial)
+    command.convMessage.cid = cid
+    command.convMessage.m.append(peer)
+    return command.SerializeToString()
+
+
 def echo(serial: int) -> bytes:
     """The keep-alive command, which the server answers with its like."""
     return pb.GenericCommand(cmd=pb.echo, i=serial).SerializeToString()

@@ -21,7 +21,7 @@ def require() -> None:
 
 
 def draw(report: dict[str, Any], file: Path) -> None:
-    """Draw the picture of any of the three reports."""
+    """Draw the picture of any of the reports."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -56,7 +56,8 @@ def _draw_fanout(report: dict[str, Any], left: Any, right: Any) -> None:
     names = [f"{run['name']}\n{run['frames_per_read'] or 0:.1f} frames per read" for run in runs]
     _bars(left, names, [run["deliveries_per_second"] for run in runs], colors)
     parameters = report["parameters"]
-    left.set_title(f"Deliveries in {parameters['groups']} groups of {parameters['members']}")
+    where = "a chat room" if report["benchmark"] == "room" else f"{parameters['groups']} groups"
+    left.set_title(f"Deliveries in {where} of {parameters['members']:,}")
     left.set_xlabel("deliveries per second")
     _latencies(right, runs, "delivery_ms")
     right.set_title("From send to delivery")
@@ -134,4 +135,10 @@ def _label_powers(axis: Any, figure: str, runs: list[dict[str, Any]]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-DRAWINGS = {"chat": _draw_chat, "fanout": _draw_fanout, "idle": _draw_idle, "broadcast": _draw_broadcast}
+DRAWINGS = {
+    "chat": _draw_chat,
+    "fanout": _draw_fanout,
+    "room": _draw_fanout,
+    "idle": _draw_idle,
+    "broadcast": _draw_broadcast,
+}

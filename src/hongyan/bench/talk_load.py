@@ -10,8 +10,11 @@ from hongyan.bench.talk import Listener, Probe, Speaker, TalkResult, pace
 from hongyan.bench.workers import Link, Window
 
 READ_BUFFER = 65536
+ENTER_AT_ONCE = 100
 SETUP_TIMEOUT = 30.0
 DRAIN_TIMEOUT = 20.0
+#: Of so many members of a chat room one reads what it receives: they are told at different times.
+ROOM_PROBES = 50
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class TalkPlan:
     """`groups` conversations of `members` connections each, with messages of `size` bytes.
 
     Each speaker keeps `in_flight` messages unacknowledged, unless `rate` sets the messages per second of all
-    groups. With `receipts` every listener acks every message. Runs on one server need different names.
+    groups. With `receipts` every listener acks every message. With `room` the conversations are chat rooms. Runs on
+    one server need different names.
     """
 
     target: Target
@@ -30,32 +34,44 @@ class TalkPlan:
     in_flight: int = 1
     rate: float | None = None
     receipts: bool = False
+    room: bool = False
     first_connection: int = 0
 
 
 class Group:
-    """One conversation: a speaker, a probe, and the other listeners."""
+    """One conversation: a speaker, probes, and the other listeners."""
 
     def __init__(self, plan: TalkPlan, number: int, result: TalkResult) -> None:
         peers = [f"{plan.name}-{number:05d}-{member:04d}" for member in range(plan.members)]
         self.speaker = Speaker(peers[0], result)
-        if plan.receipts:
-            self.probes = [Probe(peer, result, acknowledges=True) for peer in peers[1:]]
-        else:
-            self.probes = [Probe(peers[1], result)]
-        counting = [Listener(peer) for peer in peers[1 + len(self.probes) :]]
-        self.listeners: list[Listener] = [*self.probes, *counting]
+        every = 1 if plan.receipts else ROOM_PROBES if plan.room else plan.members
+        self.listeners: list[Listener] = [
+            Listener(peer) if place % every else Probe(peer, result, acknowledges=plan.receipts)
+            for place, peer in enumerate(peers[1:])
+        ]
+        self.probes = [listener for listener in self.listeners if isinstance(listener, Probe)]
+        self.room = plan.room
         self.everybody: list[Client] = [self.speaker, *self.listeners]
 
     async def start(self, size: int) -> None:
         """Create the conversation and wait until every member knows it."""
+        cid = await (self._enter() if self.room else self._invite())
+        self.message = Message(self.speaker.peer, cid, size)
+        for listener in self.listeners:
+            listener.on_frame = listener.count
+
+    async def _invite(self) -> str:
         cid = await self.speaker.start([member.peer for member in self.everybody])
         async with asyncio.timeout(SETUP_TIMEOUT):
             for member in self.everybody:
                 await member.joined.wait()
-        self.message = Message(self.speaker.peer, cid, size)
-        for listener in self.listeners:
-            listener.on_frame = listener.count
+        return cid
+
+    async def _enter(self) -> str:
+        cid = await self.speaker.start_room()
+        for start in range(0, len(self.listeners), ENTER_AT_ONCE):
+            await asyncio.gather(*(each.join(cid) for each in self.listeners[start : start + ENTER_AT_ONCE]))
+        return cid
 
     def prepare(self, window: Window) -> None:
         """Tell everybody when to measure."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from hongyan import errors
 from hongyan.engine.access import Access
+from hongyan.engine.chatrooms import ChatRooms
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import Members, check_client_ids
 from hongyan.engine.events import BlocksChanged, MembersLeft
 from hongyan.engine.ports import BlacklistStore, Bus, StandingStore
-from hongyan.engine.standings import check_operator, rank
+from hongyan.engine.standings import check_operator, is_blocked, rank
 from hongyan.engine.values import (
     NO_STANDING,
     App,
@@ -58,10 +59,19 @@ class Blacklists:
     `reply` is called at the commit, before the events. `kind` is the only kind of conversation that is meant, if given.
     """
 
-    def __init__(self, standings: StandingStore, store: BlacklistStore, access: Access, bus: Bus, clock: Clock) -> None:
+    def __init__(
+        self,
+        standings: StandingStore,
+        store: BlacklistStore,
+        access: Access,
+        chatrooms: ChatRooms,
+        bus: Bus,
+        clock: Clock,
+    ) -> None:
         self._standings = standings
         self._store = store
         self._access = access
+        self._chatrooms = chatrooms
         self._bus = bus
         self._clock = clock
 
@@ -186,6 +196,8 @@ class Blacklists:
             self._access.changed(conversation, result.version, set(), set(result.removed), result.standings)
             reply(Members(conversation.id, wanted, result.updated_at))
             changed = tuple(client for client in wanted if client in result.standings)
+            if blocked and conversation.kind is ConversationKind.CHATROOM:
+                self._chatrooms.expel(conversation, changed)
             if changed:
                 self._bus.publish(BlocksChanged(conversation, changed, by or "", result.updated_at, blocked))
             if result.removed:
@@ -216,11 +228,6 @@ class Blacklists:
         if conversation.kind not in BLOCKED_MAX:
             raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "temporary conversations have no blacklist")
         return conversation
-
-
-def is_blocked(conversation: Conversation, client: str) -> bool:
-    """Whether a client may not join the conversation, or be added to it."""
-    return conversation.standings.get(client, NO_STANDING).blocked_at is not None
 
 
 def _check_switch(app: App, by_system: bool) -> None:

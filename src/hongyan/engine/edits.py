@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from hongyan import errors
 from hongyan.engine.access import Access, check_member
 from hongyan.engine.clock import Clock
+from hongyan.engine.congestion import Congestion
 from hongyan.engine.events import MessagePatched
 from hongyan.engine.filtering import Filtering
 from hongyan.engine.messages import check_draft, check_not_barred
@@ -16,7 +17,14 @@ from hongyan.errors import Refused
 
 class Edits:
     def __init__(
-        self, store: EditStore, access: Access, streams: Streams, bus: Bus, clock: Clock, filtering: Filtering
+        self,
+        store: EditStore,
+        access: Access,
+        streams: Streams,
+        bus: Bus,
+        clock: Clock,
+        filtering: Filtering,
+        congestion: Congestion,
     ) -> None:
         self._store = store
         self._access = access
@@ -24,6 +32,7 @@ class Edits:
         self._bus = bus
         self._clock = clock
         self._filtering = filtering
+        self._congestion = congestion
         # when each edit that is not told yet was handed to the store, in that order
         self._pending: dict[object, int] = {}
 
@@ -107,7 +116,10 @@ class Edits:
         return self._store.since(app.key, client, since)
 
     async def _conversation(self, app: App, by: str, conversation_id: str) -> Conversation:
-        """Where the message is, for members (4401 for others, inferred); of a service conversation their own stream."""
+        """Where the message is, for members (4401 for others, inferred).
+
+        Of a service conversation it is their own stream; a chat room has no members, only authors.
+        """
         try:
             conversation = await self._access.conversation(app, conversation_id)
         except Refused as refusal:
@@ -119,6 +131,9 @@ class Edits:
             (stream,) = await self._streams.of_clients(conversation, [by])
             return stream
         check_member(conversation, by, errors.INVALID_MESSAGING_TARGET)
+        if conversation.kind != ConversationKind.CHATROOM and by not in conversation.members:
+            raise Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation or not a member")
+        self._congestion.check(conversation)
         return conversation
 
 

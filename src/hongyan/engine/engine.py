@@ -3,7 +3,9 @@
 from hongyan.engine.access import Access
 from hongyan.engine.apps import Apps
 from hongyan.engine.blacklist import Blacklists
+from hongyan.engine.chatrooms import ChatRooms
 from hongyan.engine.clock import Clock
+from hongyan.engine.congestion import Congestion
 from hongyan.engine.conversations import Conversations
 from hongyan.engine.edits import Edits
 from hongyan.engine.filtering import Filtering
@@ -37,6 +39,7 @@ class Engine:
         self.clock = clock
         self.limits = Limits()
         self.deliveries = DeliveryBudget()
+        self.congestion = Congestion()
         self.apps = Apps(store.apps, clock)
         self.sessions = Sessions(store.tokens, clock, secret)
         self.signatures = Signatures(store.signatures, clock)
@@ -46,15 +49,25 @@ class Engine:
         self.filtering = Filtering(content_filter or self.words, bus, lambda: self.edits.told_until())
         self.streams = Streams(store.services)
         self.services = Services(store.services, store.conversations, store.info, self.access, bus)
-        self.edits = Edits(store.edits, self.access, self.streams, bus, clock, self.filtering)
+        self.edits = Edits(store.edits, self.access, self.streams, bus, clock, self.filtering, self.congestion)
         self.service_messages = ServiceMessages(
             store.services, store.messages, self.edits, self.streams, bus, clock, self.deliveries
         )
-        self.messages = Messages(store.messages, self.access, self.streams, bus, clock, self.deliveries, self.filtering)
+        self.messages = Messages(
+            store.messages,
+            self.access,
+            self.streams,
+            bus,
+            clock,
+            self.deliveries,
+            self.filtering,
+            self.congestion,
+        )
         self.wills = Wills(self.access, bus, clock, self.deliveries, self.filtering)
         self.conversations = Conversations(store.conversations, self.access, self.services, bus)
-        self.blacklists = Blacklists(store.standings, store.blacklists, self.access, bus, clock)
-        self.info = ConversationInfo(store.info, self.access, self.services, bus)
+        self.chatrooms = ChatRooms(store.seats, store.conversations, self.access, bus, clock)
+        self.blacklists = Blacklists(store.standings, store.blacklists, self.access, self.chatrooms, bus, clock)
+        self.info = ConversationInfo(store.info, self.access, self.services, bus, self.chatrooms, self.congestion)
         self.history = History(store.messages, self.access, self.service_messages)
         self.receipts = ReceiptMarks(store.messages, self.access, bus)
         self.notifications = Notifications(store.notifications, bus, clock)
@@ -70,3 +83,4 @@ class Engine:
         await self.sessions.load()
         await self.words.load()
         await self.services.load()
+        await self.chatrooms.load()

@@ -221,6 +221,22 @@ class BlocksChanged:
     blocked: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ChatRoomEntered:
+    """The session `login` hears a chat room from now on."""
+
+    conversation_key: int
+    login: object
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRoomLeft:
+    """The session `login` hears a chat room no more."""
+
+    conversation_key: int
+    login: object
+
+
 Event = (
     MessageSent
     | MembersJoined
@@ -240,4 +256,6 @@ Event = (
     | BlocksChanged
     | UpstreamReceived
     | MessageSynced
+    | ChatRoomEntered
+    | ChatRoomLeft
 )

@@ -24,14 +24,15 @@ class History:
     async def page(
         self, app: App, client: str, conversation_id: str, wanted: HistoryRange
     ) -> tuple[Conversation, list[Message]]:
-        """Messages in ascending order; members only (reference 3.20).
+        """Messages in ascending order; for members, and for anybody in a chat room (reference 3.20).
 
         Of a service conversation any client reads its own stream and the broadcasts.
         """
         conversation = await self._access.conversation(app, conversation_id)
         if conversation.kind is ConversationKind.SERVICE:
             return conversation, await self._services.page(conversation, client, wanted)
-        check_member(conversation, client, errors.CONVERSATION_LOG_REJECTED)
+        if conversation.kind is not ConversationKind.CHATROOM:
+            check_member(conversation, client, errors.CONVERSATION_LOG_REJECTED)
         return conversation, await self._store.page(conversation, wanted)
 
     async def long_page(

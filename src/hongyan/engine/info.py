@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from hongyan import errors
 from hongyan.engine import attributes
-from hongyan.engine.access import Access, check_member
+from hongyan.engine.access import Access
+from hongyan.engine.chatrooms import ChatRooms
+from hongyan.engine.congestion import Congestion
 from hongyan.engine.events import ConversationMuted, ConversationUpdated
 from hongyan.engine.ports import Bus, InfoStore
 from hongyan.engine.services import Services
-from hongyan.engine.values import App, ConversationKind
+from hongyan.engine.values import App, Conversation, ConversationKind
 from hongyan.errors import Refused
 
 #: Conversations asked about by one `conv/is_member`; SDKs ask about one.
@@ -32,11 +34,21 @@ class Updated:
 class ConversationInfo:
     """`reply` is called at the commit, before the event that tells the members."""
 
-    def __init__(self, store: InfoStore, access: Access, services: Services, bus: Bus) -> None:
+    def __init__(
+        self,
+        store: InfoStore,
+        access: Access,
+        services: Services,
+        bus: Bus,
+        chatrooms: ChatRooms,
+        congestion: Congestion,
+    ) -> None:
         self._store = store
         self._access = access
         self._services = services
         self._bus = bus
+        self._chatrooms = chatrooms
+        self._congestion = congestion
 
     async def update(
         self,
@@ -51,8 +63,9 @@ class ConversationInfo:
         conversation = await self._access.conversation(app, conversation_id)
         if conversation.kind in (ConversationKind.SERVICE, ConversationKind.TEMPORARY):
             raise Refused(errors.CONVERSATION_READ_ONLY, "the attributes of this conversation are fixed")
-        if by not in conversation.members:
+        if not self._is_in(conversation, by):
             raise Refused(errors.CONVERSATION_UPDATE_REJECTED, "not a member")
+        self._congestion.check(conversation)
         large = len(text) > LARGE
         changes = await asyncio.to_thread(attributes.parse, text) if large else attributes.parse(text)
 
@@ -70,10 +83,16 @@ class ConversationInfo:
     async def mute(
         self, app: App, client: str, conversation_id: str, muted: bool, reply: Callable[[str, int], None]
     ) -> None:
-        """Have no offline pushes of a conversation, or have them again; `reply(conversation id, update time)`."""
+        """Have no offline pushes of a conversation, or have them again; `reply(conversation id, update time)`.
+
+        A chat room has none: nothing changes (inferred).
+        """
         conversation = await self._access.conversation(app, conversation_id)
-        if conversation.kind is not ConversationKind.SERVICE:  # of that the store knows
-            check_member(conversation, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED)
+        if conversation.kind is not ConversationKind.SERVICE and not self._is_in(conversation, client):
+            raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not a member")
+        if conversation.kind is ConversationKind.CHATROOM:
+            await self._store.update(conversation, client, None, lambda at, modified: reply(conversation.id, at))
+            return
 
         def committed(updated_at: int) -> None:
             reply(conversation.id, updated_at)
@@ -82,16 +101,20 @@ class ConversationInfo:
         await self._store.mute(conversation, client, muted, committed)
 
     async def count(self, app: App, conversation_id: str) -> int:
-        """How many members; anybody may know, as by a query."""
+        """How many members, subscribers, or clients in a chat room; anybody may know, as by a query."""
         conversation = await self._access.conversation(app, conversation_id)
         if conversation.kind is ConversationKind.SERVICE:
             return await self._services.count(conversation)
+        if conversation.kind is ConversationKind.CHATROOM:
+            return self._chatrooms.count(conversation)
         return len(conversation.members)
 
-    async def online_members(self, app: App, conversation_id: str) -> list[str]:
-        """Only chat rooms tell who is there, and there are none yet."""
-        await self._access.conversation(app, conversation_id)
-        raise Refused(errors.TRANSIENT_CONVERSATION_REQUIRED, "only chat rooms tell who is online")
+    async def online_members(self, app: App, conversation_id: str, limit: int) -> list[str]:
+        """Some of the clients in a chat room, drawn by lot."""
+        conversation = await self._access.conversation(app, conversation_id)
+        if conversation.kind != ConversationKind.CHATROOM:
+            raise Refused(errors.TRANSIENT_CONVERSATION_REQUIRED, "only chat rooms tell who is online")
+        return self._chatrooms.sample(conversation, limit)
 
     async def memberships(self, app: App, client: str, conversation_ids: Sequence[str]) -> dict[str, bool]:
         """Of which of these conversations the client is a member; of an unknown one it is none."""
@@ -99,4 +122,12 @@ class ConversationInfo:
         if len(asked) > CONVERSATIONS_MAX:
             raise Refused(errors.CONVERSATION_API_FAILED, f"at most {CONVERSATIONS_MAX} conversations at once")
         found = await self._store.member_of(app.key, client, asked) if asked else set()
-        return {conversation_id: conversation_id in found for conversation_id in asked}
+        return {
+            conversation_id: conversation_id in found or self._chatrooms.is_in(app.key, conversation_id, client)
+            for conversation_id in asked
+        }
+
+    def _is_in(self, conversation: Conversation, client: str) -> bool:
+        if conversation.kind == ConversationKind.CHATROOM:
+            return self._chatrooms.is_in(conversation.app_key, conversation.id, client)
+        return client in conversation.members

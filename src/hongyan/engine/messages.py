@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hongyan import errors
 from hongyan.engine.access import Access, Found
 from hongyan.engine.clock import Clock
+from hongyan.engine.congestion import Congestion, congested
 from hongyan.engine.conversations import check_client_ids
 from hongyan.engine.events import MessageSent, UpstreamReceived
 from hongyan.engine.filtering import Filtering
@@ -45,6 +46,7 @@ class Messages:
         clock: Clock,
         deliveries: DeliveryBudget,
         filtering: Filtering,
+        congestion: Congestion,
     ) -> None:
         self._store = store
         self._access = access
@@ -53,6 +55,7 @@ class Messages:
         self._clock = clock
         self._deliveries = deliveries
         self._filtering = filtering
+        self._congestion = congestion
         # messages on their way to the disk, or waiting for those, by conversation and sender
         self._pending: dict[tuple[int, str], int] = {}
 
@@ -88,6 +91,8 @@ class Messages:
                 return
             if conversation.kind is _SERVICE:
                 self._send_upstream(conversation, sender, draft, acknowledge, origin)
+            elif self._congestion.bars(conversation):
+                acknowledge(congested())
             elif draft.transient:
                 self._pass_on(conversation, sender, draft, acknowledge, origin)
             else:
@@ -217,6 +222,7 @@ def placed(place: Stored, sender: str, draft: Draft) -> Message:
         draft.transient,
         draft.mention_all,
         draft.mentions,
+        priority=draft.priority,
     )
 
 

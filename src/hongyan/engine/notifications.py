@@ -165,6 +165,9 @@ class Notifications:
         self._keep("members_left", event, {"clients": event.left})
 
     def _keep_updated(self, event: ConversationUpdated) -> None:
+        """Not those of chat rooms: nobody who is away belongs to one."""
+        if event.conversation.kind == ConversationKind.CHATROOM:
+            return
         self._keep("updated", event, {"attr": event.attr, "modified": event.modified})
 
     def _keep_role(self, event: RoleChanged) -> None:

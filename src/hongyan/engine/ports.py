@@ -33,6 +33,7 @@ from hongyan.engine.values import (
     Receipts,
     Replacement,
     Role,
+    Seat,
     StandingsChanged,
     StandingsNow,
     Stored,
@@ -191,6 +192,31 @@ class BlacklistStore(Protocol):
 
     async def which_refused(self, app_key: int, client: str, conversation_ids: Sequence[str]) -> set[str]:
         """Those of the conversations that the client refuses."""
+
+
+class SeatStore(Protocol):
+    """Who is in which chat room: one place for each device of a client."""
+
+    def take(self, seat: Seat, committed: Callable[[int], None]) -> Awaitable[object]:
+        """Put a device into a chat room, in place of the one it was in; `committed(update time of the room)`.
+
+        Raises Refused: CONVERSATION_NOT_FOUND, or BLOCKED_BY_CONV.
+        """
+
+    def leave(self, seat: Seat, committed: Callable[[int], None]) -> Awaitable[object]:
+        """Forget a place, if there is one; `committed` as above."""
+
+    def drop(self, seat: Seat) -> None:
+        """Forget a place, some time soon."""
+
+    def lose(self, seat: Seat, at: int) -> None:
+        """Note since when a place is nobody's, some time soon; the store forgets it after `REJOIN_WINDOW`."""
+
+    def regain(self, seat: Seat) -> None:
+        """Note that a lost place is taken again, some time soon."""
+
+    async def lost(self, limit: int) -> list[tuple[Seat, int]]:
+        """The places lost last and since when, in that order. Those that were taken are lost now: nobody is here."""
 
 
 class MessageStore(Protocol):
@@ -431,6 +457,8 @@ class Store(Protocol):
     def standing_lists(self) -> StandingLists: ...
     @property
     def blacklists(self) -> BlacklistStore: ...
+    @property
+    def seats(self) -> SeatStore: ...
     @property
     def tokens(self) -> TokenStore: ...
     @property

@@ -6,7 +6,17 @@ from hongyan import errors
 from hongyan.engine.access import Access, Found, check_member
 from hongyan.engine.events import ReceiptsGiven
 from hongyan.engine.ports import Bus, MessageStore
-from hongyan.engine.values import App, Arrived, Conversation, ConversationKind, Marks, Missed, Receipts, message_id_time
+from hongyan.engine.values import (
+    OF_MEMBERS,
+    App,
+    Arrived,
+    Conversation,
+    ConversationKind,
+    Marks,
+    Missed,
+    Receipts,
+    message_id_time,
+)
 from hongyan.errors import Refused
 
 #: Messages pushed at a login to clients that want no counts, of each conversation (reference 4.2).
@@ -61,8 +71,8 @@ class ReceiptMarks:
     async def of_others(self, app: App, client: str, conversation_id: str) -> list[Marks]:
         """The marks of the other members, for members. Raises Refused."""
         conversation = await self._access.conversation(app, conversation_id)
-        if conversation.kind is ConversationKind.SERVICE:
-            raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "subscribers do not know of each other")
+        if conversation.kind not in OF_MEMBERS:
+            raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "there are no marks in this kind of conversation")
         check_member(conversation, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED)
         return await self._store.marks(conversation, client)
 

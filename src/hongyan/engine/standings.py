@@ -33,3 +33,8 @@ def check_operator(
     own = rank(conversation, operator, standings)
     if own < Role.MANAGER or any(rank(conversation, target, standings) >= own for target in targets):
         raise Refused(errors.CONVERSATION_OPERATION_UNAUTHORIZED, "this needs a role above those it is done to")
+
+
+def is_blocked(conversation: Conversation, client: str) -> bool:
+    """Whether a client may not join the conversation, or be added to it."""
+    return conversation.standings.get(client, NO_STANDING).blocked_at is not None

@@ -8,6 +8,7 @@ from hongyan.engine.receipts import tell
 from hongyan.engine.service_messages import ServiceMessages
 from hongyan.engine.services import Services
 from hongyan.engine.values import App, ConversationKind, Receipts, Unread, message_id_time
+from hongyan.errors import Refused
 
 
 class UnreadCounts:
@@ -36,6 +37,8 @@ class UnreadCounts:
         if conversation.kind is ConversationKind.SERVICE:
             await self._service_messages.mark_read(conversation, client, message_id, timestamp)
             return
+        if conversation.kind is ConversationKind.CHATROOM:
+            raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "chat rooms count nothing as unread")
         check_member(conversation, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED)
         times = [time for time in (timestamp, message_id_time(message_id)) if time is not None]
 

@@ -138,7 +138,10 @@ class ConversationRow:
 
 @dataclass(frozen=True, slots=True)
 class ConversationDraft:
-    """A conversation to be made. `members` includes the creator, without doubles."""
+    """A conversation to be made. `members` includes the creator, without doubles.
+
+    `device` is the one with which the creator of a chat room takes its place in it.
+    """
 
     kind: ConversationKind
     creator: str
@@ -147,6 +150,7 @@ class ConversationDraft:
     attr: Mapping[str, Any] | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     unique: bool = False
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +176,20 @@ class Notification:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Priority(IntEnum):
+    """What may be left out first where a chat room has more to hear than it can be told: the highest number."""
+
+    HIGH = 1
+    NORMAL = 2
+    LOW = 3
+
+
 @dataclass(slots=True, eq=False)
 class Message:
     """One message. `content` is `bytes` for a binary message. Transient ones have `seq` 0.
 
     `patched_at` is when it was last edited or recalled; `acked_at` and `read_at` are when the first other member
-    received it and read it.
+    received it and read it. `priority` is kept nowhere: it is for those who are online.
     """
 
     id: str
@@ -193,6 +205,7 @@ class Message:
     recalled: bool = False
     acked_at: int | None = None
     read_at: int | None = None
+    priority: int = Priority.NORMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +233,7 @@ class Draft:
     mentions: tuple[str, ...] = ()
     push_data: str = ""
     replaced: Replacement | None = None
+    priority: int = Priority.NORMAL
 
 
 #: What is left of a recalled message (reference 7).
@@ -437,6 +451,24 @@ def stream_id(service_id: str, client: str) -> str:
 def both(stream: str) -> str:
     """Names a stream and the broadcasts together."""
     return f"{stream}+"
+
+
+#: How long the place in a chat room of a client that vanished is kept for it (ms; reference 4.4).
+REJOIN_WINDOW = 30 * 60 * 1000
+
+
+class Seat(NamedTuple):
+    """The place of a client's device in a chat room: it has one at a time."""
+
+    app_key: int
+    client: str
+    device: str
+    conversation_key: int
+    conversation_id: str
+
+    @property
+    def owner(self) -> tuple[int, str, str]:
+        return self[:3]
 
 
 def new_object_id() -> str:

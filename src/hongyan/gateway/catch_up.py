@@ -134,6 +134,8 @@ async def _tell_messages(session: Session, held: list[Held], told: _Told) -> Non
 
 
 def _release(session: Session, told: _Told) -> None:
+    if session.audiences:
+        session.connection.gateway.delivery.fanout.hurry(session)
     held = session.release()
     for delivery in held if session.is_open else ():
         if not told.covers(delivery):

@@ -11,7 +11,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from hongyan import errors
 from hongyan.engine.limits import Bucket
 from hongyan.engine.sessions import Ticket
-from hongyan.engine.values import App, Departure
+from hongyan.engine.values import App, Departure, Priority
 from hongyan.errors import Kind, Refused
 from hongyan.gateway import order
 from hongyan.gateway.registry import Session
@@ -30,6 +30,8 @@ CLOSE_PATIENCE = 3.0
 READS_AT_ONCE = 2
 #: A connection over its frame rate is read again after this long at the earliest (s).
 BREATHER = 0.05
+#: Bytes that may wait for a peer when something of a chat room is to be added, by its priority.
+OUTBOX_FOR: dict[int, int] = {Priority.HIGH: 262_144, Priority.NORMAL: 131_072, Priority.LOW: 65_536}
 IM_SERVICE = 2
 
 _BINARY, _TEXT, _CONTINUATION = WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINUATION
@@ -49,6 +51,7 @@ class Connection(WSListener):
         self._fragments: bytearray | None = None
         self._fragments_are_text = False
         self._out: list[bytes] = []
+        self._offered = 0
         self._in_flight = 0
         self.held_bytes = 0
         self.logins: Bucket | None = None
@@ -59,7 +62,7 @@ class Connection(WSListener):
         self._counted_at = self.connected_at
         self._too_fast = self._draining = False
         self._reading = True
-        self._congested = False
+        self.congested = False
         self._room: asyncio.Future[None] | None = None
         self._reads: asyncio.Semaphore | None = None
 
@@ -81,10 +84,10 @@ class Connection(WSListener):
 
     def pause_writing(self) -> None:
         """The kernel takes no more for now: `_flush` begins to look at how much waits."""
-        self._congested = True
+        self.congested = True
 
     def resume_writing(self) -> None:
-        self._congested = False
+        self.congested = False
         self._wake_drained()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -216,6 +219,8 @@ class Connection(WSListener):
         del self.sessions[session.client]
         last = not registry.of_client(key, session.client)
         clean = why is not Departure.LOST
+        if not self.gateway.stopping:  # who is here when the server stops keeps its place
+            engine.chatrooms.ended(session, clean=clean)
         engine.wills.session_ended(session.app, session.client, session, clean=clean, last=last)
         engine.presence.session_ended(session.app, session.client, why)
 
@@ -361,13 +366,35 @@ class Connection(WSListener):
             self.gateway.flusher.add(self._flush)
         self._out.append(frame)
 
+    def push_many(self, joined: bytes, count: int) -> None:
+        """`push` for frames that have been put together."""
+        self.gateway.frames_out += count - 1
+        self.push(joined)
+
+    def offer(self, frame: bytes, priority: int) -> bool:
+        """`push` for what may be left out while the peer reads too slowly; whether it was not.
+
+        What may not be left out ends the connection in time, as the peer would never catch up.
+        """
+        if self.congested:
+            assert self._transport is not None
+            waiting = self._transport.underlying_transport.get_write_buffer_size() + self._offered
+            if waiting > OUTBOX_FOR[priority]:
+                if priority == Priority.HIGH:
+                    self.cut_off(f"more than {OUTBOX_FOR[priority]} bytes of a chat room unread")
+                self.gateway.left_out += 1
+                return False
+            self._offered += len(frame)
+        self.push(frame)
+        return True
+
     async def drained(self) -> bool:
         """Wait until the peer has taken most of what was pushed; false if the connection ends instead.
 
         For who has much to tell: what is pushed without it must fit into the outbox.
         """
         await asyncio.sleep(0)  # the outbox is written at the end of the tick
-        while self._congested and not self._closing and not self._draining:
+        while self.congested and not self._closing and not self._draining:
             if self._room is None:
                 self._room = self.gateway.loop.create_future()
             await self._room
@@ -380,11 +407,12 @@ class Connection(WSListener):
 
     def _flush(self) -> None:
         out, self._out = self._out, []
+        self._offered = 0
         transport = self._transport
         if not out or transport is None or transport.is_disconnected or transport.is_close_frame_sent:
             return
         socket_side = transport.underlying_transport
-        if self._congested and socket_side.get_write_buffer_size() > self.gateway.options.max_outbox:
+        if self.congested and socket_side.get_write_buffer_size() > self.gateway.options.max_outbox:
             self.cut_off(f"more than {self.gateway.options.max_outbox} bytes unread")
             return
         socket_side.write(b"".join(out))

@@ -20,6 +20,8 @@ def to_json(row: ConversationRow, caller: str) -> dict[str, Any]:
         answer["mu"] = [caller] if row.muted else []
     if row.kind == ConversationKind.SERVICE:
         answer |= _service(row)
+    if row.kind == ConversationKind.CHATROOM:
+        answer["tr"] = True
     if row.name is not None:
         answer["name"] = row.name
     if row.attr is not None:

@@ -1,10 +1,13 @@
 """Events from the bus to the sessions here: encoded once, left in each connection's outbox."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from hongyan.engine.congestion import Congestion
 from hongyan.engine.events import (
     BlocksChanged,
+    ChatRoomEntered,
+    ChatRoomLeft,
     ConversationCreated,
     ConversationMuted,
     ConversationUpdated,
@@ -25,6 +28,7 @@ from hongyan.engine.events import (
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.values import OF_MEMBERS, Conversation, ConversationKind, iso_time
 from hongyan.gateway.connection import IM_SERVICE
+from hongyan.gateway.fanout import Fanout, Told
 from hongyan.gateway.live_queries import Listeners
 from hongyan.gateway.pushes import (
     DROPPABLE,
@@ -55,12 +59,19 @@ _BLOCKS = {
 
 class Delivery:
     def __init__(
-        self, registry: Registry, budget: DeliveryBudget, live_queries: Listeners, subscriptions: Subscriptions
+        self,
+        registry: Registry,
+        budget: DeliveryBudget,
+        live_queries: Listeners,
+        subscriptions: Subscriptions,
+        congestion: Congestion,
+        call_soon: Callable[[Callable[[], None]], object],
     ) -> None:
         self._registry = registry
         self._subscriptions = subscriptions
         self._budget = budget
         self.deliveries = 0
+        self.fanout = Fanout(registry, budget, congestion, call_soon)
         self._tellers: Mapping[type[Any], Callable[[Any], None]] = {
             MessageSent: self._message,
             MessageSynced: self._synced,
@@ -78,6 +89,8 @@ class Delivery:
             RoleChanged: self._role_changed,
             SilenceChanged: self._silence_changed,
             BlocksChanged: self._blocks,
+            ChatRoomEntered: self._entered,
+            ChatRoomLeft: self._left,
         }
 
     def on_event(self, event: Event) -> None:
@@ -89,8 +102,13 @@ class Delivery:
         conversation, message, origin = event.conversation, event.message, event.origin
         place = conversation.stream or conversation.id
         shared = SharedFrame(direct_command(conversation.id, int(conversation.kind), message))
+        if _has_audience(conversation):
+            priority = message.priority if conversation.kind == ConversationKind.CHATROOM else 0
+            told = Told(shared, conversation.id, origin, seq=message.seq, priority=priority, is_message=True)
+            self.fanout.tell(conversation, told)
+            return
         count = 0
-        for sessions in self._hearing(conversation):
+        for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
             for session in sessions:
                 if session is origin:
                     continue
@@ -105,14 +123,24 @@ class Delivery:
         self.deliveries += count
         self._budget.charge(conversation.app_key, count)
 
-    def _hearing(self, conversation: Conversation) -> Iterable[Iterable[Session]]:
-        """The sessions of the members, or the audience of a conversation that has no list of them.
+    def _tell_all(self, conversation: Conversation, command: GenericCommand, origin: object | None = None) -> None:
+        """Tell all who hear a conversation, except the session `origin`."""
+        shared = SharedFrame(command)
+        if _has_audience(conversation):
+            self.fanout.tell(conversation, Told(shared, conversation.id, origin))
+            return
+        for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
+            for session in sessions:
+                if session is not origin:
+                    _leave(session, shared)
 
-        What a service conversation is to one client alone has this member.
-        """
-        if conversation.kind in OF_MEMBERS or conversation.stream:
-            return self._registry.of_clients(conversation.app_key, conversation.members)
-        return [self._registry.audience(conversation.key)]
+    def _entered(self, event: ChatRoomEntered) -> None:
+        assert isinstance(event.login, Session)
+        self._registry.listen(event.login, event.conversation_key)
+
+    def _left(self, event: ChatRoomLeft) -> None:
+        assert isinstance(event.login, Session)
+        self._registry.unlisten(event.login, event.conversation_key)
 
     def _synced(self, event: MessageSynced) -> None:
         conversation = event.conversation
@@ -151,21 +179,11 @@ class Delivery:
         conversation, at = event.conversation, event.at
         room = conversation.kind is ConversationKind.CHATROOM or None
         own, others = _BLOCKS[event.blocked]
-        if event.blocked:
-            self._end_audience(conversation, event.clients)
         told = ConvCommand(cid=conversation.id, initBy=event.by, transient=room)
         self._tell(conversation.app_key, event.clients, conv_command(own, told, at, DROPPABLE))
         if conversation.kind is not ConversationKind.SERVICE:
             everyone = ConvCommand(cid=conversation.id, initBy=event.by, m=event.clients, transient=room)
-            shared = SharedFrame(conv_command(others, everyone, at, DROPPABLE))
-            for sessions in self._hearing(conversation):
-                for session in sessions:
-                    _leave(session, shared)
-
-    def _end_audience(self, conversation: Conversation, clients: Iterable[str]) -> None:
-        for sessions in self._registry.of_clients(conversation.app_key, set(clients)):
-            for session in sessions:
-                self._registry.unlisten(session, conversation.key)
+            self._tell_all(conversation, conv_command(others, everyone, at, DROPPABLE))
 
     def _updated(self, event: ConversationUpdated) -> None:
         updated = ConvCommand(
@@ -175,19 +193,13 @@ class Delivery:
             attr=JsonObjectMessage(data=event.attr),
             attrModified=JsonObjectMessage(data=event.modified),
         )
-        command = conv_command(OpType.updated, updated, event.at, DROPPABLE)
-        shared = SharedFrame(command)
-        for sessions in self._hearing(event.conversation):
-            for session in sessions:
-                if session is not event.origin:
-                    _leave(session, shared)
+        if event.conversation.kind == ConversationKind.CHATROOM:
+            updated.transient = True
+        self._tell_all(event.conversation, conv_command(OpType.updated, updated, event.at, DROPPABLE), event.origin)
 
     def _role_changed(self, event: RoleChanged) -> None:
         changed = ConvCommand(cid=event.conversation.id, initBy=event.by or None, info=member_info(event.info))
-        shared = SharedFrame(conv_command(OpType.member_info_changed, changed, event.at, DROPPABLE))
-        for sessions in self._hearing(event.conversation):
-            for session in sessions:
-                _leave(session, shared)
+        self._tell_all(event.conversation, conv_command(OpType.member_info_changed, changed, event.at, DROPPABLE))
 
     def _silence_changed(self, event: SilenceChanged) -> None:
         """Only who is there hears of it, be it silenced itself: nobody can be reached by naming him."""
@@ -196,14 +208,18 @@ class Delivery:
         in_room = True if event.conversation.kind == ConversationKind.CHATROOM else None
         own = ConvCommand(cid=event.conversation.id, initBy=by, transient=in_room)
         everyone = ConvCommand(cid=event.conversation.id, initBy=by, transient=in_room, m=event.clients)
-        own_frame = SharedFrame(conv_command(of_own, own, event.at, DROPPABLE))
-        shared = SharedFrame(conv_command(of_all, everyone, event.at, DROPPABLE))
-        concerned = frozenset(event.clients)
-        for sessions in self._hearing(event.conversation):
-            for session in sessions:
-                if session.client in concerned:
-                    _leave(session, own_frame)
-                _leave(session, shared)
+        concerned = SharedFrame(conv_command(of_own, own, event.at, DROPPABLE))
+        for session in self._there(event.conversation, event.clients):
+            _leave(session, concerned)
+        self._tell_all(event.conversation, conv_command(of_all, everyone, event.at, DROPPABLE))
+
+    def _there(self, conversation: Conversation, clients: Iterable[str]) -> Iterator[Session]:
+        """The sessions of these clients that hear a conversation."""
+        audience = self._registry.audience(conversation.key) if _has_audience(conversation) else None
+        for client in clients:
+            for session in self._registry.of_client(conversation.app_key, client):
+                if client in conversation.members if audience is None else session in audience:
+                    yield session
 
     def _unread(self, event: UnreadChanged) -> None:
         """Counts that are newer than this state make it superfluous, those of the same state don't: hence + 1."""
@@ -234,7 +250,11 @@ class Delivery:
         conversation, message = event.conversation, event.message
         shared = SharedFrame(patch_command(conversation.id, message))
         passed_over = None if event.to_author else message.sender
-        for sessions in self._hearing(conversation):
+        if _has_audience(conversation):
+            at = message.patched_at or 0
+            self.fanout.tell(conversation, Told(shared, conversation.id, event.origin, patched_at=at, wanted=PATCHES))
+            return
+        for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
             for session in sessions:
                 if session is not event.origin and session.client != passed_over and session.can(PATCHES):
                     _leave(session, shared, patched_at=message.patched_at or 0)
@@ -252,6 +272,11 @@ class Delivery:
         for sessions in self._registry.of_clients(app_key, set(clients)):
             for session in sessions:
                 _leave(session, shared)
+
+
+def _has_audience(conversation: Conversation) -> bool:
+    """Whether those who hear it are its audience. What a service conversation is to one client alone has a member."""
+    return conversation.kind not in OF_MEMBERS and not conversation.stream
 
 
 def _tell_nobody(_: Event) -> None:

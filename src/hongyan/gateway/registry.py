@@ -53,6 +53,11 @@ class Session:
         return held
 
     @property
+    def device(self) -> str:
+        """What tells it from the client's sessions on other devices; one that says nothing of itself is its own."""
+        return self.ticket.device or self.ticket.id
+
+    @property
     def is_open(self) -> bool:
         """Whether the client has not logged out or been ended meanwhile."""
         return self.connection.sessions.get(self.client) is self
@@ -70,8 +75,9 @@ GROUP_RECEIPTS = 0x40
 Clients = dict[str, list[Session]]
 
 
-#: The sessions that hear a conversation without its having a list of members. A dict keeps them in order.
-Audience = dict[Session, None]
+#: The sessions that hear a conversation without its having a list of members, in order; and the number of the last
+#: thing that they need not be told any more: it was told, or it happened before they came (see `fanout`).
+Audience = dict[Session, int]
 
 
 class Registry:
@@ -79,20 +85,24 @@ class Registry:
         self._apps: dict[int, Clients] = {}
         self._audiences: dict[int, Audience] = {}
         self.sessions = 0
+        self.moment = 0
 
     def add(self, session: Session) -> None:
         self._apps.setdefault(session.app.key, {}).setdefault(session.client, []).append(session)
         self.sessions += 1
 
     def audience(self, conversation_key: int) -> Audience:
-        """Who hears a chat room or a service conversation; not to be changed, nor kept while it may change."""
+        """Who hears a chat room or a service conversation; not to be kept while it may change.
+
+        `moment` is the number of the latest thing that large audiences are told.
+        """
         return self._audiences.get(conversation_key, {})
 
     def listen(self, session: Session, conversation_key: int) -> None:
         """Let an open session hear a conversation, until `unlisten` or its end."""
         if session.is_open and conversation_key not in session.audiences:
             session.audiences = (*session.audiences, conversation_key)
-            self._audiences.setdefault(conversation_key, {})[session] = None
+            self._audiences.setdefault(conversation_key, {})[session] = self.moment
 
     def unlisten(self, session: Session, conversation_key: int) -> None:
         if conversation_key in session.audiences:

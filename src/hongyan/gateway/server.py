@@ -58,11 +58,19 @@ class Gateway:
         self.registry = Registry()
         self.live_queries = Listeners(engine.live_queries)
         self.subscriptions = Subscriptions(self.registry, engine.services)
-        self.delivery = Delivery(self.registry, engine.deliveries, self.live_queries, self.subscriptions)
+        self.delivery = Delivery(
+            self.registry,
+            engine.deliveries,
+            self.live_queries,
+            self.subscriptions,
+            engine.congestion,
+            self.loop.call_soon,
+        )
         self.flusher = Flusher(self.loop)
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.commands_in = self.frames_out = self.writes_out = self.slow_peers = self.refused = 0
+        self.left_out = 0
         self.stopping = False
         self._moving: asyncio.Task[None] | None = None
         self._server: Any = None
@@ -97,7 +105,9 @@ class Gateway:
             "connections": len(self.connections),
             "sessions": self.registry.sessions,
             "commands_in": self.commands_in,
-            "deliveries": self.delivery.deliveries,
+            "deliveries": self.delivery.deliveries + self.delivery.fanout.deliveries,
+            "left_out": self.left_out,
+            "shed": self.delivery.fanout.shed,
             "frames_out": self.frames_out,
             "writes_out": self.writes_out,
             "slow_peers": self.slow_peers,
@@ -151,7 +161,11 @@ class Gateway:
         task.add_done_callback(self.tasks.discard)
 
     def _is_answering(self) -> bool:
-        return bool(self.tasks) or any(connection.is_answering for connection in self.connections)
+        return (
+            bool(self.tasks)
+            or self.delivery.fanout.is_busy
+            or any(connection.is_answering for connection in self.connections)
+        )
 
     async def _wait_while(self, condition: Callable[[], bool], seconds: float) -> None:
         deadline = self.loop.time() + seconds

@@ -38,7 +38,8 @@ def run(bound: sa.Connection, app_key: int, caller: str, query: Query) -> list[C
     last: dict[int, Message] = {}
     if query.with_last_message:
         services = [row for row in rows if row.kind == ConversationKind.SERVICE]
-        last = _last_messages(bound, [row for row in rows if row.key in own and row not in services])
+        readable = [row for row in rows if (row.key in own or _is_open(row)) and row not in services]
+        last = _last_messages(bound, readable)
         last |= service_views.last_messages(bound.connection.driver_connection, app_key, caller, services)
     return [
         to_row(
@@ -69,6 +70,11 @@ def keys_of(app_key: int, caller: str, query: Query) -> sa.Select[Any]:
         .limit(query.limit)
         .offset(query.skip)
     )
+
+
+def _is_open(row: Any) -> bool:
+    """Whether anybody may read the conversation."""
+    return bool(row.kind == ConversationKind.CHATROOM)
 
 
 def _check_bytes(bound: sa.Connection, keys: Sequence[int], *, with_last_message: bool) -> None:

@@ -24,7 +24,7 @@ from hongyan.engine.values import (
     new_object_id,
 )
 from hongyan.errors import Refused
-from hongyan.store import blacklists, conversation_query, members, schema, standings
+from hongyan.store import blacklists, conversation_query, hot, members, schema, standings
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
@@ -172,6 +172,8 @@ class Conversations:
         assert result.inserted_primary_key is not None
         key = int(result.inserted_primary_key[0])
         members.insert(bound, key, app_key, draft.members, draft.creator, now)
+        if draft.device is not None:
+            bound.exec_driver_sql(hot.TAKE_SEAT, (app_key, draft.creator, draft.device, key))
         return key
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from hongyan import errors
 from hongyan.engine.clock import Clock
-from hongyan.engine.values import RECALLED_BODY, Conversation, Draft, Edit, Edited, Message, Standing
+from hongyan.engine.values import OF_MEMBERS, RECALLED_BODY, Conversation, Draft, Edit, Edited, Message, Standing
 from hongyan.errors import Refused
 from hongyan.store import hot
 from hongyan.store.plan import AHEAD_MAX
@@ -83,7 +83,8 @@ class Edits:
             since = found[-1][0] if found else since
 
     def _apply(self, driver: Any, conversation: Conversation, edit: Edit, by: str, checked: bool) -> Edited:
-        if checked and driver.execute(hot.IS_MEMBER, (conversation.key, by)).fetchone() is None:
+        of_members = checked and conversation.kind in OF_MEMBERS
+        if of_members and driver.execute(hot.IS_MEMBER, (conversation.key, by)).fetchone() is None:
             raise Refused(errors.INVALID_MESSAGING_TARGET, "not a member")
         row = driver.execute(hot.STANDING, (conversation.key, by)).fetchone()
         barred = Standing(None, None, *row).bars(self._clock.now()) if row else None

@@ -340,3 +340,18 @@ PRUNE_NOTIFICATIONS = (
     "DELETE FROM notification WHERE (app, client, at, conversation) IN"
     " (SELECT app, client, at, conversation FROM notification WHERE at < ? ORDER BY at LIMIT ?)"
 )
+
+# seats in chat rooms
+
+TAKE_SEAT = (
+    "INSERT INTO seat (app, client, device, conversation) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET conversation = excluded.conversation, lost_at = NULL"
+)
+_THE_SEAT = "app = ? AND client = ? AND device = ? AND conversation = ?"
+DROP_SEAT = f"DELETE FROM seat WHERE {_THE_SEAT}"
+LOSE_SEAT = f"UPDATE seat SET lost_at = ? WHERE {_THE_SEAT}"
+UPDATED_AT = "SELECT updated_at FROM conversation WHERE key = ?"
+PRUNE_SEATS = (
+    "DELETE FROM seat WHERE (app, client, device) IN"
+    " (SELECT app, client, device FROM seat WHERE lost_at < ? ORDER BY lost_at LIMIT ?)"
+)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from hongyan import errors
 from hongyan.engine.clock import Clock
-from hongyan.engine.values import Attributes, Conversation
+from hongyan.engine.values import OF_MEMBERS, Attributes, Conversation
 from hongyan.errors import Kind, Refused
 from hongyan.store import schema
 from hongyan.store.reading import Reader
@@ -30,7 +30,7 @@ class Info:
         committed: Callable[[int, str], None],
     ) -> Awaitable[object]:
         def write(bound: sa.Connection) -> tuple[int, str]:
-            if by is not None:
+            if by is not None and conversation.kind in OF_MEMBERS:
                 _muted(bound, conversation.key, by, errors.CONVERSATION_UPDATE_REJECTED)
             if change is None:
                 return _updated_at(bound, conversation.key), "{}"

@@ -198,6 +198,7 @@ seat = sa.Table(
     sa.Column("conversation", sa.Integer, nullable=False),
     # NULL while the client is there
     sa.Column("lost_at", sa.BigInteger),
+    sa.Index("seat_by_loss", "lost_at", sqlite_where=sa.text("lost_at IS NOT NULL")),
     sqlite_with_rowid=False,
 )
 

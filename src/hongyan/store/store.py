@@ -9,6 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from hongyan.engine.clock import Clock
+from hongyan.engine.values import REJOIN_WINDOW
 from hongyan.errors import Refused
 from hongyan.store import database, erasure, hot
 from hongyan.store.apps import Apps
@@ -20,6 +21,7 @@ from hongyan.store.live_queries import LiveQueries
 from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
 from hongyan.store.reading import Reader
+from hongyan.store.seats import Seats
 from hongyan.store.services import Services
 from hongyan.store.signatures import Signatures
 from hongyan.store.standing_lists import StandingLists
@@ -63,6 +65,7 @@ class Store:
         self.standings = Standings(self.writer, clock)
         self.standing_lists = StandingLists(self._reader)
         self.blacklists = Blacklists(self._reader, self.writer)
+        self.seats = Seats(self.writer, clock)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
         self.live_queries = LiveQueries(self._reader)
@@ -97,7 +100,7 @@ class Store:
         self._engine.dispose()
 
     async def prune(self) -> None:
-        """Forget client-supplied ids and notifications older than their windows, expired signatures and voided tokens.
+        """Forget client-supplied ids, notifications, lost seats, signatures and voided tokens that are too old.
 
         In small steps: each is one write among others.
         """
@@ -105,6 +108,7 @@ class Store:
             (hot.PRUNE_TOKENS, IDEMPOTENCE_WINDOW),
             (hot.PRUNE_NOTIFICATIONS, NOTIFICATION_WINDOW),
             (hot.PRUNE_SIGNATURES, 0),
+            (hot.PRUNE_SEATS, REJOIN_WINDOW),
         ):
             step = functools.partial(_prune_step, statement=statement, before=self._clock.now() - window)
             while await self.writer.call(step) == _PRUNE_STEP:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 
@@ -75,11 +76,34 @@ class SharedFrame:
         self._prefixes: dict[int, bytes] = {}
 
     def binary(self, tail: bytes) -> bytes:
-        size = len(tail)
+        return self.prefix(len(tail)) + tail
+
+    def prefix(self, size: int) -> bytes:
+        """The binary frame without its tail of so many bytes."""
         prefix = self._prefixes.get(size)
         if prefix is None:
             prefix = self._prefixes[size] = header(_FIN_BINARY, len(self.shared) + size) + self.shared
-        return prefix + tail
+        return prefix
 
     def text(self, tail: bytes) -> bytes:
         return text_frame(self.shared + tail)
+
+
+class SharedFrames:
+    """Several commands on their way to the same sessions, each told all of them at once."""
+
+    __slots__ = ("_frames", "_prefixes")
+
+    def __init__(self, frames: Sequence[SharedFrame]) -> None:
+        self._frames = frames
+        self._prefixes: dict[int, list[bytes]] = {}
+
+    def binary(self, tail: bytes) -> bytes:
+        size = len(tail)
+        prefixes = self._prefixes.get(size)
+        if prefixes is None:
+            prefixes = self._prefixes[size] = [*(frame.prefix(size) for frame in self._frames), b""]
+        return tail.join(prefixes)
+
+    def text(self, tail: bytes) -> bytes:
+        return b"".join([frame.text(tail) for frame in self._frames])

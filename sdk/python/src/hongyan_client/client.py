@@ -270,6 +270,7 @@ class Client:
         )
         started = answer.convMessage
         made = self.conversation(started.cid)
+        made.chat_room = chat_room
         if not chat_room:
             made._joined(everyone)
         if not started.existing:

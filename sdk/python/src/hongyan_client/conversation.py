@@ -56,7 +56,8 @@ class Conversation:
     """A handle: it can be used at once by its id; `fetch` fills in what the server knows about it.
 
     `name`, `attributes`, `columns` (of the application's own), `creator`, `members`, `muted`, `created_at`,
-    `updated_at` and `last_message_at` are those of the last fetch, kept up to date by events.
+    `updated_at` and `last_message_at` are those of the last fetch, kept up to date by events. A `chat_room` tells no
+    members.
     """
 
     def __init__(self, client: "Client", conversation_id: str) -> None:
@@ -68,6 +69,7 @@ class Conversation:
         self.creator: str | None = None
         self.members: tuple[str, ...] = ()
         self.muted = False
+        self.chat_room = False
         self.created_at: datetime | None = None
         self.updated_at: datetime | None = None
         self.last_message_at: datetime | None = None
@@ -317,6 +319,7 @@ class Conversation:
         self.creator = row.get("c")
         self.members = tuple(row.get("m") or self.members)
         self.muted = bool(row.get("muted")) or self.client.client_id in (row.get("mu") or ())
+        self.chat_room = bool(row.get("tr"))
         self.created_at = _time(row.get("createdAt"))
         self.updated_at = _time(row.get("updatedAt"))
         self.last_message_at = _time((row.get("lm") or {}).get("iso"))
@@ -350,7 +353,8 @@ class Conversation:
         members = sorted(set(clients))
         signed = await self.client.signature(action, self.id, members)
         changed = _changed(members, await self._ask(op, cid=self.id, m=members, **signed))
-        (self._joined if op == "add" else self._left)(changed.done)
+        if not self.chat_room:
+            (self._joined if op == "add" else self._left)(changed.done)
         return changed
 
     async def _change_silence(self, op: str, clients: Iterable[str]) -> Changed:

@@ -14,7 +14,7 @@ from hongyan.errors import Refused
 from hongyan.gateway import partial
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.conversation_json import to_json
-from hongyan.gateway.handlers import conv_info, conv_roles, conv_silence
+from hongyan.gateway.handlers import chat_rooms, conv_info, conv_roles, conv_silence
 from hongyan.gateway.limits import check_limit
 from hongyan.gateway.registry import PARTIAL_FAILURE, Session
 from hongyan.gateway.signed import signature
@@ -38,8 +38,11 @@ async def start(connection: Connection, session: Session, command: GenericComman
     await connection.gateway.engine.signatures.check_start(
         session.app, session.client, list(asked.m), signature(asked), temporary=temporary
     )
-    if asked.transient or asked.tempConv:
-        raise Refused(errors.CONVERSATION_API_FAILED, "only normal conversations are available")
+    if asked.transient:
+        await chat_rooms.start(connection, session, command)
+        return
+    if asked.tempConv:
+        raise Refused(errors.CONVERSATION_API_FAILED, "temporary conversations are not available")
 
     def reply(row: ConversationRow, existing: bool) -> None:
         answer = ConvCommand(cid=row.id, cdate=iso_time(row.created_at))
@@ -58,6 +61,10 @@ async def add(connection: Connection, session: Session, command: GenericCommand)
     reply = _members_reply(connection, session, command, OpType.added)
     asked, engine = command.convMessage, connection.gateway.engine
     await engine.signatures.check_add(session.app, session.client, asked.cid, list(asked.m), signature(asked))
+    room = await chat_rooms.named(connection, session, asked.cid)
+    if room is not None:
+        await engine.chatrooms.join(session, room, asked.m, reply)
+        return
     await engine.conversations.add(
         session.app, session.client, asked.cid, list(asked.m), reply, partial=session.can(PARTIAL_FAILURE)
     )
@@ -67,6 +74,10 @@ async def remove(connection: Connection, session: Session, command: GenericComma
     reply = _members_reply(connection, session, command, OpType.removed)
     asked, engine = command.convMessage, connection.gateway.engine
     await engine.signatures.check_remove(session.app, session.client, asked.cid, list(asked.m), signature(asked))
+    room = await chat_rooms.named(connection, session, asked.cid)
+    if room is not None:
+        await engine.chatrooms.leave(session, room, asked.m, reply)
+        return
     await engine.conversations.remove(
         session.app, session.client, asked.cid, list(asked.m), reply, partial=session.can(PARTIAL_FAILURE)
     )

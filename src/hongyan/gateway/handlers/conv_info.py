@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from hongyan.engine.chatrooms import SAMPLE_MAX
 from hongyan.engine.info import Updated
 from hongyan.engine.values import iso_time
 from hongyan.gateway.connection import Connection
@@ -43,9 +44,10 @@ async def count(connection: Connection, session: Session, command: GenericComman
 
 
 async def members(connection: Connection, session: Session, command: GenericCommand) -> None:
-    conversation_id = command.convMessage.cid
-    online = await connection.gateway.engine.info.online_members(session.app, conversation_id)
-    connection.reply(command, conv_answer(OpType.members, ConvCommand(cid=conversation_id, m=online)))
+    asked = command.convMessage
+    limit = asked.limit if asked.HasField("limit") else SAMPLE_MAX
+    online = await connection.gateway.engine.info.online_members(session.app, asked.cid, limit)
+    connection.reply(command, conv_answer(OpType.members, ConvCommand(cid=asked.cid, m=online)))
 
 
 async def is_member(connection: Connection, session: Session, command: GenericCommand) -> None:

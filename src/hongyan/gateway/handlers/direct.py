@@ -2,12 +2,13 @@
 
 from hongyan import errors
 from hongyan.engine.limits import Operation, rate
-from hongyan.engine.values import Draft, Stored
+from hongyan.engine.values import Draft, Priority, Stored
 from hongyan.errors import Refused
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.registry import ACK_TRANSIENT, Session
-from hongyan.wire.messages2_pb2 import AckCommand, CommandType, DirectCommand, GenericCommand
+from hongyan.wire.messages2_pb2 import AckCommand, CommandType, GenericCommand
 
+_PRIORITIES = frozenset(map(int, Priority))
 _ACK = CommandType.ack  # looking a name up in a protobuf enum takes a microsecond
 
 
@@ -32,10 +33,10 @@ def handle(connection: Connection, session: Session, command: GenericCommand) ->
 
     if message.will:
         engine.wills.set(
-            session.app, session.client, message.cid, _draft(message), acknowledge, session, lambda: session.is_open
+            session.app, session.client, message.cid, _draft(command), acknowledge, session, lambda: session.is_open
         )
         return
-    engine.messages.send(session.app, session.client, message.cid, _draft(message), acknowledge, session)
+    engine.messages.send(session.app, session.client, message.cid, _draft(command), acknowledge, session)
 
 
 def _failed(connection: Connection, refusal: Refused) -> GenericCommand:
@@ -50,7 +51,8 @@ def _failed(connection: Connection, refusal: Refused) -> GenericCommand:
     return GenericCommand(cmd=_ACK, ackMessage=ack)
 
 
-def _draft(message: DirectCommand) -> Draft:
+def _draft(command: GenericCommand) -> Draft:
+    message, priority = command.directMessage, command.priority
     return Draft(
         content=message.binaryMsg if message.HasField("binaryMsg") else message.msg,
         token=message.dt,
@@ -59,4 +61,5 @@ def _draft(message: DirectCommand) -> Draft:
         mention_all=message.mentionAll,
         mentions=tuple(message.mentionPids),
         push_data=message.pushData,
+        priority=priority if priority in _PRIORITIES else Priority.NORMAL,
     )

@@ -75,6 +75,7 @@ def _log_in(connection: Connection, command: GenericCommand, app: App, ticket: T
     command.peerId = ticket.client
     session = connection.begin_session(app, ticket.client, ticket)
     conflicts.expel(connection, rivals, errors.SESSION_CONFLICT, "logged in on another device of this kind")
+    connection.gateway.engine.chatrooms.came_back(session)
     opened = _opened(session, OpType.opened)
     opened.serverTs = catch_up.edits_told_until(session, command.sessionMessage)
     connection.reply_to_open(command, opened)

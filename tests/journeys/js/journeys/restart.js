@@ -33,7 +33,7 @@ export default async function restart(world) {
 }
 
 /** Takes the server away and back, and waits until the SDK has noticed both. */
-async function away(world, tom) {
+export async function away(world, tom) {
   const { realtime } = tom.device;
   const lost = tom.listen('disconnect');
   const scheduled = new Recorder(realtime, 'schedule');

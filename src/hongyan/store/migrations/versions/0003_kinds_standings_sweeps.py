@@ -79,6 +79,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("app", "client", "device"),
         sqlite_with_rowid=False,
     )
+    op.create_index("seat_by_loss", "seat", ["lost_at"], unique=False, sqlite_where=sa.text("lost_at IS NOT NULL"))
     op.create_table(
         "used_signature",
         sa.Column("digest", sa.LargeBinary(), nullable=False),

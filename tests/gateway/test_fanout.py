@@ -1,0 +1,514 @@
+"""Telling large audiences in slices: who hears what, in which order, and how much work one turn of the loop does."""
+
+import base64
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hongyan.engine.app_settings import AppSettings
+from hongyan.engine.congestion import Congestion
+from hongyan.engine.events import ChatRoomEntered, ChatRoomLeft, ConversationUpdated, MessagePatched, MessageSent
+from hongyan.engine.limits import DeliveryBudget
+from hongyan.engine.sessions import Ticket
+from hongyan.engine.values import App, Conversation, ConversationKind, Message, Priority
+from hongyan.gateway import fanout
+from hongyan.gateway.delivery import Delivery
+from hongyan.gateway.registry import PATCHES, Registry, Session
+from hongyan.wire.messages2_pb2 import GenericCommand
+from hongyan.wire.subprotocol import SUPPORTED
+
+APP = App(1, "app", "", "", "", "", AppSettings(), 0)
+BINARY, TEXT = SUPPORTED["lc.protobuf2.3"], SUPPORTED["lc.proto2base64.3"]
+LARGE = 600
+
+
+class Peer:
+    """The connection of one session, which takes everything, or nothing of lower priority than `takes`."""
+
+    def __init__(self, subprotocol: Any = BINARY) -> None:
+        self.subprotocol = subprotocol
+        self.sessions: dict[str, Session] = {}
+        self.writes: list[bytes] = []
+        self.congested = False
+        self.takes = Priority.LOW
+        self.held_bytes = 0
+
+    def push(self, frame: bytes) -> None:
+        self.writes.append(frame)
+
+    def push_many(self, joined: bytes, count: int) -> None:
+        self.writes.append(joined)
+
+    def offer(self, frame: bytes, priority: int) -> bool:
+        if priority <= self.takes:
+            self.push(frame)
+        return priority <= self.takes
+
+
+def frames_of(data: bytes) -> list[bytes]:
+    """The payloads of unmasked frames."""
+    found = []
+    while data:
+        size, start = data[1], 2
+        if size == 126:
+            size, start = int.from_bytes(data[2:4], "big"), 4
+        found.append(data[start : start + size])
+        data = data[start + size :]
+    return found
+
+
+class Hall:
+    """Delivery to sessions that the test lets in and out; turns of the event loop are taken when it says so."""
+
+    def __init__(self) -> None:
+        self.turns: list[Callable[[], None]] = []
+        self.congestion = Congestion()
+        self.registry = Registry()
+        self.delivery = Delivery(self.registry, DeliveryBudget(lambda: 0.0), self.congestion, self.turns.append)
+        self.fanout = self.delivery.fanout
+        self.said = 0
+
+    def room(self, key: int = 1, kind: ConversationKind = ConversationKind.CHATROOM) -> Conversation:
+        return Conversation(key, APP.key, f"room-{key}", kind, 1, set())
+
+    def session(self, client: str, bitmap: int = PATCHES, subprotocol: Any = BINARY) -> Session:
+        peer: Any = Peer(subprotocol)
+        session = peer.sessions[client] = Session(peer, APP, client, Ticket("id", client, "", "", bitmap))
+        self.registry.add(session)
+        return session
+
+    def enter(self, session: Session, room: Conversation) -> None:
+        self.delivery.on_event(ChatRoomEntered(room.key, session))
+
+    def leave(self, session: Session, room: Conversation) -> None:
+        self.delivery.on_event(ChatRoomLeft(room.key, session))
+
+    def crowd(self, room: Conversation, count: int = LARGE) -> list[Session]:
+        sessions = [self.session(f"{room.id}-{number:05d}") for number in range(count)]
+        for session in sessions:
+            self.enter(session, room)
+        return sessions
+
+    def say(
+        self, room: Conversation, origin: object = None, priority: int = Priority.NORMAL, text: str | None = None
+    ) -> str:
+        self.said += 1
+        text = f"{self.said}" if text is None else text
+        message = Message(f"m{self.said}", self.said, self.said, "ann", text, priority=priority)
+        self.delivery.on_event(MessageSent(room, message, origin))
+        return text
+
+    def turn(self) -> None:
+        """One turn of the loop, in which there must be something to do."""
+        (call,) = self.turns
+        self.turns.clear()
+        call()
+
+    def settle(self) -> int:
+        """As many turns as it takes."""
+        taken = 0
+        while self.turns:
+            self.turn()
+            taken += 1
+        return taken
+
+
+def commands(session: Session) -> list[GenericCommand]:
+    peer: Any = session.connection
+    return [GenericCommand.FromString(frame) for write in peer.writes for frame in frames_of(write)]
+
+
+def heard(session: Session) -> list[str]:
+    told = commands(session)
+    assert {command.peerId for command in told} <= {session.client}
+    return [command.directMessage.msg for command in told]
+
+
+def writes(session: Session) -> int:
+    peer: Any = session.connection
+    return len(peer.writes)
+
+
+@pytest.fixture
+def hall() -> Hall:
+    return Hall()
+
+
+# slices
+
+
+@pytest.mark.parametrize("count", [0, 1, fanout.SMALL])
+def test_a_small_audience_is_told_at_once(hall: Hall, count: int) -> None:
+    room = hall.room()
+    crowd = hall.crowd(room, count)
+    text = hall.say(room)
+    assert [heard(session) for session in crowd] == [[text]] * count
+    assert (hall.turns, hall.fanout.deliveries) == ([], count)
+
+
+def test_a_large_audience_is_told_in_slices(hall: Hall) -> None:
+    room = hall.room()
+    crowd = hall.crowd(room)
+    text = hall.say(room)
+    assert all(heard(session) == [] for session in crowd)
+    for told in (fanout.SLICE, 2 * fanout.SLICE, LARGE):
+        hall.turn()
+        assert [heard(session) for session in crowd] == [[text]] * told + [[]] * (LARGE - told)
+        assert hall.fanout.deliveries == told
+    assert (hall.turns, hall.fanout.is_busy) == ([], False)
+
+
+def test_a_turn_does_a_bounded_amount_of_work(hall: Hall) -> None:
+    """However much is said, and however long it is."""
+    room = hall.room()
+    crowd = hall.crowd(room, 2_000)
+    for number in range(200):
+        hall.say(room, priority=Priority.HIGH, text="x" * (5_000 if number % 2 else 10))
+    before = Counter({session: 0 for session in crowd})
+    while hall.turns:
+        hall.turn()
+        after = Counter({session: sum(map(len, session.connection.writes)) for session in crowd})  # type: ignore[attr-defined]
+        told = after - before
+        assert len(told) <= fanout.SLICE
+        assert sum(told.values()) <= fanout.SLICE_WORK * 1_200
+        before = after
+    assert all(len(heard(session)) == 200 for session in crowd)
+
+
+def test_what_is_said_elsewhere_does_not_wait(hall: Hall) -> None:
+    """With a room of thousands behind by hundreds of messages, a message between two takes no turn at all."""
+    room = hall.room()
+    hall.crowd(room, 5_000)
+    for _ in range(150):
+        hall.say(room)
+    bob = hall.session("bob")
+    pair = Conversation(9, APP.key, "pair", ConversationKind.NORMAL, 1, {"ann", "bob"})
+    for _ in range(3):
+        hall.turn()
+        text = hall.say(pair)
+        assert heard(bob)[-1] == text
+    assert hall.fanout.is_busy
+
+
+def test_what_gathers_during_a_walk_goes_out_together(hall: Hall) -> None:
+    room = hall.room()
+    crowd = hall.crowd(room)
+    first = [hall.say(room)]
+    hall.turn()
+    later = [hall.say(room) for _ in range(20)]
+    hall.settle()
+    assert all(heard(session) == first + later for session in crowd)
+    assert {writes(session) for session in crowd} == {2}
+
+
+def test_rooms_take_turns(hall: Hall) -> None:
+    """One with much to hear keeps no other waiting for more than its own slices."""
+    rooms = [hall.room(1), hall.room(2)]
+    big, small = hall.crowd(rooms[0], 5_000), hall.crowd(rooms[1], 300)
+    for _ in range(50):
+        hall.say(rooms[0])
+    hall.turn()
+    text = hall.say(rooms[1])
+    turns = 0
+    while any(heard(session) == [] for session in small):
+        hall.turn()
+        turns += 1
+    assert turns <= 2 * 2
+    assert {heard(session)[0] for session in small} == {text}
+    assert sum(bool(writes(session)) for session in big) < 5_000
+    hall.settle()
+    assert all(len(heard(session)) == 50 for session in big)
+
+
+def test_a_slice_that_fails_keeps_nobody_else_from_hearing(hall: Hall) -> None:
+    room = hall.room()
+    crowd = hall.crowd(room)
+    broken: Any = crowd[fanout.SLICE]
+    broken.connection.push_many = None
+    text = hall.say(room)
+    hall.settle()
+    told = [session for session in crowd if heard(session) == [text]]
+    assert told == crowd[: fanout.SLICE] + crowd[2 * fanout.SLICE :]
+    assert not hall.fanout.is_busy
+
+
+# who hears what
+
+
+def test_the_sending_session_hears_all_but_its_own(hall: Hall) -> None:
+    room = hall.room()
+    crowd = hall.crowd(room)
+    said = [hall.say(room, crowd[0]), hall.say(room, crowd[1]), hall.say(room)]
+    hall.settle()
+    assert heard(crowd[0]) == said[1:]
+    assert heard(crowd[1]) == [said[0], said[2]]
+    assert heard(crowd[2]) == said
+    assert hall.fanout.deliveries == 3 * LARGE - 2
+
+
+def test_who_enters_during_a_walk_hears_what_is_said_afterwards(hall: Hall) -> None:
+    room = hall.room()
+    hall.crowd(room)
+    hall.say(room)
+    hall.say(room)
+    hall.turn()
+    hall.say(room)
+    late = hall.session("late")
+    hall.enter(late, room)
+    after = hall.say(room)
+    hall.settle()
+    assert heard(late) == [after]
+
+
+def test_who_leaves_during_a_walk_hears_nothing_more(hall: Hall) -> None:
+    room = hall.room()
+    crowd = hall.crowd(room)
+    first = hall.say(room)
+    hall.turn()
+    second = hall.say(room)
+    told, waiting = crowd[0], crowd[-1]
+    for session in (told, waiting):
+        hall.leave(session, room)
+    hall.settle()
+    assert (heard(told), heard(waiting)) == ([first], [])
+    assert heard(crowd[1]) == [first, second]
+
+
+def test_who_leaves_and_comes_back_during_a_walk_hears_what_is_said_then(hall: Hall) -> None:
+    room = hall.room()
+    crowd = hall.crowd(room)
+    first = hall.say(room)
+    hall.turn()
+    told, waiting = crowd[0], crowd[-1]
+    for session in (told, waiting):
+        hall.leave(session, room)
+        hall.enter(session, room)
+    second = hall.say(room)
+    hall.settle()
+    assert (heard(told), heard(waiting)) == ([first, second], [second])
+
+
+def test_a_room_that_empties_during_a_walk_is_forgotten(hall: Hall) -> None:
+    room = hall.room()
+    crowd = hall.crowd(room)
+    hall.say(room)
+    hall.turn()
+    for session in crowd:
+        hall.registry.remove(session)
+    hall.settle()
+    assert not hall.fanout.is_busy
+    assert {writes(session) for session in crowd[fanout.SLICE :]} == {0}
+
+
+def test_a_room_that_becomes_small_is_told_in_order(hall: Hall) -> None:
+    room = hall.room()
+    crowd = hall.crowd(room)
+    said = [hall.say(room)]
+    for session in crowd[10:]:
+        hall.leave(session, room)
+    said.append(hall.say(room))
+    hall.settle()
+    said.append(hall.say(room))
+    assert hall.turns == []
+    assert all(heard(session) == said for session in crowd[:10])
+
+
+def test_edits_and_changes_stand_in_their_place(hall: Hall) -> None:
+    room = hall.room()
+    crowd = hall.crowd(room)
+    old = hall.session("old", bitmap=0)
+    hall.enter(old, room)
+    hall.say(room)
+    edited = Message("m1", 1, 1, "ann", "edited", patched_at=5)
+    hall.delivery.on_event(MessagePatched(room, edited, crowd[0]))
+    hall.delivery.on_event(ConversationUpdated(room, "{}", "{}", "ann", 6, crowd[1]))
+    hall.say(room)
+    hall.settle()
+
+    def kinds(session: Session) -> list[str]:
+        fields = [command.ListFields()[-1][0].name for command in commands(session)]
+        return [field.removesuffix("Message") for field in fields]
+
+    assert kinds(crowd[2]) == ["direct", "patch", "conv", "direct"]
+    assert kinds(crowd[0]) == ["direct", "conv", "direct"]
+    assert kinds(crowd[1]) == ["direct", "patch", "direct"]
+    assert kinds(old) == ["direct", "conv", "direct"]
+    assert hall.fanout.deliveries == 2 * (LARGE + 1)
+
+
+def test_text_sessions_hear_the_same(hall: Hall) -> None:
+
+    room = hall.room()
+    hall.crowd(room)
+    text: Any = hall.session("text", subprotocol=TEXT)
+    hall.enter(text, room)
+    said = [hall.say(room), hall.say(room)]
+    hall.settle()
+    payloads = [base64.b64decode(frame) for write in text.connection.writes for frame in frames_of(write)]
+    told = [GenericCommand.FromString(payload) for payload in payloads]
+    assert [(command.peerId, command.directMessage.msg) for command in told] == [("text", each) for each in said]
+
+
+def test_deliveries_to_sessions_that_catch_up_are_kept_back(hall: Hall) -> None:
+    service = hall.room(kind=ConversationKind.SERVICE)
+    crowd = hall.crowd(service)
+    busy = crowd[-1]
+    busy.held = []
+    hall.say(service)
+    hall.settle()
+    assert (writes(busy), [(held[0], held[1]) for held in busy.held]) == (0, [(service.id, 1)])
+
+
+def test_who_is_told_out_of_turn_is_not_told_again(hall: Hall) -> None:
+    """At the end of its catching up a session has all that was published before, and is told none of it later."""
+    service = hall.room(kind=ConversationKind.SERVICE)
+    crowd = hall.crowd(service)
+    first, last = crowd[0], crowd[-1]
+    said = [hall.say(service)]
+    hall.turn()
+    said.append(hall.say(service))
+    for session in (first, last):
+        session.held = []
+        hall.fanout.hurry(session)
+        assert [held[1] for held in session.held] == ([2] if session is first else [1, 2])
+        session.release()
+    said.append(hall.say(service))
+    hall.settle()
+    assert heard(first) == [said[0], said[2]]
+    assert heard(last) == said[2:]
+    assert heard(crowd[1]) == said
+
+
+# too much
+
+
+def test_slow_readers_lose_what_matters_least(hall: Hall) -> None:
+    room = hall.room()
+    crowd = hall.crowd(room)
+    slow: Any = crowd[3]
+    slow.connection.congested, slow.connection.takes = True, Priority.HIGH
+    said = [hall.say(room, priority=priority) for priority in Priority]
+    hall.settle()
+    assert (heard(slow), heard(crowd[4])) == (said[:1], said)
+    assert hall.fanout.deliveries == 3 * LARGE - 2
+
+
+def test_a_conversation_without_priorities_leaves_nothing_out(hall: Hall) -> None:
+    service = hall.room(kind=ConversationKind.SERVICE)
+    crowd = hall.crowd(service)
+    slow: Any = crowd[3]
+    slow.connection.congested, slow.connection.takes = True, Priority.HIGH
+    said = hall.say(service, priority=Priority.LOW)
+    hall.settle()
+    assert heard(slow) == [said]
+
+
+@pytest.mark.parametrize("bound", ["AUDIENCE_WORK", "TOTAL_WORK"])
+def test_low_then_normal_messages_are_shed_then_none_are_taken(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(fanout, bound, 8 * LARGE)
+    room, other, pair = hall.room(1), hall.room(2), Conversation(9, APP.key, "p", ConversationKind.NORMAL, 1, {"a"})
+    crowd = hall.crowd(room)
+    expected = []
+
+    def taken(priority: int) -> bool:
+        before = hall.fanout.shed
+        text = hall.say(room, priority=priority)
+        if hall.fanout.shed == before:
+            expected.append(text)
+        return hall.fanout.shed == before
+
+    assert [taken(Priority.LOW) for _ in range(4)] == [True, True, False, False]
+    assert [taken(Priority.NORMAL) for _ in range(4)] == [True, True, False, False]
+    assert not taken(Priority.LOW)
+    assert not hall.congestion.bars(room)
+    assert [taken(Priority.HIGH) for _ in range(4)] == [True] * 4
+    assert hall.congestion.bars(room)
+    assert hall.congestion.bars(other) is (bound == "TOTAL_WORK")
+    assert not hall.congestion.bars(pair)
+    assert taken(Priority.HIGH)  # it was on its way to the disk, and is acknowledged
+    hall.settle()
+    assert not hall.congestion.bars(room)
+    assert taken(Priority.LOW)
+    hall.settle()
+    assert all(heard(session) == expected for session in crowd)
+
+
+def test_changes_are_never_shed(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout, "AUDIENCE_WORK", 1)
+    room = hall.room()
+    crowd = hall.crowd(room)
+    for at in range(3):
+        hall.delivery.on_event(ConversationUpdated(room, "{}", "{}", "ann", at, None))
+    hall.settle()
+    assert (len(commands(crowd[0])), hall.fanout.shed) == (3, 0)
+
+
+def test_work_is_counted_by_receivers_and_bytes(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout, "AUDIENCE_WORK", 8 * LARGE)
+    room = hall.room()
+    hall.crowd(room)
+    hall.say(room, text="x" * 5_000)
+    hall.say(room, priority=Priority.NORMAL)
+    assert hall.fanout.shed == 1
+
+
+# all together
+
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["enter", "leave", "hurry"]), st.integers(0, 11)),
+        st.tuples(st.sampled_from(["say", "turn"]), st.just(0)),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_STEPS)
+def test_everybody_hears_once_and_in_order_what_is_said_while_there(steps: list[tuple[str, int]]) -> None:
+    """Against a model: who is there at the end has heard all since it came, and before that only what was its due."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(fanout, "SMALL", 2)
+        patched.setattr(fanout, "SLICE", 2)
+        patched.setattr(fanout, "WALK_WORK", 3)
+        hall = Hall()
+        room = hall.room()
+        sessions = [hall.session(str(number)) for number in range(12)]
+        since: dict[Session, list[str]] = {}
+        due: dict[Session, list[str]] = {session: [] for session in sessions}
+        at_leaving: dict[Session, int] = {}
+        for step, number in steps:
+            session = sessions[number]
+            if step == "enter" and session not in since:
+                hall.enter(session, room)
+                since[session] = []
+                assert len(heard(session)) == at_leaving.get(session, 0)
+            elif step == "leave" and session in since:
+                hall.leave(session, room)
+                del since[session]
+                at_leaving[session] = len(heard(session))
+            elif step == "hurry" and session in since:
+                hall.fanout.hurry(session)
+                assert heard(session)[at_leaving.get(session, 0) :] == since[session]
+            elif step == "say":
+                text = hall.say(room, priority=Priority.HIGH)
+                for there in since:
+                    since[there].append(text)
+                    due[there].append(text)
+            elif hall.turns:
+                hall.turn()
+        hall.settle()
+        for session in sessions:
+            told = heard(session)
+            rest = iter(due[session])
+            assert all(text in rest for text in told), "twice, or out of order, or not its due"
+            if session in since:
+                assert told[at_leaving.get(session, 0) :] == since[session]
+            else:
+                assert len(told) == at_leaving.get(session, 0)
