@@ -33,6 +33,8 @@ PATHS = [
     "/health/ready",
     "/metrics",
     "/1.1/rtm/notifications",
+    "/1.1/LiveQuery/subscribe",
+    "/1.1/LiveQuery/unsubscribe",
 ]
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"]
 #: Header fields that something here reads, and what makes them go wrong.

@@ -73,9 +73,10 @@ class ConversationInfo:
             app, conversation_id, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED
         )
 
-        def committed(updated_at: int) -> None:
+        def committed(updated_at: int, changed: bool) -> None:
             reply(conversation.id, updated_at)
-            self._bus.publish(ConversationMuted(conversation, client))
+            if changed:
+                self._bus.publish(ConversationMuted(conversation, client))
 
         await self._store.mute(conversation, client, muted, committed)
 
