@@ -10,7 +10,7 @@ from hongyan import errors
 from hongyan.bus.local import LocalBus
 from hongyan.engine.conversations import RESERVED, Members, check_client_ids, parse_attributes
 from hongyan.engine.engine import Engine
-from hongyan.engine.events import Event, MembersJoined, MembersLeft
+from hongyan.engine.events import ConversationCreated, Event, MembersJoined, MembersLeft
 from hongyan.engine.values import App, ConversationRow
 from hongyan.errors import Refused
 from hongyan.store import Store
@@ -100,7 +100,7 @@ async def test_starting(engine: Engine, app: App, events: list[Event]) -> None:
     row = await start(engine, app, "ann", "bob", "ann", "bob", attributes='{"name": "talk"}')
     assert (row.creator, row.members, row.name) == ("ann", ("ann", "bob"), "talk")
     conversation = await engine.access.conversation(app, row.id)
-    assert events == [MembersJoined(conversation, ("ann", "bob"), "ann", NOON)]
+    assert events == [ConversationCreated(conversation), MembersJoined(conversation, ("ann", "bob"), "ann", NOON)]
     assert conversation.members == {"ann", "bob"}
 
 
@@ -174,7 +174,7 @@ async def test_anybody_may_join_and_quit(engine: Engine, app: App, events: list[
     assert await members(engine, app, row.id) == {"ann", "bob", "eve"}
     await remove(engine, app, "eve", row.id, "eve")
     assert await members(engine, app, row.id) == {"ann", "bob"}
-    assert [type(event) for event in events] == [MembersJoined, MembersJoined, MembersLeft]
+    assert [type(event) for event in events] == [ConversationCreated, MembersJoined, MembersJoined, MembersLeft]
 
 
 @pytest.mark.parametrize("clients", [["dan"], ["bob"], ["eve", "dan"], []])

@@ -41,6 +41,8 @@ PATHS = [
     "/1.2/rtm/conversations/65f000000000000000000001/permanent-silenceds",
     "/1.2/rtm/conversations/65f000000000000000000001/blacklists",
     "/1.2/rtm/clients/known-1/blacklists",
+    "/1.1/LiveQuery/subscribe",
+    "/1.1/LiveQuery/unsubscribe",
 ]
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"]
 #: Header fields that something here reads, and what makes them go wrong.

@@ -35,7 +35,7 @@ async def update(store: Store, conversation: Conversation, change: Change | None
 
 async def mute(store: Store, conversation: Conversation, client: str, muted: bool = True) -> int:
     results: list[int] = []
-    await store.info.mute(conversation, client, muted, results.append)
+    await store.info.mute(conversation, client, muted, lambda updated_at, _: results.append(updated_at))
     return results[0]
 
 
@@ -103,7 +103,7 @@ async def test_who_has_left_since_it_was_checked_changes_nothing(store: Store) -
         removing = store.conversations.remove_members(conversation, ["bob"], lambda _: None)
         updating = store.info.update(conversation, "bob", setting(x=1), lambda *_: None)
         asking = store.info.update(conversation, "bob", None, lambda *_: None)
-        muting = store.info.mute(conversation, "bob", True, lambda _: None)
+        muting = store.info.mute(conversation, "bob", True, lambda *_: None)
     removed, *others = await asyncio.gather(removing, updating, asking, muting, return_exceptions=True)
     assert not isinstance(removed, BaseException)
     kinds = [other.kind for other in others if isinstance(other, Refused)]

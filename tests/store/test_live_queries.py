@@ -53,7 +53,7 @@ async def test_one_conversation_is_tried(store: Store, where: str, expected: boo
     row, _ = await create(store, "tom", "jerry", name="friends", attr={"tags": ["a"]}, columns={"rank": 1})
     conversation = await load(store, row.id)
     for client in ("tom", "jerry"):
-        await store.info.mute(conversation, client, True, lambda _: None)
+        await store.info.mute(conversation, client, True, lambda *_: None)
     condition = prepared(store, where, "tom")
     assert await store.live_queries.matches(conversation.key, None, [condition, condition]) == [expected] * 2
     assert await store.live_queries.matches(conversation.key, None, []) == []
@@ -64,7 +64,7 @@ async def test_a_conversation_that_was_changed_since_is_not_tried(store: Store) 
     row, _ = await create(store, "tom", columns={"rank": 1})
     conversation, condition = await load(store, row.id), [prepared(store, '{"rank": 1}')]
     assert await store.live_queries.matches(conversation.key, row.updated_at, condition) == [True]
-    await store.info.mute(conversation, "tom", True, lambda _: None)
+    await store.info.mute(conversation, "tom", True, lambda *_: None)
     assert await store.live_queries.matches(conversation.key, row.updated_at, condition) is None
     assert await store.live_queries.matches(conversation.key, None, condition) == [True]
 
@@ -72,7 +72,7 @@ async def test_a_conversation_that_was_changed_since_is_not_tried(store: Store) 
 async def test_one_conversation_is_looked_at(store: Store) -> None:
     row, _ = await create(store, "tom", "jerry", name="friends")
     conversation = await load(store, row.id)
-    await store.info.mute(conversation, "jerry", True, lambda _: None)
+    await store.info.mute(conversation, "jerry", True, lambda *_: None)
     seen = await store.live_queries.look(APP, conversation.key)
     assert seen is not None
     assert (seen.row.id, seen.row.name, set(seen.row.members)) == (row.id, "friends", {"tom", "jerry"})

@@ -94,9 +94,10 @@ class ConversationInfo:
             await self._store.update(conversation, client, None, lambda at, modified: reply(conversation.id, at))
             return
 
-        def committed(updated_at: int) -> None:
+        def committed(updated_at: int, changed: bool) -> None:
             reply(conversation.id, updated_at)
-            self._bus.publish(ConversationMuted(conversation, client))
+            if changed:
+                self._bus.publish(ConversationMuted(conversation, client))
 
         await self._store.mute(conversation, client, muted, committed)
 

@@ -126,9 +126,9 @@ class InfoStore(Protocol):
         """
 
     def mute(
-        self, conversation: Conversation, client: str, muted: bool, committed: Callable[[int], None]
+        self, conversation: Conversation, client: str, muted: bool, committed: Callable[[int, bool], None]
     ) -> Awaitable[object]:
-        """`committed(update time)`. Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED)."""
+        """`committed(update time, whether that is new)`. Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED)."""
 
     async def member_of(self, app_key: int, client: str, conversation_ids: Sequence[str]) -> set[str]:
         """Those of the conversations of which the client is a member."""

@@ -27,10 +27,6 @@ class Listeners:
     def __init__(self, queries: LiveQueries) -> None:
         self._queries = queries
         self._holders: dict[tuple[int, str], Connection] = {}
-        self.told = 0
-
-    def __len__(self) -> int:
-        return len(self._holders)
 
     def login(self, connection: Connection, app: App, id: str) -> None:
         if connection.live_queries is None:
@@ -58,7 +54,6 @@ class Listeners:
             connection = self._holders.get((event.app_key, match.subscription_id))
             if connection is not None:
                 connection.send(_data(match.subscription_id, texts.of(match)))
-                self.told += 1
 
     def _let_go(self, connection: Connection, app: App, id: str) -> bool:
         held = self._holders.get((app.key, id)) is connection

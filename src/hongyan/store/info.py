@@ -47,17 +47,17 @@ class Info:
         return self._writer.call_then(write, lambda result: committed(*result), conversation.key)
 
     def mute(
-        self, conversation: Conversation, client: str, muted: bool, committed: Callable[[int], None]
+        self, conversation: Conversation, client: str, muted: bool, committed: Callable[[int, bool], None]
     ) -> Awaitable[object]:
-        def write(bound: sa.Connection) -> int:
+        def write(bound: sa.Connection) -> tuple[int, bool]:
             before = _muted(bound, conversation.key, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED)
             if before == muted:
-                return _updated_at(bound, conversation.key)
+                return _updated_at(bound, conversation.key), False
             own = (_member.c.conversation == conversation.key, _member.c.client == client)
             bound.execute(sa.update(_member).where(*own).values(muted=muted))
-            return self._touch(bound, conversation.key)
+            return self._touch(bound, conversation.key), True
 
-        return self._writer.call_then(write, committed, conversation.key)
+        return self._writer.call_then(write, lambda result: committed(*result), conversation.key)
 
     async def member_of(self, app_key: int, client: str, conversation_ids: Sequence[str]) -> set[str]:
         found = (
