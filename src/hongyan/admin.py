@@ -24,7 +24,7 @@ from hongyan.errors import Refused
 
 log = structlog.get_logger(__name__)
 
-MAX_LINE = 1 << 23  # the longest word list is nearly 6 MB
+MAX_LINE = 1 << 23  # the longest word list has 4.4 MB
 ADDRESS_MAX = 100  # Linux takes 107 bytes, others 103
 CLIENT_TIMEOUT = 30.0
 GOAWAY_MAX = 86_400.0
