@@ -148,7 +148,7 @@ async def test_muting_is_of_one_subscriber(server: Server, service: Service) -> 
         assert (await row(tom, service))["muted"] is False
 
 
-async def test_queries_find_them_by_sys_and_never_by_members(server: Server, api: Rest) -> None:
+async def test_queries_find_them_by_sys_and_never_by_members_inferred(server: Server, api: Rest) -> None:
     mark = people("mark")[0]
     service = await api.service(mark=mark)
     async with clients(server, "tom", "jerry") as (tom, jerry):
@@ -505,7 +505,7 @@ async def test_the_application_edits_what_it_told_some_clients(server: Server, s
         assert [(patch.cid, patch.recall) for patch in patches] == [(service.id, True)]
 
 
-async def test_clients_edit_only_their_own_words(server: Server, service: Service) -> None:
+async def test_clients_edit_only_their_own_words_inferred(server: Server, service: Service) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         await subscribe(tom, service)
         broadcast = await service.broadcast("news", sender=tom.peer)
