@@ -17,7 +17,8 @@ from tests.support.server import Server
 SERVED = {
     "session": {"open", "close", "query", "refresh"},
     "conv": {"start", "add", "remove", "query", "max_read"}
-    | {"update", "mute", "unmute", "count", "members", "is_member"},
+    | {"update", "mute", "unmute", "count", "members", "is_member"}
+    | {"member_info_update", "add_shutup", "remove_shutup", "query_shutup", "check_shutup"},
     "direct": set(),
     "ack": set(),
     "read": set(),
