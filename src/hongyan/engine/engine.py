@@ -25,6 +25,7 @@ class Engine:
         self.clock = clock
         self.limits = Limits()
         self.deliveries = DeliveryBudget()
+        self.changes = DeliveryBudget()  # of their own: large attributes must keep nobody from writing
         self.apps = Apps(store.apps, clock)
         self.sessions = Sessions(store.tokens, clock, secret)
         self.access = Access(store.conversations, clock)

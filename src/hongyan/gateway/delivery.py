@@ -30,6 +30,8 @@ from hongyan.gateway.registry import GROUP_RECEIPTS, PATCHES, Registry, Session
 from hongyan.wire.frames import SharedFrame
 from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, JsonObjectMessage, OpType
 
+#: Bytes that take as long to deliver as one message more.
+MESSAGE_WORTH = 512
 #: What the clients concerned are told, and the others, by whether they are blocked now.
 _BLOCKS = {
     True: (OpType.blocked, OpType.members_blocked),
@@ -38,9 +40,11 @@ _BLOCKS = {
 
 
 class Delivery:
-    def __init__(self, registry: Registry, budget: DeliveryBudget) -> None:
+    def __init__(self, registry: Registry, budget: DeliveryBudget, changes: DeliveryBudget) -> None:
+        """`budget` is charged for messages, `changes` for changes of attributes."""
         self._registry = registry
         self._budget = budget
+        self._changes = changes
         self.deliveries = 0
         self._tellers: Mapping[type[Any], Callable[[Any], None]] = {
             MessageSent: self._message,
@@ -134,7 +138,9 @@ class Delivery:
             attrModified=JsonObjectMessage(data=event.modified),
         )
         command = conv_command(OpType.updated, updated, event.at, DROPPABLE)
-        self._tell(event.conversation.app_key, event.conversation.members, command, event.origin)
+        app_key = event.conversation.app_key
+        count = self._tell(app_key, event.conversation.members, command, event.origin)
+        self._changes.charge(app_key, count * (1 + command.ByteSize() // MESSAGE_WORTH))
 
     def _unread(self, event: UnreadChanged) -> None:
         """Counts that are newer than this state make it superfluous, those of the same state don't: hence + 1."""
@@ -168,15 +174,16 @@ class Delivery:
                 if session is not event.origin and session.can(PATCHES):
                     _leave(session, shared, patched_at=message.patched_at or 0)
 
-    def _tell(
-        self, app_key: int, clients: Iterable[str], command: GenericCommand, origin: object | None = None
-    ) -> None:
-        """One copy to each session of each client, except `origin`."""
+    def _tell(self, app_key: int, clients: Iterable[str], command: GenericCommand, origin: object | None = None) -> int:
+        """One copy to each session of each client, except `origin`; returns how many that are."""
         shared = SharedFrame(command)
+        count = 0
         for sessions in self._registry.of_clients(app_key, set(clients)):
             for session in sessions:
                 if session is not origin:
                     _leave(session, shared)
+                    count += 1
+        return count
 
 
 def _leave(session: Session, shared: SharedFrame, conversation_id: str = "", seq: int = 0, patched_at: int = 0) -> None:

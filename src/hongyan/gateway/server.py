@@ -54,7 +54,7 @@ class Gateway:
         self.options = options
         self.loop = asyncio.get_running_loop()
         self.registry = Registry()
-        self.delivery = Delivery(self.registry, engine.deliveries)
+        self.delivery = Delivery(self.registry, engine.deliveries, engine.changes)
         self.flusher = Flusher(self.loop)
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()

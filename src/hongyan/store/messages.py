@@ -1,7 +1,8 @@
 """Messages, read marks and unread counts in the database."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -26,6 +27,22 @@ from hongyan.store.ack_state import Place, unpack
 from hongyan.store.plan import Append, Call
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
+
+#: Messages that the writer looks at for one read mark.
+COUNTED_MAX = 10_000
+
+
+class _Passed(NamedTuple):
+    """The messages that a read mark of the client passes: so many up to the time `upto`, of later seqs than `after`.
+
+    Whose they are never changes, so they may be counted at any time.
+    """
+
+    conversation: int
+    upto: int
+    messages: int
+    after: int
+    client: str
 
 
 class Messages:
@@ -61,12 +78,24 @@ class Messages:
         upto: int | None,
         committed: Callable[[Unread, int, Receipts], None],
     ) -> Awaitable[object]:
-        def change(bound: sa.Connection) -> tuple[Unread, int, Receipts]:
-            driver: Any = bound.connection.driver_connection
-            unread, given = self._mark_read(driver, conversation.key, client, upto)
-            return unread, self._writer.horizon(), given
+        """Own messages among very many that are passed are counted by a reader: the writer would keep all waiting."""
+        counted: dict[_Passed, int] = {}
 
-        return self._writer.call_then(change, lambda result: committed(*result), conversation.key)
+        def change(bound: sa.Connection) -> tuple[Unread, int, Receipts] | _Passed:
+            driver: Any = bound.connection.driver_connection
+            marked = self._mark_read(driver, conversation.key, client, upto, counted)
+            return marked if isinstance(marked, _Passed) else (marked[0], self._writer.horizon(), marked[1])
+
+        def told(result: tuple[Unread, int, Receipts] | _Passed) -> None:
+            if not isinstance(result, _Passed):
+                committed(*result)
+
+        async def finish(outcome: Awaitable[tuple[Unread, int, Receipts] | _Passed]) -> None:
+            while isinstance(passed := await outcome, _Passed):
+                counted[passed] = await self._reader.run(functools.partial(_count_own, passed=passed))
+                outcome = self._writer.call_then(change, told, conversation.key)
+
+        return finish(self._writer.call_then(change, told, conversation.key))  # it has its place in the queue now
 
     async def marks(self, conversation: Conversation, besides: str) -> list[Marks]:
         rows = await self._reader.run(
@@ -100,7 +129,10 @@ class Messages:
         """Wait until what a reader has seen is told: it sees a commit a moment before the event loop hears of it."""
         await self._writer.call(lambda bound: None)
 
-    def _mark_read(self, driver: Any, key: int, client: str, upto: int | None) -> tuple[Unread, Receipts]:
+    def _mark_read(
+        self, driver: Any, key: int, client: str, upto: int | None, counted: Mapping["_Passed", int]
+    ) -> "tuple[Unread, Receipts] | _Passed":
+        """What came of it; or what must be counted before, since that is much. Nothing is changed then."""
         mark = driver.execute(hot.READ_MARK, (key, client)).fetchone()
         if mark is None:
             raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not a member")
@@ -108,17 +140,26 @@ class Messages:
         target, target_at, own = last_seq, last_message_at, 0
         if upto is not None and last_message_at is not None and upto < last_message_at:
             target, target_at = driver.execute(hot.LAST_UPTO, (key, upto)).fetchone() or (read_seq, 0)
-            if last_seq - target < target - read_seq:
+            passed = _Passed(key, target_at, target - read_seq, read_seq, client)
+            if min(last_seq - target, passed.messages) > COUNTED_MAX:
+                if passed not in counted:
+                    return passed
+                own = own_since_read - counted[passed]
+            elif last_seq - target < passed.messages:
                 own = driver.execute(hot.COUNT_OWN_AFTER, (key, upto, target, client)).fetchone()[0]
             elif target > read_seq:  # never more rows than are marked: reading in small steps costs no more in all
-                passed = (key, upto, target - read_seq, read_seq, client)
-                own = own_since_read - driver.execute(hot.COUNT_OWN_UPTO, passed).fetchone()[0]
+                own = own_since_read - _count_own(driver, passed)
         now = self._clock.now()
         given = Receipts((), now)
         if target > read_seq:
             driver.execute(hot.MOVE_READ_MARK, (target, target_at, own, now, key, client))
             given = receipts.write_read(driver, key, client, Place(target, target_at), target - read_seq, now)
         return _unread(driver.execute(hot.UNREAD_ONE, (key, client)).fetchone()), given
+
+
+def _count_own(driver: Any, passed: _Passed) -> int:
+    """How many of the passed messages are the client's own."""
+    return int(driver.execute(hot.COUNT_OWN_UPTO, passed).fetchone()[0])
 
 
 def _missed(driver: Any, who: tuple[int, str], conversations: int, messages: int, tracked: int) -> list[Missed]:
