@@ -53,7 +53,7 @@ def registry() -> Registry:
 
 @pytest.fixture
 def delivery(registry: Registry) -> Delivery:
-    return Delivery(registry, DeliveryBudget())
+    return Delivery(registry, DeliveryBudget(), DeliveryBudget())
 
 
 def conversation(kind: ConversationKind) -> Conversation:

@@ -1,5 +1,6 @@
 """Limits that an operator sets per app, and what a client over one is told."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -118,6 +119,25 @@ async def test_an_app_that_delivers_too_much_may_not_send_for_a_while(server: Se
         pushed = [push.directMessage.id for push in jerry.connection.pushes if push.HasField("directMessage")]
         assert pushed == sent
         assert [item.msgId for item in await jerry.history(conversation)] == sent
+
+
+async def test_large_attributes_are_not_changed_without_end_but_keep_nobody_from_writing(server: Server) -> None:
+    """A change of few bytes tells every member all of what it is in."""
+    door = app_with(server, send_rate="1000", other_rate="1000", delivery_rate="20")
+    async with pair(door) as (tom, jerry, conversation):
+        large = {"data": json.dumps({"attr": {"text": "x" * 40_000}})}
+        await tom.request("conv", "update", cid=conversation, attr=large)
+        small = {"data": '{"attr.n":1}'}
+        request = command("conv", "update", tom.peer, cid=conversation, attr=small)
+        (answer,) = await replies(tom.connection, [request])
+        assert (code_of(answer), reason_of(answer)) == (4318, NAMES[4318])
+        await tom.send(conversation, "hi")
+        assert await texts(jerry) == ["hi"]
+        found = (await jerry.query({"objectId": conversation}))[0]
+        assert "n" not in found["attr"]
+        while code_of(answer):  # until it is worked off
+            (answer,) = await replies(tom.connection, [request])
+        assert (await jerry.query({"objectId": conversation}))[0]["attr"]["n"] == 1
 
 
 async def test_who_is_offline_costs_no_deliveries(server: Server) -> None:

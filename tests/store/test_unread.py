@@ -10,9 +10,9 @@ from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import Conversation, ConversationKind, Stored, Unread
 from hongyan.errors import Refused
-from hongyan.store import Store, hot
+from hongyan.store import Store, hot, messages
 from hongyan.store.plan import Call
-from tests.store.steps import APP, NOON, PATIENCE, Wall, held, on_driver, send, start, submit
+from tests.store.steps import APP, NOON, PATIENCE, Wall, held, on_driver, send, start, submit, traced
 
 CLIENTS = ("ann", "bob", "cem")
 
@@ -83,6 +83,43 @@ async def test_marking_costs_no_more_rows_than_it_marks(store: Store) -> None:
         assert len(looks) < 10 + max(0, n - marked) * STEPS_PER_MARK / 100
         marked = max(n, marked)
     assert left == [249, 249, 249, 1, 0, 0, 0, 0]
+
+
+async def test_what_a_mark_far_inside_passes_is_not_counted_by_the_writer(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = await start(store, "ann", "bob")
+    places = await asyncio.gather(*(submit(store, conversation, "bob" if n % 4 else "ann") for n in range(100)))
+    times = [place.timestamp for place in places if isinstance(place, Stored)]
+    monkeypatch.setattr(messages, "COUNTED_MAX", 10)
+    statements = await traced(store)
+    left = []
+    for n in (40, 60, 55, 95):
+        left.append((await read(store, conversation, "bob", times[n])).count)
+        if n == 40:
+            assert not [statement for statement in statements if "count(*)" in statement]
+    assert left == [14, 9, 9, 1]
+    # own messages that come meanwhile stay counted
+    async with held(store):
+        reading = asyncio.ensure_future(read(store, conversation, "ann", times[50]))
+        await asyncio.sleep(0)
+        sending = [submit(store, conversation, "ann") for _ in range(5)]
+    await asyncio.gather(*sending)
+    assert (await reading).count == sum(n % 4 != 0 for n in range(51, 100))
+
+
+async def test_a_mark_that_another_one_overtakes_is_counted_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = await start(store, "ann", "bob")
+    places = await asyncio.gather(*(submit(store, conversation, "bob" if n % 4 else "ann") for n in range(100)))
+    times = [place.timestamp for place in places if isinstance(place, Stored)]
+    monkeypatch.setattr(messages, "COUNTED_MAX", 10)
+    far, near = await asyncio.gather(
+        read(store, conversation, "bob", times[80]), read(store, conversation, "bob", times[40])
+    )
+    assert (far.count, near.count) in {(4, 4), (4, 14)}
+    assert (await read(store, conversation, "bob", times[80])).count == 4
 
 
 async def test_reading_an_empty_conversation(store: Store) -> None:

@@ -40,6 +40,7 @@ class Engine:
         self.limits = Limits()
         self.deliveries = DeliveryBudget()
         self.congestion = Congestion()
+        self.changes = DeliveryBudget()  # of their own: large attributes must keep nobody from writing
         self.apps = Apps(store.apps, clock)
         self.sessions = Sessions(store.tokens, clock, secret)
         self.signatures = Signatures(store.signatures, clock)

@@ -1,5 +1,7 @@
 """What members have received and read, and who is told (reference 3.12, 3.17, 3.18)."""
 
+import asyncio
+import functools
 from collections.abc import Callable
 
 from hongyan import errors
@@ -19,6 +21,8 @@ from hongyan.engine.values import (
 )
 from hongyan.errors import Refused
 
+#: Receipts told in one turn of the event loop, about two milliseconds.
+AT_ONCE = 100
 #: Messages pushed at a login to clients that want no counts, of each conversation (reference 4.2).
 MISSED_MAX = 20
 
@@ -34,10 +38,17 @@ def arrived(message_id: str, since: int | None, until: int | None) -> Arrived | 
 
 
 def tell(bus: Bus, conversation: Conversation, reader: str, receipts: Receipts, *, read: bool) -> None:
-    """Tell the senders that are still members: others learn no more of what goes on there."""
-    given = tuple(receipt for receipt in receipts.given if receipt.sender in conversation.members)
+    """Tell the senders that are still members: others learn no more of what goes on there.
+
+    Many are told a few at a time, between other work.
+    """
+    part, rest = receipts.given[:AT_ONCE], receipts.given[AT_ONCE:]
+    given = tuple(receipt for receipt in part if receipt.sender in conversation.members)
     if given:
         bus.publish(ReceiptsGiven(conversation, reader, Receipts(given, receipts.at), read))
+    if rest:
+        later = functools.partial(tell, bus, conversation, reader, Receipts(rest, receipts.at), read=read)
+        asyncio.get_running_loop().call_soon(later)
 
 
 class ReceiptMarks:

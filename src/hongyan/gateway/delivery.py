@@ -50,6 +50,8 @@ _SILENCE_OPS = {
     True: (OpType.shutuped, OpType.members_shutuped),
     False: (OpType.unshutuped, OpType.members_unshutuped),
 }
+#: Bytes that take as long to deliver as one message more.
+MESSAGE_WORTH = 512
 #: What the clients concerned are told, and the others, by whether they are blocked now.
 _BLOCKS = {
     True: (OpType.blocked, OpType.members_blocked),
@@ -62,14 +64,17 @@ class Delivery:
         self,
         registry: Registry,
         budget: DeliveryBudget,
+        changes: DeliveryBudget,
         live_queries: Listeners,
         subscriptions: Subscriptions,
         congestion: Congestion,
         call_soon: Callable[[Callable[[], None]], object],
     ) -> None:
+        """`budget` is charged for messages, `changes` for changes of attributes."""
         self._registry = registry
         self._subscriptions = subscriptions
         self._budget = budget
+        self._changes = changes
         self.deliveries = 0
         self.fanout = Fanout(registry, budget, congestion, call_soon)
         self._tellers: Mapping[type[Any], Callable[[Any], None]] = {
@@ -123,16 +128,18 @@ class Delivery:
         self.deliveries += count
         self._budget.charge(conversation.app_key, count)
 
-    def _tell_all(self, conversation: Conversation, command: GenericCommand, origin: object | None = None) -> None:
-        """Tell all who hear a conversation, except the session `origin`."""
-        shared = SharedFrame(command)
+    def _tell_all(self, conversation: Conversation, command: GenericCommand, origin: object | None = None) -> int:
+        """Tell all who hear a conversation, except the session `origin`; how many that are."""
+        shared, count = SharedFrame(command), 0
         if _has_audience(conversation):
             self.fanout.tell(conversation, Told(shared, conversation.id, origin))
-            return
+            return len(self._registry.audience(conversation.key))
         for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
             for session in sessions:
                 if session is not origin:
                     _leave(session, shared)
+                    count += 1
+        return count
 
     def _entered(self, event: ChatRoomEntered) -> None:
         assert isinstance(event.login, Session)
@@ -195,7 +202,9 @@ class Delivery:
         )
         if event.conversation.kind == ConversationKind.CHATROOM:
             updated.transient = True
-        self._tell_all(event.conversation, conv_command(OpType.updated, updated, event.at, DROPPABLE), event.origin)
+        command = conv_command(OpType.updated, updated, event.at, DROPPABLE)
+        count = self._tell_all(event.conversation, command, event.origin)
+        self._changes.charge(event.conversation.app_key, count * (1 + command.ByteSize() // MESSAGE_WORTH))
 
     def _role_changed(self, event: RoleChanged) -> None:
         changed = ConvCommand(cid=event.conversation.id, initBy=event.by or None, info=member_info(event.info))

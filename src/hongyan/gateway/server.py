@@ -61,6 +61,7 @@ class Gateway:
         self.delivery = Delivery(
             self.registry,
             engine.deliveries,
+            engine.changes,
             self.live_queries,
             self.subscriptions,
             engine.congestion,

@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import sqlalchemy as sa
-
 from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import (
@@ -22,8 +20,9 @@ from hongyan.engine.values import (
 )
 from hongyan.errors import Refused
 from hongyan.store import hot, receipts, service_views
-from hongyan.store.ack_state import Place, unpack
+from hongyan.store.ack_state import unpack
 from hongyan.store.plan import Append, Call
+from hongyan.store.read_marks import Counted, Passed, move_read_mark, write_counting
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
@@ -67,12 +66,16 @@ class Messages:
         upto: int | None,
         committed: Callable[[Unread, int, Receipts], None],
     ) -> Awaitable[object]:
-        def change(bound: sa.Connection) -> tuple[Unread, int, Receipts]:
-            driver: Any = bound.connection.driver_connection
-            unread, given = self._mark_read(driver, conversation.key, client, upto)
+        def change(driver: Any, counted: Counted) -> tuple[Unread, int, Receipts] | Passed:
+            given = move_read_mark(driver, conversation.key, client, upto, self._clock.now(), counted)
+            if given is None:
+                raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not a member")
+            if isinstance(given, Passed):
+                return given
+            unread = _unread(driver.execute(hot.UNREAD_ONE, (conversation.key, client)).fetchone())
             return unread, self._writer.horizon(), given
 
-        return self._writer.call_then(change, lambda result: committed(*result), conversation.key)
+        return write_counting(self._writer, self._reader, change, lambda result: committed(*result), conversation.key)
 
     async def marks(self, conversation: Conversation, besides: str) -> list[Marks]:
         rows = await self._reader.run(
@@ -113,32 +116,6 @@ class Messages:
     async def _told(self) -> None:
         """Wait until what a reader has seen is told: it sees a commit a moment before the event loop hears of it."""
         await self._writer.call(lambda bound: None)
-
-    def _mark_read(self, driver: Any, key: int, client: str, upto: int | None) -> tuple[Unread, Receipts]:
-        given = move_read_mark(driver, key, client, upto, self._clock.now())
-        if given is None:
-            raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not a member")
-        return _unread(driver.execute(hot.UNREAD_ONE, (key, client)).fetchone()), given
-
-
-def move_read_mark(driver: Any, key: int, client: str, upto: int | None, now: int) -> Receipts | None:
-    """Inside a write: the receipts it gives; None for who is no member."""
-    mark = driver.execute(hot.READ_MARK, (key, client)).fetchone()
-    if mark is None:
-        return None
-    read_seq, own_since_read, last_seq, last_message_at = mark
-    target, target_at, own = last_seq, last_message_at, 0
-    if upto is not None and last_message_at is not None and upto < last_message_at:
-        target, target_at = driver.execute(hot.LAST_UPTO, (key, upto)).fetchone() or (read_seq, 0)
-        if last_seq - target < target - read_seq:
-            own = driver.execute(hot.COUNT_OWN_AFTER, (key, upto, target, client)).fetchone()[0]
-        elif target > read_seq:  # never more rows than are marked: reading in small steps costs no more in all
-            passed = (key, upto, target - read_seq, read_seq, client)
-            own = own_since_read - driver.execute(hot.COUNT_OWN_UPTO, passed).fetchone()[0]
-    if target <= read_seq:
-        return Receipts((), now)
-    driver.execute(hot.MOVE_READ_MARK, (target, target_at, own, now, key, client))
-    return receipts.write_read(driver, key, client, Place(target, target_at), target - read_seq, now)
 
 
 def _missed(driver: Any, who: tuple[int, str], conversations: int, messages: int, tracked: int) -> list[Missed]:

@@ -22,8 +22,8 @@ from hongyan.engine.values import (
 )
 from hongyan.errors import Refused
 from hongyan.store import erasure, hot, members, service_views
-from hongyan.store.messages import move_read_mark
 from hongyan.store.plan import AHEAD_MAX
+from hongyan.store.read_marks import Counted, Passed, move_read_mark, write_counting
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
@@ -198,17 +198,20 @@ class Services:
         committed: Callable[[Unread, int], None],
         stream: Conversation | None,
     ) -> Awaitable[object]:
-        def change(bound: sa.Connection) -> tuple[Unread, int]:
-            driver, now = _driver(bound), self._clock.now()
-            own = _find_stream(driver, service, client)
+        def change(driver: Any, counted: Counted) -> tuple[Unread, int] | Passed:
+            now, own = self._clock.now(), _find_stream(driver, service, client)
             keys = [service.key, *([own.key] if own else [])]
-            if all([move_read_mark(driver, key, client, upto, now) is None for key in keys]):
+            moved = [move_read_mark(driver, key, client, upto, now, counted) for key in keys]
+            if not any(given is not None for given in moved):
                 raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not subscribed")
+            for given in moved:
+                if isinstance(given, Passed):
+                    return given  # one mark may have moved already: the next time it stands
             unread = service_views.unread_one(driver, client, service.key, own.key if own else None)
             return unread, self._writer.horizon()
 
         touched = (service.key, *([stream.key] if stream else []))
-        return self._writer.call_then(change, lambda result: committed(*result), *touched)
+        return write_counting(self._writer, self._reader, change, lambda result: committed(*result), *touched)
 
 
 def _driver(bound: sa.Connection) -> Any:

@@ -4,16 +4,21 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from hongyan import errors
 from hongyan.engine.chatrooms import SAMPLE_MAX
 from hongyan.engine.info import Updated
 from hongyan.engine.values import iso_time
+from hongyan.errors import Refused
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.registry import Session
 from hongyan.wire.messages2_pb2 import CommandType, ConvCommand, GenericCommand, JsonObjectMessage, OpType
 
 
 async def update(connection: Connection, session: Session, command: GenericCommand) -> None:
+    """A small change of large attributes tells all members all of them: an app has a budget for that."""
     asked = command.convMessage
+    if not connection.gateway.engine.changes.allow(session.app):
+        raise Refused(errors.CONVERSATION_API_QUOTA_EXCEEDED, "the app changes too many attributes of large groups")
 
     def reply(updated: Updated) -> None:
         answer = ConvCommand(
