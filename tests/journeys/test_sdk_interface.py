@@ -19,7 +19,6 @@ ISSUE_4 = {
     "Conversation.unmuteMembers",
     "Conversation.updateMemberRole",
     "IMClient.createChatRoom",
-    "IMClient.createTemporaryConversation",
     "event:blocked",
     "event:memberinfoupdated",
     "event:membersblocked",

@@ -153,8 +153,9 @@ class Access:
 
     def _living(self, conversation: Conversation) -> Conversation | None:
         """A temporary conversation that has ended is unknown."""
-        ends = conversation.expires_at
-        return conversation if ends is None or ends > self._clock.now() else None
+        if conversation.expires_at is None:  # nearly always
+            return conversation
+        return None if conversation.has_ended(self._clock.now()) else conversation
 
     def _keep(self, key: Key, conversation: Conversation) -> None:
         replaced = self._cache.pop(key, None)

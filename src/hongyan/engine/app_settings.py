@@ -95,6 +95,16 @@ class AppSettings:
             "max": 1_000_000,
         },
     )
+    temporary_ttl_max: int = field(
+        default=86_400,
+        metadata={
+            "help": "Longest lifetime of a temporary conversation, in seconds; a day, or this if it is less, is the"
+            " default.",
+            "help_zh": "临时对话的最长有效期（秒）；默认有效期为一天，若此值更小则以此值为准。",
+            "min": 1,
+            "max": 2_592_000,
+        },
+    )
     edit: bool = field(
         default=True,
         metadata={

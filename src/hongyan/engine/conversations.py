@@ -38,6 +38,8 @@ RESERVED = frozenset(
         "updatedAt",
         "temp",
         "ttl",
+        "tempConv",
+        "tempConvTTL",
         "conv_type",
         "msg",
         "bin",

@@ -6,7 +6,7 @@ from hongyan import errors
 from hongyan.engine.access import Access
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import MessagePatched
-from hongyan.engine.messages import check_draft
+from hongyan.engine.messages import check_draft, no_target
 from hongyan.engine.ports import Bus, EditStore
 from hongyan.engine.values import App, Conversation, Edit, Edited, Message
 from hongyan.errors import Refused
@@ -76,7 +76,7 @@ class Edits:
             return await self._access.as_member(app, conversation_id, by, errors.INVALID_MESSAGING_TARGET)
         except Refused as refusal:
             if refusal.kind is errors.CONVERSATION_NOT_FOUND:
-                raise Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation or not a member") from None
+                raise no_target(conversation_id) from None
             raise
 
 

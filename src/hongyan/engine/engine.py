@@ -13,6 +13,7 @@ from hongyan.engine.notifications import Notifications
 from hongyan.engine.ports import Bus, Store
 from hongyan.engine.receipts import ReceiptMarks
 from hongyan.engine.sessions import Sessions
+from hongyan.engine.temporary import TemporaryConversations
 from hongyan.engine.unread import UnreadCounts
 from hongyan.engine.wills import Wills
 
@@ -30,6 +31,7 @@ class Engine:
         self.messages = Messages(store.messages, self.access, bus, clock, self.deliveries)
         self.wills = Wills(self.access, bus, clock, self.deliveries)
         self.conversations = Conversations(store.conversations, self.access, bus)
+        self.temporary = TemporaryConversations(store.temporary, self.access, bus)
         self.info = ConversationInfo(store.info, self.access, bus)
         self.history = History(store.messages, self.access)
         self.receipts = ReceiptMarks(store.messages, self.access, bus)

@@ -69,11 +69,16 @@ class ConversationInfo:
         conversation = await self._access.as_member(
             app, conversation_id, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED
         )
+        if conversation.kind == ConversationKind.TEMPORARY:
+            raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "a temporary conversation can't be muted")
         await self._store.mute(conversation, client, muted, lambda updated_at: reply(conversation.id, updated_at))
 
-    async def count(self, app: App, conversation_id: str) -> int:
-        """How many members; anybody may know, as by a query."""
-        return len((await self._access.conversation(app, conversation_id)).members)
+    async def count(self, app: App, client: str, conversation_id: str) -> int:
+        """How many members; anybody may know, as by a query, but of a temporary conversation its members alone."""
+        conversation = await self._access.conversation(app, conversation_id)
+        if conversation.kind == ConversationKind.TEMPORARY and client not in conversation.members:
+            raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not a member")
+        return len(conversation.members)
 
     async def online_members(self, app: App, conversation_id: str) -> list[str]:
         """Only chat rooms tell who is there, and there are none yet."""

@@ -104,6 +104,9 @@ class Messages:
 
         def pass_on() -> None:
             now = self._clock.now()
+            if conversation.has_ended(now):
+                acknowledge(no_target(conversation.id))
+                return
             place = Stored(new_message_id(now), 0, now)
             acknowledge(place)
             self._bus.publish(MessageSent(conversation, placed(place, sender, draft), origin))

@@ -94,36 +94,54 @@ class Notifications:
             ConversationUpdated: self._keep_updated,
             ReceiptsGiven: self._keep_receipts,
         }
+        self._clock = clock
         bus.subscribe(self._on_event)
 
     async def missed(
-        self, app: App, client: str, since: int, *, permanent: bool = True, droppable: bool = True
+        self,
+        app: App,
+        client: str,
+        since: int,
+        *,
+        permanent: bool = True,
+        droppable: bool = True,
+        temporary: bool = True,
     ) -> Missed:
-        """What happened after the time `since`, of the kinds that are asked for."""
-        kept, has_more = await self._page(app.key, client, since) if permanent else ([], False)
-        dropped, complete = await self._droppable(app.key, client, since) if droppable else ([], True)
+        """What happened after the time `since`, of the kinds that are asked for.
+
+        `temporary`: in temporary conversations, too. Of those that have ended nothing is told.
+        """
+        kept, has_more = await self._page(app.key, client, since, temporary) if permanent else ([], False)
+        dropped, complete = await self._droppable(app.key, client, since, temporary) if droppable else ([], True)
         return Missed(kept, has_more, dropped, complete and since >= self._recent.since)
 
-    async def _page(self, app_key: int, client: str, since: int) -> tuple[list[Notification], bool]:
+    async def _page(self, app_key: int, client: str, since: int, temporary: bool) -> tuple[list[Notification], bool]:
         """A page, and whether there is more after the time it ends with.
 
         Who asks on says that time, so those of one millisecond are not parted, unless they are more than a page.
         """
-        found = await self._store.page(app_key, client, since, PAGE + 1)
+        found = await self._store.page(app_key, client, since, PAGE + 1, temporary=temporary)
         if len(found) <= PAGE:
             return found, False
         whole = [notification for notification in found if notification.at < found[PAGE].at]
         return whole or found[:PAGE], True
 
-    async def _droppable(self, app_key: int, client: str, since: int) -> tuple[list[Notification], bool]:
+    async def _droppable(
+        self, app_key: int, client: str, since: int, temporary: bool
+    ) -> tuple[list[Notification], bool]:
         """The latest that fit into an answer, and whether that is all."""
-        receipts = self._receipts.after((app_key, client), since)
+        now = self._clock.now()
+
+        def told(notifications: list[Notification]) -> list[Notification]:
+            return [n for n in notifications if n.expires_at is None or (temporary and n.expires_at > now)]
+
+        receipts = told(self._receipts.after((app_key, client), since))
         if self._recent.latest <= since:
             return receipts[-DROPPABLE_MAX:], True
         memberships = await self._store.memberships(app_key, client, MEMBERSHIPS_MAX + 1)
         found = receipts[-DROPPABLE_MAX:]
         for conversation, joined_at in memberships[:MEMBERSHIPS_MAX]:
-            found += self._recent.after(conversation, max(since, joined_at - 1))
+            found += told(self._recent.after(conversation, max(since, joined_at - 1)))
         latest = heapq.nlargest(DROPPABLE_MAX, found, key=_time)
         room = DROPPABLE_CHARACTERS_MAX
         fitting: list[Notification] = []
@@ -152,16 +170,17 @@ class Notifications:
         """Not those of larger groups, which no SDK asks for (reference 3.18): they would push out all others."""
         if len(event.conversation.members) > 2:
             return
-        op, cid, at = "read" if event.read else "received", event.conversation.id, event.receipts.at
+        op, where, at = "read" if event.read else "received", event.conversation, event.receipts.at
         for receipt in event.receipts.given:
-            told = Notification(op, cid, event.reader, at, {"id": receipt.message_id})
-            self._receipts.add((event.conversation.app_key, receipt.sender), told)
+            told = Notification(op, where.id, event.reader, at, {"id": receipt.message_id}, where.expires_at)
+            self._receipts.add((where.app_key, receipt.sender), told)
 
     def _keep(
         self, op: str, event: MembersJoined | MembersLeft | ConversationUpdated, details: Mapping[str, Any]
     ) -> None:
         """Not the event itself: it would keep all members of its conversation in memory."""
-        self._recent.add(event.conversation.key, Notification(op, event.conversation.id, event.by, event.at, details))
+        where = event.conversation
+        self._recent.add(where.key, Notification(op, where.id, event.by, event.at, details, where.expires_at))
 
 
 def size_of(notification: Notification) -> int:

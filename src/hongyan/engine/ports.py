@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 from hongyan.engine.events import Event
-from hongyan.engine.query import Query
+from hongyan.engine.query import Query, TemporaryQuery
 from hongyan.engine.values import (
     App,
     Arrived,
@@ -90,6 +90,24 @@ class ConversationStore(Protocol):
         """Remove those who are members. `by` and `initiator` as in `add_members`."""
 
 
+class TemporaryStore(Protocol):
+    """Conversations of a fixed few for a while. No query of the others finds them."""
+
+    def start(
+        self,
+        app_key: int,
+        draft: ConversationDraft,
+        committed: Callable[[ConversationRow, Conversation, bool], None],
+    ) -> Awaitable[object]:
+        """Find the one of exactly these members that has not ended, or insert one that lives `draft.lifetime`.
+
+        `committed(row, conversation, existing)`.
+        """
+
+    async def find(self, app_key: int, caller: str, query: TemporaryQuery) -> list[ConversationRow]:
+        """Those of the conversations asked for that have not ended and of which the caller is a member."""
+
+
 class InfoStore(Protocol):
     """Attributes of conversations, and what members set for themselves."""
 
@@ -112,7 +130,7 @@ class InfoStore(Protocol):
         """`committed(update time)`. Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED)."""
 
     async def member_of(self, app_key: int, client: str, conversation_ids: Sequence[str]) -> set[str]:
-        """Those of the conversations of which the client is a member."""
+        """Those of the conversations of which the client is a member, without temporary ones that have ended."""
 
 
 class StandingStore(Protocol):
@@ -172,13 +190,17 @@ class MessageStore(Protocol):
     async def marks(self, conversation: Conversation, besides: str) -> list[Marks]:
         """The marks of all members but `besides` that have any."""
 
-    async def missed(self, app_key: int, client: str, conversations: int, messages: int, tracked: int) -> list[Missed]:
+    async def missed(
+        self, app_key: int, client: str, conversations: int, messages: int, tracked: int, *, temporary: bool = True
+    ) -> list[Missed]:
         """What a client has not acknowledged, in its most recently active conversations, at most `messages` of each.
 
         Of each conversation the last `tracked` messages are looked at. All that is answered has been told before.
         """
 
-    async def unread(self, app_key: int, client: str, since: int | None, limit: int) -> tuple[list[Unread], int]:
+    async def unread(
+        self, app_key: int, client: str, since: int | None, limit: int, *, temporary: bool = True
+    ) -> tuple[list[Unread], int]:
         """Unread state of the latest conversations, and the time it stands for.
 
         Without `since`, those with unread messages; with it, those whose state changed after it. Everything
@@ -213,8 +235,13 @@ class EditStore(Protocol):
 class NotificationStore(Protocol):
     """That clients joined or left conversations; the store forgets it after some days."""
 
-    async def page(self, app_key: int, client: str, after: int, limit: int) -> list[Notification]:
-        """The first ones of later times than `after`, in order of time; `op` is `joined` or `left`."""
+    async def page(
+        self, app_key: int, client: str, after: int, limit: int, *, temporary: bool = True
+    ) -> list[Notification]:
+        """The first ones of later times than `after`, in order of time; `op` is `joined` or `left`.
+
+        Not those of temporary conversations that have ended, and of the others only if `temporary`.
+        """
 
     async def memberships(self, app_key: int, client: str, limit: int) -> list[tuple[int, int]]:
         """Some of the conversations of which the client is a member: (key, since when)."""
@@ -242,6 +269,8 @@ class Store(Protocol):
     def notifications(self) -> NotificationStore: ...
     @property
     def standings(self) -> StandingStore: ...
+    @property
+    def temporary(self) -> TemporaryStore: ...
     @property
     def tokens(self) -> TokenStore: ...
     @property

@@ -14,9 +14,15 @@ class UnreadCounts:
         self._access = access
         self._bus = bus
 
-    async def since(self, app: App, client: str, since: int | None) -> tuple[list[Unread], int]:
-        """The latest conversations with unread messages, or changed after `since`; and the time of the answer."""
-        return await self._store.unread(app.key, client, since, app.settings.unread_conversations)
+    async def since(
+        self, app: App, client: str, since: int | None, *, temporary: bool = True
+    ) -> tuple[list[Unread], int]:
+        """The latest conversations with unread messages, or changed after `since`; and the time of the answer.
+
+        `temporary`: those too that are temporary.
+        """
+        limit = app.settings.unread_conversations
+        return await self._store.unread(app.key, client, since, limit, temporary=temporary)
 
     async def mark_read(
         self, app: App, client: str, conversation_id: str, message_id: str, timestamp: int | None

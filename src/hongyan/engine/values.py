@@ -110,6 +110,10 @@ class Conversation:
     expires_at: int | None = None
     standings: dict[str, Standing] = field(default_factory=dict)
 
+    def has_ended(self, now: int) -> bool:
+        """Whether it was a temporary conversation whose time is over."""
+        return self.expires_at is not None and self.expires_at <= now
+
 
 @dataclass(frozen=True, slots=True)
 class ConversationRow:
@@ -128,6 +132,7 @@ class ConversationRow:
     updated_at: int
     last_message_at: int | None
     last_message: "Message | None" = None
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,8 @@ class ConversationDraft:
     attr: Mapping[str, Any] | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     unique: bool = False
+    lifetime: int | None = None
+    """Of a temporary conversation, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +163,8 @@ class Attributes:
 class Notification:
     """Something a client may have missed. `op` names the operation that tells of it, in the engine's spelling.
 
-    `details` is what else is told: `clients`, or the JSON texts `attr` and `modified`.
+    `details` is what else is told: `clients`, or the JSON texts `attr` and `modified`. `expires_at` is when the
+    conversation ends, if it is temporary.
     """
 
     op: str
@@ -164,6 +172,7 @@ class Notification:
     by: str
     at: int
     details: Mapping[str, Any] = field(default_factory=dict)
+    expires_at: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -385,6 +394,11 @@ def message_id_time(message_id: str) -> int | None:
     except ValueError:
         return None
     return int.from_bytes(raw[:_MESSAGE_ID_TIME_BYTES], "big")
+
+
+def seconds_left(expires_at: int, now: int) -> int:
+    """The remaining lifetime of a temporary conversation, rounded up (reference 6.1)."""
+    return max(0, -((now - expires_at) // 1000))
 
 
 def iso_time(milliseconds: int) -> str:

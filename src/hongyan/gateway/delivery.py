@@ -14,18 +14,19 @@ from hongyan.engine.events import (
     UnreadChanged,
 )
 from hongyan.engine.limits import DeliveryBudget
-from hongyan.engine.values import OF_MEMBERS, Conversation, iso_time
+from hongyan.engine.values import OF_MEMBERS, Conversation, ConversationKind, iso_time
 from hongyan.gateway.connection import IM_SERVICE
 from hongyan.gateway.pushes import (
     DROPPABLE,
     PERMANENT,
     conv_command,
     direct_command,
+    kind_fields,
     patch_command,
     rcp_command,
     unread_command,
 )
-from hongyan.gateway.registry import GROUP_RECEIPTS, PATCHES, Registry, Session
+from hongyan.gateway.registry import GROUP_RECEIPTS, PATCHES, TEMPORARY, Registry, Session
 from hongyan.wire.frames import SharedFrame
 from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, JsonObjectMessage, OpType
 
@@ -70,28 +71,32 @@ class Delivery:
     def _hearing(self, conversation: Conversation) -> Iterable[Iterable[Session]]:
         """The sessions of the members, or the audience of a conversation that has no list of them."""
         if conversation.kind in OF_MEMBERS:
-            return self._registry.of_clients(conversation.app_key, conversation.members)
+            return self._of_clients(conversation, conversation.members)
         return [self._registry.audience(conversation.key)]
+
+    def _of_clients(self, conversation: Conversation, clients: set[str]) -> Iterable[list[Session]]:
+        """The sessions of these clients that hear of such conversations."""
+        found = self._registry.of_clients(conversation.app_key, clients)
+        if conversation.kind != ConversationKind.TEMPORARY:
+            return found
+        return [[session for session in sessions if session.can(TEMPORARY)] for sessions in found]
 
     def _members_joined(self, event: MembersJoined) -> None:
         cid, by, udate = event.conversation.id, event.by, iso_time(event.at)
-        joined = ConvCommand(cid=cid, initBy=by, udate=udate)
-        everyone = ConvCommand(cid=cid, initBy=by, udate=udate, m=event.joined)
-        app_key = event.conversation.app_key
-        self._tell(app_key, event.joined, conv_command(OpType.joined, joined, event.at, PERMANENT))
-        self._tell(
-            app_key, event.conversation.members, conv_command(OpType.members_joined, everyone, event.at, DROPPABLE)
-        )
+        kind = kind_fields(event.conversation, event.at)
+        joined = ConvCommand(cid=cid, initBy=by, udate=udate, **kind)
+        everyone = ConvCommand(cid=cid, initBy=by, udate=udate, m=event.joined, **kind)
+        where = event.conversation
+        self._tell(where, event.joined, conv_command(OpType.joined, joined, event.at, PERMANENT))
+        self._tell(where, where.members, conv_command(OpType.members_joined, everyone, event.at, DROPPABLE))
 
     def _members_left(self, event: MembersLeft) -> None:
         cid, by, udate = event.conversation.id, event.by, iso_time(event.at)
         left = ConvCommand(cid=cid, initBy=by, udate=udate)
         everyone = ConvCommand(cid=cid, initBy=by, udate=udate, m=event.left)
-        app_key = event.conversation.app_key
-        self._tell(app_key, event.left, conv_command(OpType.left, left, event.at, PERMANENT))
-        self._tell(
-            app_key, event.conversation.members, conv_command(OpType.members_left, everyone, event.at, DROPPABLE)
-        )
+        where = event.conversation
+        self._tell(where, event.left, conv_command(OpType.left, left, event.at, PERMANENT))
+        self._tell(where, where.members, conv_command(OpType.members_left, everyone, event.at, DROPPABLE))
 
     def _updated(self, event: ConversationUpdated) -> None:
         updated = ConvCommand(
@@ -102,7 +107,7 @@ class Delivery:
             attrModified=JsonObjectMessage(data=event.modified),
         )
         command = conv_command(OpType.updated, updated, event.at, DROPPABLE)
-        self._tell(event.conversation.app_key, event.conversation.members, command, event.origin)
+        self._tell(event.conversation, event.conversation.members, command, event.origin)
 
     def _unread(self, event: UnreadChanged) -> None:
         """Counts that are newer than this state make it superfluous, those of the same state don't: hence + 1."""
@@ -112,17 +117,20 @@ class Delivery:
         command = unread_command([event.unread], event.at, sessions[0].app.settings.unread_max)
         command.service, command.serverTs = IM_SERVICE, event.at
         shared = SharedFrame(command)
+        is_temporary = event.unread.kind == ConversationKind.TEMPORARY
         for session in sessions:
-            if session.connection.subprotocol.unread:
+            if session.connection.subprotocol.unread and (not is_temporary or session.can(TEMPORARY)):
                 _leave(session, shared, event.unread.conversation_id, event.unread.last_seq + 1)
 
     def _receipts(self, event: ReceiptsGiven) -> None:
         """In conversations of more than two only those hear that asked for group receipts (reference 3.18)."""
         conversation, receipts = event.conversation, event.receipts
-        of_two = len(conversation.members) <= 2
+        needed = 0 if len(conversation.members) <= 2 else GROUP_RECEIPTS
+        if conversation.kind == ConversationKind.TEMPORARY:
+            needed |= TEMPORARY
         for receipt in receipts.given:
             sessions = self._registry.of_client(conversation.app_key, receipt.sender)
-            wanting = [session for session in sessions if of_two or session.can(GROUP_RECEIPTS)]
+            wanting = [session for session in sessions if session.can_all(needed)]
             if wanting:
                 shared = SharedFrame(rcp_command(conversation.id, receipt, event.reader, receipts.at, read=event.read))
                 for session in wanting:
@@ -137,11 +145,11 @@ class Delivery:
                     _leave(session, shared, patched_at=message.patched_at or 0)
 
     def _tell(
-        self, app_key: int, clients: Iterable[str], command: GenericCommand, origin: object | None = None
+        self, where: Conversation, clients: Iterable[str], command: GenericCommand, origin: object | None = None
     ) -> None:
         """One copy to each session of each client, except `origin`."""
         shared = SharedFrame(command)
-        for sessions in self._registry.of_clients(app_key, set(clients)):
+        for sessions in self._of_clients(where, set(clients)):
             for session in sessions:
                 if session is not origin:
                     _leave(session, shared)

@@ -1,8 +1,9 @@
 """Events as the commands that tell clients of them, without `peerId`: one encoding serves every receiver."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from hongyan.engine.values import Message, Missed, Receipt, Unread
+from hongyan.engine.values import Conversation, Message, Missed, Receipt, Unread, seconds_left
 from hongyan.gateway.connection import IM_SERVICE
 from hongyan.wire.messages2_pb2 import (
     CommandType,
@@ -64,6 +65,13 @@ def conv_command(op: int, message: ConvCommand, at: int, notification: int) -> G
         notificationType=notification,
         convMessage=message,
     )
+
+
+def kind_fields(conversation: Conversation, at: int) -> dict[str, Any]:
+    """The fields of a `conv` push from which Java knows the kind of a conversation (reference 3.15)."""
+    if conversation.expires_at is None:
+        return {}
+    return {"tempConv": True, "tempConvTTL": seconds_left(conversation.expires_at, at)}
 
 
 def rcp_command(conversation_id: str, receipt: Receipt, reader: str, at: int, *, read: bool) -> GenericCommand:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hongyan import errors
-from hongyan.engine.query import Query
+from hongyan.engine.query import Query, TemporaryQuery
 from hongyan.engine.values import ConversationKind, ConversationRow, Message
 from hongyan.errors import Refused
 from hongyan.store import conversation_condition, hot, schema
@@ -26,6 +26,13 @@ def run(bound: sa.Connection, app_key: int, caller: str, query: Query) -> list[C
     if query.limit == 0:
         return []
     keys = bound.scalars(keys_of(app_key, caller, query)).all()
+    return read(bound, keys, caller, query)
+
+
+def read(
+    bound: sa.Connection, keys: Sequence[int], caller: str, query: Query | TemporaryQuery
+) -> list[ConversationRow]:
+    """The rows of these keys, in their order and as the query wants them."""
     if len(keys) > ROWS_ALWAYS:
         _check_bytes(bound, keys, with_last_message=query.with_last_message)
     by_key = {row.key: row for row in bound.execute(sa.select(_conversation).where(_conversation.c.key.in_(keys)))}
@@ -50,7 +57,11 @@ def keys_of(app_key: int, caller: str, query: Query) -> sa.Select[Any]:
     app = sa.literal_column("+conversation.app") if is_by_members else _conversation.c.app
     return (
         sa.select(_conversation.c.key)
-        .where(app == app_key, conversation_condition.where(query.condition, app_key, caller))
+        .where(
+            app == app_key,
+            _conversation.c.kind != int(ConversationKind.TEMPORARY),
+            conversation_condition.where(query.condition, app_key, caller),
+        )
         .order_by(*order, _conversation.c.key.desc())
         .limit(query.limit)
         .offset(query.skip)
@@ -97,11 +108,12 @@ def to_row(row: Any, members: Sequence[str], *, muted: bool, last_message: Messa
         name=row.name,
         attr=row.attr,
         columns=row.columns or {},
-        unique_id=row.unique_id,
+        unique_id=None if row.kind == ConversationKind.TEMPORARY else row.unique_id,
         created_at=row.created_at,
         updated_at=row.updated_at,
         last_message_at=row.last_message_at,
         last_message=last_message,
+        expires_at=row.expires_at,
     )
 
 

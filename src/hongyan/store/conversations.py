@@ -125,41 +125,46 @@ class Conversations:
         key = _find_unique(bound, app_key, draft.members) if draft.unique else None
         existing = key is not None
         if key is None:
-            key = self._insert(bound, app_key, draft)
+            key = insert(bound, app_key, draft, self._clock.now())
         row = members.head(bound, key)
         everyone = conversation_query.members_of(bound, [key])[key]
-        return conversation_query.to_row(row, everyone, muted=False), _conversation_of(bound, row), existing
+        return conversation_query.to_row(row, everyone, muted=False), conversation_of(bound, row), existing
 
-    def _insert(self, bound: sa.Connection, app_key: int, draft: ConversationDraft) -> int:
-        now = self._clock.now()
-        result = bound.execute(
-            sa.insert(_conversation).values(
-                app=app_key,
-                id=new_object_id(),
-                kind=int(draft.kind),
-                creator=draft.creator,
-                name=draft.name,
-                attr=draft.attr,
-                columns=draft.columns or None,
-                unique_id=unique_key(draft.members) if draft.unique else None,
-                created_at=now,
-                updated_at=now,
-                member_count=len(draft.members),
-            )
+
+def insert(bound: sa.Connection, app_key: int, draft: ConversationDraft, now: int, **more: Any) -> int:
+    """The key of a new conversation; `more` columns have precedence."""
+    values = {
+        "id": new_object_id(),
+        "unique_id": unique_key(draft.members) if draft.unique else None,
+        **more,
+    }
+    result = bound.execute(
+        sa.insert(_conversation).values(
+            app=app_key,
+            kind=int(draft.kind),
+            creator=draft.creator,
+            name=draft.name,
+            attr=draft.attr,
+            columns=draft.columns or None,
+            created_at=now,
+            updated_at=now,
+            member_count=len(draft.members),
+            **values,
         )
-        assert result.inserted_primary_key is not None
-        key = int(result.inserted_primary_key[0])
-        members.insert(bound, key, app_key, draft.members, draft.creator, now)
-        return key
+    )
+    assert result.inserted_primary_key is not None
+    key = int(result.inserted_primary_key[0])
+    members.insert(bound, key, app_key, draft.members, draft.creator, now)
+    return key
 
 
 def _load(bound: sa.Connection, app_key: int, conversation_id: str) -> Conversation | None:
     found = sa.select(_conversation).where(_conversation.c.app == app_key, _conversation.c.id == conversation_id)
     row = bound.execute(found).one_or_none()
-    return None if row is None else _conversation_of(bound, row)
+    return None if row is None else conversation_of(bound, row)
 
 
-def _conversation_of(bound: sa.Connection, row: Any) -> Conversation:
+def conversation_of(bound: sa.Connection, row: Any) -> Conversation:
     kind = ConversationKind(row.kind)
     everyone: set[str] = set()
     if kind in OF_MEMBERS:

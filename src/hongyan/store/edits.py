@@ -38,7 +38,7 @@ READ = (
     f"SELECT c.id, {', '.join(f'l.{name.strip()}' for name in hot.MESSAGE_COLUMNS.split(','))}"
     " FROM json_each(?) wanted CROSS JOIN message l ON l.rowid = wanted.value AND l.patched_at <= ?"
     " CROSS JOIN member m ON m.conversation = l.conversation AND m.client = ?"
-    " CROSS JOIN conversation c ON c.key = l.conversation"
+    " CROSS JOIN conversation c ON c.key = l.conversation AND (c.expires_at IS NULL OR c.expires_at > ?)"
     " ORDER BY l.patched_at"
 )
 
@@ -78,6 +78,8 @@ class Edits:
             since = found[-1][0] if found else since
 
     def _apply(self, driver: Any, conversation: Conversation, edit: Edit, by: str) -> Edited:
+        if conversation.has_ended(self._clock.now()):
+            raise Refused(errors.CONVERSATION_NOT_FOUND, "the conversation has ended")
         if driver.execute(hot.IS_MEMBER, (conversation.key, by)).fetchone() is None:
             raise Refused(errors.INVALID_MESSAGING_TARGET, "not a member")
         message = _find(driver, conversation, edit)
@@ -122,7 +124,8 @@ class Edits:
         """Asks again who is a member: a client that takes long to receive the edits may have been removed."""
         rows = json.dumps([row for _, row in found])
         until = found[-1][0]
-        read = await self._reader.run(lambda driver: driver.execute(READ, (rows, until, client)).fetchall())
+        now = self._clock.now()
+        read = await self._reader.run(lambda driver: driver.execute(READ, (rows, until, client, now)).fetchall())
         return [(conversation_id, hot.decode_message(tuple(row))) for conversation_id, *row in read]
 
 

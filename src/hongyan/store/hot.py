@@ -6,7 +6,7 @@ SQLAlchemy costs about 100 µs per statement, the driver about 6: what runs per 
 import json
 from typing import Any, NamedTuple
 
-from hongyan.engine.values import Draft, HistoryRange, Message, Stored
+from hongyan.engine.values import FOREVER, Draft, HistoryRange, Message, Stored
 from hongyan.store.database import Bulk
 
 BINARY = 1
@@ -59,7 +59,9 @@ LAST_ARRIVAL = "SELECT timestamp FROM message ORDER BY rowid DESC LIMIT 1"
 NOTE_OPENED = (
     "INSERT INTO meta (name, value) VALUES ('opened_at', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
-IS_MEMBER = "SELECT 1 FROM member WHERE conversation = ? AND client = ?"
+IS_MEMBER = (
+    "SELECT 1 FROM member m JOIN conversation c ON c.key = m.conversation WHERE m.conversation = ? AND m.client = ?"
+)
 STANDING = "SELECT silenced_until, blocked_at, refused_at FROM standing WHERE conversation = ? AND client = ?"
 PRUNE_TOKENS = (
     "DELETE FROM sent_token WHERE (conversation, client, token) IN"
@@ -71,6 +73,11 @@ _SEQ_MIN, _SEQ_MAX = -(1 << 62), 1 << 62
 _SEQ_OF_ID = "coalesce((SELECT seq FROM message WHERE conversation = ? AND timestamp = ? AND id = ? LIMIT 1), ?)"
 _TEXT = "CAST(substr(body, 2) AS TEXT)"
 _LCTYPE = f"CASE WHEN flags & {BINARY} = 0 AND json_valid({_TEXT}) THEN json_extract({_TEXT}, '$._lctype') END"
+
+
+def living_at(now: int, *, temporary: bool) -> int:
+    """The value of `_LIVING` for those that have not ended, or for none that is temporary."""
+    return now if temporary else FOREVER
 
 
 def encode_body(content: str | bytes) -> bytes:
@@ -173,11 +180,14 @@ def _with_last_message(memberships: str) -> str:
     )
 
 
+#: Conversations that end after a time, or never: for FOREVER, those that are not temporary.
+_LIVING = "(c.expires_at IS NULL OR c.expires_at > ?)"
 UNREAD_ALL = _with_last_message(
-    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {_UNREAD} > 0 ORDER BY c.last_message_at DESC LIMIT ?"
+    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {_LIVING} AND {_UNREAD} > 0"
+    " ORDER BY c.last_message_at DESC LIMIT ?"
 )
 UNREAD_SINCE = _with_last_message(
-    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND (c.last_message_at > ? OR m.read_at > ?)"
+    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {_LIVING} AND (c.last_message_at > ? OR m.read_at > ?)"
     " AND c.last_seq > 0 ORDER BY c.last_message_at DESC LIMIT ?"
 )
 UNREAD_ONE = _with_last_message(f"{_MEMBERSHIPS} WHERE m.conversation = ? AND m.client = ?")
@@ -261,7 +271,8 @@ MARKS = (
 MISSED_CONVERSATIONS = (
     "SELECT c.key, c.id, c.kind, m.ack_seq, m.ack_to, m.ack_extra FROM member m"
     " JOIN conversation c ON c.key = m.conversation"
-    " WHERE m.app = ? AND m.client = ? AND c.last_seq > m.ack_seq ORDER BY c.last_message_at DESC LIMIT ?"
+    f" WHERE m.app = ? AND m.client = ? AND {_LIVING} AND c.last_seq > m.ack_seq"
+    " ORDER BY c.last_message_at DESC LIMIT ?"
 )
 MISSED_MESSAGES = (
     f"SELECT {MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND timestamp >= ? AND seq > ?"
@@ -275,8 +286,9 @@ INSERT_NOTIFICATIONS = Bulk(
     'INSERT INTO notification (app, client, at, conversation, joined, "by") VALUES {rows: (?, ?, ?, ?, ?, ?)}'
 )
 NOTIFICATIONS_AFTER = (
-    'SELECT n.joined, c.id, n."by", n.at FROM notification n JOIN conversation c ON c.key = n.conversation'
-    " WHERE n.app = ? AND n.client = ? AND n.at > ? ORDER BY n.at, n.conversation LIMIT ?"
+    'SELECT n.joined, c.id, n."by", n.at, c.expires_at'
+    " FROM notification n JOIN conversation c ON c.key = n.conversation"
+    f" WHERE n.app = ? AND n.client = ? AND n.at > ? AND {_LIVING} ORDER BY n.at, n.conversation LIMIT ?"
 )
 MEMBERSHIPS = "SELECT conversation, joined_at FROM member WHERE app = ? AND client = ? LIMIT ?"
 PRUNE_NOTIFICATIONS = (

@@ -66,6 +66,7 @@ class Info:
                 _conversation.c.app == app_key,
                 _conversation.c.id.in_(conversation_ids),
                 _member.c.client == client,
+                _conversation.c.expires_at.is_(None) | (_conversation.c.expires_at > self._clock.now()),
             )
         )
         return await self._reader.run_bound(lambda bound: set(bound.scalars(found)))

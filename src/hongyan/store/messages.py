@@ -63,6 +63,8 @@ class Messages:
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> tuple[Unread, int, Receipts]:
             driver: Any = bound.connection.driver_connection
+            if conversation.has_ended(self._clock.now()):
+                raise Refused(errors.CONVERSATION_NOT_FOUND, "the conversation has ended")
             unread, given = self._mark_read(driver, conversation.key, client, upto)
             return unread, self._writer.horizon(), given
 
@@ -75,21 +77,25 @@ class Messages:
         )
         return [Marks(*row) for row in rows]
 
-    async def missed(self, app_key: int, client: str, conversations: int, messages: int, tracked: int) -> list[Missed]:
-        missed = await self._reader.run(
-            lambda driver: _missed(driver, (app_key, client), conversations, messages, tracked)
-        )
+    async def missed(
+        self, app_key: int, client: str, conversations: int, messages: int, tracked: int, *, temporary: bool = True
+    ) -> list[Missed]:
+        whose = (app_key, client, hot.living_at(self._clock.now(), temporary=temporary))
+        missed = await self._reader.run(lambda driver: _missed(driver, whose, conversations, messages, tracked))
         await self._told()
         return missed
 
-    async def unread(self, app_key: int, client: str, since: int | None, limit: int) -> tuple[list[Unread], int]:
+    async def unread(
+        self, app_key: int, client: str, since: int | None, limit: int, *, temporary: bool = True
+    ) -> tuple[list[Unread], int]:
         at = self._writer.horizon()
+        whose = (app_key, client, hot.living_at(self._clock.now(), temporary=temporary))
 
         def read(driver: Any) -> list[Unread]:
             if since is None:
-                rows = driver.execute(hot.UNREAD_ALL, (app_key, client, limit))
+                rows = driver.execute(hot.UNREAD_ALL, (*whose, limit))
             else:
-                rows = driver.execute(hot.UNREAD_SINCE, (app_key, client, since, since, limit))
+                rows = driver.execute(hot.UNREAD_SINCE, (*whose, since, since, limit))
             return [_unread(row) for row in rows.fetchall()]
 
         unread = await self._reader.run(read)
@@ -121,14 +127,14 @@ class Messages:
         return _unread(driver.execute(hot.UNREAD_ONE, (key, client)).fetchone()), given
 
 
-def _missed(driver: Any, who: tuple[int, str], conversations: int, messages: int, tracked: int) -> list[Missed]:
+def _missed(driver: Any, whose: tuple[int, str, int], conversations: int, messages: int, tracked: int) -> list[Missed]:
     """Conversations in which only own messages are new are passed over, some of them at least."""
     answer: list[Missed] = []
-    for key, conversation_id, kind, *acks in driver.execute(hot.MISSED_CONVERSATIONS, (*who, 4 * conversations)):
+    for key, conversation_id, kind, *acks in driver.execute(hot.MISSED_CONVERSATIONS, (*whose, 4 * conversations)):
         state = unpack(*acks)
         upto = (key, state.upto.timestamp, state.upto.seq, tracked)
         newest_first = map(hot.decode_message, driver.execute(hot.MISSED_MESSAGES, upto))
-        missed = [m for m in newest_first if m.sender != who[1] and not state.covers(m.seq)][::-1]
+        missed = [m for m in newest_first if m.sender != whose[1] and not state.covers(m.seq)][::-1]
         if missed:
             more = len(missed) > messages
             answer.append(Missed(conversation_id, ConversationKind(kind), tuple(missed[:messages]), more))

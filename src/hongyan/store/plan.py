@@ -147,6 +147,8 @@ class Plan:
         return self._kept.get(key)
 
     def _place(self, unit: Append, known: dict[tuple[int, str, str], Stored]) -> Stored | Refused:
+        if unit.conversation.expires_at is not None and unit.conversation.has_ended(self._now):
+            return Refused(errors.CONVERSATION_NOT_FOUND, "the conversation has ended")
         key = unit.conversation.key
         token = (key, unit.sender, unit.draft.token)
         if unit.draft.token and token in known:

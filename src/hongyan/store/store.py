@@ -19,6 +19,7 @@ from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
 from hongyan.store.reading import Reader
 from hongyan.store.standings import Standings
+from hongyan.store.temporary import Temporary
 from hongyan.store.tokens import Tokens
 from hongyan.store.writer import Writer
 
@@ -36,7 +37,7 @@ def _no_fatal_handler(error: BaseException) -> None:
 
 class Store:
     """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `standings`,
-    `tokens` over one database file."""
+    `temporary`, `tokens` over one database file."""
 
     def __init__(self, path: Path, secret: bytes, clock: Clock | None = None) -> None:
         clock = clock or Clock()
@@ -52,8 +53,9 @@ class Store:
         self.conversations = Conversations(self._reader, self.writer, clock)
         self.info = Info(self._reader, self.writer, clock)
         self.messages = Messages(self._reader, self.writer, clock)
-        self.notifications = Notifications(self._reader)
+        self.notifications = Notifications(self._reader, clock)
         self.standings = Standings(self.writer, clock)
+        self.temporary = Temporary(self._reader, self.writer, clock)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
         self._pruning: asyncio.Task[None] | None = None
