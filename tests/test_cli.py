@@ -46,7 +46,7 @@ def test_the_package_runs_like_the_command() -> None:
 
 def test_help_names_every_command() -> None:
     text = run("--help").stdout
-    for command in ("serve", "app", "goaway", "doctor", "bench"):
+    for command in ("serve", "app", "goaway", "doctor", "sweep", "bench"):
         assert re.search(rf"\b{command}\b", text)
 
 
@@ -168,6 +168,7 @@ def test_the_doctor_finds_nothing_wrong_before_the_first_start_and_makes_nothing
         "TLS files",
         "Database schema",
         "Database integrity",
+        "Sweep",
         "Clock",
     ]
     assert found["Ports"].endswith("the start chooses a free port where the setting is 0")

@@ -134,6 +134,14 @@ class Access:
                 if self._cache.get(key) is known:
                     self._members += len(known.members) - before
 
+    def forget(self, app_key: int, conversation_id: str) -> None:
+        """A conversation was deleted."""
+        key = (app_key, conversation_id)
+        if key in self._loading:
+            self._loading[key].overtaken = True
+        dropped = self._cache.pop(key, None)
+        self._members -= len(dropped.members) if dropped else 0
+
     async def _load(self, key: Key, loading: _Loading) -> None:
         found: Found = None
         try:

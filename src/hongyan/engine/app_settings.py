@@ -105,6 +105,26 @@ class AppSettings:
             "max": 2_592_000,
         },
     )
+    message_days: int = field(
+        default=0,
+        metadata={
+            "help": "Days after which messages are deleted; 0 keeps them for ever. `preset=leancloud` sets 180.",
+            "help_zh": "消息的保存天数，到期删除；0 表示永久保存。`preset=leancloud` 设为 180。",
+            "min": 0,
+            "max": 36_500,
+        },
+    )
+    conversation_days: int = field(
+        default=0,
+        metadata={
+            "help": "Days after which a conversation without new messages and changes is deleted with all that is in"
+            " it; 0 keeps it for ever. `preset=leancloud` sets 180.",
+            "help_zh": "对话无新消息且无变更达到该天数后连同全部内容删除；0 表示永久保存。"
+            "`preset=leancloud` 设为 180。",
+            "min": 0,
+            "max": 36_500,
+        },
+    )
     edit: bool = field(
         default=True,
         metadata={
@@ -175,3 +195,7 @@ class AppSettings:
             "help_zh": "签名是否只能使用一次；on 或 off。",
         },
     )
+
+
+#: Several settings under one name, for `preset=NAME`.
+PRESETS = {"leancloud": {"message_days": "180", "conversation_days": "180"}}

@@ -13,6 +13,7 @@ from hongyan.engine.notifications import Notifications
 from hongyan.engine.ports import Bus, Store
 from hongyan.engine.receipts import ReceiptMarks
 from hongyan.engine.sessions import Sessions
+from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.temporary import TemporaryConversations
 from hongyan.engine.unread import UnreadCounts
 from hongyan.engine.wills import Wills
@@ -37,6 +38,7 @@ class Engine:
         self.receipts = ReceiptMarks(store.messages, self.access, bus)
         self.notifications = Notifications(store.notifications, bus, clock)
         self.unread = UnreadCounts(store.messages, self.access, bus)
+        self.sweeps = Sweeps(store.sweep, self.apps, self.access, clock)
         self.edits = Edits(store.edits, self.access, bus, clock)
 
     async def start(self) -> None:

@@ -5,7 +5,7 @@ commit order, before anything that was committed later is told, so that caches a
 disk; a refused unit changes nothing and does not disturb its neighbours.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from hongyan.engine.events import Event
@@ -17,10 +17,12 @@ from hongyan.engine.values import (
     Conversation,
     ConversationDraft,
     ConversationRow,
+    Cutoffs,
     Decision,
     Draft,
     Edit,
     Edited,
+    Expired,
     HistoryRange,
     Marks,
     MembersChanged,
@@ -31,6 +33,7 @@ from hongyan.engine.values import (
     StandingsChanged,
     StandingsNow,
     Stored,
+    Swept,
     Unread,
 )
 from hongyan.errors import Refused
@@ -42,7 +45,8 @@ class AppStore(Protocol):
     async def insert(self, app: App) -> App:
         """Keep a new app and return it with its key. Raises ValueError if the id is taken."""
 
-    async def update(self, app: App) -> None: ...
+    async def update(self, app: App, *, asks: bool = False) -> None:
+        """Keep its settings; if it `asks`, nothing of it is swept before somebody has said yes."""
 
     async def all(self) -> list[App]: ...
 
@@ -247,6 +251,48 @@ class NotificationStore(Protocol):
         """Some of the conversations of which the client is a member: (key, since when)."""
 
 
+class SweepStore(Protocol):
+    """Deleting what an app keeps no longer, in small steps between all other writes.
+
+    Nothing of an app that asks (`asking`) is deleted, except ended temporary conversations.
+    """
+
+    async def look(self, after: int, cutoffs: Mapping[int, Cutoffs]) -> tuple[list[Expired], int | None]:
+        """What has expired in the next conversations after a key, by app; and the key to go on after, if any."""
+
+    async def ended(self, limit: int) -> list[Expired]:
+        """Temporary conversations that have ended."""
+
+    async def count(self, expired: Expired) -> Swept:
+        """How much would be deleted."""
+
+    def delete_messages(self, expired: Sequence[Expired]) -> Awaitable[tuple[int, list[Expired]]]:
+        """A step: how many it has deleted, and what is left to do."""
+
+    def delete_conversations(
+        self, expired: Sequence[Expired], committed: Callable[[Sequence[tuple[int, str]]], None]
+    ) -> Awaitable[Sequence[tuple[int, str]]]:
+        """A step: delete those that have still expired; (app key, conversation id) of each, `committed` as ever.
+
+        Whatever is written to one of them after that is refused. `clean` deletes what belonged to them.
+        """
+
+    def clean(self) -> Awaitable[bool]:
+        """A step: delete some of what belonged to deleted conversations; whether there may be more."""
+
+    def shrink(self) -> Awaitable[bool]:
+        """A step: give room back to the file system; whether there is more."""
+
+    async def asking(self) -> dict[int, str]:
+        """The apps for which nobody has said yes yet, each with what the yes must name."""
+
+    async def agree(self, app_key: int, asked: str) -> None:
+        """Somebody has said yes; it holds unless there is another question by now."""
+
+    async def wait(self, app_key: int, waiting: Swept) -> None:
+        """Keep in mind what waits for a yes, for who looks into the database."""
+
+
 class TokenStore(Protocol):
     """Session tokens that were voided before they expired."""
 
@@ -269,6 +315,8 @@ class Store(Protocol):
     def notifications(self) -> NotificationStore: ...
     @property
     def standings(self) -> StandingStore: ...
+    @property
+    def sweep(self) -> SweepStore: ...
     @property
     def temporary(self) -> TemporaryStore: ...
     @property

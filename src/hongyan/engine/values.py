@@ -368,6 +368,33 @@ class HistoryRange:
     lctype: int | None = None
 
 
+class Cutoffs(NamedTuple):
+    """What an app no longer keeps: older messages, and conversations without a change since; None: all is kept."""
+
+    messages: int | None
+    conversations: int | None
+
+
+class Expired(NamedTuple):
+    """A conversation with something to be deleted: its messages before a time, or all of it.
+
+    All of it, if `unused_since` then still is nothing newer, or its time as a temporary conversation is over.
+    """
+
+    key: int
+    app_key: int
+    kind: ConversationKind
+    messages_before: int | None = None
+    unused_since: int | None = None
+
+
+class Swept(NamedTuple):
+    """How much was deleted, or would be."""
+
+    messages: int = 0
+    conversations: int = 0
+
+
 def new_object_id() -> str:
     """A conversation id: 24 lower-case hex digits."""
     return secrets.token_hex(12)

@@ -82,6 +82,7 @@ class Conversations:
         initiator: str = "",
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
+            members.check_exists(bound, conversation.key)
             members.check_member(bound, conversation.key, by)
             already = members.present(bound, conversation.key, clients)
             new = tuple(client for client in clients if client not in already)
@@ -105,6 +106,7 @@ class Conversations:
         initiator: str = "",
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
+            members.check_exists(bound, conversation.key)
             members.check_member(bound, conversation.key, by)
             already = members.present(bound, conversation.key, clients)
             gone = tuple(client for client in clients if client in already)

@@ -21,9 +21,11 @@ FIND_TOKENS = Bulk(
     " JOIN (SELECT column1, column2, column3 FROM (VALUES {rows: (?, ?, ?)})) v"
     " ON s.conversation = v.column1 AND s.client = v.column2 AND s.token = v.column3"
 )
+#: A stream is gone with its service conversation, though its row may be there for a moment more.
 FIND_HEADS = Bulk(
-    "SELECT key, version, last_seq, last_message_at FROM conversation"
+    "SELECT key, version, last_seq, last_message_at FROM conversation c"
     " WHERE key IN (SELECT column1 FROM (VALUES {rows: (?)}))"
+    " AND (parent IS NULL OR EXISTS (SELECT 1 FROM conversation WHERE key = c.parent))"
 )
 INSERT_MESSAGES = Bulk(
     "INSERT INTO message (conversation, timestamp, seq, id, sender, body, flags, mentions)"
@@ -160,11 +162,13 @@ def page(connection: Any, conversation: int, wanted: HistoryRange) -> list[Messa
 
 # unread, read marks
 
-_UNREAD = "c.last_seq - m.read_seq - m.own_since_read"
+#: What was swept counts as read.
+_READ_TO = "max(m.read_seq, c.swept_seq)"
+_UNREAD = f"c.last_seq - {_READ_TO} - m.own_since_read"
 _MEMBERSHIPS = (
     f"SELECT c.key, c.id, c.kind, c.last_seq, c.last_message_at, {_UNREAD} AS unread,"
     " max(m.mention_seq, CASE WHEN c.mention_all_by = m.client THEN c.mention_all_before ELSE c.mention_all_seq END)"
-    " > m.read_seq AS mentioned"
+    f" > {_READ_TO} AS mentioned"
     " FROM member m JOIN conversation c ON c.key = m.conversation"
 )
 
@@ -187,12 +191,13 @@ UNREAD_ALL = _with_last_message(
     " ORDER BY c.last_message_at DESC LIMIT ?"
 )
 UNREAD_SINCE = _with_last_message(
-    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {_LIVING} AND (c.last_message_at > ? OR m.read_at > ?)"
+    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {_LIVING}"
+    " AND (c.last_message_at > ? OR m.read_at > ? OR (c.swept_at > ? AND c.swept_seq > m.read_seq))"
     " AND c.last_seq > 0 ORDER BY c.last_message_at DESC LIMIT ?"
 )
 UNREAD_ONE = _with_last_message(f"{_MEMBERSHIPS} WHERE m.conversation = ? AND m.client = ?")
 READ_MARK = (
-    "SELECT m.read_seq, m.own_since_read, c.last_seq, c.last_message_at"
+    f"SELECT {_READ_TO}, m.own_since_read, c.last_seq, c.last_message_at"
     " FROM member m JOIN conversation c ON c.key = m.conversation WHERE m.conversation = ? AND m.client = ?"
 )
 LAST_UPTO = (
@@ -271,7 +276,7 @@ MARKS = (
 MISSED_CONVERSATIONS = (
     "SELECT c.key, c.id, c.kind, m.ack_seq, m.ack_to, m.ack_extra FROM member m"
     " JOIN conversation c ON c.key = m.conversation"
-    f" WHERE m.app = ? AND m.client = ? AND {_LIVING} AND c.last_seq > m.ack_seq"
+    f" WHERE m.app = ? AND m.client = ? AND {_LIVING} AND c.last_seq > max(m.ack_seq, c.swept_seq)"
     " ORDER BY c.last_message_at DESC LIMIT ?"
 )
 MISSED_MESSAGES = (
@@ -290,7 +295,10 @@ NOTIFICATIONS_AFTER = (
     " FROM notification n JOIN conversation c ON c.key = n.conversation"
     f" WHERE n.app = ? AND n.client = ? AND n.at > ? AND {_LIVING} ORDER BY n.at, n.conversation LIMIT ?"
 )
-MEMBERSHIPS = "SELECT conversation, joined_at FROM member WHERE app = ? AND client = ? LIMIT ?"
+MEMBERSHIPS = (
+    "SELECT m.conversation, m.joined_at FROM member m JOIN conversation c ON c.key = m.conversation"
+    " WHERE m.app = ? AND m.client = ? LIMIT ?"
+)
 PRUNE_NOTIFICATIONS = (
     "DELETE FROM notification WHERE (app, client, at, conversation) IN"
     " (SELECT app, client, at, conversation FROM notification WHERE at < ? ORDER BY at LIMIT ?)"

@@ -9,7 +9,7 @@ from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import Attributes, Conversation
 from hongyan.errors import Kind, Refused
-from hongyan.store import schema
+from hongyan.store import members, schema
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
@@ -30,6 +30,7 @@ class Info:
         committed: Callable[[int, str], None],
     ) -> Awaitable[object]:
         def write(bound: sa.Connection) -> tuple[int, str]:
+            members.check_exists(bound, conversation.key)
             _muted(bound, conversation.key, by, errors.CONVERSATION_UPDATE_REJECTED)
             if change is None:
                 return _updated_at(bound, conversation.key), "{}"
@@ -49,6 +50,7 @@ class Info:
         self, conversation: Conversation, client: str, muted: bool, committed: Callable[[int], None]
     ) -> Awaitable[object]:
         def write(bound: sa.Connection) -> int:
+            members.check_exists(bound, conversation.key)
             before = _muted(bound, conversation.key, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED)
             if before == muted:
                 return _updated_at(bound, conversation.key)

@@ -21,7 +21,7 @@ from hongyan.engine.values import (
     Unread,
 )
 from hongyan.errors import Refused
-from hongyan.store import hot, receipts
+from hongyan.store import hot, members, receipts
 from hongyan.store.ack_state import Place, unpack
 from hongyan.store.plan import Append, Call
 from hongyan.store.reading import Reader
@@ -65,6 +65,7 @@ class Messages:
             driver: Any = bound.connection.driver_connection
             if conversation.has_ended(self._clock.now()):
                 raise Refused(errors.CONVERSATION_NOT_FOUND, "the conversation has ended")
+            members.check_exists(bound, conversation.key)
             unread, given = self._mark_read(driver, conversation.key, client, upto)
             return unread, self._writer.horizon(), given
 
@@ -95,7 +96,7 @@ class Messages:
             if since is None:
                 rows = driver.execute(hot.UNREAD_ALL, (*whose, limit))
             else:
-                rows = driver.execute(hot.UNREAD_SINCE, (*whose, since, since, limit))
+                rows = driver.execute(hot.UNREAD_SINCE, (*whose, since, since, since, limit))
             return [_unread(row) for row in rows.fetchall()]
 
         unread = await self._reader.run(read)

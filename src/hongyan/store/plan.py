@@ -45,12 +45,14 @@ class Append:
 class Call:
     """A change made by statements of its own: `change(connection)` runs inside the batch, in a savepoint.
 
-    `touches` are the keys of the conversations whose messages it reads or whose rows it writes.
+    `touches` are the keys of the conversations whose messages it reads or whose rows it writes; `touches_all` if
+    nobody knows them all.
     """
 
     change: Callable[[sa.Connection], Any]
     done: Callable[[Any], None]
     touches: tuple[int, ...] = ()
+    touches_all: bool = False
 
 
 Unit = Append | Call | Received
@@ -83,10 +85,10 @@ class Plan:
         self._touched.add(unit.conversation.key)
 
     def call(self, unit: Call) -> None:
-        if not self._touched.isdisjoint(unit.touches):
+        if unit.touches_all or not self._touched.isdisjoint(unit.touches):
             self.flush()
         self.outcomes[id(unit)] = self._in_savepoint(unit)
-        self._heads.update(dict.fromkeys(unit.touches))
+        self._heads.update(dict.fromkeys([*self._kept, *self._heads] if unit.touches_all else unit.touches))
 
     def _in_savepoint(self, unit: Call) -> Any:
         self._driver.execute("SAVEPOINT unit")

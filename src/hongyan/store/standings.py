@@ -37,6 +37,7 @@ class Standings:
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> StandingsChanged:
             key, now = conversation.key, self._clock.now()
+            members.check_exists(bound, key)
             before = _now(bound, key, clients, now)
             decision = decide(before)
             row = members.head(bound, key)

@@ -19,6 +19,7 @@ from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
 from hongyan.store.reading import Reader
 from hongyan.store.standings import Standings
+from hongyan.store.sweep import Sweep, last_sweep
 from hongyan.store.temporary import Temporary
 from hongyan.store.tokens import Tokens
 from hongyan.store.writer import Writer
@@ -37,7 +38,7 @@ def _no_fatal_handler(error: BaseException) -> None:
 
 class Store:
     """Ports `apps`, `conversations`, `edits`, `info`, `messages`, `notifications`, `standings`,
-    `temporary`, `tokens` over one database file."""
+    `sweep`, `temporary`, `tokens` over one database file."""
 
     def __init__(self, path: Path, secret: bytes, clock: Clock | None = None) -> None:
         clock = clock or Clock()
@@ -46,7 +47,8 @@ class Store:
         self._engine = database.engine(lambda: database.connect(path), sa.pool.StaticPool)
         self._bound = self._engine.connect()
         edited_at = newest_edit(self._bound)
-        clock.not_before(max(self._bound.exec_driver_sql(hot.LAST_ARRIVAL).scalar() or 0, edited_at))
+        arrived_at = self._bound.exec_driver_sql(hot.LAST_ARRIVAL).scalar() or 0
+        clock.not_before(max(arrived_at, edited_at, last_sweep(self._bound)))
         self._reader = Reader(path)
         self.writer = Writer(self._bound, clock, lambda error: self.on_fatal(error))
         self.apps = Apps(self._reader, self.writer, secret)
@@ -55,6 +57,7 @@ class Store:
         self.messages = Messages(self._reader, self.writer, clock)
         self.notifications = Notifications(self._reader, clock)
         self.standings = Standings(self.writer, clock)
+        self.sweep = Sweep(self._reader, self.writer, clock)
         self.temporary = Temporary(self._reader, self.writer, clock)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
