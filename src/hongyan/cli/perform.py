@@ -54,7 +54,7 @@ async def _perform_here(settings: Settings, data: DataDir, command: admin.Comman
     try:
         apps = Apps(store.apps, clock)
         await apps.load()
-        sweeps = Sweeps(store.sweep, apps, Access(store.conversations, clock), clock)
+        sweeps = Sweeps(store.sweep, apps, Access(store.conversations, clock), clock, rest=0)
         return await admin.perform(command, apps, {}, admin.Sweeper(sweeps, running=False))
     finally:
         await store.close()

@@ -32,7 +32,7 @@ CONVERSATIONS = 20
 #: Conversations whose messages are handed to one step.
 AT_ONCE = 200
 #: After a step the writer is left alone for so many times as long as the step took, in seconds at most.
-REST, REST_MAX = 3, 1.0
+REST, REST_MAX = 4, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,10 @@ class Waiting:
 
 
 class Sweeps:
-    def __init__(self, store: SweepStore, apps: Apps, access: Access, clock: Clock) -> None:
+    """`rest`: for how many times as long as a step took nothing is done after it."""
+
+    def __init__(self, store: SweepStore, apps: Apps, access: Access, clock: Clock, rest: float = REST) -> None:
+        self._rest = rest
         self._store = store
         self._apps = apps
         self._access = access
@@ -175,5 +178,5 @@ class Sweeps:
         """The result of a step, after a rest: a busy writer has longer ones."""
         began = time.monotonic()
         result = await step
-        await asyncio.sleep(min(REST * (time.monotonic() - began), REST_MAX))
+        await asyncio.sleep(min(self._rest * (time.monotonic() - began), REST_MAX))
         return result

@@ -20,7 +20,7 @@ from hongyan.store.writer import Writer
 #: Conversations looked at in one read.
 WINDOW = 1_000
 #: Rows deleted in one step, and how many before the time is looked at.
-ROWS_MAX, CHUNK = 100, 20
+ROWS_MAX, CHUNK = 50, 25
 #: After so long a step ends, whatever is left (s).
 STEP_TIME = 0.002
 #: Pages given back in one step, and those kept for what will be written (10 MiB).
