@@ -1,5 +1,6 @@
 """The command line as processes: what it prints, where its commands are carried out, and what mistakes say."""
 
+import contextlib
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,16 +16,18 @@ import pytest
 import trustme
 
 import hongyan
+from hongyan import admin
+from hongyan.store import database
 from tests.support.server import PROGRAM, Server
 
 ANY_PORTS = {"HONGYAN_HTTP_PORT": "0", "HONGYAN_GATEWAY_PORT": "0"}
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, input: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run `hongyan` with arguments until it ends. Another server may hold the default ports meanwhile."""
     command = [str(part) for part in (PROGRAM, *arguments)]
     environment = os.environ | ANY_PORTS
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, input=input)
 
 
 def printed(*arguments: object) -> object:
@@ -46,7 +50,7 @@ def test_the_package_runs_like_the_command() -> None:
 
 def test_help_names_every_command() -> None:
     text = run("--help").stdout
-    for command in ("serve", "app", "goaway", "doctor", "bench"):
+    for command in ("serve", "app", "goaway", "doctor", "sweep", "bench"):
         assert re.search(rf"\b{command}\b", text)
 
 
@@ -168,6 +172,7 @@ def test_the_doctor_finds_nothing_wrong_before_the_first_start_and_makes_nothing
         "TLS files",
         "Database schema",
         "Database integrity",
+        "Sweep",
         "Clock",
     ]
     assert found["Ports"].endswith("the start chooses a free port where the setting is 0")
@@ -240,3 +245,78 @@ def expired(folder: Path) -> Path:
     issued = trustme.CA().issue_cert("localhost", not_before=end - timedelta(days=1), not_after=end)
     file.write_bytes(issued.cert_chain_pems[0].bytes() + issued.private_key_pem.bytes())
     return file
+
+
+def old_message(data: Path) -> None:
+    """A conversation of app 1 with a message of long ago, as an import would leave it."""
+    with contextlib.closing(database.connect(data / "hongyan.db")) as connection:
+        connection.execute(
+            "INSERT INTO conversation (app, id, kind, creator, created_at, updated_at, last_seq, last_message_at)"
+            " VALUES (1, 'old', 1, 'ann', 1, 1, 1, 1000)"
+        )
+        connection.execute(
+            "INSERT INTO message (conversation, timestamp, seq, id, sender, body)"
+            " VALUES (1, 1000, 1, 'm', 'ann', x'00')"
+        )
+
+
+def messages(data: Path) -> int:
+    with contextlib.closing(database.connect(data / "hongyan.db", read_only=True)) as connection:
+        found: int = connection.execute("SELECT count(*) FROM message").fetchone()[0]
+        return found
+
+
+def test_a_sweep_is_shown_asked_for_and_done_without_a_server(tmp_path: Path) -> None:
+    data = ("--data-dir", tmp_path)
+    printed("app", "create", "Shop", "--id", "shop", *data)
+    old_message(tmp_path)
+    assert run("sweep", *data).stdout == "Nothing has expired.\n"
+    settings = printed("app", "set", "shop", "preset=leancloud", *data)["settings"]  # type: ignore[index]
+    assert (settings["message_days"], settings["conversation_days"]) == (180, 180)
+    refused = run("sweep", *data, input="n\n")
+    assert (refused.returncode, messages(tmp_path)) == (0, 1)
+    assert re.search(r"^shop +Shop +1 +1 +waits for a yes *$", refused.stdout, re.MULTILINE)
+    assert refused.stdout.endswith("Nothing is deleted.\n")
+    assert (run("sweep", *data, input="").returncode, messages(tmp_path)) == (130, 1)  # nobody is there to say yes
+    agreed = run("sweep", *data, input="y\n")
+    assert agreed.stdout.endswith("Deleted: 0 messages, 1 conversations with theirs.\n")
+    assert (agreed.returncode, messages(tmp_path)) == (0, 0)
+    assert run("sweep", "--yes", *data).stdout == "Nothing has expired.\n"
+
+
+def logged(server: Server, text: str) -> None:
+    """Wait until the server has logged the text: a file has no event for it."""
+    deadline = time.monotonic() + 60
+    while text not in server.log:
+        assert time.monotonic() < deadline, f"{text!r} is not in the log:\n{server.log}"
+        time.sleep(0.02)
+
+
+def test_a_sweep_that_waits_is_told_by_log_and_doctor_and_done_by_the_server(
+    server_factory: Callable[..., Server],
+) -> None:
+    server = server_factory()
+    data = ("--data-dir", server.data_dir)
+    printed("app", "create", "Shop", "--id", "shop", *data)
+    old_message(server.data_dir)
+    printed("app", "set", "shop", "message_days=30", *data)
+    server.start()
+    assert findings(run("doctor", *data))["Sweep"].split(maxsplit=1) == ["ok", "nothing waits"]
+    admin.call(server.data_dir / "admin.sock", admin.Sweep({}))  # has it look, without a yes
+    logged(server, "`hongyan sweep` asks for a yes")
+    assert messages(server.data_dir) == 1
+    told = findings(run("doctor", *data))["Sweep"]
+    assert re.fullmatch(
+        "warning +waits for a yes to delete 1 messages and 0 conversations of shop: run `hongyan sweep`", told
+    )
+    assert run("sweep", "--yes", *data).stdout.endswith("The server deletes it now, beside its other work.\n")
+    logged(server, "swept: 1 messages, 0 conversations with theirs")
+    assert messages(server.data_dir) == 0
+    assert findings(run("doctor", *data))["Sweep"].split(maxsplit=1) == ["ok", "nothing waits"]
+
+
+def test_an_unknown_preset_is_refused(tmp_path: Path) -> None:
+    data = ("--data-dir", tmp_path)
+    printed("app", "create", "Shop", "--id", "shop", *data)
+    done = run("app", "set", "shop", "preset=other", *data)
+    assert (done.returncode, done.stderr) == (2, "hongyan: There is no preset 'other'; the presets are leancloud.\n")

@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +18,7 @@ import structlog
 from msgspec import Meta, Struct
 
 from hongyan.engine.apps import Apps
+from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.values import App
 from hongyan.engine.words import WordFilter
 from hongyan.errors import Refused
@@ -77,11 +78,48 @@ class GoAway(_Command, frozen=True, tag="goaway"):
     over: Annotated[float, Meta(ge=0, le=GOAWAY_MAX)]
 
 
+class PreviewSweep(_Command, frozen=True, tag="sweep.preview"):
+    """What the sweep would delete now, of each app that does not keep all for ever.
+
+    Answers a list of `{app, name, messages, conversations, asked}`; `asked` is null unless the sweep waits for a yes.
+    """
+
+
+class Sweep(_Command, frozen=True, tag="sweep"):
+    """Say yes to the questions of apps (id: `asked`) and have everything swept.
+
+    Answers `{running: true}`, or without a server, when it is done, how many `{messages, conversations}` are gone.
+    """
+
+    agreed: dict[str, str]
+
+
 class Status(_Command, frozen=True, tag="status"):
     """What the running server says about itself."""
 
 
-Command = CreateApp | ListApps | SetApp | SetWords | ListWords | GoAway | Status
+Command = CreateApp | ListApps | SetApp | SetWords | ListWords | GoAway | PreviewSweep | Sweep | Status
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Who deletes what is kept no longer: by itself in the background if a server is `running`."""
+
+    sweeps: Sweeps
+    running: bool
+
+    async def preview(self) -> list[dict[str, Any]]:
+        return [
+            {"app": waiting.app.id, "name": waiting.app.name, **waiting.swept._asdict(), "asked": waiting.asked}
+            for waiting in await self.sweeps.preview()
+        ]
+
+    async def sweep(self, agreed: Mapping[str, str]) -> dict[str, Any]:
+        await self.sweeps.agree(agreed)
+        if not self.running:
+            return (await self.sweeps.sweep())._asdict()
+        self.sweeps.wake()
+        return {"running": True}
 
 
 class Failed(Exception):
@@ -105,6 +143,7 @@ async def perform(
     apps: Apps,
     words: WordFilter,
     status: Mapping[str, Any],
+    sweeper: Sweeper,
     go_away: Callable[[float], int] = lambda over: 0,
 ) -> Any:
     """Carry a command out. Raises Failed. Without a server there is nobody to send away."""
@@ -124,6 +163,10 @@ async def perform(
                 return await words.words(_app(apps, command.app))
             case GoAway():
                 return {"asked": go_away(command.over), "over": command.over}
+            case PreviewSweep():
+                return await sweeper.preview()
+            case Sweep():
+                return await sweeper.sweep(command.agreed)
             case Status():
                 return dict(status)
     except (ValueError, Refused) as error:
@@ -202,7 +245,7 @@ def call(path: Path, command: Command) -> Any:
     Raises Failed with the server's sentence, and OSError if no server listens there.
     """
     with socket.socket(socket.AF_UNIX) as connection, short(path) as address:
-        connection.settimeout(CLIENT_TIMEOUT)
+        connection.settimeout(None if isinstance(command, PreviewSweep) else CLIENT_TIMEOUT)  # it counts all there is
         connection.connect(address)
         connection.sendall(msgspec.json.encode(command) + b"\n")
         with connection.makefile("rb") as stream:

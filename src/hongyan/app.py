@@ -92,6 +92,8 @@ class Server:
         parts.push_async_callback(self.admin.stop)
 
         created = await self._create_first_app()
+        sweeping = asyncio.create_task(self.engine.sweeps.run())
+        parts.push_async_callback(process.end_task, sweeping)
         process.settle()
         self._set_ready(True)
         parts.callback(self._set_ready, False)
@@ -126,7 +128,8 @@ class Server:
             logger.info("made the first app", app=created.id, keys_are_printed_by=list_command(self.settings))
 
     async def _perform(self, command: admin.Command) -> Any:
-        return await admin.perform(command, self.engine.apps, self.engine.words, self._status(), self.gateway.go_away)
+        engine, sweeper = self.engine, admin.Sweeper(self.engine.sweeps, running=True)
+        return await admin.perform(command, engine.apps, engine.words, self._status(), sweeper, self.gateway.go_away)
 
     def _status(self) -> dict[str, Any]:
         scheme = "https" if self.context else "http"

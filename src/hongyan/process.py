@@ -38,6 +38,13 @@ def settle() -> None:
     gc.freeze()
 
 
+async def end_task(task: asyncio.Task[None]) -> None:
+    """Cancel a task that runs as long as the process, and wait until it has ended."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
 def end_at_once(status: int) -> NoReturn:
     """End the process from any thread, with the log written out and nothing else."""
     log.flush()

@@ -128,3 +128,16 @@ def test_what_cannot_be_measured_ends_with_one_sentence(
     assert sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_sweep(tmp_path: Path) -> None:
+    arguments = ("--expired", "20000", "--senders", "3", "--in-flight", "2")
+    report = bench("sweep", *arguments, *SHORT, output=tmp_path)
+    highest, before, during = report["runs"]
+    assert [run["name"] for run in report["runs"]] == ["2 ahead", "half the rate", "half the rate, sweeping"]
+    for run in report["runs"]:
+        check_counts(run)
+    assert highest["expired_left"] == before["expired_left"] == 20_000
+    assert during["expired_left"] < 20_000
+    assert during["swept_per_second"] > 0
+    assert report["ratio"] > 0

@@ -139,10 +139,10 @@ async def test_only_members_mute(engine: Engine, app: App) -> None:
 
 async def test_counts(engine: Engine, app: App) -> None:
     row = await start(engine, app, "ann", "bob", "cem")
-    assert await engine.info.count(app, row.id) == 3
+    assert await engine.info.count(app, "ann", row.id) == 3
     await remove(engine, app, "ann", row.id, "bob")
-    assert await engine.info.count(app, row.id) == 2
-    assert await refusal(engine.info.count(app, UNKNOWN)) is errors.CONVERSATION_NOT_FOUND
+    assert await engine.info.count(app, "ann", row.id) == 2
+    assert await refusal(engine.info.count(app, "ann", UNKNOWN)) is errors.CONVERSATION_NOT_FOUND
 
 
 async def test_memberships(engine: Engine, app: App) -> None:

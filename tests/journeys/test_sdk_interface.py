@@ -1,4 +1,4 @@
-"""Everything that the official SDKs offer for normal conversations is used by some journey."""
+"""Everything that the official SDKs offer is used by some journey."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,6 @@ import pytest
 from tests.journeys.sdk import USED, needs_tls, walk
 from tests.journeys.test_sdk import RESTART, SDKS, SHARED, walk_restart
 from tests.support.server import Certificate, Server
-
-ISSUE_4 = {
-    "IMClient.createTemporaryConversation",
-}
-"""Chat rooms, service and temporary conversations, blacklists: what issue 4 brings."""
 
 NEVER_SENT = {"event:unhandledmessage"}
 """What an SDK says of commands that it does not know."""
@@ -34,6 +29,5 @@ def test_the_journeys_use_the_whole_interface(
     if (RESTART, sdk) not in USED:
         walk_restart(sdk, server_factory, certificate, Server.stop)
     used = {name for (_, of), names in USED.items() if of == sdk for name in names}
-    missing = sorted(offered - used - ISSUE_4 - NEVER_SENT)
+    missing = sorted(offered - used - NEVER_SENT)
     assert not missing, ", ".join(missing)
-    assert not used & ISSUE_4, ", ".join(sorted(used & ISSUE_4))

@@ -29,7 +29,7 @@ def chat(parameters: ChatParameters, options: Options, screen: Screen) -> Figure
     with place(options) as here:
         with servers.hongyan(here.data_dir, here.certificate) as server:
             runs = _runs(server, parameters, options, screen)
-        best = max(runs[:2], key=lambda run: run["messages_per_second"])
+        best = max(runs[:2], key=lambda done: done["messages_per_second"])
         batch = max(1, round(best["messages_per_commit"] or parameters.senders / 2))
         ceiling = _ceiling(here, parameters, options, batch, screen)
         return {
@@ -46,20 +46,21 @@ def _runs(server: Server, parameters: ChatParameters, options: Options, screen: 
     plan = TalkPlan(server.target, "a", parameters.senders, PAIR, parameters.size)
     several = replace(plan, name="b", in_flight=ahead)
     runs = [
-        _run("one at a time", server, plan, options, screen),
-        _run(f"{ahead} ahead", server, several, options, screen),
+        run("one at a time", server, plan, options, screen),
+        run(f"{ahead} ahead", server, several, options, screen),
     ]
-    half = max(run["messages_per_second"] for run in runs) / 2
+    half = max(done["messages_per_second"] for done in runs) / 2
     paced = replace(plan, name="c", rate=half)
     acking = replace(several, name="d", receipts=True)
     return [
         *runs,
-        _run("half the rate", server, paced, options, screen),
-        _run(f"{ahead} ahead, receivers ack", server, acking, options, screen),
+        run("half the rate", server, paced, options, screen),
+        run(f"{ahead} ahead, receivers ack", server, acking, options, screen),
     ]
 
 
-def _run(name: str, server: Server, plan: TalkPlan, options: Options, screen: Screen) -> Figures:
+def run(name: str, server: Server, plan: TalkPlan, options: Options, screen: Screen) -> Figures:
+    """The load of a plan, shared by the processes."""
     plans = [
         replace(
             plan,

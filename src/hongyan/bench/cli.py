@@ -15,6 +15,7 @@ from hongyan.bench.fanout import FanoutParameters, fanout
 from hongyan.bench.idle import IdleParameters, idle
 from hongyan.bench.room import RoomParameters, room
 from hongyan.bench.run import Figures, Options, Screen
+from hongyan.bench.sweep import SweepParameters, sweep
 from hongyan.bench.workers import BenchError
 
 bench = typer.Typer(
@@ -131,6 +132,25 @@ def broadcast_command(
     parameters = BroadcastParameters(subscribers, online, every, size, rate)
     options = Options(output, data_dir, tls, seconds, warm_up, processes)
     _measure("broadcast", lambda screen: broadcast(parameters, options, screen), options, report.BROADCAST)
+
+
+@bench.command("sweep")
+def sweep_command(
+    expired: Annotated[int, option("Expired messages.", "NUMBER", 1_000_000, min=1_000, max=100_000_000)] = 1_000_000,
+    senders: Annotated[int, option("Pairs that talk.", "NUMBER", 100, min=1, max=10_000)] = 100,
+    in_flight: Annotated[int, option("Messages a sender sends ahead.", "NUMBER", 4, min=1, max=200)] = 4,
+    size: Size = 200,
+    seconds: Seconds = 5.0,
+    warm_up: WarmUp = 1.0,
+    processes: Processes = HALF_THE_CORES,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """How long messages take while a million old ones are deleted, beside how long they take without."""
+    parameters = SweepParameters(expired, senders, in_flight, size)
+    options = Options(output, data_dir, tls, seconds, warm_up, processes)
+    _measure("sweep", lambda screen: sweep(parameters, options, screen), options, report.SWEEP)
 
 
 def _measure(

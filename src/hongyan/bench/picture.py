@@ -135,10 +135,20 @@ def _label_powers(axis: Any, figure: str, runs: list[dict[str, Any]]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def _draw_sweep(report: dict[str, Any], left: Any, right: Any) -> None:
+    runs = report["runs"]
+    _bars(left, [run["name"] for run in runs], [run["messages_per_second"] for run in runs], [OURS] * len(runs))
+    left.set_title("Acknowledged durable 1:1 messages")
+    left.set_xlabel("messages per second")
+    _latencies(right, runs, "ack_ms")
+    right.set_title("From send to acknowledgement")
+
+
 DRAWINGS = {
     "chat": _draw_chat,
     "fanout": _draw_fanout,
     "room": _draw_fanout,
     "idle": _draw_idle,
     "broadcast": _draw_broadcast,
+    "sweep": _draw_sweep,
 }

@@ -28,6 +28,12 @@ CHAT: tuple[Row, ...] = (
     ("cores: load generator", "generator_cores", 1, ".2f"),
     ("cores: other programs", "other_cores", 1, ".2f"),
 )
+SWEEP: tuple[Row, ...] = (
+    *CHAT[:5],
+    ("swept messages/s", "swept_per_second", 1, ",.0f"),
+    ("expired messages left", "expired_left", 1, ",.0f"),
+    *CHAT[5:],
+)
 FANOUT: tuple[Row, ...] = (
     ("deliveries/s", "deliveries_per_second", 1, ",.0f"),
     ("send to delivery, p50 ms", "delivery_p50_ms", 1, ".1f"),
@@ -93,7 +99,7 @@ def show(report: dict[str, Any], rows: tuple[Row, ...], console: Console) -> Non
     for name, figure, divisor, form in rows:
         table.add_row(name, *(_cell(run[figure], divisor, form) for run in runs))
     console.print(table)
-    if "messages_per_second" in ceiling:
+    if "batch" in ceiling:
         console.print(f"ceiling: {ceiling['messages_per_second']:,.0f} messages/s, {ceiling['batch']} per commit")
     console.print(f"{ceiling['what']}; ratio {report['ratio']}")
     if "file_system" in report:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,10 +49,19 @@ class Server:
 
 
 @contextmanager
-def hongyan(data_dir: Path, certificate: Certificate | None) -> Iterator[Server]:
-    """`hongyan serve` on an app without rate limits in `data_dir`, stopped at the end."""
+def hongyan(
+    data_dir: Path,
+    certificate: Certificate | None,
+    prepare: Callable[[str], None] = lambda app_id: None,
+    **app_settings: str,
+) -> Iterator[Server]:
+    """`hongyan serve` on an app without rate limits in `data_dir`, stopped at the end.
+
+    `prepare(app id)` is called before the start.
+    """
     app_id = f"{APP_ID}-{secrets.token_hex(4)}"
-    master_key = _create_app(data_dir, app_id)
+    master_key = _create_app(data_dir, app_id, {"limits": "off", **app_settings})
+    prepare(app_id)
     command = [*HONGYAN, "serve", "--data-dir", str(data_dir), "--host", "127.0.0.1"]
     command += ["--http-port", "0", "--gateway-port", "0"]
     if certificate:
@@ -103,7 +112,7 @@ def _ca(certificate: Certificate | None) -> str | None:
     return str(certificate.ca) if certificate else None
 
 
-def _create_app(data_dir: Path, app_id: str) -> str:
+def _create_app(data_dir: Path, app_id: str, settings: Mapping[str, str]) -> str:
     """Returns its master key."""
     command = [
         *HONGYAN,
@@ -112,8 +121,7 @@ def _create_app(data_dir: Path, app_id: str) -> str:
         "bench",
         "--id",
         app_id,
-        "--set",
-        "limits=off",
+        *(part for name, value in settings.items() for part in ("--set", f"{name}={value}")),
         "--data-dir",
         str(data_dir),
     ]

@@ -164,6 +164,15 @@ def clock(subject: Subject) -> Finding:
     return ok(datetime.now(UTC).isoformat(timespec="seconds"))
 
 
+def sweep(subject: Subject) -> Finding:
+    path = subject.settings.database_path
+    waiting = inspection.waiting_sweeps(path) if path.exists() else {}
+    if not waiting:
+        return ok("nothing waits")
+    told = (f"{messages:,} messages and {rooms:,} conversations of {app}" for app, (messages, rooms) in waiting.items())
+    return warning(f"waits for a yes to delete {'; '.join(told)}: run `hongyan sweep`")
+
+
 CHECKS: dict[str, Callable[[Subject], Finding]] = {
     "Python": python,
     "SQLite": sqlite,
@@ -175,6 +184,7 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
     "TLS files": tls_files,
     "Database schema": schema,
     "Database integrity": integrity,
+    "Sweep": sweep,
     "Clock": clock,
 }
 

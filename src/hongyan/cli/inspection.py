@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from pysqlite3 import dbapi2 as sqlite
 
 from hongyan.errors import StartupError
-from hongyan.store import database, schema, secrets
+from hongyan.store import database, schema, secrets, sweep_gate
 
 
 def schema_state(path: Path) -> str:
@@ -43,6 +43,16 @@ def check_secret(path: Path, secret: bytes) -> None:
             return
         for row in bound.execute(sa.select(schema.app.c.id, schema.app.c.secrets)):
             secrets.unseal(secret, row.id, row.secrets)
+
+
+def waiting_sweeps(path: Path) -> dict[str, tuple[int, int]]:
+    """The apps (by id) of which something is deleted only after a yes: how many messages and conversations."""
+    with _opened(path) as bound:
+        if not sa.inspect(bound).has_table(schema.meta.name):
+            return {}
+        waiting = sweep_gate.waiting(bound)
+        ids = bound.execute(sa.select(schema.app.c.key, schema.app.c.id).where(schema.app.c.key.in_(waiting)))
+        return {row.id: waiting[row.key] for row in ids}
 
 
 @contextmanager

@@ -7,8 +7,10 @@ from typing import Any
 from hongyan import admin, process
 from hongyan.config import Settings
 from hongyan.datadir import DataDir, InUse
+from hongyan.engine.access import Access
 from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
+from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.words import WordFilter
 from hongyan.errors import StartupError
 from hongyan.store import Store
@@ -53,6 +55,8 @@ async def _perform_here(settings: Settings, data: DataDir, command: admin.Comman
     try:
         apps = Apps(store.apps, clock)
         await apps.load()
-        return await admin.perform(command, apps, WordFilter(store.words, clock), {})
+        sweeps = Sweeps(store.sweep, apps, Access(store.conversations, clock), clock, rest=0)
+        words = WordFilter(store.words, clock)
+        return await admin.perform(command, apps, words, {}, admin.Sweeper(sweeps, running=False))
     finally:
         await store.close()

@@ -130,14 +130,6 @@ class Access:
         self._keep(key, conversation)
         return conversation
 
-    def forget(self, conversation: Conversation) -> None:
-        """The conversation is gone."""
-        key = (conversation.app_key, conversation.id)
-        if key in self._loading:
-            self._loading[key].overtaken = True
-        dropped = self._cache.pop(key, None)
-        self._members -= len(dropped.members) if dropped else 0
-
     def changed(
         self,
         conversation: Conversation,
@@ -160,6 +152,14 @@ class Access:
                 if self._cache.get(key) is known:
                     self._members += len(known.members) - before
 
+    def forget(self, app_key: int, conversation_id: str) -> None:
+        """A conversation was deleted."""
+        key = (app_key, conversation_id)
+        if key in self._loading:
+            self._loading[key].overtaken = True
+        dropped = self._cache.pop(key, None)
+        self._members -= len(dropped.members) if dropped else 0
+
     async def _load(self, key: Key, loading: _Loading) -> None:
         found: Found = None
         try:
@@ -179,8 +179,9 @@ class Access:
 
     def _living(self, conversation: Conversation) -> Conversation | None:
         """A temporary conversation that has ended is unknown."""
-        ends = conversation.expires_at
-        return conversation if ends is None or ends > self._clock.now() else None
+        if conversation.expires_at is None:  # nearly always
+            return conversation
+        return None if conversation.has_ended(self._clock.now()) else conversation
 
     def _keep(self, key: Key, conversation: Conversation) -> None:
         replaced = self._cache.pop(key, None)

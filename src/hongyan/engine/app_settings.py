@@ -96,6 +96,36 @@ class AppSettings:
             "max": 1_000_000,
         },
     )
+    temporary_ttl_max: int = field(
+        default=86_400,
+        metadata={
+            "help": "Longest lifetime of a temporary conversation, in seconds; a day, or this if it is less, is the"
+            " default.",
+            "help_zh": "临时对话的最长有效期（秒）；默认有效期为一天，若此值更小则以此值为准。",
+            "min": 1,
+            "max": 2_592_000,
+        },
+    )
+    message_days: int = field(
+        default=0,
+        metadata={
+            "help": "Days after which messages are deleted; 0 keeps them for ever. `preset=leancloud` sets 180.",
+            "help_zh": "消息的保存天数，到期删除；0 表示永久保存。`preset=leancloud` 设为 180。",
+            "min": 0,
+            "max": 36_500,
+        },
+    )
+    conversation_days: int = field(
+        default=0,
+        metadata={
+            "help": "Days after which a conversation without new messages and changes is deleted with all that is in"
+            " it; 0 keeps it for ever. `preset=leancloud` sets 180.",
+            "help_zh": "对话无新消息且无变更达到该天数后连同全部内容删除；0 表示永久保存。"
+            "`preset=leancloud` 设为 180。",
+            "min": 0,
+            "max": 36_500,
+        },
+    )
     edit: bool = field(
         default=True,
         metadata={
@@ -206,3 +236,7 @@ class AppSettings:
             "max": 10_000,
         },
     )
+
+
+#: Several settings under one name, for `preset=NAME`.
+PRESETS = {"leancloud": {"message_days": "180", "conversation_days": "180"}}

@@ -7,7 +7,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from hongyan.engine.app_settings import AppSettings
+from hongyan.engine.app_settings import PRESETS, AppSettings
 from hongyan.engine.clock import Clock
 from hongyan.engine.ports import AppStore
 from hongyan.engine.values import App
@@ -70,7 +70,8 @@ class Apps:
             if app is None:
                 raise ValueError(f"There is no app with the id {app_id}.")
             changed = change_settings(app.settings, settings)
-            await self._store.update(dataclasses.replace(app, settings=changed))
+            asks = _deletes_more(app.settings, changed)
+            await self._store.update(dataclasses.replace(app, settings=changed), asks=asks)
             app.settings = changed
             return app
 
@@ -79,12 +80,30 @@ def change_settings(settings: AppSettings, changes: Mapping[str, str]) -> AppSet
     """`settings` with the `KEY=VALUE` texts applied. Raises ValueError with a sentence."""
     fields = {field.name: field for field in dataclasses.fields(AppSettings)}
     values: dict[str, Any] = {}
-    for name, text in changes.items():
+    for name, text in _with_preset(changes).items():
         if name not in fields:
             known = ", ".join(fields)
             raise ValueError(f"There is no app setting {name!r}; the settings are {known}.")
         values[name] = _parse(fields[name], text)
     return dataclasses.replace(settings, **values)
+
+
+def _with_preset(changes: Mapping[str, str]) -> dict[str, str]:
+    """`preset=NAME` stands for several settings; what is given besides has precedence."""
+    given = dict(changes)
+    preset = given.pop("preset", None)
+    if preset is not None and preset not in PRESETS:
+        raise ValueError(f"There is no preset {preset!r}; the presets are {', '.join(PRESETS)}.")
+    return PRESETS[preset] | given if preset is not None else given
+
+
+def _deletes_more(before: AppSettings, after: AppSettings) -> bool:
+    """Whether something expires that would not have expired yet."""
+    pairs = (
+        (before.message_days, after.message_days),
+        (before.conversation_days, after.conversation_days),
+    )
+    return any(new and (not old or new < old) for old, new in pairs)
 
 
 def _parse(field: "dataclasses.Field[Any]", text: str) -> bool | int | str:

@@ -42,6 +42,8 @@ RESERVED = frozenset(
         "updatedAt",
         "temp",
         "ttl",
+        "tempConv",
+        "tempConvTTL",
         "conv_type",
         "msg",
         "bin",

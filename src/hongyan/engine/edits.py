@@ -8,7 +8,7 @@ from hongyan.engine.clock import Clock
 from hongyan.engine.congestion import Congestion
 from hongyan.engine.events import MessagePatched
 from hongyan.engine.filtering import Filtering
-from hongyan.engine.messages import check_draft, check_not_barred
+from hongyan.engine.messages import check_draft, check_not_barred, no_target
 from hongyan.engine.ports import Bus, EditStore
 from hongyan.engine.streams import Streams
 from hongyan.engine.values import App, Conversation, ConversationKind, Draft, Edit, Edited, Message
@@ -124,15 +124,14 @@ class Edits:
             conversation = await self._access.conversation(app, conversation_id)
         except Refused as refusal:
             if refusal.kind is errors.CONVERSATION_NOT_FOUND:
-                raise Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation or not a member") from None
+                raise no_target(conversation_id) from None
             raise
         check_not_barred(conversation, by, self._clock.now())
         if conversation.kind is ConversationKind.SERVICE:
             (stream,) = await self._streams.of_clients(conversation, [by])
             return stream
-        check_member(conversation, by, errors.INVALID_MESSAGING_TARGET)
-        if conversation.kind != ConversationKind.CHATROOM and by not in conversation.members:
-            raise Refused(errors.INVALID_MESSAGING_TARGET, "unknown conversation or not a member")
+        if conversation.kind is not ConversationKind.CHATROOM:
+            check_member(conversation, by, errors.INVALID_MESSAGING_TARGET)
         self._congestion.check(conversation)
         return conversation
 

@@ -25,6 +25,8 @@ from hongyan.engine.sessions import Sessions
 from hongyan.engine.signatures import Signatures
 from hongyan.engine.silence import Silence
 from hongyan.engine.streams import Streams
+from hongyan.engine.sweeps import Sweeps
+from hongyan.engine.temporary import TemporaryConversations
 from hongyan.engine.unread import UnreadCounts
 from hongyan.engine.wills import Wills
 from hongyan.engine.words import WordFilter
@@ -70,6 +72,7 @@ class Engine:
         self.blacklists = Blacklists(store.standings, store.blacklists, self.access, self.chatrooms, bus, clock)
         self.info = ConversationInfo(store.info, self.access, self.services, bus, self.chatrooms, self.congestion)
         self.history = History(store.messages, self.access, self.service_messages)
+        self.temporary = TemporaryConversations(store.temporary, self.access, bus)
         self.receipts = ReceiptMarks(store.messages, self.access, bus)
         self.notifications = Notifications(store.notifications, bus, clock)
         self.unread = UnreadCounts(store.messages, self.access, self.services, self.service_messages, bus)
@@ -77,6 +80,7 @@ class Engine:
         standings, lists = store.standings, store.standing_lists
         self.roles = Roles(standings, lists, self.access, bus, clock)
         self.silence = Silence(standings, lists, self.access, bus, clock)
+        self.sweeps = Sweeps(store.sweep, self.apps, self.access, clock)
 
     async def start(self) -> None:
         """Load what every session needs. The store must have been started."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hongyan import errors
 from hongyan.engine import attributes
-from hongyan.engine.access import Access
+from hongyan.engine.access import Access, check_member
 from hongyan.engine.chatrooms import ChatRooms
 from hongyan.engine.congestion import Congestion
 from hongyan.engine.events import ConversationMuted, ConversationUpdated
@@ -100,14 +100,21 @@ class ConversationInfo:
                 self._bus.publish(ConversationMuted(conversation, client))
 
         await self._store.mute(conversation, client, muted, committed)
+        if conversation.kind == ConversationKind.TEMPORARY:
+            raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "a temporary conversation can't be muted")
 
-    async def count(self, app: App, conversation_id: str) -> int:
-        """How many members, subscribers, or clients in a chat room; anybody may know, as by a query."""
+    async def count(self, app: App, client: str, conversation_id: str) -> int:
+        """How many members, subscribers, or clients in a chat room.
+
+        Anybody may know, as by a query, but of a temporary conversation its members alone.
+        """
         conversation = await self._access.conversation(app, conversation_id)
         if conversation.kind is ConversationKind.SERVICE:
             return await self._services.count(conversation)
         if conversation.kind is ConversationKind.CHATROOM:
             return self._chatrooms.count(conversation)
+        if conversation.kind is ConversationKind.TEMPORARY:
+            check_member(conversation, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED)
         return len(conversation.members)
 
     async def online_members(self, app: App, conversation_id: str, limit: int) -> list[str]:

@@ -156,6 +156,9 @@ class Messages:
 
         def pass_on() -> None:
             now = self._clock.now()
+            if conversation.has_ended(now):
+                acknowledge(no_target(conversation.id))
+                return
             place = Stored(new_message_id(now), 0, now)
             acknowledge(place)
             message = placed(place, sender, draft)

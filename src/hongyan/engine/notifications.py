@@ -113,36 +113,55 @@ class Notifications:
             SilenceChanged: self._keep_silence,
             BlocksChanged: self._keep_blocks,
         }
+        self._clock = clock
         bus.subscribe(self._on_event)
 
     async def missed(
-        self, app: App, client: str, since: int, *, permanent: bool = True, droppable: bool = True
+        self,
+        app: App,
+        client: str,
+        since: int,
+        *,
+        permanent: bool = True,
+        droppable: bool = True,
+        temporary: bool = True,
     ) -> Missed:
-        """What happened after the time `since`, of the kinds that are asked for."""
-        kept, has_more = await self._page(app.key, client, since) if permanent else ([], False)
-        dropped, complete = await self._droppable(app.key, client, since) if droppable else ([], True)
+        """What happened after the time `since`, of the kinds that are asked for.
+
+        `temporary`: in temporary conversations, too. Of those that have ended nothing is told.
+        """
+        kept, has_more = await self._page(app.key, client, since, temporary) if permanent else ([], False)
+        dropped, complete = await self._droppable(app.key, client, since, temporary) if droppable else ([], True)
         return Missed(kept, has_more, dropped, complete and since >= self._recent.since)
 
-    async def _page(self, app_key: int, client: str, since: int) -> tuple[list[Notification], bool]:
+    async def _page(self, app_key: int, client: str, since: int, temporary: bool) -> tuple[list[Notification], bool]:
         """A page, and whether there is more after the time it ends with.
 
         Who asks on says that time, so those of one millisecond are not parted, unless they are more than a page.
         """
-        found = await self._store.page(app_key, client, since, PAGE + 1)
+        found = await self._store.page(app_key, client, since, PAGE + 1, temporary=temporary)
         if len(found) <= PAGE:
             return found, False
         whole = [notification for notification in found if notification.at < found[PAGE].at]
         return whole or found[:PAGE], True
 
-    async def _droppable(self, app_key: int, client: str, since: int) -> tuple[list[Notification], bool]:
+    async def _droppable(
+        self, app_key: int, client: str, since: int, temporary: bool
+    ) -> tuple[list[Notification], bool]:
         """The latest that fit into an answer, and whether that is all."""
-        personal = self._personal.after((app_key, client), since)
+        now = self._clock.now()
+
+        def told(notifications: list[Notification]) -> list[Notification]:
+            return [n for n in notifications if n.expires_at is None or (temporary and n.expires_at > now)]
+
+        personal = told(self._personal.after((app_key, client), since))
         if self._recent.latest <= since:
             return personal[-DROPPABLE_MAX:], True
         memberships = await self._store.memberships(app_key, client, MEMBERSHIPS_MAX + 1)
         found = personal[-DROPPABLE_MAX:]
         for conversation, joined_at in memberships[:MEMBERSHIPS_MAX]:
-            found += _also_to(client, self._recent.after(conversation, max(since, joined_at - 1)))
+            missed = told(self._recent.after(conversation, max(since, joined_at - 1)))
+            found += _also_to(client, missed)
         latest = heapq.nlargest(DROPPABLE_MAX, reversed(found), key=_time)  # so those of one time keep their order
         room = DROPPABLE_CHARACTERS_MAX
         fitting: list[Notification] = []
@@ -182,10 +201,10 @@ class Notifications:
         """Not those of larger groups, which no SDK asks for (reference 3.18): they would push out all others."""
         if len(event.conversation.members) > 2:
             return
-        op, cid, at = "read" if event.read else "received", event.conversation.id, event.receipts.at
+        op, where, at = "read" if event.read else "received", event.conversation, event.receipts.at
         for receipt in event.receipts.given:
-            told = Notification(op, cid, event.reader, at, {"id": receipt.message_id})
-            self._personal.add((event.conversation.app_key, receipt.sender), told)
+            told = Notification(op, where.id, event.reader, at, {"id": receipt.message_id}, where.expires_at)
+            self._personal.add((where.app_key, receipt.sender), told)
 
     def _keep_blocks(self, event: BlocksChanged) -> None:
         """For the members of a group, and for each of the clients concerned."""
@@ -203,7 +222,8 @@ class Notifications:
         """
         if event.conversation.kind is ConversationKind.SERVICE and op != "updated":
             return
-        self._recent.add(event.conversation.key, Notification(op, event.conversation.id, event.by, event.at, details))
+        where = event.conversation
+        self._recent.add(where.key, Notification(op, where.id, event.by, event.at, details, where.expires_at))
 
 
 def _also_to(client: str, told: list[Notification]) -> Iterator[Notification]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from hongyan.engine.conditions import Condition
 from hongyan.engine.events import Event
-from hongyan.engine.query import Query
+from hongyan.engine.query import Query, TemporaryQuery
 from hongyan.engine.values import (
     App,
     Arrived,
@@ -19,10 +19,12 @@ from hongyan.engine.values import (
     Conversation,
     ConversationDraft,
     ConversationRow,
+    Cutoffs,
     Decision,
     Draft,
     Edit,
     Edited,
+    Expired,
     HistoryRange,
     Marks,
     MemberInfo,
@@ -38,6 +40,7 @@ from hongyan.engine.values import (
     StandingsNow,
     Stored,
     Subscriber,
+    Swept,
     Unread,
 )
 from hongyan.errors import Refused
@@ -49,7 +52,8 @@ class AppStore(Protocol):
     async def insert(self, app: App) -> App:
         """Keep a new app and return it with its key. Raises ValueError if the id is taken."""
 
-    async def update(self, app: App) -> None: ...
+    async def update(self, app: App, *, asks: bool = False) -> None:
+        """Keep its settings; if it `asks`, nothing of it is swept before somebody has said yes."""
 
     async def all(self) -> list[App]: ...
 
@@ -109,6 +113,24 @@ class ConversationStore(Protocol):
         """
 
 
+class TemporaryStore(Protocol):
+    """Conversations of a fixed few for a while. No query of the others finds them."""
+
+    def start(
+        self,
+        app_key: int,
+        draft: ConversationDraft,
+        committed: Callable[[ConversationRow, Conversation, bool], None],
+    ) -> Awaitable[object]:
+        """Find the one of exactly these members that has not ended, or insert one that lives `draft.lifetime`.
+
+        `committed(row, conversation, existing)`.
+        """
+
+    async def find(self, app_key: int, caller: str, query: TemporaryQuery) -> list[ConversationRow]:
+        """Those of the conversations asked for that have not ended and of which the caller is a member."""
+
+
 class InfoStore(Protocol):
     """Attributes of conversations, and what members set for themselves."""
 
@@ -131,7 +153,7 @@ class InfoStore(Protocol):
         """`committed(update time, whether that is new)`. Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED)."""
 
     async def member_of(self, app_key: int, client: str, conversation_ids: Sequence[str]) -> set[str]:
-        """Those of the conversations of which the client is a member."""
+        """Those of the conversations of which the client is a member, without temporary ones that have ended."""
 
 
 class StandingStore(Protocol):
@@ -265,14 +287,23 @@ class MessageStore(Protocol):
     async def marks(self, conversation: Conversation, besides: str) -> list[Marks]:
         """The marks of all members but `besides` that have any."""
 
-    async def missed(self, app_key: int, client: str, conversations: int, messages: int, tracked: int) -> list[Missed]:
+    async def missed(
+        self, app_key: int, client: str, conversations: int, messages: int, tracked: int, *, temporary: bool = True
+    ) -> list[Missed]:
         """What a client has not acknowledged, in its most recently active conversations, at most `messages` of each.
 
         Of each conversation the last `tracked` messages are looked at. All that is answered has been told before.
         """
 
     async def unread(
-        self, app_key: int, client: str, since: int | None, limit: int, *, services: bool = False
+        self,
+        app_key: int,
+        client: str,
+        since: int | None,
+        limit: int,
+        *,
+        services: bool = False,
+        temporary: bool = True,
     ) -> tuple[list[Unread], int]:
         """Unread state of the latest conversations, and the time it stands for; `services` where there may be some.
 
@@ -376,11 +407,58 @@ class ServiceStore(Protocol):
 class NotificationStore(Protocol):
     """That clients joined or left conversations; the store forgets it after some days."""
 
-    async def page(self, app_key: int, client: str, after: int, limit: int) -> list[Notification]:
-        """The first ones of later times than `after`, in order of time; `op` is `joined` or `left`."""
+    async def page(
+        self, app_key: int, client: str, after: int, limit: int, *, temporary: bool = True
+    ) -> list[Notification]:
+        """The first ones of later times than `after`, in order of time; `op` is `joined` or `left`.
+
+        Not those of temporary conversations that have ended, and of the others only if `temporary`.
+        """
 
     async def memberships(self, app_key: int, client: str, limit: int) -> list[tuple[int, int]]:
         """Some of the conversations of which the client is a member: (key, since when)."""
+
+
+class SweepStore(Protocol):
+    """Deleting what an app keeps no longer, in small steps between all other writes.
+
+    Nothing of an app that asks (`asking`) is deleted, except ended temporary conversations.
+    """
+
+    async def look(self, after: int, cutoffs: Mapping[int, Cutoffs]) -> tuple[list[Expired], int | None]:
+        """What has expired in the next conversations after a key, by app; and the key to go on after, if any."""
+
+    async def ended(self, limit: int) -> list[Expired]:
+        """Temporary conversations that have ended."""
+
+    async def count(self, expired: Expired) -> Swept:
+        """How much would be deleted."""
+
+    def delete_messages(self, expired: Sequence[Expired]) -> Awaitable[tuple[int, list[Expired]]]:
+        """A step: how many it has deleted, and what is left to do."""
+
+    def delete_conversations(
+        self, expired: Sequence[Expired], committed: Callable[[Sequence[tuple[int, str]]], None]
+    ) -> Awaitable[Sequence[tuple[int, str]]]:
+        """A step: delete those that have still expired; (app key, conversation id) of each, `committed` as ever.
+
+        Whatever is written to one of them after that is refused. `clean` deletes what belonged to them.
+        """
+
+    def clean(self) -> Awaitable[bool]:
+        """A step: delete some of what belonged to deleted conversations; whether there may be more."""
+
+    def shrink(self) -> Awaitable[bool]:
+        """A step: give room back to the file system; whether there is more."""
+
+    async def asking(self) -> dict[int, str]:
+        """The apps for which nobody has said yes yet, each with what the yes must name."""
+
+    async def agree(self, app_key: int, asked: str) -> None:
+        """Somebody has said yes; it holds unless there is another question by now."""
+
+    async def wait(self, app_key: int, waiting: Swept) -> None:
+        """Keep in mind what waits for a yes, for who looks into the database."""
 
 
 class TokenStore(Protocol):
@@ -459,6 +537,10 @@ class Store(Protocol):
     def blacklists(self) -> BlacklistStore: ...
     @property
     def seats(self) -> SeatStore: ...
+    @property
+    def sweep(self) -> SweepStore: ...
+    @property
+    def temporary(self) -> TemporaryStore: ...
     @property
     def tokens(self) -> TokenStore: ...
     @property

@@ -3,6 +3,7 @@
 Reference sections 6.2 and 6.3.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hongyan.engine import conditions
@@ -46,6 +47,22 @@ class Query:
     def names(self, *keys: str) -> bool:
         """Whether the condition says which texts one of the keys must hold."""
         return _names(self.condition, keys)
+
+
+@dataclass(frozen=True, slots=True)
+class TemporaryQuery:
+    """Temporary conversations are found by their ids alone."""
+
+    ids: tuple[str, ...]
+    compact: bool = False
+    with_last_message: bool = False
+
+
+def by_ids(ids: Sequence[str], *, flag: int = 0) -> TemporaryQuery:
+    """A query for temporary conversations. Raises Refused(CONVERSATION_QUERY_FAILED)."""
+    if len(ids) > LIMIT_MAX:
+        raise failed(f"at most {LIMIT_MAX} temporary conversations at once")
+    return TemporaryQuery(tuple(dict.fromkeys(ids)), bool(flag & COMPACT), bool(flag & WITH_LAST_MESSAGE))
 
 
 def parse(caller: str, where: str, *, sort: str = "", limit: int | None = None, skip: int = 0, flag: int = 0) -> Query:

@@ -87,10 +87,11 @@ class ReceiptMarks:
         check_member(conversation, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED)
         return await self._store.marks(conversation, client)
 
-    async def missed(self, app: App, client: str) -> list[Missed]:
+    async def missed(self, app: App, client: str, *, temporary: bool = True) -> list[Missed]:
         """What the client has not acknowledged, for a login of a client that wants the messages themselves.
 
-        As many conversations and messages are looked at as others get counts of.
+        As many conversations and messages are looked at as others get counts of; temporary ones if `temporary`.
         """
         limits = app.settings
-        return await self._store.missed(app.key, client, limits.unread_conversations, MISSED_MAX, limits.unread_max)
+        conversations, tracked = limits.unread_conversations, limits.unread_max
+        return await self._store.missed(app.key, client, conversations, MISSED_MAX, tracked, temporary=temporary)

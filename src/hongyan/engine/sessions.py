@@ -20,6 +20,8 @@ from hongyan.errors import Refused
 TAG_DEFAULT = "default"
 #: Capabilities assumed for a reopen that doesn't say (reference 3.4, inferred).
 BITMAP_DEFAULT = 0xAB
+#: The capability without which a client is told nothing of temporary conversations (reference 4.1).
+TEMPORARY = 0x02
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,15 @@ class UnreadCounts:
         self._service_messages = service_messages
         self._bus = bus
 
-    async def since(self, app: App, client: str, since: int | None) -> tuple[list[Unread], int]:
-        """The latest conversations with unread messages, or changed after `since`; and the time of the answer."""
-        limit = app.settings.unread_conversations
-        return await self._store.unread(app.key, client, since, limit, services=self._services.any(app))
+    async def since(
+        self, app: App, client: str, since: int | None, *, temporary: bool = True
+    ) -> tuple[list[Unread], int]:
+        """The latest conversations with unread messages, or changed after `since`; and the time of the answer.
+
+        `temporary`: those too that are temporary.
+        """
+        limit, services = app.settings.unread_conversations, self._services.any(app)
+        return await self._store.unread(app.key, client, since, limit, services=services, temporary=temporary)
 
     async def mark_read(
         self, app: App, client: str, conversation_id: str, message_id: str, timestamp: int | None

@@ -112,6 +112,10 @@ class Conversation:
     standings: dict[str, Standing] = field(default_factory=dict)
     stream: str = ""
 
+    def has_ended(self, now: int) -> bool:
+        """Whether it was a temporary conversation whose time is over."""
+        return self.expires_at is not None and self.expires_at <= now
+
 
 @dataclass(frozen=True, slots=True)
 class ConversationRow:
@@ -134,6 +138,7 @@ class ConversationRow:
     last_message_at: int | None
     last_message: "Message | None" = None
     joined_at: int | None = None
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,8 @@ class ConversationDraft:
     columns: Mapping[str, Any] = field(default_factory=dict)
     unique: bool = False
     device: str | None = None
+    lifetime: int | None = None
+    """Of a temporary conversation, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +173,8 @@ class Attributes:
 class Notification:
     """Something a client may have missed. `op` names the operation that tells of it, in the engine's spelling.
 
-    `details` is what else is told: `clients`, or the JSON texts `attr` and `modified`.
+    `details` is what else is told: `clients`, or the JSON texts `attr` and `modified`. `expires_at` is when the
+    conversation ends, if it is temporary.
     """
 
     op: str
@@ -174,6 +182,7 @@ class Notification:
     by: str
     at: int
     details: Mapping[str, Any] = field(default_factory=dict)
+    expires_at: int | None = None
 
 
 class Priority(IntEnum):
@@ -471,6 +480,33 @@ class Seat(NamedTuple):
         return self[:3]
 
 
+class Cutoffs(NamedTuple):
+    """What an app no longer keeps: older messages, and conversations without a change since; None: all is kept."""
+
+    messages: int | None
+    conversations: int | None
+
+
+class Expired(NamedTuple):
+    """A conversation with something to be deleted: its messages before a time, or all of it.
+
+    All of it, if `unused_since` then still is nothing newer, or its time as a temporary conversation is over.
+    """
+
+    key: int
+    app_key: int
+    kind: ConversationKind
+    messages_before: int | None = None
+    unused_since: int | None = None
+
+
+class Swept(NamedTuple):
+    """How much was deleted, or would be."""
+
+    messages: int = 0
+    conversations: int = 0
+
+
 def new_object_id() -> str:
     """A conversation id: 24 lower-case hex digits."""
     return secrets.token_hex(12)
@@ -497,6 +533,11 @@ def message_id_time(message_id: str) -> int | None:
     except ValueError:
         return None
     return int.from_bytes(raw[:_MESSAGE_ID_TIME_BYTES], "big")
+
+
+def seconds_left(expires_at: int, now: int) -> int:
+    """The remaining lifetime of a temporary conversation, rounded up (reference 6.1)."""
+    return max(0, -((now - expires_at) // 1000))
 
 
 def iso_time(milliseconds: int) -> str:

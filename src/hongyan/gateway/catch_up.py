@@ -8,9 +8,10 @@ import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
+from hongyan.engine.values import TEMPORARY_PREFIX
 from hongyan.errors import Refused
 from hongyan.gateway.pushes import offline_commands, patch_command, unread_command
-from hongyan.gateway.registry import PATCHES, Held, Session
+from hongyan.gateway.registry import PATCHES, TEMPORARY, Held, Session
 from hongyan.wire.messages2_pb2 import SessionCommand
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,8 @@ async def _tell_edits(session: Session, held: list[Held], since: int, told: _Tol
             if not _is_waiting(session, held):
                 return
             for conversation_id, message in page[start : start + EDITS_AT_ONCE]:
+                if conversation_id.startswith(TEMPORARY_PREFIX) and not session.can(TEMPORARY):
+                    continue
                 connection.tell(patch_command(conversation_id, message), session.client)
                 told.edits = message.patched_at or 0
             if not await connection.drained():
@@ -109,7 +112,9 @@ async def _tell_unread(session: Session, held: list[Held], since: int | None, to
     An SDK that goes on counting from what it had would never hear that another device has read it.
     """
     async with session.connection.reads:
-        unread, at = await session.connection.gateway.engine.unread.since(session.app, session.client, since)
+        unread, at = await session.connection.gateway.engine.unread.since(
+            session.app, session.client, since, temporary=session.can(TEMPORARY)
+        )
     told.seqs = {place: seq for item in unread for place, seq in item.places.items()}
     if (unread or since is None) and _is_waiting(session, held):
         session.connection.tell(unread_command(unread, at, session.app.settings.unread_max), session.client)
@@ -122,7 +127,9 @@ async def _tell_messages(session: Session, held: list[Held], told: _Told) -> Non
     """
     connection = session.connection
     async with connection.reads:
-        missed = await connection.gateway.engine.receipts.missed(session.app, session.client)
+        missed = await connection.gateway.engine.receipts.missed(
+            session.app, session.client, temporary=session.can(TEMPORARY)
+        )
         for conversation in reversed(missed):
             if not _is_waiting(session, held):
                 return

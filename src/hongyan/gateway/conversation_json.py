@@ -3,10 +3,10 @@
 import base64
 from typing import Any
 
-from hongyan.engine.values import ConversationKind, ConversationRow, Message, iso_time
+from hongyan.engine.values import ConversationKind, ConversationRow, Message, iso_time, seconds_left
 
 
-def to_json(row: ConversationRow, caller: str) -> dict[str, Any]:
+def to_json(row: ConversationRow, caller: str, now: int) -> dict[str, Any]:
     answer: dict[str, Any] = {
         **row.columns,
         "objectId": row.id,
@@ -22,6 +22,9 @@ def to_json(row: ConversationRow, caller: str) -> dict[str, Any]:
         answer |= _service(row)
     if row.kind == ConversationKind.CHATROOM:
         answer["tr"] = True
+    if row.kind == ConversationKind.TEMPORARY and row.expires_at is not None:
+        ttl = seconds_left(row.expires_at, now)
+        answer |= {"m": list(row.members), "temp": True, "ttl": ttl, "tempConv": True, "tempConvTTL": ttl}
     if row.name is not None:
         answer["name"] = row.name
     if row.attr is not None:

@@ -35,12 +35,13 @@ from hongyan.gateway.pushes import (
     PERMANENT,
     conv_command,
     direct_command,
+    kind_fields,
     member_info,
     patch_command,
     rcp_command,
     unread_command,
 )
-from hongyan.gateway.registry import GROUP_RECEIPTS, PATCHES, Registry, Session
+from hongyan.gateway.registry import GROUP_RECEIPTS, PATCHES, TEMPORARY, Registry, Session
 from hongyan.gateway.subscriptions import Subscriptions
 from hongyan.wire.frames import SharedFrame
 from hongyan.wire.messages2_pb2 import ConvCommand, GenericCommand, JsonObjectMessage, OpType
@@ -113,7 +114,7 @@ class Delivery:
             self.fanout.tell(conversation, told)
             return
         count = 0
-        for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
+        for sessions in self._of_clients(conversation, conversation.members):
             for session in sessions:
                 if session is origin:
                     continue
@@ -134,12 +135,19 @@ class Delivery:
         if _has_audience(conversation):
             self.fanout.tell(conversation, Told(shared, conversation.id, origin))
             return len(self._registry.audience(conversation.key))
-        for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
+        for sessions in self._of_clients(conversation, conversation.members):
             for session in sessions:
                 if session is not origin:
                     _leave(session, shared)
                     count += 1
         return count
+
+    def _of_clients(self, conversation: Conversation, clients: set[str]) -> Iterable[list[Session]]:
+        """The sessions of these clients that hear of such conversations."""
+        found = self._registry.of_clients(conversation.app_key, clients)
+        if conversation.kind is not ConversationKind.TEMPORARY:
+            return found
+        return [[session for session in sessions if session.can(TEMPORARY)] for sessions in found]
 
     def _entered(self, event: ChatRoomEntered) -> None:
         assert isinstance(event.login, Session)
@@ -152,19 +160,17 @@ class Delivery:
     def _synced(self, event: MessageSynced) -> None:
         conversation = event.conversation
         command = direct_command(conversation.id, int(conversation.kind), event.message)
-        self._tell(conversation.app_key, conversation.members, command)
+        self._tell(conversation, conversation.members, command)
 
     def _members_joined(self, event: MembersJoined) -> None:
         if event.conversation.kind is ConversationKind.SERVICE:
             self._subscriptions.joined(event)
         cid, by, udate = event.conversation.id, event.by, iso_time(event.at)
-        joined = ConvCommand(cid=cid, initBy=by, udate=udate)
-        everyone = ConvCommand(cid=cid, initBy=by, udate=udate, m=event.joined)
-        app_key = event.conversation.app_key
-        self._tell(app_key, event.joined, conv_command(OpType.joined, joined, event.at, PERMANENT))
-        self._tell(
-            app_key, event.conversation.members, conv_command(OpType.members_joined, everyone, event.at, DROPPABLE)
-        )
+        kind, where = kind_fields(event.conversation, event.at), event.conversation
+        joined = ConvCommand(cid=cid, initBy=by, udate=udate, **kind)
+        everyone = ConvCommand(cid=cid, initBy=by, udate=udate, m=event.joined, **kind)
+        self._tell(where, event.joined, conv_command(OpType.joined, joined, event.at, PERMANENT))
+        self._tell(where, where.members, conv_command(OpType.members_joined, everyone, event.at, DROPPABLE))
 
     def _members_left(self, event: MembersLeft) -> None:
         if event.conversation.kind is ConversationKind.SERVICE:
@@ -172,11 +178,9 @@ class Delivery:
         cid, by, udate = event.conversation.id, event.by, iso_time(event.at)
         left = ConvCommand(cid=cid, initBy=by, udate=udate)
         everyone = ConvCommand(cid=cid, initBy=by, udate=udate, m=event.left)
-        app_key = event.conversation.app_key
-        self._tell(app_key, event.left, conv_command(OpType.left, left, event.at, PERMANENT))
-        self._tell(
-            app_key, event.conversation.members, conv_command(OpType.members_left, everyone, event.at, DROPPABLE)
-        )
+        where = event.conversation
+        self._tell(where, event.left, conv_command(OpType.left, left, event.at, PERMANENT))
+        self._tell(where, where.members, conv_command(OpType.members_left, everyone, event.at, DROPPABLE))
 
     def _blocks(self, event: BlocksChanged) -> None:
         """Tell the clients concerned, and the members of a group or the audience of a chat room.
@@ -184,12 +188,12 @@ class Delivery:
         Who is blocked hears no more; subscribers of a service conversation are not told of each other.
         """
         conversation, at = event.conversation, event.at
-        room = conversation.kind is ConversationKind.CHATROOM or None
+        kind = kind_fields(conversation, at)
         own, others = _BLOCKS[event.blocked]
-        told = ConvCommand(cid=conversation.id, initBy=event.by, transient=room)
-        self._tell(conversation.app_key, event.clients, conv_command(own, told, at, DROPPABLE))
+        told = ConvCommand(cid=conversation.id, initBy=event.by, **kind)
+        self._tell(conversation, event.clients, conv_command(own, told, at, DROPPABLE))
         if conversation.kind is not ConversationKind.SERVICE:
-            everyone = ConvCommand(cid=conversation.id, initBy=event.by, m=event.clients, transient=room)
+            everyone = ConvCommand(cid=conversation.id, initBy=event.by, m=event.clients, **kind)
             self._tell_all(conversation, conv_command(others, everyone, at, DROPPABLE))
 
     def _updated(self, event: ConversationUpdated) -> None:
@@ -199,9 +203,8 @@ class Delivery:
             udate=iso_time(event.at),
             attr=JsonObjectMessage(data=event.attr),
             attrModified=JsonObjectMessage(data=event.modified),
+            **kind_fields(event.conversation, event.at),
         )
-        if event.conversation.kind == ConversationKind.CHATROOM:
-            updated.transient = True
         command = conv_command(OpType.updated, updated, event.at, DROPPABLE)
         count = self._tell_all(event.conversation, command, event.origin)
         self._changes.charge(event.conversation.app_key, count * (1 + command.ByteSize() // MESSAGE_WORTH))
@@ -213,10 +216,9 @@ class Delivery:
     def _silence_changed(self, event: SilenceChanged) -> None:
         """Only who is there hears of it, be it silenced itself: nobody can be reached by naming him."""
         of_own, of_all = _SILENCE_OPS[event.silenced]
-        by = event.by or None
-        in_room = True if event.conversation.kind == ConversationKind.CHATROOM else None
-        own = ConvCommand(cid=event.conversation.id, initBy=by, transient=in_room)
-        everyone = ConvCommand(cid=event.conversation.id, initBy=by, transient=in_room, m=event.clients)
+        cid, by, kind = event.conversation.id, event.by or None, kind_fields(event.conversation, event.at)
+        own = ConvCommand(cid=cid, initBy=by, **kind)
+        everyone = ConvCommand(cid=cid, initBy=by, m=event.clients, **kind)
         concerned = SharedFrame(conv_command(of_own, own, event.at, DROPPABLE))
         for session in self._there(event.conversation, event.clients):
             _leave(session, concerned)
@@ -239,17 +241,20 @@ class Delivery:
         command.service, command.serverTs = IM_SERVICE, event.at
         shared = SharedFrame(command)
         place, seq = event.unread.state
+        is_temporary = event.unread.kind is ConversationKind.TEMPORARY
         for session in sessions:
-            if session.connection.subprotocol.unread:
+            if session.connection.subprotocol.unread and (not is_temporary or session.can(TEMPORARY)):
                 _leave(session, shared, place, seq + 1)
 
     def _receipts(self, event: ReceiptsGiven) -> None:
         """In conversations of more than two only those hear that asked for group receipts (reference 3.18)."""
         conversation, receipts = event.conversation, event.receipts
-        of_two = len(conversation.members) <= 2
+        needed = 0 if len(conversation.members) <= 2 else GROUP_RECEIPTS
+        if conversation.kind is ConversationKind.TEMPORARY:
+            needed |= TEMPORARY
         for receipt in receipts.given:
             sessions = self._registry.of_client(conversation.app_key, receipt.sender)
-            wanting = [session for session in sessions if of_two or session.can(GROUP_RECEIPTS)]
+            wanting = [session for session in sessions if session.can_all(needed)]
             if wanting:
                 shared = SharedFrame(rcp_command(conversation.id, receipt, event.reader, receipts.at, read=event.read))
                 for session in wanting:
@@ -263,7 +268,7 @@ class Delivery:
             at = message.patched_at or 0
             self.fanout.tell(conversation, Told(shared, conversation.id, event.origin, patched_at=at, wanted=PATCHES))
             return
-        for sessions in self._registry.of_clients(conversation.app_key, conversation.members):
+        for sessions in self._of_clients(conversation, conversation.members):
             for session in sessions:
                 if session is not event.origin and session.client != passed_over and session.can(PATCHES):
                     _leave(session, shared, patched_at=message.patched_at or 0)
@@ -271,14 +276,15 @@ class Delivery:
     def _replaced(self, event: MessageReplaced) -> None:
         conversation, message = event.conversation, event.message
         shared = SharedFrame(patch_command(conversation.id, message, event.replaced))
+        needed = PATCHES | (TEMPORARY if conversation.kind is ConversationKind.TEMPORARY else 0)
         for session in self._registry.of_client(conversation.app_key, message.sender):
-            if session.can(PATCHES):
+            if session.can_all(needed):
                 _leave(session, shared)
 
-    def _tell(self, app_key: int, clients: Iterable[str], command: GenericCommand) -> None:
+    def _tell(self, where: Conversation, clients: Iterable[str], command: GenericCommand) -> None:
         """One copy to each session of each client."""
         shared = SharedFrame(command)
-        for sessions in self._registry.of_clients(app_key, set(clients)):
+        for sessions in self._of_clients(where, set(clients)):
             for session in sessions:
                 _leave(session, shared)
 

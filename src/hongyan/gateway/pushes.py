@@ -1,9 +1,20 @@
 """Events as the commands that tell clients of them, without `peerId`: one encoding serves every receiver."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from hongyan.engine.roles import NAMES
-from hongyan.engine.values import MemberInfo, Message, Missed, Receipt, Replacement, Unread
+from hongyan.engine.values import (
+    Conversation,
+    ConversationKind,
+    MemberInfo,
+    Message,
+    Missed,
+    Receipt,
+    Replacement,
+    Unread,
+    seconds_left,
+)
 from hongyan.gateway.connection import IM_SERVICE
 from hongyan.wire.messages2_pb2 import (
     CommandType,
@@ -71,6 +82,15 @@ def conv_command(op: int, message: ConvCommand, at: int, notification: int) -> G
 def member_info(info: MemberInfo) -> ConvMemberInfo:
     """Who was never given a role has no id for it."""
     return ConvMemberInfo(pid=info.client, role=NAMES[info.role], infoId=info.id or None)
+
+
+def kind_fields(conversation: Conversation, at: int) -> dict[str, Any]:
+    """The fields of a `conv` push from which Java knows the kind of a conversation (reference 3.15)."""
+    if conversation.kind is ConversationKind.CHATROOM:
+        return {"transient": True}
+    if conversation.expires_at is None:
+        return {}
+    return {"tempConv": True, "tempConvTTL": seconds_left(conversation.expires_at, at)}
 
 
 def rcp_command(conversation_id: str, receipt: Receipt, reader: str, at: int, *, read: bool) -> GenericCommand:

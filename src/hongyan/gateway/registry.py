@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from hongyan.engine import sessions
 from hongyan.engine.values import App
 from hongyan.wire import frames
 
@@ -66,8 +67,13 @@ class Session:
         """Whether a bit of `configBitmap` is set (reference 4.1)."""
         return bool(self.ticket.bitmap & capability)
 
+    def can_all(self, capabilities: int) -> bool:
+        """Whether all of these bits are set."""
+        return self.ticket.bitmap & capabilities == capabilities
+
 
 PATCHES = 0x01
+TEMPORARY = sessions.TEMPORARY
 ACK_TRANSIENT = 0x08
 PARTIAL_FAILURE = 0x20
 GROUP_RECEIPTS = 0x40

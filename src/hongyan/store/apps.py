@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.values import App
-from hongyan.store import schema, secrets
+from hongyan.store import schema, secrets, sweep_gate
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
@@ -26,11 +26,17 @@ class Apps:
             raise ValueError(f"An app with the id {app.id} exists already.")
         return replace(app, key=key)
 
-    async def update(self, app: App) -> None:
+    async def update(self, app: App, *, asks: bool = False) -> None:
         """Change name and settings."""
         change = sa.update(_table).where(_table.c.key == app.key)
         change = change.values(name=app.name, settings=asdict(app.settings))
-        await self._writer.call(lambda bound: bound.execute(change).rowcount)
+
+        def write(bound: sa.Connection) -> None:
+            bound.execute(change)
+            if asks:
+                sweep_gate.ask(bound, app.key)
+
+        await self._writer.call(write)
 
     async def all(self) -> list[App]:
         rows = await self._reader.run_bound(lambda bound: bound.execute(sa.select(_table).order_by(_table.c.key)).all())

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hongyan import errors
-from hongyan.engine.query import Query
+from hongyan.engine.query import Query, TemporaryQuery
 from hongyan.engine.values import OF_MEMBERS, ConversationKind, ConversationRow, Message
 from hongyan.errors import Refused
 from hongyan.store import conversation_condition, hot, schema, service_views
@@ -26,6 +26,13 @@ def run(bound: sa.Connection, app_key: int, caller: str, query: Query) -> list[C
     if query.limit == 0:
         return []
     keys = bound.scalars(keys_of(app_key, caller, query)).all()
+    return read(bound, keys, caller, query)
+
+
+def read(
+    bound: sa.Connection, keys: Sequence[int], caller: str, query: Query | TemporaryQuery
+) -> list[ConversationRow]:
+    """The rows of these keys, in their order and as the query wants them."""
     if len(keys) > ROWS_ALWAYS:
         _check_bytes(bound, keys, with_last_message=query.with_last_message)
     by_key = {row.key: row for row in bound.execute(sa.select(_conversation).where(_conversation.c.key.in_(keys)))}
@@ -40,7 +47,7 @@ def run(bound: sa.Connection, app_key: int, caller: str, query: Query) -> list[C
         services = [row for row in rows if row.kind == ConversationKind.SERVICE]
         readable = [row for row in rows if (row.key in own or _is_open(row)) and row not in services]
         last = _last_messages(bound, readable)
-        last |= service_views.last_messages(bound.connection.driver_connection, app_key, caller, services)
+        last |= service_views.last_messages(bound.connection.driver_connection, caller, services)
     return [
         to_row(
             row,
@@ -64,6 +71,7 @@ def keys_of(app_key: int, caller: str, query: Query) -> sa.Select[Any]:
         .where(
             app == app_key,
             _conversation.c.parent.is_(None),
+            _conversation.c.kind != int(ConversationKind.TEMPORARY),
             conversation_condition.where(query.condition, app_key, caller),
         )
         .order_by(*order, _conversation.c.key.desc())
@@ -124,12 +132,13 @@ def to_row(
         name=row.name,
         attr=row.attr,
         columns=row.columns or {},
-        unique_id=row.unique_id,
+        unique_id=None if row.kind == ConversationKind.TEMPORARY else row.unique_id,
         created_at=row.created_at,
         updated_at=row.updated_at,
         last_message_at=row.last_message_at,
         last_message=last_message,
         joined_at=joined_at,
+        expires_at=row.expires_at,
     )
 
 

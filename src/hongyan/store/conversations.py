@@ -88,6 +88,7 @@ class Conversations:
         partial: bool = False,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
+            members.check_exists(bound, conversation.key)
             members.check_member(bound, conversation.key, by)
             if check is not None:
                 check(self._look(bound, conversation, [], by))
@@ -119,6 +120,7 @@ class Conversations:
         choose: Callable[[StandingsNow], Sequence[str]] | None = None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
+            members.check_exists(bound, conversation.key)
             members.check_member(bound, conversation.key, by)
             chosen = choose(self._look(bound, conversation, clients, by)) if choose is not None else clients
             already = members.present(bound, conversation.key, chosen)
@@ -147,34 +149,39 @@ class Conversations:
         key = _find_unique(bound, app_key, draft.creator, draft.members) if draft.unique else None
         existing = key is not None
         if key is None:
-            key = self._insert(bound, app_key, draft)
+            key = insert(bound, app_key, draft, self._clock.now())
         row = members.head(bound, key)
         everyone = conversation_query.members_of(bound, [key])[key]
-        return conversation_query.to_row(row, everyone, muted=False), _conversation_of(bound, row), existing
+        return conversation_query.to_row(row, everyone, muted=False), conversation_of(bound, row), existing
 
-    def _insert(self, bound: sa.Connection, app_key: int, draft: ConversationDraft) -> int:
-        now = self._clock.now()
-        result = bound.execute(
-            sa.insert(_conversation).values(
-                app=app_key,
-                id=new_object_id(),
-                kind=int(draft.kind),
-                creator=draft.creator,
-                name=draft.name,
-                attr=draft.attr,
-                columns=draft.columns or None,
-                unique_id=unique_key(draft.members) if draft.unique else None,
-                created_at=now,
-                updated_at=now,
-                member_count=len(draft.members),
-            )
+
+def insert(bound: sa.Connection, app_key: int, draft: ConversationDraft, now: int, **more: Any) -> int:
+    """The key of a new conversation; `more` columns have precedence."""
+    values = {
+        "id": new_object_id(),
+        "unique_id": unique_key(draft.members) if draft.unique else None,
+        **more,
+    }
+    result = bound.execute(
+        sa.insert(_conversation).values(
+            app=app_key,
+            kind=int(draft.kind),
+            creator=draft.creator,
+            name=draft.name,
+            attr=draft.attr,
+            columns=draft.columns or None,
+            created_at=now,
+            updated_at=now,
+            member_count=len(draft.members),
+            **values,
         )
-        assert result.inserted_primary_key is not None
-        key = int(result.inserted_primary_key[0])
-        members.insert(bound, key, app_key, draft.members, draft.creator, now)
-        if draft.device is not None:
-            bound.exec_driver_sql(hot.TAKE_SEAT, (app_key, draft.creator, draft.device, key))
-        return key
+    )
+    assert result.inserted_primary_key is not None
+    key = int(result.inserted_primary_key[0])
+    members.insert(bound, key, app_key, draft.members, draft.creator, now)
+    if draft.device is not None:
+        bound.exec_driver_sql(hot.TAKE_SEAT, (app_key, draft.creator, draft.device, key))
+    return key
 
 
 def _load(bound: sa.Connection, app_key: int, conversation_id: str) -> Conversation | None:
@@ -182,10 +189,10 @@ def _load(bound: sa.Connection, app_key: int, conversation_id: str) -> Conversat
         _conversation.c.app == app_key, _conversation.c.id == conversation_id, _conversation.c.parent.is_(None)
     )
     row = bound.execute(found).one_or_none()
-    return None if row is None else _conversation_of(bound, row)
+    return None if row is None else conversation_of(bound, row)
 
 
-def _conversation_of(bound: sa.Connection, row: Any) -> Conversation:
+def conversation_of(bound: sa.Connection, row: Any) -> Conversation:
     kind = ConversationKind(row.kind)
     everyone: set[str] = set()
     if kind in OF_MEMBERS:

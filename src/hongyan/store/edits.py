@@ -38,8 +38,9 @@ READ = (
     f"SELECT coalesce(s.id, c.id), {', '.join(f'l.{name.strip()}' for name in hot.MESSAGE_COLUMNS.split(','))}"
     " FROM json_each(?) wanted CROSS JOIN message l ON l.rowid = wanted.value AND l.patched_at <= ?"
     " CROSS JOIN member m ON m.conversation = l.conversation AND m.client = ?"
-    " CROSS JOIN conversation c ON c.key = l.conversation LEFT JOIN conversation s ON s.key = c.parent"
-    " WHERE s.parent IS NULL ORDER BY l.patched_at"
+    " CROSS JOIN conversation c ON c.key = l.conversation AND (c.expires_at IS NULL OR c.expires_at > ?)"
+    " LEFT JOIN conversation s ON s.key = c.parent"
+    " WHERE c.parent IS NULL OR (s.key IS NOT NULL AND s.parent IS NULL) ORDER BY l.patched_at"
 )
 
 
@@ -83,6 +84,8 @@ class Edits:
             since = found[-1][0] if found else since
 
     def _apply(self, driver: Any, conversation: Conversation, edit: Edit, by: str, checked: bool) -> Edited:
+        if conversation.has_ended(self._clock.now()):
+            raise Refused(errors.CONVERSATION_NOT_FOUND, "the conversation has ended")
         of_members = checked and conversation.kind in OF_MEMBERS
         if of_members and driver.execute(hot.IS_MEMBER, (conversation.key, by)).fetchone() is None:
             raise Refused(errors.INVALID_MESSAGING_TARGET, "not a member")
@@ -132,7 +135,8 @@ class Edits:
         """Asks again who is a member: a client that takes long to receive the edits may have been removed."""
         rows = json.dumps([row for _, row in found])
         until = found[-1][0]
-        read = await self._reader.run(lambda driver: driver.execute(READ, (rows, until, client)).fetchall())
+        now = self._clock.now()
+        read = await self._reader.run(lambda driver: driver.execute(READ, (rows, until, client, now)).fetchall())
         return [(conversation_id, hot.decode_message(tuple(row))) for conversation_id, *row in read]
 
 

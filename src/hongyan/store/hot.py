@@ -6,7 +6,7 @@ SQLAlchemy costs about 100 µs per statement, the driver about 6: what runs per 
 import json
 from typing import Any, NamedTuple
 
-from hongyan.engine.values import ConversationKind, Draft, HistoryRange, Message, Stored
+from hongyan.engine.values import FOREVER, ConversationKind, Draft, HistoryRange, Message, Stored
 from hongyan.store.database import Bulk
 
 BINARY = 1
@@ -22,9 +22,11 @@ FIND_TOKENS = Bulk(
     " JOIN (SELECT column1, column2, column3 FROM (VALUES {rows: (?, ?, ?)})) v"
     " ON s.conversation = v.column1 AND s.client = v.column2 AND s.token = v.column3"
 )
+#: A stream is gone with its service conversation, though its row may be there for a moment more.
 FIND_HEADS = Bulk(
-    "SELECT key, version, last_seq, last_message_at FROM conversation"
+    "SELECT key, version, last_seq, last_message_at FROM conversation c"
     " WHERE key IN (SELECT column1 FROM (VALUES {rows: (?)}))"
+    " AND (parent IS NULL OR EXISTS (SELECT 1 FROM conversation WHERE key = c.parent))"
 )
 INSERT_MESSAGES = Bulk(
     "INSERT INTO message (conversation, timestamp, seq, id, sender, body, flags, mentions)"
@@ -60,8 +62,10 @@ LAST_ARRIVAL = "SELECT timestamp FROM message ORDER BY rowid DESC LIMIT 1"
 NOTE_OPENED = (
     "INSERT INTO meta (name, value) VALUES ('opened_at', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
-IS_MEMBER = "SELECT 1 FROM member WHERE conversation = ? AND client = ?"
 STANDING = "SELECT silenced_until, blocked_at FROM standing WHERE conversation = ? AND client = ?"
+IS_MEMBER = (
+    "SELECT 1 FROM member m JOIN conversation c ON c.key = m.conversation WHERE m.conversation = ? AND m.client = ?"
+)
 PRUNE_TOKENS = (
     "DELETE FROM sent_token WHERE (conversation, client, token) IN"
     " (SELECT conversation, client, token FROM sent_token WHERE timestamp < ? ORDER BY timestamp LIMIT ?)"
@@ -76,6 +80,11 @@ _NOT_HIDDEN = (
 )
 _TEXT = "CAST(substr(body, 2) AS TEXT)"
 _LCTYPE = f"CASE WHEN flags & {BINARY} = 0 AND json_valid({_TEXT}) THEN json_extract({_TEXT}, '$._lctype') END"
+
+
+def living_at(now: int, *, temporary: bool) -> int:
+    """The value of `_LIVING` for those that have not ended, or for none that is temporary."""
+    return now if temporary else FOREVER
 
 
 def encode_body(content: str | bytes) -> bytes:
@@ -189,10 +198,12 @@ def page_by_id(connection: Any, conversation: int, wanted: HistoryRange, *, hidd
 
 # unread, read marks
 
-UNREAD = "c.last_seq - m.read_seq - m.own_since_read"
+#: What was swept counts as read.
+READ_TO = "max(m.read_seq, c.swept_seq)"
+UNREAD = f"c.last_seq - {READ_TO} - m.own_since_read"
 MENTIONED = (
     "(max(m.mention_seq, CASE WHEN c.mention_all_by = m.client THEN c.mention_all_before ELSE c.mention_all_seq END)"
-    " > m.read_seq)"
+    f" > {READ_TO})"
 )
 _MEMBERSHIPS = (
     f"SELECT c.key, c.id, c.kind, c.last_seq, c.last_message_at, {UNREAD} AS unread, {MENTIONED} AS mentioned"
@@ -211,9 +222,13 @@ def _with_last_message(memberships: str) -> str:
     )
 
 
-_ALL = f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {UNREAD} > 0"
+#: Conversations that end after a time, or never: for FOREVER, those that are not temporary.
+_LIVING = "(c.expires_at IS NULL OR c.expires_at > ?)"
+_ALL = f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {_LIVING} AND {UNREAD} > 0"
 _SINCE = (
-    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND (c.last_message_at > ? OR m.read_at > ?) AND c.last_seq > 0"
+    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {_LIVING}"
+    " AND (c.last_message_at > ? OR m.read_at > ? OR (c.swept_at > ? AND c.swept_seq > m.read_seq))"
+    " AND c.last_seq > 0"
 )
 _LATEST = "ORDER BY c.last_message_at DESC LIMIT ?"
 UNREAD_ALL = _with_last_message(f"{_ALL} {_LATEST}")
@@ -223,7 +238,7 @@ UNREAD_ALL_BESIDES = _with_last_message(f"{_ALL} AND c.kind <> {_SERVICE} {_LATE
 UNREAD_SINCE_BESIDES = _with_last_message(f"{_SINCE} AND c.kind <> {_SERVICE} {_LATEST}")
 UNREAD_ONE = _with_last_message(f"{_MEMBERSHIPS} WHERE m.conversation = ? AND m.client = ?")
 READ_MARK = (
-    "SELECT m.read_seq, m.own_since_read, c.last_seq, c.last_message_at"
+    f"SELECT {READ_TO}, m.own_since_read, c.last_seq, c.last_message_at"
     " FROM member m JOIN conversation c ON c.key = m.conversation WHERE m.conversation = ? AND m.client = ?"
 )
 LAST_UPTO = (
@@ -303,7 +318,8 @@ MARKS = (
 MISSED_CONVERSATIONS = (
     "SELECT c.key, coalesce(s.id, c.id), c.id, c.kind, m.ack_seq, m.ack_to, m.ack_extra FROM member m"
     " JOIN conversation c ON c.key = m.conversation LEFT JOIN conversation s ON s.key = c.parent"
-    " WHERE m.app = ? AND m.client = ? AND c.last_seq > m.ack_seq AND s.parent IS NULL"
+    f" WHERE m.app = ? AND m.client = ? AND {_LIVING} AND c.last_seq > max(m.ack_seq, c.swept_seq)"
+    " AND (c.parent IS NULL OR (s.key IS NOT NULL AND s.parent IS NULL))"
     " ORDER BY c.last_message_at DESC LIMIT ?"
 )
 MISSED_MESSAGES = (
@@ -332,10 +348,14 @@ INSERT_NOTIFICATIONS = Bulk(
     'INSERT INTO notification (app, client, at, conversation, joined, "by") VALUES {rows: (?, ?, ?, ?, ?, ?)}'
 )
 NOTIFICATIONS_AFTER = (
-    'SELECT n.joined, c.id, n."by", n.at FROM notification n JOIN conversation c ON c.key = n.conversation'
-    " WHERE n.app = ? AND n.client = ? AND n.at > ? ORDER BY n.at, n.conversation LIMIT ?"
+    'SELECT n.joined, c.id, n."by", n.at, c.expires_at'
+    " FROM notification n JOIN conversation c ON c.key = n.conversation"
+    f" WHERE n.app = ? AND n.client = ? AND n.at > ? AND {_LIVING} ORDER BY n.at, n.conversation LIMIT ?"
 )
-MEMBERSHIPS = "SELECT conversation, joined_at FROM member WHERE app = ? AND client = ? LIMIT ?"
+MEMBERSHIPS = (
+    "SELECT m.conversation, m.joined_at FROM member m JOIN conversation c ON c.key = m.conversation"
+    " WHERE m.app = ? AND m.client = ? LIMIT ?"
+)
 PRUNE_NOTIFICATIONS = (
     "DELETE FROM notification WHERE (app, client, at, conversation) IN"
     " (SELECT app, client, at, conversation FROM notification WHERE at < ? ORDER BY at LIMIT ?)"

@@ -9,7 +9,7 @@ from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import OF_MEMBERS, Attributes, Conversation
 from hongyan.errors import Kind, Refused
-from hongyan.store import schema
+from hongyan.store import members, schema
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
@@ -30,6 +30,7 @@ class Info:
         committed: Callable[[int, str], None],
     ) -> Awaitable[object]:
         def write(bound: sa.Connection) -> tuple[int, str]:
+            members.check_exists(bound, conversation.key)
             if by is not None and conversation.kind in OF_MEMBERS:
                 _muted(bound, conversation.key, by, errors.CONVERSATION_UPDATE_REJECTED)
             if change is None:
@@ -50,6 +51,7 @@ class Info:
         self, conversation: Conversation, client: str, muted: bool, committed: Callable[[int, bool], None]
     ) -> Awaitable[object]:
         def write(bound: sa.Connection) -> tuple[int, bool]:
+            members.check_exists(bound, conversation.key)
             before = _muted(bound, conversation.key, client, errors.CONVERSATION_MEMBERSHIP_REQUIRED)
             if before == muted:
                 return _updated_at(bound, conversation.key), False
@@ -68,6 +70,7 @@ class Info:
                 _conversation.c.parent.is_(None),
                 _conversation.c.id.in_(conversation_ids),
                 _member.c.client == client,
+                _conversation.c.expires_at.is_(None) | (_conversation.c.expires_at > self._clock.now()),
             )
         )
         return await self._reader.run_bound(lambda bound: set(bound.scalars(found)))

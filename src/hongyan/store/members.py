@@ -15,8 +15,24 @@ _CHUNK = 500
 
 
 def head(bound: sa.Connection, key: int) -> Any:
-    """The conversation's row."""
-    return bound.execute(sa.select(_conversation).where(_conversation.c.key == key)).one()
+    """The conversation's row. Raises Refused(CONVERSATION_NOT_FOUND) if it was deleted meanwhile."""
+    row = bound.execute(sa.select(_conversation).where(_conversation.c.key == key)).one_or_none()
+    if row is None:
+        raise _deleted()
+    return row
+
+
+def check_exists(bound: sa.Connection, key: int) -> None:
+    """Raises Refused(CONVERSATION_NOT_FOUND) if the conversation was deleted meanwhile.
+
+    Its members may be there for a moment more.
+    """
+    if bound.exec_driver_sql("SELECT 1 FROM conversation WHERE key = ?", (key,)).one_or_none() is None:
+        raise _deleted()
+
+
+def _deleted() -> Refused:
+    return Refused(errors.CONVERSATION_NOT_FOUND, "the conversation is gone")
 
 
 def present(bound: sa.Connection, conversation: int, clients: Sequence[str]) -> set[str]:

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import sqlalchemy as sa
+
 from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import (
@@ -19,7 +21,7 @@ from hongyan.engine.values import (
     Unread,
 )
 from hongyan.errors import Refused
-from hongyan.store import hot, receipts, service_views
+from hongyan.store import hot, members, receipts, service_views
 from hongyan.store.ack_state import unpack
 from hongyan.store.plan import Append, Call
 from hongyan.store.read_marks import Counted, Passed, move_read_mark, write_counting
@@ -66,7 +68,11 @@ class Messages:
         upto: int | None,
         committed: Callable[[Unread, int, Receipts], None],
     ) -> Awaitable[object]:
-        def change(driver: Any, counted: Counted) -> tuple[Unread, int, Receipts] | Passed:
+        def change(bound: sa.Connection, counted: Counted) -> tuple[Unread, int, Receipts] | Passed:
+            driver: Any = bound.connection.driver_connection
+            if conversation.has_ended(self._clock.now()):
+                raise Refused(errors.CONVERSATION_NOT_FOUND, "the conversation has ended")
+            members.check_exists(bound, conversation.key)
             given = move_read_mark(driver, conversation.key, client, upto, self._clock.now(), counted)
             if given is None:
                 raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not a member")
@@ -84,26 +90,35 @@ class Messages:
         )
         return [Marks(*row) for row in rows]
 
-    async def missed(self, app_key: int, client: str, conversations: int, messages: int, tracked: int) -> list[Missed]:
-        missed = await self._reader.run(
-            lambda driver: _missed(driver, (app_key, client), conversations, messages, tracked)
-        )
+    async def missed(
+        self, app_key: int, client: str, conversations: int, messages: int, tracked: int, *, temporary: bool = True
+    ) -> list[Missed]:
+        whose = (app_key, client, hot.living_at(self._clock.now(), temporary=temporary))
+        missed = await self._reader.run(lambda driver: _missed(driver, whose, conversations, messages, tracked))
         await self._told()
         return missed
 
     async def unread(
-        self, app_key: int, client: str, since: int | None, limit: int, *, services: bool = False
+        self,
+        app_key: int,
+        client: str,
+        since: int | None,
+        limit: int,
+        *,
+        services: bool = False,
+        temporary: bool = True,
     ) -> tuple[list[Unread], int]:
         at = self._writer.horizon()
         statements = (
             (hot.UNREAD_ALL_BESIDES, hot.UNREAD_SINCE_BESIDES) if services else (hot.UNREAD_ALL, hot.UNREAD_SINCE)
         )
+        whose = (app_key, client, hot.living_at(self._clock.now(), temporary=temporary))
 
         def read(driver: Any) -> list[Unread]:
             if since is None:
-                rows = driver.execute(statements[0], (app_key, client, limit))
+                rows = driver.execute(statements[0], (*whose, limit))
             else:
-                rows = driver.execute(statements[1], (app_key, client, since, since, limit))
+                rows = driver.execute(statements[1], (*whose, since, since, since, limit))
             found = [_unread(row) for row in rows.fetchall()]
             if not services:
                 return found
@@ -118,19 +133,20 @@ class Messages:
         await self._writer.call(lambda bound: None)
 
 
-def _missed(driver: Any, who: tuple[int, str], conversations: int, messages: int, tracked: int) -> list[Missed]:
+def _missed(driver: Any, whose: tuple[int, str, int], conversations: int, messages: int, tracked: int) -> list[Missed]:
     """Conversations in which only own messages are new are passed over, some of them at least.
 
     What a client has of a service conversation stands in two, which are put together.
     """
     found: dict[str, tuple[int, list[tuple[Message, str]]]] = {}
-    for key, conversation_id, place, kind, *acks in driver.execute(hot.MISSED_CONVERSATIONS, (*who, 4 * conversations)):
+    rows = driver.execute(hot.MISSED_CONVERSATIONS, (*whose, 4 * conversations))
+    for key, conversation_id, place, kind, *acks in rows:
         if len(found) == conversations and conversation_id not in found:
             continue
         state = unpack(*acks)
         upto = (key, state.upto.timestamp, state.upto.seq, tracked)
         newest_first = map(hot.decode_message, driver.execute(hot.MISSED_MESSAGES, upto))
-        missed = [(m, place) for m in newest_first if m.sender != who[1] and not state.covers(m.seq)][::-1]
+        missed = [(m, place) for m in newest_first if m.sender != whose[1] and not state.covers(m.seq)][::-1]
         if missed:
             found.setdefault(conversation_id, (kind, []))[1].extend(missed)
     return [_missed_of(conversation_id, *parts, messages) for conversation_id, parts in found.items()]

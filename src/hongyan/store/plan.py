@@ -46,12 +46,14 @@ class Append:
 class Call:
     """A change made by statements of its own: `change(connection)` runs inside the batch, in a savepoint.
 
-    `touches` are the keys of the conversations whose messages it reads or whose rows it writes.
+    `touches` are the keys of the conversations whose messages it reads or whose rows it writes; `touches_all` if
+    nobody knows them all.
     """
 
     change: Callable[[sa.Connection], Any]
     done: Callable[[Any], None]
     touches: tuple[int, ...] = ()
+    touches_all: bool = False
 
 
 Unit = Append | Call | Received
@@ -84,10 +86,10 @@ class Plan:
         self._touched.add(unit.conversation.key)
 
     def call(self, unit: Call) -> None:
-        if not self._touched.isdisjoint(unit.touches):
+        if unit.touches_all or not self._touched.isdisjoint(unit.touches):
             self.flush()
         self.outcomes[id(unit)] = self._in_savepoint(unit)
-        self._heads.update(dict.fromkeys(unit.touches))
+        self._heads.update(dict.fromkeys([*self._kept, *self._heads] if unit.touches_all else unit.touches))
 
     def _in_savepoint(self, unit: Call) -> Any:
         self._driver.execute("SAVEPOINT unit")
@@ -149,6 +151,8 @@ class Plan:
         return self._kept.get(key)
 
     def _place(self, unit: Append, known: dict[tuple[int, str, str], Stored]) -> Stored | Refused:
+        if unit.conversation.expires_at is not None and unit.conversation.has_ended(self._now):
+            return Refused(errors.CONVERSATION_NOT_FOUND, "the conversation has ended")
         key = unit.conversation.key
         token = (key, unit.sender, unit.draft.token)
         if unit.draft.token and token in known:

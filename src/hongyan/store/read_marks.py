@@ -37,18 +37,18 @@ Counted = Mapping[Passed, int]
 def write_counting(
     writer: Writer,
     reader: Reader,
-    change: Callable[[Any, Counted], Result | Passed],
+    change: Callable[[sa.Connection, Counted], Result | Passed],
     committed: Callable[[Result], None],
     *touches: int,
 ) -> Awaitable[object]:
-    """Run `change(driver, counted)` as a write; what it wants to have counted is counted by a reader first.
+    """Run `change(connection, counted)` as a write; what it wants to have counted is counted by a reader first.
 
     Own messages among very many that are passed would keep all who write waiting.
     """
     counted: dict[Passed, int] = {}
 
     def write(bound: sa.Connection) -> Result | Passed:
-        return change(bound.connection.driver_connection, counted)
+        return change(bound, counted)
 
     def told(result: Result | Passed) -> None:
         if not isinstance(result, Passed):

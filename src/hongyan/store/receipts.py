@@ -54,6 +54,9 @@ def write_received(driver: Any, units: Sequence[Received], now: int) -> list[Rec
         state = states.get(member)
         fresh: Sequence[hot.MarkRow] = []
         if state is not None:
+            if unit.conversation.has_ended(now):
+                answers.append(Receipts((), now))
+                continue
             fresh, span = _arrived(driver, unit, state, single, looked_at.setdefault(member, []))
             if span is not None:
                 _add(driver, unit, state, span)

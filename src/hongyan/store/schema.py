@@ -57,11 +57,23 @@ conversation = sa.Table(
     sa.Column("expires_at", sa.BigInteger),
     # the service conversation to which this stream of one client's own messages belongs; of one that was erased: itself
     sa.Column("parent", sa.Integer),
+    # messages up to this one were deleted when their time was over, and when that was
+    sa.Column("swept_seq", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("swept_at", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("app", "id"),
     sa.Index("conversation_by_expiry", "expires_at", sqlite_where=sa.text("expires_at IS NOT NULL")),
     sa.Index("conversation_by_parent", "parent", "last_message_at", sqlite_where=sa.text("parent IS NOT NULL")),
     sa.Index("service_conversation", "app", sqlite_where=sa.text("kind = 3 AND parent IS NULL")),
     sa.Index("conversation_by_unique_id", "app", "unique_id", sqlite_where=sa.text("unique_id IS NOT NULL")),
+    # the key of a deleted conversation is never given again: rows elsewhere and memory may still hold it
+    sqlite_autoincrement=True,
+)
+
+#: Conversations that are deleted, of which rows in other tables are left.
+deleted_conversation = sa.Table(
+    "deleted_conversation",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
 )
 
 member = sa.Table(
@@ -199,6 +211,7 @@ seat = sa.Table(
     # NULL while the client is there
     sa.Column("lost_at", sa.BigInteger),
     sa.Index("seat_by_loss", "lost_at", sqlite_where=sa.text("lost_at IS NOT NULL")),
+    sa.Index("seat_by_conversation", "conversation"),
     sqlite_with_rowid=False,
 )
 

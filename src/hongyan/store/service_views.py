@@ -22,7 +22,9 @@ _MEMBERSHIPS = (
 _OF_CLIENT = f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND c.kind = {_SERVICE} GROUP BY s.key"
 UNREAD_ALL = f"{_OF_CLIENT} HAVING unread > 0 ORDER BY latest DESC LIMIT ?"
 UNREAD_SINCE = (
-    f"{_OF_CLIENT} HAVING (latest > ? OR max(m.read_at) > ?) AND max(c.last_seq) > 0 ORDER BY latest DESC LIMIT ?"
+    f"{_OF_CLIENT} HAVING"
+    " (latest > ? OR max(m.read_at) > ? OR max(CASE WHEN c.swept_seq > m.read_seq THEN c.swept_at END) > ?)"
+    " AND max(c.last_seq) > 0 ORDER BY latest DESC LIMIT ?"
 )
 UNREAD_ONE = f"{_MEMBERSHIPS} WHERE m.conversation IN (?, ?) AND m.client = ? GROUP BY s.key"
 FIND_STREAM = "SELECT key, version FROM conversation WHERE app = ? AND id = ? AND parent = ?"
@@ -41,7 +43,7 @@ def unread(driver: Any, app_key: int, client: str, since: int | None, limit: int
     if since is None:
         rows = driver.execute(UNREAD_ALL, (app_key, client, limit)).fetchall()
     else:
-        rows = driver.execute(UNREAD_SINCE, (app_key, client, since, since, limit)).fetchall()
+        rows = driver.execute(UNREAD_SINCE, (app_key, client, since, since, since, limit)).fetchall()
     return [_unread(driver, client, row) for row in rows]
 
 
@@ -72,10 +74,10 @@ def page(driver: Any, service: int, stream: int | None, client: str, wanted: His
     return found[: wanted.limit] if wanted.newer else found[-wanted.limit :]
 
 
-def last_messages(driver: Any, app_key: int, client: str, services: Sequence[Any]) -> dict[int, Message]:
+def last_messages(driver: Any, client: str, services: Sequence[Any]) -> dict[int, Message]:
     """The last message of each of these rows of `conversation`, as this client sees it."""
     ends: dict[int, list[End]] = {row.key: [(row.key, row.last_message_at, row.last_seq)] for row in services}
-    wanted = [(app_key, stream_id(row.id, client)) for row in services]
+    wanted = [(row.app, stream_id(row.id, client)) for row in services]
     for parent, *end in _LAST_OF_STREAMS.run(driver, wanted) if wanted else ():
         if parent in ends:
             ends[parent].append((end[0], end[1], end[2]))

@@ -198,8 +198,9 @@ class Services:
         committed: Callable[[Unread, int], None],
         stream: Conversation | None,
     ) -> Awaitable[object]:
-        def change(driver: Any, counted: Counted) -> tuple[Unread, int] | Passed:
-            now, own = self._clock.now(), _find_stream(driver, service, client)
+        def change(bound: sa.Connection, counted: Counted) -> tuple[Unread, int] | Passed:
+            driver, now = _driver(bound), self._clock.now()
+            own = _find_stream(driver, service, client)
             keys = [service.key, *([own.key] if own else [])]
             moved = [move_read_mark(driver, key, client, upto, now, counted) for key in keys]
             if not any(given is not None for given in moved):

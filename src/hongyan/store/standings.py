@@ -6,15 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hongyan.engine.clock import Clock
-from hongyan.engine.values import (
-    NO_STANDING,
-    Conversation,
-    Decision,
-    Role,
-    Standing,
-    StandingsChanged,
-    StandingsNow,
-)
+from hongyan.engine.values import NO_STANDING, Conversation, Decision, Role, Standing, StandingsChanged, StandingsNow
 from hongyan.store import members, schema
 from hongyan.store.writer import Writer
 
@@ -37,6 +29,7 @@ class Standings:
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> StandingsChanged:
             key, now = conversation.key, self._clock.now()
+            members.check_exists(bound, key)
             before = look(bound, key, clients, now)
             decision = decide(before)
             row = members.head(bound, key)

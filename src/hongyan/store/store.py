@@ -26,6 +26,8 @@ from hongyan.store.services import Services
 from hongyan.store.signatures import Signatures
 from hongyan.store.standing_lists import StandingLists
 from hongyan.store.standings import Standings
+from hongyan.store.sweep import Sweep, last_sweep
+from hongyan.store.temporary import Temporary
 from hongyan.store.tokens import Tokens
 from hongyan.store.words import Words
 from hongyan.store.writer import Writer
@@ -52,20 +54,23 @@ class Store:
         self._engine = database.engine(lambda: database.connect(path), sa.pool.StaticPool)
         self._bound = self._engine.connect()
         edited_at = newest_edit(self._bound)
-        clock.not_before(max(self._bound.exec_driver_sql(hot.LAST_ARRIVAL).scalar() or 0, edited_at))
+        arrived_at = self._bound.exec_driver_sql(hot.LAST_ARRIVAL).scalar() or 0
+        clock.not_before(max(arrived_at, edited_at, last_sweep(self._bound)))
         self._reader = Reader(path)
         self.writer = Writer(self._bound, clock, lambda error: self.on_fatal(error))
         self.apps = Apps(self._reader, self.writer, secret)
         self.conversations = Conversations(self._reader, self.writer, clock)
         self.info = Info(self._reader, self.writer, clock)
         self.messages = Messages(self._reader, self.writer, clock)
-        self.notifications = Notifications(self._reader)
         self.signatures = Signatures(self.writer)
         self.services = Services(self._reader, self.writer, clock)
+        self.notifications = Notifications(self._reader, clock)
         self.standings = Standings(self.writer, clock)
         self.standing_lists = StandingLists(self._reader)
         self.blacklists = Blacklists(self._reader, self.writer)
         self.seats = Seats(self.writer, clock)
+        self.sweep = Sweep(self._reader, self.writer, clock)
+        self.temporary = Temporary(self._reader, self.writer, clock)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
         self.live_queries = LiveQueries(self._reader)

@@ -38,13 +38,21 @@ class Batch(NamedTuple):
     messages: int
 
 
+class _Bulk:
+    """Says in the queue that bulk work waits beside it."""
+
+
+_BULK = _Bulk()
+
+
 class Writer:
     def __init__(self, connection: sa.Connection, clock: Clock, on_fatal: Callable[[BaseException], None]) -> None:
         self._bound = connection
         self._driver: Any = connection.connection.driver_connection
         self._clock = clock
         self._on_fatal = on_fatal
-        self._queue: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Unit | _Bulk | None] = queue.SimpleQueue()
+        self._bulk: queue.SimpleQueue[Call] = queue.SimpleQueue()
         self._heads: OrderedDict[int, Head] = OrderedDict()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -72,20 +80,24 @@ class Writer:
         *touches: int,
     ) -> asyncio.Future[Any]:
         """`call`, with `committed(result)` run in commit order before the awaiting task goes on."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-        def done(outcome: Any) -> None:
-            if isinstance(outcome, BaseException):
-                if not future.done():
-                    future.set_exception(outcome)
-                return
-            try:
-                committed(outcome)
-            finally:
-                if not future.done():
-                    future.set_result(outcome)
-
+        future, done = _promise(committed)
         self.submit(Call(change, done, touches))
+        return future
+
+    def call_in_bulk(
+        self,
+        change: Callable[[sa.Connection], Any],
+        committed: Callable[[Any], None] = lambda result: None,
+        *touches: int,
+        touches_all: bool = False,
+    ) -> asyncio.Future[Any]:
+        """`call_then` for work that can wait: the last of a batch after which nothing else waits, one in each.
+
+        It takes a few milliseconds at most: what comes meanwhile waits for it.
+        """
+        future, done = _promise(committed)
+        self._bulk.put(Call(change, done, touches, touches_all))
+        self._queue.put(_BULK)
         return future
 
     def horizon(self) -> int:
@@ -105,23 +117,35 @@ class Writer:
     def _run(self) -> None:
         try:
             while (batch := self._take()) is not None:
-                self._commit(batch)
+                if batch:
+                    self._commit(batch)
         except BaseException as error:
             self._on_fatal(error)
 
     def _take(self) -> list[Unit] | None:
-        """Everything that has gathered, at least one; None at the end."""
-        first = self._queue.get()
-        if first is None:
-            return None
-        batch = [first]
+        """Everything that has gathered, then one of bulk work if that is all; None at the end."""
+        batch = self._gather()
+        if batch is not None and len(batch) < BATCH_MAX:
+            with contextlib.suppress(queue.Empty):
+                batch.append(self._bulk.get_nowait())
+        if not self._bulk.empty():
+            self._queue.put(_BULK)
+        return batch
+
+    def _gather(self) -> list[Unit] | None:
+        """What waits, at most a batch; empty if that is bulk work only."""
+        batch: list[Unit] = []
+        unit = self._queue.get()
         with contextlib.suppress(queue.Empty):
-            while len(batch) < BATCH_MAX:
+            while unit is not None:
+                if not isinstance(unit, _Bulk):
+                    batch.append(unit)
+                if len(batch) == BATCH_MAX:
+                    return batch
                 unit = self._queue.get_nowait()
-                if unit is None:
-                    self._queue.put(None)
-                    break
-                batch.append(unit)
+            if not batch and self._bulk.empty():
+                return None
+            self._queue.put(None)
         return batch
 
     def _commit(self, batch: list[Unit]) -> None:
@@ -193,3 +217,21 @@ class Writer:
         self._driver.execute("COMMIT")
         plan.keep_heads()
         return [plan.outcomes[id(unit)] for unit in batch]
+
+
+def _promise(committed: Callable[[Any], None]) -> tuple[asyncio.Future[Any], Callable[[Any], None]]:
+    """A future, and what fulfils it with the outcome of a unit, `committed` first."""
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def done(outcome: Any) -> None:
+        if isinstance(outcome, BaseException):
+            if not future.done():
+                future.set_exception(outcome)
+            return
+        try:
+            committed(outcome)
+        finally:
+            if not future.done():
+                future.set_result(outcome)
+
+    return future, done

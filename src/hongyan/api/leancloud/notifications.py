@@ -12,7 +12,8 @@ from hongyan.api.leancloud.credentials import app_of, client_of
 from hongyan.api.site import CurrentSite
 from hongyan.engine.limits import Operation, rate
 from hongyan.engine.notifications import Missed
-from hongyan.engine.values import Notification, iso_time
+from hongyan.engine.sessions import TEMPORARY
+from hongyan.engine.values import Notification, iso_time, seconds_left
 from hongyan.errors import CONVERSATION_API_QUOTA_EXCEEDED, Refused
 
 #: `notificationType`, and the words for it in the query (reference 3.15).
@@ -42,14 +43,20 @@ async def missed(
     app = app_of(request, site)
     if not client_id:
         raise HttpError(400, "The parameter `client_id` is missing.")
-    client = client_of(request, site, app, client_id).client
+    ticket = client_of(request, site, app, client_id)
+    client = ticket.client
     since, kinds = _time(start_ts), _kinds(notification_type)
     if not site.engine.limits.allow(app, client, Operation.READ):
         raise Refused(CONVERSATION_API_QUOTA_EXCEEDED, f"at most {rate(app, Operation.READ)} such calls per minute")
     found = await site.engine.notifications.missed(
-        app, client, since, permanent=PERMANENT in kinds, droppable=DROPPABLE in kinds
+        app,
+        client,
+        since,
+        permanent=PERMANENT in kinds,
+        droppable=DROPPABLE in kinds,
+        temporary=bool(ticket.bitmap & TEMPORARY),
     )
-    return Response(_answer(found), headers={"Cache-Control": "no-store"})
+    return Response(_answer(found, site.engine.clock.now()), headers={"Cache-Control": "no-store"})
 
 
 router = Router("/", route_handlers=[missed])
@@ -67,9 +74,9 @@ def _kinds(text: str | None) -> set[int]:
     return KINDS[text]
 
 
-def _answer(found: Missed) -> dict[str, Any]:
-    permanent = [_item(notification, PERMANENT) for notification in found.permanent]
-    droppable = [_item(notification, DROPPABLE) for notification in found.droppable]
+def _answer(found: Missed, now: int) -> dict[str, Any]:
+    permanent = [_item(notification, PERMANENT, now) for notification in found.permanent]
+    droppable = [_item(notification, DROPPABLE, now) for notification in found.droppable]
     return {
         "notifications": permanent,
         "hasMore": found.has_more,
@@ -78,8 +85,11 @@ def _answer(found: Missed) -> dict[str, Any]:
     }
 
 
-def _item(notification: Notification, kind: int) -> dict[str, Any]:
-    return _receipt(notification) if notification.op in RECEIPTS else _change(notification, kind)
+def _item(notification: Notification, kind: int, now: int) -> dict[str, Any]:
+    if notification.op in RECEIPTS:
+        return _receipt(notification)
+    item, ends = _change(notification, kind), notification.expires_at
+    return item if ends is None else {**item, "tempConv": True, "tempConvTTL": seconds_left(ends, now)}
 
 
 def _receipt(notification: Notification) -> dict[str, Any]:

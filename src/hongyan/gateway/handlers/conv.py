@@ -9,7 +9,7 @@ from hongyan import errors
 from hongyan.engine import query as queries
 from hongyan.engine.conversations import Members
 from hongyan.engine.limits import Operation
-from hongyan.engine.values import ConversationRow, Marks, iso_time
+from hongyan.engine.values import ConversationRow, Marks, iso_time, seconds_left
 from hongyan.errors import Refused
 from hongyan.gateway import partial
 from hongyan.gateway.connection import Connection
@@ -33,28 +33,49 @@ def handle(connection: Connection, session: Session, command: GenericCommand) ->
 
 
 async def start(connection: Connection, session: Session, command: GenericCommand) -> None:
+    """Which kind is meant if several are named: SDKs do that (reference 3.8)."""
     asked = command.convMessage
-    temporary = asked.tempConv and not asked.transient
     await connection.gateway.engine.signatures.check_start(
-        session.app, session.client, list(asked.m), signature(asked), temporary=temporary
+        session.app,
+        session.client,
+        list(asked.m),
+        signature(asked),
+        temporary=asked.tempConv and not asked.transient,
     )
     if asked.transient:
         await chat_rooms.start(connection, session, command)
-        return
-    if asked.tempConv:
-        raise Refused(errors.CONVERSATION_API_FAILED, "temporary conversations are not available")
+    elif asked.tempConv:
+        await _start_temporary(connection, session, command)
+    else:
+        await _start_normal(connection, session, command)
 
+
+async def _start_normal(connection: Connection, session: Session, command: GenericCommand) -> None:
+    asked, reply = command.convMessage, _started_reply(connection, command)
+    await connection.gateway.engine.conversations.start(
+        session.app, session.client, list(asked.m), asked.attr.data, unique=asked.unique, reply=reply
+    )
+
+
+async def _start_temporary(connection: Connection, session: Session, command: GenericCommand) -> None:
+    asked, reply = command.convMessage, _started_reply(connection, command)
+    await connection.gateway.engine.temporary.start(
+        session.app, session.client, list(asked.m), asked.attr.data, ttl=asked.tempConvTTL, reply=reply
+    )
+
+
+def _started_reply(connection: Connection, command: GenericCommand) -> Callable[[ConversationRow, bool], None]:
     def reply(row: ConversationRow, existing: bool) -> None:
         answer = ConvCommand(cid=row.id, cdate=iso_time(row.created_at))
         if row.unique_id:
             answer.uniqueId = row.unique_id
         if existing:
             answer.existing = True
+        if row.expires_at is not None:
+            answer.tempConvTTL = seconds_left(row.expires_at, connection.gateway.engine.clock.now())
         connection.reply(command, conv_info.conv_answer(OpType.started, answer))
 
-    await connection.gateway.engine.conversations.start(
-        session.app, session.client, list(asked.m), asked.attr.data, unique=asked.unique, reply=reply
-    )
+    return reply
 
 
 async def add(connection: Connection, session: Session, command: GenericCommand) -> None:
@@ -84,13 +105,16 @@ async def remove(connection: Connection, session: Session, command: GenericComma
 
 
 async def query(connection: Connection, session: Session, command: GenericCommand) -> None:
-    asked = command.convMessage
-    text = "[]"
-    if not asked.tempConvIds:
-        async with connection.reads:
+    asked, engine = command.convMessage, connection.gateway.engine
+    async with connection.reads:
+        if asked.tempConvIds:
+            by_ids = queries.by_ids(asked.tempConvIds, flag=asked.flag)
+            rows = await engine.temporary.find(session.app, session.client, by_ids)
+        else:
             wanted = await asyncio.to_thread(_wanted, session.client, asked)  # a large condition takes long
-            rows = await connection.gateway.engine.conversations.query(session.app, session.client, wanted)
-            text = await asyncio.to_thread(_rows_text, rows, session.client)  # a thousand large groups take long
+            rows = await engine.conversations.query(session.app, session.client, wanted)
+        now = engine.clock.now()
+        text = await asyncio.to_thread(_rows_text, rows, session.client, now)  # a thousand large groups take long
     answer = ConvCommand(results=JsonObjectMessage(data=text))
     connection.reply(command, conv_info.conv_answer(OpType.results, answer))
 
@@ -128,9 +152,9 @@ def _max_read_tuple(marks: Marks) -> MaxReadTuple:
     return MaxReadTuple(pid=marks.client, maxAckTimestamp=marks.acked_to, maxReadTimestamp=marks.read_to)
 
 
-def _rows_text(rows: list[ConversationRow], caller: str) -> str:
+def _rows_text(rows: list[ConversationRow], caller: str, now: int) -> str:
     """Row by row: the event loop can't run while one call makes JSON."""
-    return f"[{','.join(json.dumps(to_json(row, caller), ensure_ascii=False) for row in rows)}]"
+    return f"[{','.join(json.dumps(to_json(row, caller, now), ensure_ascii=False) for row in rows)}]"
 
 
 def _members_reply(

@@ -44,7 +44,7 @@ async def mute(connection: Connection, session: Session, command: GenericCommand
 
 async def count(connection: Connection, session: Session, command: GenericCommand) -> None:
     conversation_id = command.convMessage.cid
-    found = await connection.gateway.engine.info.count(session.app, conversation_id)
+    found = await connection.gateway.engine.info.count(session.app, session.client, conversation_id)
     connection.reply(command, conv_answer(OpType.result, ConvCommand(cid=conversation_id, count=found)))
 
 

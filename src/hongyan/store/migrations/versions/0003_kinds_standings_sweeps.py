@@ -11,9 +11,19 @@ branch_labels = None
 depends_on = None
 
 
+COLUMNS = (
+    "key, app, id, kind, creator, name, attr, columns, unique_id, created_at, updated_at, version, member_count,"
+    " last_seq, last_message_at, mention_all_seq, mention_all_by, mention_all_before"
+)
+
+
 def upgrade() -> None:
-    op.add_column("conversation", sa.Column("expires_at", sa.BigInteger(), nullable=True))
-    op.add_column("conversation", sa.Column("parent", sa.Integer(), nullable=True))
+    _rebuild_conversation()
+    op.create_table(
+        "deleted_conversation",
+        sa.Column("key", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+    )
     op.create_index(
         "conversation_by_expiry",
         "conversation",
@@ -80,6 +90,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("seat_by_loss", "seat", ["lost_at"], unique=False, sqlite_where=sa.text("lost_at IS NOT NULL"))
+    op.create_index("seat_by_conversation", "seat", ["conversation"], unique=False)
     op.create_table(
         "used_signature",
         sa.Column("digest", sa.LargeBinary(), nullable=False),
@@ -94,4 +105,46 @@ def upgrade() -> None:
         sa.Column("words", sa.JSON(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("app"),
+    )
+
+
+def _rebuild_conversation() -> None:
+    """Only a new table can have keys that are never given again."""
+    op.create_table(
+        "conversation_new",
+        sa.Column("key", sa.Integer(), nullable=False),
+        sa.Column("app", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("creator", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("attr", sa.JSON(), nullable=True),
+        sa.Column("columns", sa.JSON(), nullable=True),
+        sa.Column("unique_id", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.Column("member_count", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("last_seq", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("last_message_at", sa.BigInteger(), nullable=True),
+        sa.Column("mention_all_seq", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("mention_all_by", sa.Text(), nullable=True),
+        sa.Column("mention_all_before", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("parent", sa.Integer(), nullable=True),
+        sa.Column("swept_seq", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("swept_at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+        sa.UniqueConstraint("app", "id"),
+        sqlite_autoincrement=True,
+    )
+    op.execute(f"INSERT INTO conversation_new ({COLUMNS}) SELECT {COLUMNS} FROM conversation")
+    op.drop_table("conversation")
+    op.rename_table("conversation_new", "conversation")
+    op.create_index(
+        "conversation_by_unique_id",
+        "conversation",
+        ["app", "unique_id"],
+        unique=False,
+        sqlite_where=sa.text("unique_id IS NOT NULL"),
     )
