@@ -145,10 +145,9 @@ def _run(
 ) -> Figures:
     """Chat at a fixed rate, with broadcasts meanwhile if there is a service."""
     line: Line = screen.line(name)
-    plan = TalkPlan(
-        server.target, name[:5].strip(), CHAT_PAIRS, 2, parameters.size, rate=parameters.rate,
-        first_connection=parameters.online + (CHAT_PAIRS * 2 if service else 0),
-    )  # fmt: skip
+    first = parameters.online + (2 * CHAT_PAIRS if service else 0)
+    who = "beside" if service else "alone"
+    plan = TalkPlan(server.target, who, CHAT_PAIRS, 2, parameters.size, rate=parameters.rate, first_connection=first)
     with Team(talk_load, [plan]) as team:
         team.at_gate(lambda: line.show("connecting", team.count, 2 * CHAT_PAIRS))
         window = Window.after(options.warm_up, options.seconds)
