@@ -36,5 +36,9 @@ def kick(app: App, client: str, conversation: str, *members: str) -> Fields:
     return sign(app, client, conversation, _joined(members), action="kick")
 
 
+def block(app: App, client: str, conversation: str, *members: str, op: str = "block") -> Fields:
+    return sign(app, client, conversation, _joined(members), action=f"conversation-{op}-clients")
+
+
 def _joined(members: Iterable[str]) -> str:
     return ":".join(sorted(members))

@@ -21,6 +21,7 @@ from hongyan.engine.values import (
     Conversation,
     ConversationKind,
     Decision,
+    Failure,
     Role,
     StandingsChanged,
     StandingsNow,
@@ -85,20 +86,24 @@ class Blacklists:
         clients: Sequence[str],
         reply: Callable[[Members], None],
         kind: ConversationKind | None = None,
+        *,
+        partial: bool = False,
     ) -> None:
-        """Block clients. Those that are members are removed, and have no role any more."""
+        """Block clients. Those that are members are removed, and have no role any more.
+
+        If there is not room for all, the last of them fail if `partial`, else the whole request.
+        """
 
         def decide(conversation: Conversation, wanted: tuple[str, ...], now: StandingsNow) -> Decision:
             before = {client: now.standings.get(client, NO_STANDING) for client in wanted}
             at, limit = self._clock.now(), BLOCKED_MAX[conversation.kind]
-            new = {
-                client: standing._replace(role=None, role_id=None, blocked_at=at)
-                for client, standing in before.items()
-                if standing.blocked_at is None
-            }
-            if now.blocked + len(new) > limit:
+            added = [client for client, standing in before.items() if standing.blocked_at is None]
+            room = limit - now.blocked
+            if len(added) > room and not partial:
                 raise Refused(errors.BLACKLIST_FULL, f"at most {limit} clients are blocked here")
-            return Decision(new, wanted)
+            fitting = tuple(added[: max(room, 0)])
+            new = {client: before[client]._replace(role=None, role_id=None, blocked_at=at) for client in fitting}
+            return Decision(new, fitting)
 
         await self._change(app, by, conversation_id, clients, kind, decide, reply, blocked=True)
 
@@ -194,7 +199,10 @@ class Blacklists:
 
         def committed(result: StandingsChanged) -> None:
             self._access.changed(conversation, result.version, set(), set(result.removed), result.standings)
-            reply(Members(conversation.id, wanted, result.updated_at))
+            full = tuple(client for client in wanted if blocked and not is_blocked(conversation, client))
+            allowed = tuple(client for client in wanted if client not in full)
+            failed = (Failure(errors.BLACKLIST_FULL, full),) if full else ()
+            reply(Members(conversation.id, allowed, result.updated_at, failed))
             changed = tuple(client for client in wanted if client in result.standings)
             if blocked and conversation.kind is ConversationKind.CHATROOM:
                 self._chatrooms.expel(conversation, changed)

@@ -38,7 +38,6 @@ async def group(server_sessions: list[Session]) -> str:
     "BlacklistCommand.srcCid",
     "BlacklistCommand.toPids",
     "BlacklistCommand.allowedPids",
-    "BlacklistCommand.failedPids",
 )
 async def test_a_blocked_member_is_told_and_those_who_remain(server: Server) -> None:
     async with clients(server, "tom", "jerry", "spike", "butch") as (tom, jerry, spike, butch):
@@ -157,6 +156,25 @@ async def test_who_is_blocked_is_left_out_when_a_conversation_is_found_again_inf
         assert (found.convMessage.cid, found.convMessage.existing) == (conversation, True)
         assert (await row(tom, conversation))["m"] == [tom.peer]
         assert await refusal(jerry.request("conv", "start", m=[tom.peer, jerry.peer], unique=True)) == BLOCKED
+
+
+@pytest.mark.covers("BlacklistCommand.failedPids")
+async def test_who_does_not_fit_fails_alone_or_with_all_inferred(server: Server) -> None:
+    async with connect(server) as connection:
+        tom = await connection.open(people("tom")[0])
+        jerry, spike, butch = people("jerry", "spike", "butch")
+        conversation = await tom.start(spike, butch)
+        await tom.request("blacklist", "block", srcCid=conversation, toPids=[jerry, *(f"c{n}" for n in range(498))])
+        asked = {"srcCid": conversation, "toPids": [jerry, spike, butch]}
+        async with connect(server) as other:
+            former = await other.open(tom.peer, configBitmap=0x0B)
+            assert await refusal(former.request("blacklist", "block", **asked)) == (4543, "BLACKLIST_FULL")
+        assert sorted((await row(tom, conversation))["m"]) == sorted([tom.peer, spike, butch])
+        reply = (await tom.request("blacklist", "block", **asked)).blacklistMessage
+        assert list(reply.allowedPids) == [jerry, spike]
+        (failed,) = reply.failedPids
+        assert (failed.code, failed.reason, list(failed.pids)) == (4543, "BLACKLIST_FULL", [butch])
+        assert sorted((await row(tom, conversation))["m"]) == sorted([tom.peer, butch])
 
 
 async def test_what_comes_after_a_block_without_waiting_finds_it_done(server: Server) -> None:

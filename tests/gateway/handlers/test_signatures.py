@@ -16,9 +16,10 @@ from tests.support.server import App, Server
 
 SIGNED = App(id="signed-app", key="signed-key", master_key="signed-master-key")
 ONCE = App(id="once-app", key="once-key", master_key="once-master-key")
-SWITCHES = {"limits": "off", "sign_login": "on", "sign_conversation": "on"}
+SWITCHES = {"limits": "off", "sign_login": "on", "sign_conversation": "on", "sign_blacklist": "on"}
 UNSIGNED_LOGIN = (4102, "SIGNATURE_FAILED")
 UNSIGNED = (4302, "CONVERSATION_SIGNATURE_FAILED")
+UNSIGNED_BLOCK = (4546, "BLACKLIST_SIGNATURE_FAILED")
 WRONG: signing.Fields = {"s": "0" * 40, "t": 1_700_000_000_000, "n": "n"}
 NOWHERE = "0" * 24
 
@@ -199,6 +200,35 @@ async def test_a_temporary_conversation_needs_no_signature_inferred(signed: Door
             await tom.connection.send(request)
             answer = await tom.connection.expect(lambda push: push.HasField("i") and push.i == -9)
             assert answer.errorMessage.code != UNSIGNED[0]
+
+
+@pytest.mark.covers("BlacklistCommand.t", "BlacklistCommand.n", "BlacklistCommand.s")
+@pytest.mark.parametrize("op", ["block", "unblock"])
+async def test_conversations_block_by_signature_only(signed: Door, op: str) -> None:
+    async with clients(signed, "tom", "jerry") as (tom, jerry):
+        started = await tom.request("conv", "start", m=[tom.peer], **signing.start(SIGNED, tom.peer, tom.peer))
+        cid = started.convMessage.cid
+        other = {"block": "unblock", "unblock": "block"}[op]
+        forged = signing.block(SIGNED, tom.peer, cid, jerry.peer, op=other)
+        for fields in ({}, WRONG, forged, signing.block(SIGNED, jerry.peer, cid, jerry.peer, op=op)):
+            asked = tom.request("blacklist", op, srcCid=cid, toPids=[jerry.peer], **fields)
+            assert await refusal(asked) == UNSIGNED_BLOCK
+        good = signing.block(SIGNED, tom.peer, cid, jerry.peer, op=op)
+        done = await tom.request("blacklist", op, srcCid=cid, toPids=[jerry.peer], **good)
+        assert list(done.blacklistMessage.allowedPids) == [jerry.peer]
+
+
+@pytest.mark.parametrize("op", ["block", "unblock"])
+async def test_clients_refuse_conversations_by_signature_only(signed: Door, op: str) -> None:
+    async with clients(signed, "tom") as (tom,):
+        started = await tom.request("conv", "start", m=[tom.peer], **signing.start(SIGNED, tom.peer, tom.peer))
+        cid = started.convMessage.cid
+        for fields in ({}, WRONG, signing.block(SIGNED, tom.peer, cid, op=op)):
+            asked = tom.request("blacklist", op, srcPid=tom.peer, toCids=[cid], **fields)
+            assert await refusal(asked) == UNSIGNED_BLOCK
+        good = signing.sign(SIGNED, tom.peer, cid, "", action=f"client-{op}-conversations")
+        done = await tom.request("blacklist", op, srcPid=tom.peer, toCids=[cid], **good)
+        assert list(done.blacklistMessage.toCids) == [cid]
 
 
 @pytest.mark.parametrize("op", ["add", "remove"])

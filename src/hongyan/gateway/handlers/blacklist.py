@@ -14,7 +14,7 @@ from hongyan.errors import Refused
 from hongyan.gateway import partial
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.limits import check_limit
-from hongyan.gateway.registry import Session
+from hongyan.gateway.registry import PARTIAL_FAILURE, Session
 from hongyan.gateway.signed import signature
 from hongyan.wire.messages2_pb2 import BlacklistCommand, CommandType, GenericCommand, OpType
 
@@ -49,8 +49,11 @@ async def change(connection: Connection, session: Session, command: GenericComma
     await connection.gateway.engine.signatures.check_block(
         session.app, session.client, asked.srcCid, asked.toPids, signature(asked), unblock=not block
     )
-    work = blacklists.block if block else blacklists.unblock
-    await work(session.app, session.client, asked.srcCid, list(asked.toPids), reply)
+    who = (session.app, session.client, asked.srcCid, list(asked.toPids), reply)
+    if block:
+        await blacklists.block(*who, partial=session.can(PARTIAL_FAILURE))
+    else:
+        await blacklists.unblock(*who)
 
 
 async def query(connection: Connection, session: Session, command: GenericCommand) -> None:
