@@ -189,19 +189,20 @@ class Conversation:
 
     async def join(self) -> None:
         """Enters the conversation. Raises HongyanError."""
-        await self._change("add", "invite", [self.client.client_id])
+        self.client.entered(self.id, (await self._change("add", "invite", [self.client.client_id]))[1])
 
     async def quit(self) -> None:
         """Leaves the conversation. Raises HongyanError."""
         await self._change("remove", "kick", [self.client.client_id])
+        self.client.gone(self.id)
 
     async def add(self, *clients: str) -> Changed:
         """Adds members. Raises HongyanError if it failed for all."""
-        return await self._change("add", "invite", clients)
+        return (await self._change("add", "invite", clients))[0]
 
     async def remove(self, *clients: str) -> Changed:
         """Removes members. Raises HongyanError if it failed for all."""
-        return await self._change("remove", "kick", clients)
+        return (await self._change("remove", "kick", clients))[0]
 
     async def count(self) -> int:
         """The number of members; of a chat room, of those who are online."""
@@ -278,10 +279,12 @@ class Conversation:
     async def _ask(self, op: str, **fields: Any) -> ConvCommand:
         return (await self.client.request("conv", op, idempotent=True, **fields)).convMessage
 
-    async def _change(self, op: str, action: str, clients: Iterable[str]) -> Changed:
+    async def _change(self, op: str, action: str, clients: Iterable[str]) -> tuple[Changed, int]:
+        """What was done, and the server's time then."""
         members = sorted(set(clients))
         signed = await self.client.signature(action, self.id, members)
-        answer = await self._ask(op, cid=self.id, m=members, **signed)
+        told = await self.client.request("conv", op, idempotent=True, cid=self.id, m=members, **signed)
+        answer = told.convMessage
         failed = tuple(Failure(error.code, error.reason, tuple(error.pids)) for error in answer.failedPids)
         refused = {client for failure in failed for client in failure.clients}
         done = tuple(answer.allowedPids or (member for member in members if member not in refused))
@@ -289,7 +292,7 @@ class Conversation:
             (self._joined if op == "add" else self._left)(done)
         if failed and not done:
             raise HongyanError(failed[0].code, failed[0].reason, ", ".join(sorted(refused)))
-        return Changed(done, failed)
+        return Changed(done, failed), told.serverTs
 
     async def _patch(self, message: Message, content: Content, item: dict[str, Any]) -> Message:
         item |= {"cid": self.id, "mid": message.id, "timestamp": message.timestamp}
