@@ -165,7 +165,9 @@ async def test_old_messages_go_and_the_others_are_read_as_ever(store: Store, wal
 async def test_a_step_is_small(store: Store, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "STEP_TIME", 60.0)
     first, second = await start(store, "ann", "bob"), await start(store, "ann", "cem")
-    await asyncio.gather(*(submit(store, first, "ann") for _ in range(sweep.ROWS_MAX + 30)), submit(store, second, "ann"))
+    await asyncio.gather(
+        *(submit(store, first, "ann") for _ in range(sweep.ROWS_MAX + 30)), submit(store, second, "ann")
+    )
     expired = await look(store, messages=NOON + DAY)
     assert [each.key for each in expired] == [first.key, second.key]
     deleted, left = await store.sweep.delete_messages(expired)
