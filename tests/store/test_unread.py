@@ -183,7 +183,7 @@ async def test_the_latest_conversations_first_and_only_so_many(store: Store, wal
     assert found == [conversations[n].id for n in (1, 4, 3)]
 
 
-@pytest.mark.parametrize(("query", "values"), [(hot.UNREAD_ALL, 3), (hot.UNREAD_SINCE, 5)])
+@pytest.mark.parametrize(("query", "values"), [(hot.UNREAD_ALL, 4), (hot.UNREAD_SINCE, 7)])
 async def test_last_messages_are_fetched_only_for_what_is_told(store: Store, query: str, values: int) -> None:
     """After the sorting: who has thousands of conversations doesn't read as many messages."""
     plan = await on_driver(store, lambda d: d.execute(f"EXPLAIN QUERY PLAN {query}", (1,) * values).fetchall())
