@@ -10,9 +10,8 @@ import pytest
 
 from hongyan.engine.engine import Engine
 from hongyan.engine.events import Event, MembersJoined, MembersLeft, MessageSent, UpstreamReceived
-from hongyan.engine.values import App, Decision, Draft, HistoryRange, Standing, Stored, iso_time
+from hongyan.engine.values import App, Draft, HistoryRange, Stored, iso_time
 from hongyan.errors import Refused
-from hongyan.store import Store
 from tests.api.conftest import Calling
 from tests.support.rest import SERVICES, Rest, Service, passed
 
@@ -141,12 +140,14 @@ async def test_subscribers_in_pages(api: Rest, service: Service) -> None:
     assert len(await api.call("GET", f"{service.path}/subscribers", {"limit": 3})) == 3
 
 
-@pytest.mark.parametrize("standing", [Standing(blocked_at=1), Standing(refused_at=1)])
-async def test_who_is_blocked_is_not_subscribed(
-    api: Rest, service: Service, engine: Engine, app: App, store: Store, standing: Standing
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_who_is_blocked_or_refuses_is_not_subscribed(
+    api: Rest, service: Service, engine: Engine, app: App, refuses: bool
 ) -> None:
-    conversation = await engine.services.find(app, service.id)
-    await store.standings.change(conversation, ["ann"], lambda now: Decision({"ann": standing}), lambda changed: None)
+    if refuses:
+        await engine.blacklists.refuse(app, "ann", [service.id], lambda: None, by_system=True)
+    else:
+        await engine.blacklists.block(app, None, service.id, ["ann"], lambda members: None)
     assert await api.refused("POST", f"{service.path}/subscribers", client_id="ann") == (400, 4548)
     assert await api.call("GET", f"{service.path}/subscribers/count") == {"count": 0}
 

@@ -137,20 +137,22 @@ async def test_a_stream_too_far_ahead_refuses_the_message_to_all(store: Store, w
 # subscribers
 
 
-@pytest.mark.parametrize(
-    ("standing", "by", "kind"),
-    [
-        (Standing(blocked_at=1), "ann", errors.BLOCKED_BY_CONV),
-        (Standing(blocked_at=1), "", errors.BLOCKED_BY_CONV),
-        (Standing(refused_at=1), "", errors.BLOCKED_BY_CONV),
-    ],
-)
-async def test_who_is_kept_from_subscribing(store: Store, standing: Standing, by: str, kind: errors.Kind) -> None:
-    news = await service(store)
-    await store.standings.change(news, ["ann"], lambda now: Decision({"ann": standing}), lambda changed: None)
+@pytest.mark.parametrize("by", ["ann", ""])
+async def test_who_is_blocked_is_kept_from_subscribing(store: Store, by: str) -> None:
+    news, blocked = await service(store), Standing(blocked_at=1)
+    await store.standings.change(news, ["ann"], lambda now: Decision({"ann": blocked}), lambda changed: None)
     subscribing = store.services.subscribe(news, "ann", by, lambda changed: None)
-    assert await refusal(subscribing) is kind
+    assert await refusal(subscribing) is errors.BLOCKED_BY_CONV
     assert await store.services.count(news) == 0
+
+
+async def test_who_refuses_is_subscribed_by_itself_only(store: Store) -> None:
+    news = await service(store)
+    await store.blacklists.refuse(APP, "ann", [news], 10, lambda: None)
+    subscribing = store.services.subscribe(news, "ann", "", lambda changed: None)
+    assert await refusal(subscribing) is errors.BLOCKED_BY_CONV
+    await subscribe(store, news, "ann")
+    assert await store.services.count(news) == 1
 
 
 async def test_subscribers_are_walked_in_order(store: Store) -> None:

@@ -385,13 +385,11 @@ async def test_senders_are_refused_after_the_end_is_told(store: Store) -> None:
 
 
 async def test_a_stream_is_gone_with_its_service_conversation(store: Store, path: Path) -> None:
-    service, stream = await start(store, "a"), await start(store, "b")
+    service = await start(store, "a")
     await on_driver(
         store, lambda driver: driver.execute("UPDATE conversation SET kind = 3 WHERE key = ?", (service.key,))
     )
-    set_parent = "UPDATE conversation SET kind = 3, parent = ? WHERE key = ?"
-    await on_driver(store, lambda driver: driver.execute(set_parent, (service.key, stream.key)))
-    stream = await load(store, stream.id)
+    stream = await store.services.stream(await load(store, service.id), "b")
     await send(store, stream, "b")
     (expired,) = await look(store, conversations=NOON + DAY)
     assert await delete(store, expired) == [service.id]

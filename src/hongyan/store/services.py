@@ -21,7 +21,7 @@ from hongyan.engine.values import (
     stream_id,
 )
 from hongyan.errors import Refused
-from hongyan.store import erasure, hot, members, service_views
+from hongyan.store import blacklists, erasure, hot, members, service_views
 from hongyan.store.plan import AHEAD_MAX
 from hongyan.store.read_marks import Counted, Passed, move_read_mark, write_counting
 from hongyan.store.reading import Reader
@@ -34,7 +34,6 @@ KEYS = f"SELECT app, key FROM conversation WHERE kind = {_SERVICE} AND parent IS
 MEMBERSHIPS = "SELECT conversation FROM member WHERE app = ? AND client = ?"
 SUBSCRIBERS = "SELECT client, joined_at FROM member WHERE conversation = ? AND client > ? ORDER BY client LIMIT ?"
 COUNT = "SELECT member_count FROM conversation WHERE key = ?"
-BARS = "SELECT blocked_at, refused_at FROM standing WHERE conversation = ? AND client = ?"
 IS_ALIVE = "SELECT 1 FROM conversation WHERE key = ? AND parent IS NULL"
 INSERT_STREAM = (
     "INSERT INTO conversation (app, id, kind, creator, created_at, updated_at, member_count, parent)"
@@ -68,8 +67,7 @@ class Services:
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
             key = conversation.key
-            blocked, refused = _driver(bound).execute(BARS, (key, client)).fetchone() or (None, None)
-            if blocked is not None or (refused is not None and by != client):
+            if blacklists.barred(bound, conversation, [client], by):
                 raise Refused(errors.BLOCKED_BY_CONV, "the client can't subscribe")
             row = members.head(bound, key)
             if row.parent is not None:
