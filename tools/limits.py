@@ -173,13 +173,15 @@ ROWS = [
 def render(language: str) -> str:
     """The whole page in `en` or `zh`."""
     settings = [
-        f"| `{field.name}` | {_said(HERE.get(field.name, _value(field.default)), language)} | {_said(LEANCLOUD.get(field.name, '–'), language)} |\n"
+        _row(f"`{field.name}`", HERE.get(field.name, _value(field.default)), LEANCLOUD.get(field.name, "–"), language)
         for field in fields(AppSettings)
     ]
-    fixed = [
-        f"| {what[language]} | {_said(here, language)} | {_said(there, language)} |\n" for what, here, there in ROWS
-    ]
+    fixed = [_row(what[language], here, there, language) for what, here, there in ROWS]
     return "".join([HEADS[language], *settings, FIXED[language], *fixed])
+
+
+def _row(what: str, here: object, there: object, language: str) -> str:
+    return f"| {what} | {_said(here, language)} | {_said(there, language)} |\n"
 
 
 def _value(default: object) -> str:
