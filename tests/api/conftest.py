@@ -1,11 +1,15 @@
 """The HTTP application over real apps in a real store, without a socket: so the caller can be anybody."""
 
 import asyncio
+import dataclasses
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from litestar.types import ASGIApp
 
 from hongyan.api.application import application
 from hongyan.api.site import Site
@@ -21,8 +25,8 @@ GATEWAY_PORT = 8001
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    made = Store.open(tmp_path / "hongyan.db", bytes(32))
+async def store(tmp_path: Path, empty_database: Path) -> AsyncIterator[Store]:
+    made = Store.open(shutil.copy(empty_database, tmp_path / "hongyan.db"), bytes(32))
     made.start(asyncio.get_running_loop())
     yield made
     await made.close()
@@ -58,22 +62,36 @@ def app(engine: Engine) -> App:
     return found
 
 
+Served = tuple[Site, ASGIApp]
+
+
+@pytest.fixture(scope="session")
+def served() -> Served:
+    """The application, which takes long to build, and the server that it knows, in each test another one."""
+    nobody: Any = None
+    site = Site(load(environment={}), nobody)
+    return site, application(site)
+
+
 @pytest.fixture
-def site(engine: Engine) -> Site:
+def site(served: Served, engine: Engine) -> Site:
     """A server that is ready."""
-    return Site(load(environment={}), engine, gateway_port=GATEWAY_PORT, ready=True)
+    made = Site(load(environment={}), engine, gateway_port=GATEWAY_PORT, ready=True)
+    for field in dataclasses.fields(Site):
+        setattr(served[0], field.name, getattr(made, field.name))
+    return served[0]
 
 
 Calling = Callable[..., httpx.AsyncClient]
 
 
 @pytest.fixture
-def calling(site: Site) -> Calling:
+def calling(served: Served, site: Site) -> Calling:
     """Makes a client that calls from an address to a URL of the server, under given settings."""
 
     def client(address: str = "127.0.0.1", url: str = "http://127.0.0.1:8000", **options: str) -> httpx.AsyncClient:
         site.settings = load(options=options, environment={})
-        transport = httpx.ASGITransport(application(site), raise_app_exceptions=False, client=(address, 50_000))
+        transport = httpx.ASGITransport(served[1], raise_app_exceptions=False, client=(address, 50_000))
         return httpx.AsyncClient(transport=transport, base_url=url)
 
     return client

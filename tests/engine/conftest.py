@@ -1,6 +1,7 @@
 """The engine over a real store and bus."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -24,8 +25,9 @@ def wall() -> Wall:
 
 
 @pytest.fixture
-async def store(tmp_path: Path, wall: Wall) -> AsyncIterator[Store]:
-    store = Store.open(tmp_path / "hongyan.db", SECRET, Clock(wall, lambda: 0))
+async def store(tmp_path: Path, empty_database: Path, wall: Wall) -> AsyncIterator[Store]:
+    path = shutil.copy(empty_database, tmp_path / "hongyan.db")
+    store = Store.open(path, SECRET, Clock(wall, lambda: 0))
     store.start(asyncio.get_running_loop())
     yield store
     await store.close()

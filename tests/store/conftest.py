@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -27,12 +28,16 @@ def wall() -> Wall:
 
 
 @pytest.fixture
-async def open_store(path: Path, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OpenStore]:
+async def open_store(
+    path: Path, empty_database: Path, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[OpenStore]:
     """Opens the file; again, too, when the store before it is closed. Only tests prune."""
     monkeypatch.setattr("hongyan.store.store.PRUNE_EVERY", math.inf)
     opened: list[Store] = []
 
     def open_() -> Store:
+        if not path.exists():
+            shutil.copy(empty_database, path)
         store = Store.open(path, bytes(32), Clock(wall, lambda: 0))
         store.start(asyncio.get_running_loop())
         opened.append(store)

@@ -1,11 +1,13 @@
 """Fixtures with a real server, loaded for all tests; a failing test shows the server's log."""
 
+import asyncio
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hongyan.store import Store
 from tests.support import wire_record
 from tests.support.server import LOG_TAIL, Certificate, Server
 
@@ -51,6 +53,14 @@ def tls_server(server_factory: Callable[..., Server], certificate: Certificate) 
     made = server_factory(certificate=certificate)
     made.start()
     return made
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database as the first start makes it, to be copied: to make one takes many times as long."""
+    path = tmp_path_factory.mktemp("database") / "empty.db"
+    asyncio.run(Store.open(path, bytes(32)).close())
+    return path
 
 
 @pytest.hookimpl(wrapper=True)
