@@ -51,8 +51,6 @@ router = Router("/", route_handlers=[subscribe, unsubscribe])
 
 def _caller(request: AnyRequest, site: Site) -> tuple[App, Reader]:
     """The app, and by what right it reads conversations (REST reference 2.1). Raises HttpError and Refused."""
-    if not site.ready:
-        raise HttpError(503, "The server is starting or stopping.")
     app = app_of(request, site)
     if has_master_key(request):
         return app, Reader(Authority.MASTER)
