@@ -10,7 +10,7 @@ from hongyan.api.leancloud.credentials import AnyRequest, app_of, client_of, has
 from hongyan.api.site import CurrentSite, Site
 from hongyan.engine import conditions, json_text
 from hongyan.engine.limits import Operation, rate
-from hongyan.engine.live_queries import Authority, Reader, Wish
+from hongyan.engine.live_subscriptions import Authority, Reader, Wish
 from hongyan.engine.values import App
 from hongyan.errors import CONVERSATION_API_QUOTA_EXCEEDED, CONVERSATION_QUERY_FAILED, Refused
 
