@@ -1,11 +1,14 @@
 """Write docs/reference/limits.md, in English and Chinese: the defaults of an app beside LeanCloud's."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-from hongyan.engine import history, query
+from hongyan.api.leancloud import messages, service_conversations, service_messages
+from hongyan.engine import blacklist, chatrooms, history, live_queries, query, signatures, silence, temporary, word_list
 from hongyan.engine.app_settings import AppSettings
-from hongyan.engine.values import CLIENT_ID_MAX
+from hongyan.engine.values import CLIENT_ID_MAX, REJOIN_WINDOW
 from hongyan.gateway.handlers import session
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -18,8 +21,8 @@ HEADS = {
 [中文](limits.zh-CN.md)
 
 What an app allows by default, beside LeanCloud's. Who sends over a rate is told so: `4116` for a message, `4318` for
-everything else; LeanCloud does not answer. `hongyan app set APP limits=off` lifts all rates. What one connection may
-do is a [setting of the server](configuration.md).
+everything else; LeanCloud does not answer. `hongyan app set APP limits=off` lifts all rates, `preset=leancloud` sets
+LeanCloud's lifetimes. What one connection may do is a [setting of the server](configuration.md).
 
 ## Settings of an app
 
@@ -34,7 +37,8 @@ do is a [setting of the server](configuration.md).
 [English](limits.md)
 
 应用的默认限制与 LeanCloud 的对照。超出频率时会收到错误：消息为 `4116`，其他操作为 `4318`；LeanCloud 则不予应答。
-`hongyan app set 应用 limits=off` 取消全部频率限制。单个连接的限制见[服务器设置](configuration.zh-CN.md)。
+`hongyan app set 应用 limits=off` 取消全部频率限制，`preset=leancloud` 采用 LeanCloud 的保存时间。
+单个连接的限制见[服务器设置](configuration.zh-CN.md)。
 
 ## 应用设置
 
@@ -49,10 +53,15 @@ FIXED = {
     "zh": "\n## 固定限制\n\n| 项目 | 鸿雁 | LeanCloud |\n|---|---|---|\n",
 }
 
+NOT_DOCUMENTED = {"en": "not documented", "zh": "未公开"}
+NO_LIMIT = {"en": "no limit", "zh": "不限"}
+FOR_EVER = {"en": "0: for ever", "zh": "0：永久"}
+#: Defaults that need a word.
+HERE: dict[str, object] = {"message_days": FOR_EVER, "conversation_days": FOR_EVER}
 #: What LeanCloud has for a setting; a setting that is not here has nothing like it there.
 LEANCLOUD = {
     "limits": {"en": "always", "zh": "始终启用"},
-    "session_ttl": {"en": "not documented", "zh": "未公开"},
+    "session_ttl": NOT_DOCUMENTED,
     "members_max": "500",
     "message_max": "5 KB",
     "send_rate": "60",
@@ -61,9 +70,30 @@ LEANCLOUD = {
     "delivery_rate": "160000",
     "unread_conversations": "50",
     "unread_max": "100",
+    "temporary_ttl_max": {"en": "86400 in SDKs, 30 days otherwise", "zh": "SDK 为 86400，其他为 30 天"},
+    "message_days": {"en": "6 months", "zh": "6 个月"},
+    "conversation_days": {"en": "6 months", "zh": "6 个月"},
+    "edit": "off",
+    "recall": "off",
+    "roles": "off",
+    "managers_max": NOT_DOCUMENTED,
+    "blacklist": "off",
+    "sign_login": "off",
+    "sign_conversation": "off",
+    "sign_history": "off",
+    "sign_blacklist": "off",
+    "signature_once": NOT_DOCUMENTED,
+    "conversation_read": {"en": "off: the class is closed", "zh": "off（class 权限关闭）"},
     "filter": "replace",
     "filter_direct": "off",
+    "subscriptions_max": NOT_DOCUMENTED,
 }
+
+
+def _each(limits: Mapping[Any, int]) -> str:
+    return ", ".join(map(str, limits.values()))
+
+
 #: What, here, and there, for limits that are no settings.
 ROWS = [
     ({"en": "Characters of a client id", "zh": "client id 的字符数"}, CLIENT_ID_MAX, 64),
@@ -71,15 +101,71 @@ ROWS = [
     ({"en": "Messages of a history page, default", "zh": "历史消息每页条数，默认"}, history.LIMIT_DEFAULT, 20),
     ({"en": "Messages of a history page, at most", "zh": "历史消息每页条数，上限"}, history.LIMIT_MAX, 100),
     ({"en": "Conversations of a query, default", "zh": "对话查询条数，默认"}, query.LIMIT_DEFAULT, 10),
+    ({"en": "Conversations of a query, at most", "zh": "对话查询条数，上限"}, query.LIMIT_MAX, 1000),
     (
-        {"en": "Conversations of a query, at most", "zh": "对话查询条数，上限"},
-        query.LIMIT_MAX,
-        {"en": "not documented", "zh": "未公开"},
+        {"en": "Messages of a history page over HTTP, default", "zh": "HTTP 历史消息每页条数，默认"},
+        messages.LIMIT_DEFAULT,
+        100,
     ),
     (
-        {"en": "How long messages are kept", "zh": "消息保留时间"},
-        {"en": "no limit", "zh": "不限"},
-        {"en": "6 months", "zh": "6 个月"},
+        {"en": "Messages of a history page over HTTP, at most", "zh": "HTTP 历史消息每页条数，上限"},
+        messages.LIMIT_MAX,
+        1000,
+    ),
+    ({"en": "Members of a temporary conversation", "zh": "临时对话的成员数"}, temporary.MEMBERS_MAX, 10),
+    (
+        {"en": "Lifetime of a temporary conversation, default (s)", "zh": "临时对话的默认有效期（秒）"},
+        temporary.TTL_DEFAULT,
+        86_400,
+    ),
+    (
+        {"en": "Clients in a chat room", "zh": "聊天室人数"},
+        NO_LIMIT,
+        {"en": "no limit, 5000 advised", "zh": "不限，建议 5000 以内"},
+    ),
+    ({"en": "Chat rooms of a device at a time", "zh": "一台设备同时所在的聊天室数"}, 1, 1),
+    (
+        {"en": "Minutes in which a lost device is back in its chat room", "zh": "断线后自动回到聊天室的时限（分钟）"},
+        REJOIN_WINDOW // 60_000,
+        30,
+    ),
+    ({"en": "Clients of a chat room that are listed", "zh": "聊天室成员列表返回的人数"}, chatrooms.SAMPLE_MAX, 50),
+    ({"en": "Subscribers of a service conversation", "zh": "服务号的订阅人数"}, NO_LIMIT, NO_LIMIT),
+    (
+        {"en": "Subscribers of a page over HTTP", "zh": "HTTP 订阅者列表每页人数"},
+        service_conversations.SUBSCRIBERS_MAX,
+        50,
+    ),
+    (
+        {"en": "Clients that one message of a service conversation names", "zh": "服务号一次可指定的接收者数"},
+        service_messages.CLIENTS_MAX,
+        20,
+    ),
+    (
+        {"en": "Silenced clients of a conversation, of a chat room", "zh": "禁言人数：普通对话、聊天室"},
+        _each(silence.SILENCED_MAX),
+        "500, 10000",
+    ),
+    ({"en": "Longest silence for a time (s)", "zh": "临时禁言的最长时间（秒）"}, silence.SECONDS_MAX, 86_400),
+    (
+        {
+            "en": "Blocked clients of a conversation, of a chat room, of a service conversation",
+            "zh": "黑名单人数：普通对话、聊天室、服务号",
+        },
+        _each(blacklist.BLOCKED_MAX),
+        "500, 10000, 10000",
+    ),
+    (
+        {"en": "Conversations that a client refuses", "zh": "一个 client 可拒绝加入的对话数"},
+        blacklist.REFUSED_MAX,
+        NOT_DOCUMENTED,
+    ),
+    ({"en": "Hours that a signature is good", "zh": "签名有效期（小时）"}, signatures.VALIDITY // 3_600_000, 6),
+    ({"en": "Words of a word list", "zh": "敏感词数"}, word_list.WORDS_MAX, NOT_DOCUMENTED),
+    (
+        {"en": "LiveQuery subscriptions of a client", "zh": "一个 client 的 LiveQuery 订阅数"},
+        live_queries.OF_CLIENT_MAX,
+        NOT_DOCUMENTED,
     ),
 ]
 
@@ -87,13 +173,15 @@ ROWS = [
 def render(language: str) -> str:
     """The whole page in `en` or `zh`."""
     settings = [
-        f"| `{field.name}` | {_value(field.default)} | {_said(LEANCLOUD.get(field.name, '–'), language)} |\n"
+        _row(f"`{field.name}`", HERE.get(field.name, _value(field.default)), LEANCLOUD.get(field.name, "–"), language)
         for field in fields(AppSettings)
     ]
-    fixed = [
-        f"| {what[language]} | {_said(here, language)} | {_said(there, language)} |\n" for what, here, there in ROWS
-    ]
+    fixed = [_row(what[language], here, there, language) for what, here, there in ROWS]
     return "".join([HEADS[language], *settings, FIXED[language], *fixed])
+
+
+def _row(what: str, here: object, there: object, language: str) -> str:
+    return f"| {what} | {_said(here, language)} | {_said(there, language)} |\n"
 
 
 def _value(default: object) -> str:

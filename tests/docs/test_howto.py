@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.docs.howto import Reader
 from tests.docs.test_pages import commands
 from tests.docs.test_readme import node
 from tests.docs.tree import ROOT, headings, markdown
+from tests.support.server import Server
 
 HOWTO = ROOT / "docs" / "howto"
 PAGES = sorted(HOWTO.glob("*.md"))
@@ -66,6 +68,12 @@ def test_the_javascript_of_signatures_makes_the_vectors(page: Path, tmp_path: Pa
     path.write_text("\n".join(lines), encoding="utf-8")
     done = subprocess.run([node(), path], capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == vectors(page), done.stderr
+
+
+@pytest.mark.parametrize("page", ["service-accounts.md", "moderation.md"])
+def test_the_examples_answer_what_the_page_shows(page: str, server: Server, tmp_path: Path) -> None:
+    """Those of the other language are the same, as another test says."""
+    Reader(HOWTO / page, server, tmp_path / "reader").read()
 
 
 def block(page: Path, language: str) -> str:

@@ -50,7 +50,7 @@ async def test_a_role_is_given_and_told(engine: Engine, app: App, store: Store, 
     info = await give(engine, app, "ann", row.id, "bob", "Manager")
     assert (info.client, info.role, len(info.id)) == ("bob", Role.MANAGER, 24)
     conversation = await engine.access.conversation(app, row.id)
-    (event,) = events[1:]
+    event = events[-1]
     assert event == RoleChanged(conversation, info, "ann", NOON + 1)
     assert await engine.roles.page(app, "bob", row.id, 10, 0) == [info]
     assert (await load(store, row.id, app.key)).standings == conversation.standings

@@ -312,7 +312,7 @@ COMMANDS: dict[str, At] = {
     "update": lambda engine, app, talk, _: refusal(update(engine, app, "ann", talk, {"name": "n"})),
     "mute": lambda engine, app, talk, _: refusal(mute(engine, app, "ann", talk)),
     "count": lambda engine, app, talk, _: refusal(engine.info.count(app, "ann", talk)),
-    "members": lambda engine, app, talk, _: refusal(engine.info.online_members(app, talk)),
+    "members": lambda engine, app, talk, _: refusal(engine.info.online_members(app, talk, 10)),
     "edit": lambda engine, app, talk, place: refused_edit(engine, app, "ann", editing(talk, place)),
     "recall": lambda engine, app, talk, place: refused_edit(engine, app, "ann", recalling(talk, place)),
 }

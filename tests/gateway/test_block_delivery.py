@@ -5,12 +5,15 @@ from typing import Any
 import pytest
 
 from hongyan.engine.app_settings import AppSettings
+from hongyan.engine.congestion import Congestion
 from hongyan.engine.events import BlocksChanged
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.sessions import Ticket
 from hongyan.engine.values import App, Conversation, ConversationKind
 from hongyan.gateway.delivery import Delivery
+from hongyan.gateway.live_queries import Listeners
 from hongyan.gateway.registry import Registry, Session
+from hongyan.gateway.subscriptions import Subscriptions
 from hongyan.wire import frames, subprotocol
 from tests.support.client import BINARY, named
 
@@ -53,7 +56,10 @@ def registry() -> Registry:
 
 @pytest.fixture
 def delivery(registry: Registry) -> Delivery:
-    return Delivery(registry, DeliveryBudget(), DeliveryBudget())
+    nobody: Any = None
+    call_soon: Any = None  # small audiences are told at once
+    budgets = DeliveryBudget(), DeliveryBudget()
+    return Delivery(registry, *budgets, Listeners(nobody), Subscriptions(registry, nobody), Congestion(), call_soon)
 
 
 def conversation(kind: ConversationKind) -> Conversation:
@@ -67,6 +73,7 @@ def test_a_chat_room_tells_those_who_hear_it_and_the_blocked_hear_no_more(
     ann, bob, eve, away = (Peer(registry, name) for name in ("ann", "bob", "eve", "away"))
     for peer in (ann, bob, eve):
         registry.listen(peer.session, room.key)
+    registry.unlisten(eve.session, room.key)  # as the engine has it put out, before
     delivery.on_event(BlocksChanged(room, ("eve", "nobody"), "ann", 1, blocked=True))
     assert ann.told() == bob.told() == [("conv/members_blocked", ["eve", "nobody"], True)]
     assert eve.told() == [("conv/blocked", [], True)]
@@ -83,6 +90,7 @@ def test_subscribers_are_told_of_themselves_alone_inferred(registry: Registry, d
     bob, eve = (Peer(registry, name) for name in ("bob", "eve"))
     for peer in (bob, eve):
         registry.listen(peer.session, service.key)
+    registry.unlisten(eve.session, service.key)
     for blocked, op in ((True, "conv/blocked"), (False, "conv/unblocked")):
         delivery.on_event(BlocksChanged(service, ("eve",), "", 1, blocked))
         assert eve.told() == [(op, [], False)]

@@ -54,10 +54,12 @@ class Reads:
         while (page := _given(await self.pages.get())) is not None:
             yield page
 
-    async def unread_since(self, app: App, client: str, since: int | None) -> tuple[list[Unread], int]:
+    async def unread_since(
+        self, app: App, client: str, since: int | None, *, temporary: bool
+    ) -> tuple[list[Unread], int]:
         return _given(await self.counts.get()), 4_000
 
-    async def messages_missed(self, app: App, client: str) -> list[Missed]:
+    async def messages_missed(self, app: App, client: str, *, temporary: bool) -> list[Missed]:
         missed: list[Missed] = _given(await self.messages.get())
         return missed
 

@@ -17,6 +17,7 @@ from hongyan.engine.sessions import Ticket
 from hongyan.engine.values import App, Conversation, ConversationKind, Message, Priority
 from hongyan.gateway import fanout
 from hongyan.gateway.delivery import Delivery
+from hongyan.gateway.live_queries import Listeners
 from hongyan.gateway.registry import PATCHES, Registry, Session
 from hongyan.wire.messages2_pb2 import GenericCommand
 from hongyan.wire.subprotocol import SUPPORTED
@@ -68,7 +69,11 @@ class Hall:
         self.turns: list[Callable[[], None]] = []
         self.congestion = Congestion()
         self.registry = Registry()
-        self.delivery = Delivery(self.registry, DeliveryBudget(lambda: 0.0), self.congestion, self.turns.append)
+        nobody: Any = None
+        budget = DeliveryBudget(lambda: 0.0)
+        self.delivery = Delivery(
+            self.registry, budget, DeliveryBudget(), Listeners(nobody), nobody, self.congestion, self.turns.append
+        )
         self.fanout = self.delivery.fanout
         self.said = 0
 

@@ -51,7 +51,7 @@ async def test_a_chat_room_is_changed_and_its_messages_are_recalled(log_in: Open
             await room.add("chg-jerry")
 
 
-async def test_who_was_cut_off_is_back_in_the_room(log_in: Open, shared: Server) -> None:
+async def test_who_was_cut_off_is_back_in_the_room_and_told_what_it_missed(log_in: Open, shared: Server) -> None:
     async with (
         linked(shared.gateway_port) as link,
         log_in("cut-tom") as tom,
@@ -59,12 +59,19 @@ async def test_who_was_cut_off_is_back_in_the_room(log_in: Open, shared: Server)
     ):
         heard = Events(jerry)
         room = await tom.create_conversation(chat_room=True)
+        await room.send("before")
         await jerry.conversation(room.id).join()
         link.refuse()
         await heard.next(Disconnected)
-        await room.send("unheard")
+        await room.send("meanwhile")
         link.resume()
         await heard.next(Reconnected)
-        await room.send("heard")
-        assert (await heard.message()).content == Text("heard")
+        await room.send("afterwards")
+        told = [message.content for message in await heard.messages(2)]
+        assert told == [Text("meanwhile"), Text("afterwards")]
         assert await room.count() == 2
+        await jerry.conversation(room.id).quit()
+        await room.send("gone?")
+        pair = await tom.create_conversation("cut-jerry")
+        await pair.send("between us")
+        assert (await heard.message()).content == Text("between us")

@@ -23,6 +23,7 @@ OUTPUTS = [
     "Anybody there?\n",
     "Tom Recalled\nTom Location\nTom Text\nLake blue 4\n",
     "",
+    "['Spike', 'Tom']\nSILIENCED\n['Tom']\n",
 ]
 ENVIRONMENT = {"PYTHONPATH": str(SDK / "src")}
 DEMO = App(id="demo", key="demo-key", master_key="demo-master-key")

@@ -303,7 +303,7 @@ async def test_edits_are_found_by_the_indexes(store: Store) -> None:
     scan = await plan(module.SCAN_SINCE, 1, "ann", 0, 10)
     assert scan[0].startswith("SEARCH m USING COVERING INDEX member_by_client (app=? AND client=?)")
     assert scan[1].startswith("SEARCH l USING COVERING INDEX message_by_patch (conversation=? AND patched_at>?)")
-    read = await plan(module.READ, "[]", 1, "ann")
+    read = await plan(module.READ, "[]", 1, "ann", 1)
     assert read[1].startswith("SEARCH l USING INTEGER PRIMARY KEY")
     assert [step for step in read[1:] if "SCAN" in step] == []
     (find,) = await plan(module.FIND, 1, 1, "x")

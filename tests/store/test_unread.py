@@ -10,7 +10,7 @@ from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import Conversation, ConversationKind, Stored, Unread
 from hongyan.errors import Refused
-from hongyan.store import Store, hot, messages
+from hongyan.store import Store, hot, read_marks
 from hongyan.store.plan import Call
 from tests.store.steps import APP, NOON, PATIENCE, Wall, held, on_driver, send, start, submit, traced
 
@@ -91,7 +91,7 @@ async def test_what_a_mark_far_inside_passes_is_not_counted_by_the_writer(
     conversation = await start(store, "ann", "bob")
     places = await asyncio.gather(*(submit(store, conversation, "bob" if n % 4 else "ann") for n in range(100)))
     times = [place.timestamp for place in places if isinstance(place, Stored)]
-    monkeypatch.setattr(messages, "COUNTED_MAX", 10)
+    monkeypatch.setattr(read_marks, "COUNTED_MAX", 10)
     statements = await traced(store)
     left = []
     for n in (40, 60, 55, 95):
@@ -114,7 +114,7 @@ async def test_a_mark_that_another_one_overtakes_is_counted_again(
     conversation = await start(store, "ann", "bob")
     places = await asyncio.gather(*(submit(store, conversation, "bob" if n % 4 else "ann") for n in range(100)))
     times = [place.timestamp for place in places if isinstance(place, Stored)]
-    monkeypatch.setattr(messages, "COUNTED_MAX", 10)
+    monkeypatch.setattr(read_marks, "COUNTED_MAX", 10)
     far, near = await asyncio.gather(
         read(store, conversation, "bob", times[80]), read(store, conversation, "bob", times[40])
     )
@@ -183,7 +183,7 @@ async def test_the_latest_conversations_first_and_only_so_many(store: Store, wal
     assert found == [conversations[n].id for n in (1, 4, 3)]
 
 
-@pytest.mark.parametrize(("query", "values"), [(hot.UNREAD_ALL, 3), (hot.UNREAD_SINCE, 5)])
+@pytest.mark.parametrize(("query", "values"), [(hot.UNREAD_ALL, 4), (hot.UNREAD_SINCE, 7)])
 async def test_last_messages_are_fetched_only_for_what_is_told(store: Store, query: str, values: int) -> None:
     """After the sorting: who has thousands of conversations doesn't read as many messages."""
     plan = await on_driver(store, lambda d: d.execute(f"EXPLAIN QUERY PLAN {query}", (1,) * values).fetchall())

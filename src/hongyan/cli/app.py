@@ -39,7 +39,9 @@ def create(
 ) -> None:
     """Create an app and print it, with its keys, as JSON.
 
-    Clients sign in with `id` and `key`. `master_key` and `hook_key` are for the REST API and hooks, which come later.
+    Clients sign in with `id` and `key`. `master_key` is for your own server,
+    which calls the REST API and signs with it; give it to nobody else.
+    `hook_key` is for hooks, which come later.
     """
     command = admin.CreateApp(name, id, key, master_key, parse_changes(set or []))
     print_json(_perform(settings_for(config, data_dir, database), command))
@@ -63,8 +65,11 @@ def set_app(
 ) -> None:
     """Change settings of an app, such as `limits=off`, and print it as JSON.
 
-    `preset=leancloud` keeps messages, and conversations that nobody uses, for 180 days as LeanCloud does; all other
-    defaults are LeanCloud's already, or allow more.
+    All settings stand in docs/reference/configuration.md.
+
+    `preset=leancloud` deletes messages, and conversations that nobody uses,
+    after 180 days as LeanCloud does; all other defaults are LeanCloud's already,
+    or allow more. What is old by now waits for a yes to `hongyan sweep`.
     """
     settings = settings_for(config, data_dir, database)
     check_exists(settings.data_dir)
@@ -81,11 +86,14 @@ def words(
     data_dir: DataDirectory = None,
     database: Database = None,
 ) -> None:
-    """Give an app a list of words that its messages may not contain, and print how many there are.
+    """Give an app a list of words that its messages may not contain, or print the list.
 
-    Without FILE, print the list as a file would have it. An empty FILE takes the list away.
+    FILE becomes the list, and how many words it has is printed; an empty FILE
+    takes the list away. Without FILE the list is printed, one word a line.
 
-    What becomes of a message with such a word is the app's setting `filter`. Case and full or half width of letters do
+    The words become `***` where more than two talk. With the app's setting
+    `filter=refuse` the message is refused instead; with `filter_direct=on`
+    talks of two are looked at, too. Case and full or half width of letters do
     not matter.
     """
     settings = settings_for(config, data_dir, database)

@@ -21,10 +21,14 @@ def sweep(
     data_dir: DataDirectory = None,
     database: Database = None,
 ) -> None:
-    """Show what is older than the apps keep it, ask, and delete it.
+    """Show what has expired, ask, and delete it for ever.
 
-    The server does so by itself every hour, as the app settings `message_days` and `conversation_days` say. Only when
-    an app keeps less than before, or old content was imported, it waits until this command was answered with yes.
+    The app settings `message_days` and `conversation_days` say what expires; by
+    default nothing does.
+
+    The server deletes it by itself every hour. Only when an app keeps less than
+    before, it deletes nothing of that app until this command was answered with
+    yes.
     """
     settings = settings_for(config, data_dir, database)
     check_exists(settings.data_dir)

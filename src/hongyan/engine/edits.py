@@ -11,7 +11,7 @@ from hongyan.engine.filtering import Filtering
 from hongyan.engine.messages import check_draft, check_not_barred, no_target
 from hongyan.engine.ports import Bus, EditStore
 from hongyan.engine.streams import Streams
-from hongyan.engine.values import App, Conversation, ConversationKind, Draft, Edit, Edited, Message
+from hongyan.engine.values import OF_MEMBERS, App, Conversation, ConversationKind, Draft, Edit, Edited, Message
 from hongyan.errors import Refused
 
 
@@ -126,12 +126,12 @@ class Edits:
             if refusal.kind is errors.CONVERSATION_NOT_FOUND:
                 raise no_target(conversation_id) from None
             raise
+        if conversation.kind in OF_MEMBERS:
+            check_member(conversation, by, errors.INVALID_MESSAGING_TARGET)
         check_not_barred(conversation, by, self._clock.now())
         if conversation.kind is ConversationKind.SERVICE:
             (stream,) = await self._streams.of_clients(conversation, [by])
             return stream
-        if conversation.kind is not ConversationKind.CHATROOM:
-            check_member(conversation, by, errors.INVALID_MESSAGING_TARGET)
         self._congestion.check(conversation)
         return conversation
 

@@ -90,6 +90,8 @@ class ConversationInfo:
         conversation = await self._access.conversation(app, conversation_id)
         if conversation.kind is not ConversationKind.SERVICE and not self._is_in(conversation, client):
             raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not a member")
+        if conversation.kind is ConversationKind.TEMPORARY:
+            raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "a temporary conversation can't be muted")
         if conversation.kind is ConversationKind.CHATROOM:
             await self._store.update(conversation, client, None, lambda at, modified: reply(conversation.id, at))
             return
@@ -100,8 +102,6 @@ class ConversationInfo:
                 self._bus.publish(ConversationMuted(conversation, client))
 
         await self._store.mute(conversation, client, muted, committed)
-        if conversation.kind == ConversationKind.TEMPORARY:
-            raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "a temporary conversation can't be muted")
 
     async def count(self, app: App, client: str, conversation_id: str) -> int:
         """How many members, subscribers, or clients in a chat room.

@@ -271,7 +271,9 @@ class Client:
         started = answer.convMessage
         made = self.conversation(started.cid)
         made.chat_room = chat_room
-        if not chat_room:
+        if chat_room:
+            self.entered(made.id, answer.serverTs)
+        else:
             made._joined(everyone)
         if not started.existing:
             made.name, made.attributes, made.columns = name, dict(attributes or {}), dict(columns)
@@ -295,6 +297,14 @@ class Client:
             answer = await self.request("session", "query", idempotent=True, sessionPeerIds=asked)
             found += answer.sessionMessage.onlineSessionPeerIds
         return found
+
+    def entered(self, conversation_id: str, at: int) -> None:
+        """This client came in itself; the server announces that in conversations with members only."""
+        self._timelines.joined(conversation_id, at, listed=False)
+
+    def gone(self, conversation_id: str) -> None:
+        """This client left itself."""
+        self._timelines.left(conversation_id)
 
     def unread(self, conversation_id: str) -> int:
         """Messages of a conversation that are not read."""

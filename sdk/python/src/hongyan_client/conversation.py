@@ -190,19 +190,20 @@ class Conversation:
 
     async def join(self) -> None:
         """Enters the conversation. Raises HongyanError."""
-        await self._change("add", "invite", [self.client.client_id])
+        self.client.entered(self.id, (await self._change("add", "invite", [self.client.client_id]))[1])
 
     async def quit(self) -> None:
         """Leaves the conversation. Raises HongyanError."""
         await self._change("remove", "kick", [self.client.client_id])
+        self.client.gone(self.id)
 
     async def add(self, *clients: str) -> Changed:
         """Adds members. Raises HongyanError if it failed for all."""
-        return await self._change("add", "invite", clients)
+        return (await self._change("add", "invite", clients))[0]
 
     async def remove(self, *clients: str) -> Changed:
         """Removes members. Raises HongyanError if it failed for all."""
-        return await self._change("remove", "kick", clients)
+        return (await self._change("remove", "kick", clients))[0]
 
     async def count(self) -> int:
         """The number of members; of a chat room, of those who are online."""
@@ -349,13 +350,15 @@ class Conversation:
     async def _ask(self, op: str, **fields: Any) -> ConvCommand:
         return (await self.client.request("conv", op, idempotent=True, **fields)).convMessage
 
-    async def _change(self, op: str, action: str, clients: Iterable[str]) -> Changed:
+    async def _change(self, op: str, action: str, clients: Iterable[str]) -> tuple[Changed, int]:
+        """What was done, and the server's time then."""
         members = sorted(set(clients))
         signed = await self.client.signature(action, self.id, members)
-        changed = _changed(members, await self._ask(op, cid=self.id, m=members, **signed))
+        told = await self.client.request("conv", op, idempotent=True, cid=self.id, m=members, **signed)
+        changed = _changed(members, told.convMessage)
         if not self.chat_room:
             (self._joined if op == "add" else self._left)(changed.done)
-        return changed
+        return changed, told.serverTs
 
     async def _change_silence(self, op: str, clients: Iterable[str]) -> Changed:
         targets = sorted(set(clients))

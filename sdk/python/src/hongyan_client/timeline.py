@@ -181,10 +181,13 @@ class Timelines:
         if len(line.own) > OWN_MAX and line.held is None and not self._settling:
             line.last_id, line.at = line.own.popitem(last=False)
 
-    def joined(self, conversation_id: str, at: int) -> None:
+    def joined(self, conversation_id: str, at: int, *, listed: bool = True) -> None:
         """What was said before this client joined is not missed."""
-        if conversation_id not in self._lines:
-            self._lines[conversation_id] = Timeline(conversation_id, max(at, self._floor))
+        line = self._lines.get(conversation_id)
+        if line is None:
+            self._lines[conversation_id] = Timeline(conversation_id, max(at, self._floor), listed=listed)
+        elif listed:
+            line.listed = True
 
     def left(self, conversation_id: str) -> None:
         """Nothing of this conversation is missed any more."""

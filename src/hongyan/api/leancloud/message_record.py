@@ -36,7 +36,23 @@ def message_record(conversation_id: str, message: Message, client: str | None = 
         "is-room": False,
         "from-ip": None,
     }
-    return {**record, "ack-at": message.acked_at} if message.acked_at is not None else record
+    return record | _set(message)
+
+
+def _set(message: Message) -> dict[str, Any]:
+    """Keys of what is not so of every message; all but the first are not documented and do no harm (inferred)."""
+    told: dict[str, Any] = {}
+    if message.acked_at is not None:
+        told["ack-at"] = message.acked_at
+    if message.patched_at is not None:
+        told["patch-timestamp"] = message.patched_at
+    if message.recalled:
+        told["recall"] = True
+    if message.mention_all:
+        told["mention-all"] = True
+    if message.mentions:
+        told["mention-client-ids"] = list(message.mentions)
+    return told
 
 
 def _text(content: str | bytes) -> str:
