@@ -216,18 +216,18 @@ async def test_only_the_master_key_opens(calling: Calling, app: App, make: Make,
 
 
 NO_CLIENTS = [
-    (b"", 400),
-    (b"{", 400),
-    (b"[]", 400),
-    (b"{}", 400),
-    (b"[" * 100_000, 400),
-    (b'{"client_ids":"cem"}', 400),
-    (b'{"client_ids":null}', 400),
-    (b'{"client_ids":[1]}', 400),
-    (b'{"client_ids":["cem",null]}', 400),
-    (b'{"client_id":["cem"]}', 400),
-    (b'{"client_ids":["\\ud800"]}', 400),
-    (b'{"client_ids":["\xff"]}', 400),
+    (b"", 1),
+    (b"{", 107),
+    (b"[]", 107),
+    (b"{}", 1),
+    (b"[" * 100_000, 107),
+    (b'{"client_ids":"cem"}', 1),
+    (b'{"client_ids":null}', 1),
+    (b'{"client_ids":[1]}', 1),
+    (b'{"client_ids":["cem",null]}', 1),
+    (b'{"client_id":["cem"]}', 1),
+    (b'{"client_ids":["\\ud800"]}', 107),
+    (b'{"client_ids":["\xff"]}', 107),
     (b'{"client_ids":[]}', 4301),
     (b'{"client_ids":[""]}', 4301),
     (b'{"client_ids":["' + b"x" * 65 + b'"]}', 4301),
@@ -249,14 +249,14 @@ async def test_bodies_that_name_no_clients(ask: Ask, make: Make, name: str) -> N
 
 
 NO_CONVERSATION = [
-    (b"", 400),
-    (b"[]", 400),
-    (b"{}", 400),
-    (b'{"conv_id":null}', 400),
-    (b'{"conv_id":""}', 400),
-    (b'{"conv_id":7}', 400),
-    (b'{"conv_id":["65f000000000000000000001"]}', 400),
-    (b'{"conv_id":"\\udfff"}', 400),
+    (b"", 1),
+    (b"[]", 107),
+    (b"{}", 1),
+    (b'{"conv_id":null}', 1),
+    (b'{"conv_id":""}', 1),
+    (b'{"conv_id":7}', 1),
+    (b'{"conv_id":["65f000000000000000000001"]}', 1),
+    (b'{"conv_id":"\\udfff"}', 107),
     (b'{"conv_id":"65f000000000000000000001"}', 4303),
 ]
 
@@ -268,8 +268,7 @@ async def test_bodies_that_name_no_conversation(ask: Ask, make: Make) -> None:
     for body, code in NO_CONVERSATION:
         for method in ("POST", "DELETE"):
             answer = await ask(method, path, content=body, headers={"Content-Type": "application/json"})
-            assert answer.json()["code"] == code, body
-            assert answer.status_code in (400, 404)
+            assert (answer.status_code, answer.json()["code"]) == (400, code), body
     assert (await ask("GET", path)).json() == {"conv_ids": [conversation]}
 
 
@@ -278,7 +277,7 @@ async def test_unknown_conversations(ask: Ask, name: str) -> None:
     path = f"/1.2/rtm/{name}/{UNKNOWN}/blacklists"
     for method in METHODS:
         answer = await ask(method, path, **({} if method == "GET" else {"json": {"client_ids": ["cem"]}}))
-        assert answer.json()["code"] == 4303
+        assert (answer.status_code, answer.json()["code"]) == (400, 4303)
 
 
 async def test_a_client_id_that_can_be_none(ask: Ask, make: Make) -> None:
@@ -291,11 +290,11 @@ async def test_a_client_id_that_can_be_none(ask: Ask, make: Make) -> None:
 async def test_places_that_are_none(ask: Ask, make: Make, path: str) -> None:
     where = path.format(cid=await make(ConversationKind.NORMAL))
     for params in (
-        *({"limit": text} for text in ("0", "-1", "1001", "x", "", "1.5", "9" * 30)),
-        *({"next": text} for text in ("x", "-1", "", "1" * 10, "١")),
+        *({"limit": text} for text in ("-1", "x", "", "1.5", "9" * 30)),
+        *({"next": text} for text in ("x", "-1", "", "1" * 16, "١")),
     ):
         answer = await ask("GET", where, params=params)
-        assert (answer.status_code, answer.json()["code"]) == (400, 400), params
+        assert (answer.status_code, answer.json()["code"]) == (400, 1), params
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -146,7 +146,7 @@ async def test_conditions_of_another_form(calling: Calling, engine: Engine, app:
     assert set(answer.json()) == {"code", "error"}
 
 
-@pytest.mark.parametrize("value", ["-1", "x", "1.5", "1e3", "", "9999999999"])
+@pytest.mark.parametrize("value", ["-1", "x", "1.5", "1e3", "", "9" * 16])
 @pytest.mark.parametrize("name", ["limit", "skip"])
 async def test_pages_of_another_form(
     calling: Calling, engine: Engine, app: App, cid: str, name: str, value: str
@@ -214,19 +214,19 @@ async def test_lists_of_infos(calling: Calling, app: App, cid: str) -> None:
 @pytest.mark.parametrize(
     ("method", "form", "status", "code"),
     [
-        ("POST", {"clientId": "stranger", "role": "Manager"}, 403, 4317),
-        ("POST", {"clientId": "ann", "role": "Member"}, 403, 4324),
+        ("POST", {"clientId": "stranger", "role": "Manager"}, 400, 4317),
+        ("POST", {"clientId": "ann", "role": "Member"}, 400, 4324),
         ("POST", {"clientId": "bob", "role": "King"}, 400, 4321),
-        ("POST", {"clientId": "bob"}, 400, 400),
-        ("POST", {"role": "Manager"}, 400, 400),
-        ("POST", {"clientId": 1, "role": "Manager"}, 400, 400),
+        ("POST", {"clientId": "bob"}, 400, 1),
+        ("POST", {"role": "Manager"}, 400, 1),
+        ("POST", {"clientId": 1, "role": "Manager"}, 400, 1),
         ("POST", [], 400, 107),
         ("POST", "{", 400, 107),
         ("POST", '{"clientId":"\\ud800","role":"Manager"}', 400, None),
-        ("PUT", {"clientId": "eve", "role": "Manager"}, 400, 400),
-        ("PUT", {}, 400, 400),
+        ("PUT", {"clientId": "eve", "role": "Manager"}, 400, 1),
+        ("PUT", {}, 400, 1),
         ("GET", {"role": "King"}, 400, 4321),
-        ("GET", {"limit": -1}, 400, 400),
+        ("GET", {"limit": -1}, 400, 1),
     ],
 )
 async def test_calls_that_are_refused(
@@ -268,7 +268,7 @@ async def test_kinds_are_told_apart(calling: Calling, engine: Engine, app: App, 
     wrong = await http.get(infos(cid, kind="chatrooms"), headers=key)
     assert (wrong.status_code, wrong.json()["code"]) == (400, 4316)
     unknown = await http.get(infos("65f000000000000000000001"), headers=key)
-    assert (unknown.status_code, unknown.json()["code"]) == (404, 4303)
+    assert (unknown.status_code, unknown.json()["code"]) == (400, 4303)
     await on_driver(
         store, lambda driver: driver.execute("UPDATE conversation SET kind = ?", (int(ConversationKind.CHATROOM),))
     )

@@ -190,7 +190,7 @@ async def test_members_read_by_signature(calling: Calling, engine: Engine, app: 
                 continue  # the token is refused before
             assert_failure(await calling().get(path(cid), params=wrong, headers=given), 401, 4302)
     stranger = signature(app, "eve", cid, now)
-    assert_failure(await calling().get(path(cid), params=stranger, headers=WITH_APP_KEY), 403, 4312)
+    assert_failure(await calling().get(path(cid), params=stranger, headers=WITH_APP_KEY), 400, 4312)
 
 
 async def test_the_master_key_needs_neither(calling: Calling, engine: Engine, app: App, cid: str) -> None:
@@ -231,7 +231,7 @@ async def test_an_app_key_that_is_called_master_is_none(
 ) -> None:
     monkeypatch.setattr(app, "app_key", "master")
     headers = {"X-LC-Id": "home", "X-LC-Key": "master"}
-    assert_failure(await calling().get(path(cid), headers=headers), 400, 400)
+    assert_failure(await calling().get(path(cid), headers=headers), 400, 1)
 
 
 async def test_without_signatures_members_are_named(calling: Calling, engine: Engine, app: App, cid: str) -> None:
@@ -240,7 +240,7 @@ async def test_without_signatures_members_are_named(calling: Calling, engine: En
     for query in ({"client_id": "bob"}, {"client_id": "bob", "signature": "wrong", "signature_ts": "5"}):
         answer = await calling().get(path(cid), params=query, headers=WITH_APP_KEY)
         assert texts(answer.json()) == ["hi"]
-    for client, status, code in (("eve", 403, 4312), ("", 400, 400), ("x" * 5_000, 403, 4312)):
+    for client, status, code in (("eve", 400, 4312), ("", 400, 1), ("x" * 5_000, 400, 4312)):
         answer = await calling().get(path(cid), params={"client_id": client}, headers=WITH_APP_KEY)
         assert_failure(answer, status, code)
 
@@ -301,20 +301,20 @@ async def test_more_than_the_rate_is_refused_but_to_the_master_key(
     ],
 )
 async def test_wrong_parameters(calling: Calling, app: App, cid: str, query: dict[str, str]) -> None:
-    assert_failure(await calling().get(path(cid), params=query, headers=WITH_MASTER_KEY), 400, 400)
+    assert_failure(await calling().get(path(cid), params=query, headers=WITH_MASTER_KEY), 400, 1)
 
 
 @pytest.mark.parametrize("unknown", ["0" * 24, "x", "_tmp:x", "é", "x" * 5_000])
 async def test_an_unknown_conversation(calling: Calling, app: App, unknown: str) -> None:
     for headers in (WITH_MASTER_KEY, WITH_APP_KEY):
         answer = await calling().get(path(unknown), params={"client_id": "ann"}, headers=headers)
-        assert_failure(answer, 404, 4303)
+        assert_failure(answer, 400, 4303)
 
 
 async def test_a_conversation_of_another_app(calling: Calling, engine: Engine, app: App, cid: str) -> None:
     await engine.apps.create("other", id="other", key="other-key", master_key="other-master-key")
     headers = {"X-LC-Id": "other", "X-LC-Key": "other-master-key,master"}
-    assert_failure(await calling().get(path(cid), headers=headers), 404, 4303)
+    assert_failure(await calling().get(path(cid), headers=headers), 400, 4303)
 
 
 async def test_other_methods_apps_and_times(calling: Calling, site: Site, app: App, cid: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from hongyan.engine.engine import Engine
 from hongyan.engine.events import Event, MembersJoined, MembersLeft, MessageSent, UpstreamReceived
-from hongyan.engine.values import App, Draft, HistoryRange, Stored, iso_time
+from hongyan.engine.values import RECALLED_BODY, App, Draft, HistoryRange, Stored, iso_time
 from hongyan.errors import Refused
 from tests.api.conftest import Calling
 from tests.support.rest import SERVICES, Rest, Service, passed
@@ -140,14 +140,18 @@ async def test_subscribers_in_pages(api: Rest, service: Service) -> None:
     assert len(await api.call("GET", f"{service.path}/subscribers", {"limit": 3})) == 3
 
 
-@pytest.mark.parametrize("refuses", [False, True])
-async def test_who_is_blocked_or_refuses_is_not_subscribed(
-    api: Rest, service: Service, engine: Engine, app: App, refuses: bool
+@pytest.mark.parametrize(
+    ("path", "given"),
+    [
+        ("service-conversations/{}/blacklists", {"client_ids": ["ann"]}),
+        ("clients/ann/blacklists", {"conv_id": "{}"}),
+    ],
+)
+async def test_who_is_on_a_blacklist_is_not_subscribed(
+    api: Rest, service: Service, path: str, given: dict[str, Any]
 ) -> None:
-    if refuses:
-        await engine.blacklists.refuse(app, "ann", [service.id], lambda: None, by_system=True)
-    else:
-        await engine.blacklists.block(app, None, service.id, ["ann"], lambda members: None)
+    given = {name: value.format(service.id) if isinstance(value, str) else value for name, value in given.items()}
+    await api.call("POST", f"/1.2/rtm/{path.format(service.id)}", **given)
     assert await api.refused("POST", f"{service.path}/subscribers", client_id="ann") == (400, 4548)
     assert await api.call("GET", f"{service.path}/subscribers/count") == {"count": 0}
 
@@ -291,7 +295,7 @@ async def test_editing_shows_in_the_history(service: Service) -> None:
     assert (await service.history("ann"))[0]["data"] == '{"a":1}'
     for _ in range(2):
         assert await service.rest.call("PUT", f"{path}/recall", **which) == {"result": {}}
-    assert (await service.history("ann"))[0]["recall"] is True
+    assert (await service.history("ann"))[0]["data"] == RECALLED_BODY
     assert await service.rest.refused("PUT", path, message="x", **which) == (400, 4404)
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from hongyan import errors
 from hongyan.bus.local import LocalBus
-from hongyan.engine import conditions, live_queries
+from hongyan.engine import conditions, live_queries, live_subscriptions
 from hongyan.engine.engine import Engine
 from hongyan.engine.events import LiveQueriesMatched, Match
-from hongyan.engine.live_queries import Authority, LiveQueries, Reader, Wish
+from hongyan.engine.live_queries import LiveQueries
+from hongyan.engine.live_subscriptions import Authority, Reader, Wish
 from hongyan.engine.values import App
 from hongyan.errors import Refused
 from hongyan.store import Store
@@ -258,8 +259,8 @@ async def test_a_read_that_fails_loses_one_change_and_no_more(
 async def test_what_is_remembered_is_bounded(
     engine: Engine, app: App, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_queries, "MATCHED_MAX", 3)
-    monkeypatch.setattr(live_queries, "MATCHED_OF_APP_MAX", 5)
+    monkeypatch.setattr(live_subscriptions, "MATCHED_MAX", 3)
+    monkeypatch.setattr(live_subscriptions, "MATCHED_OF_APP_MAX", 5)
     for _ in range(3):
         await start(engine, app, "tom", "jerry", attr='{"rank": 1}')
     await start(engine, app, "tom", attr='{"rank": 2}')
@@ -278,7 +279,7 @@ async def test_what_is_remembered_is_bounded(
 
 
 async def test_an_app_has_so_many_subscriptions(engine: Engine, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_queries, "OF_APP_MAX", 3)
+    monkeypatch.setattr(live_subscriptions, "OF_APP_MAX", 3)
     for name in ("a", "b", "c"):
         await subscribe(engine, app, client(engine, name))
     with pytest.raises(Refused) as refused:
@@ -291,7 +292,7 @@ async def test_an_app_has_so_many_subscriptions(engine: Engine, app: App, monkey
 async def test_conversations_that_wait_are_bounded(
     engine: Engine, app: App, store: Store, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_queries, "MARKED_MAX", 2)
+    monkeypatch.setattr(live_subscriptions, "MARKED_MAX", 2)
     query = await subscribe(engine, app, MASTER)
     look = Held(monkeypatch, store, "look")
     first = await start(engine, app, "tom")

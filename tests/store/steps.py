@@ -46,6 +46,13 @@ async def start(store: Store, *members: str, app: int = APP, **fields: Any) -> C
     return await load(store, row.id, app)
 
 
+async def service(store: Store, app: int = APP) -> Conversation:
+    made: list[ConversationRow] = []
+    draft = ConversationDraft(ConversationKind.SERVICE, "", ())
+    await store.conversations.create(app, draft, lambda row, conversation, existing: made.append(row))
+    return await load(store, made[0].id, app)
+
+
 async def load(store: Store, conversation_id: str, app: int = APP) -> Conversation:
     found = await store.conversations.load(app, conversation_id)
     assert found is not None

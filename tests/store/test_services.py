@@ -12,9 +12,7 @@ from hongyan import errors
 from hongyan.engine.values import (
     Arrived,
     Conversation,
-    ConversationDraft,
     ConversationKind,
-    ConversationRow,
     Decision,
     Draft,
     Edit,
@@ -25,16 +23,9 @@ from hongyan.engine.values import (
     Unread,
 )
 from hongyan.errors import Refused
-from hongyan.store import Store, erasure
+from hongyan.store import Store, sweep
 from tests.store.conftest import OpenStore
-from tests.store.steps import APP, Wall, held, load, on_driver, rows, send, start, submit, traced
-
-
-async def service(store: Store, app: int = APP) -> Conversation:
-    made: list[ConversationRow] = []
-    draft = ConversationDraft(ConversationKind.SERVICE, "", ())
-    await store.conversations.create(app, draft, lambda row, conversation, existing: made.append(row))
-    return await load(store, made[0].id, app)
+from tests.store.steps import APP, Wall, held, on_driver, rows, send, service, start, submit, traced
 
 
 async def subscribe(store: Store, conversation: Conversation, client: str, by: str = "") -> None:
@@ -138,7 +129,7 @@ async def test_a_stream_too_far_ahead_refuses_the_message_to_all(store: Store, w
 
 
 @pytest.mark.parametrize("by", ["ann", ""])
-async def test_who_is_blocked_is_kept_from_subscribing(store: Store, by: str) -> None:
+async def test_who_is_blocked_does_not_subscribe(store: Store, by: str) -> None:
     news, blocked = await service(store), Standing(blocked_at=1)
     await store.standings.change(news, ["ann"], lambda now: Decision({"ann": blocked}), lambda changed: None)
     subscribing = store.services.subscribe(news, "ann", by, lambda changed: None)
@@ -146,13 +137,14 @@ async def test_who_is_blocked_is_kept_from_subscribing(store: Store, by: str) ->
     assert await store.services.count(news) == 0
 
 
-async def test_who_refuses_is_subscribed_by_itself_only(store: Store) -> None:
+async def test_who_refuses_a_conversation_is_subscribed_by_itself_alone(store: Store) -> None:
     news = await service(store)
-    await store.blacklists.refuse(APP, "ann", [news], 10, lambda: None)
+    await store.blacklists.refuse(APP, "ann", [news], 9, lambda: None)
     subscribing = store.services.subscribe(news, "ann", "", lambda changed: None)
     assert await refusal(subscribing) is errors.BLOCKED_BY_CONV
-    await subscribe(store, news, "ann")
+    await store.services.subscribe(news, "ann", "ann", lambda changed: None)
     assert await store.services.count(news) == 1
+    assert await store.blacklists.refused(APP, "ann", 0, 9) == []
 
 
 async def test_subscribers_are_walked_in_order(store: Store) -> None:
@@ -364,8 +356,9 @@ async def fill(store: Store, conversation: Conversation, clients: Sequence[str])
 async def test_what_is_erased_goes_little_by_little(
     open_store: OpenStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasure, "STEP", 2)
-    monkeypatch.setattr(erasure, "STREAMS", 2)
+    monkeypatch.setattr(sweep, "ROWS_MAX", 4)
+    monkeypatch.setattr(sweep, "CHUNK", 2)
+    monkeypatch.setattr(sweep, "STEP_TIME", 60.0)
     store = open_store()
     news, other, talk = await service(store), await service(store), await start(store, "ann", "bob")
     await fill(store, other, ["ann", "bob"])
@@ -381,16 +374,19 @@ async def test_what_is_erased_goes_little_by_little(
     subscribing = store.services.subscribe(news, "fay", "fay", lambda changed: None)
     assert await refusal(subscribing) is errors.CONVERSATION_NOT_FOUND
     before = rows(path, COUNTS)[0]
-    assert await on_driver(store, erasure.step)
-    after = rows(path, COUNTS)[0]
-    assert 0 < sum(before) - sum(after) <= 2
+    assert await store.sweep.clean()
     await store.close()
     store = open_store()  # it goes on where it was
     assert sorted(await store.services.keys()) == [(APP, news.key), (APP, other.key)]
-    await store.prune()
+    while rows(path, COUNTS)[0] == before:  # the streams are gone before what is in them
+        assert await store.sweep.clean()
+        assert [state.conversation_id for state in await unread(store, "ann")] == [other.id]
+    assert sum(before) - sum(rows(path, COUNTS)[0]) <= 4
+    while await store.sweep.clean():
+        pass
     assert rows(path, COUNTS) == kept
     assert rows(path, "SELECT count(*) FROM hidden_message") == [(1,)]
-    assert rows(path, "SELECT * FROM erasure") == []
+    assert rows(path, "SELECT * FROM deleted_conversation") == []
     assert await store.services.keys() == [(APP, other.key)]
     assert [state.conversation_id for state in await unread(store, "ann")] == [other.id]
     newer = await service(store)

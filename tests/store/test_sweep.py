@@ -21,9 +21,9 @@ from hongyan.engine.values import (
     Swept,
 )
 from hongyan.errors import Refused
-from hongyan.store import Store, sweep, sweep_gate
+from hongyan.store import Store, deletion, schema, sweep, sweep_gate
 from tests.store.conftest import OpenStore
-from tests.store.steps import APP, NOON, Wall, create, held, load, on_driver, rows, send, start, submit
+from tests.store.steps import APP, NOON, Wall, create, held, load, on_driver, rows, send, service, start, submit
 
 DAY = 86_400_000
 OTHER = 2
@@ -279,7 +279,7 @@ async def test_a_restart_steps_not_back(open_store: OpenStore, wall: Wall) -> No
 
 async def belongings(path: Path) -> dict[str, int]:
     """Rows of each table, but for those of apps and of what the database is."""
-    tables = ("conversation", "member", "message", "sent_token", "standing", "seat", "deleted_conversation")
+    tables = ("conversation", "message", "deleted_conversation", *deletion.TABLES)
     return {table: rows(path, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
 
 
@@ -287,10 +287,13 @@ async def test_a_conversation_goes_with_all_that_is_in_it(store: Store, path: Pa
     kept, gone = await start(store, "ann", "bob"), await start(store, "ann", "cem", unique=True)
     standing = "INSERT INTO standing (conversation, client, app, role) VALUES (?, 'bob', 1, 2)"
     seat = "INSERT INTO seat (app, client, device, conversation) VALUES (1, 'bob', ?, ?)"
+    hidden = "INSERT INTO hidden_message (conversation, client, timestamp, seq) VALUES (?, 'bob', 1, 1)"
     for conversation in (kept, gone):
         await asyncio.gather(*(submit(store, conversation, "ann", token=str(n)) for n in range(50)))
         await on_driver(store, lambda driver, key=conversation.key: driver.execute(standing, (key,)))
         await on_driver(store, lambda driver, key=conversation.key: driver.execute(seat, (str(key), key)))
+        await on_driver(store, lambda driver, key=conversation.key: driver.execute(hidden, (key,)))
+        await store.blacklists.refuse(APP, "bob", [conversation], 9, lambda: None)
     wall.at += DAY
     await send(store, kept, "ann")
     (expired,) = await look(store, conversations=NOON + DAY)
@@ -311,10 +314,34 @@ async def test_a_conversation_goes_with_all_that_is_in_it(store: Store, path: Pa
         "message": 51,
         "sent_token": 50,
         "standing": 1,
+        "refusal": 1,
+        "hidden_message": 1,
         "seat": 1,
         "deleted_conversation": 0,
     }
     assert (await load(store, row.id)).key > gone.key
+
+
+def test_all_tables_with_rows_of_conversations_are_cleaned() -> None:
+    tables = {name for name, table in schema.metadata.tables.items() if "conversation" in table.c}
+    assert tables == {"message", "notification", *deletion.TABLES}
+
+
+async def test_cleaning_walks_through_no_table(store: Store) -> None:
+    for statement in (deletion.STREAMS_OF, *deletion.BELONGINGS):
+        plan = await on_driver(
+            store, lambda driver, one=statement: driver.execute(f"EXPLAIN QUERY PLAN {one}", (1, 9)).fetchall()
+        )
+        assert not [step for *_, step in plan if step.startswith("SCAN")]
+
+
+async def test_a_step_has_an_end(store: Store, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    monkeypatch.setattr(sweep, "STEP_TIME", 60.0)
+    gone = await start(store, "ann")
+    await asyncio.gather(*(submit(store, gone, "ann") for _ in range(200)))
+    await delete(store, *await look(store, conversations=NOON + DAY))
+    assert await store.sweep.clean()
+    assert (await belongings(path))["message"] == 200 - (sweep.ROWS_MAX - 1)
 
 
 async def test_a_key_is_never_given_again(open_store: OpenStore, wall: Wall) -> None:
@@ -385,16 +412,19 @@ async def test_senders_are_refused_after_the_end_is_told(store: Store) -> None:
 
 
 async def test_a_stream_is_gone_with_its_service_conversation(store: Store, path: Path) -> None:
-    service = await start(store, "a")
-    await on_driver(
-        store, lambda driver: driver.execute("UPDATE conversation SET kind = 3 WHERE key = ?", (service.key,))
-    )
-    stream = await store.services.stream(await load(store, service.id), "b")
+    news = await service(store)
+    stream = await store.services.stream(news, "b")
     await send(store, stream, "b")
     (expired,) = await look(store, conversations=NOON + DAY)
-    assert await delete(store, expired) == [service.id]
-    refused = await submit(store, stream, "b")
-    assert isinstance(refused, Refused)
+    assert await delete(store, expired) == [news.id]
+    assert isinstance(await submit(store, stream, "b"), Refused)
+    told = store.services.send([stream], "app", Draft("x"), lambda places: None)
+    with pytest.raises(Refused):
+        await told
+    assert await store.services.streams(news, ["b"]) == []
+    assert await store.services.page(news, "b", HistoryRange(limit=9)) == []
+    assert await store.messages.missed(APP, "b", 50, 20, 100) == []
+    assert await counts(store, "b") == {}
     await clean(store)
     assert set((await belongings(path)).values()) == {0}
 

@@ -38,12 +38,6 @@ BLOCKED_MAX = {
 REFUSED_MAX = 10_000
 #: Clients, or conversations, of one request.
 TARGETS_MAX = 500
-#: What is said where a conversation of one kind is needed and another is named.
-_REQUIRED = {
-    ConversationKind.NORMAL: errors.NORMAL_CONVERSATION_REQUIRED,
-    ConversationKind.CHATROOM: errors.TRANSIENT_CONVERSATION_REQUIRED,
-    ConversationKind.SERVICE: errors.SYSTEM_CONVERSATION_REQUIRED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +51,7 @@ class Page:
 class Blacklists:
     """`by` is the client that asks, or None for the system: the app's switch and roles don't bind that.
 
-    `reply` is called at the commit, before the events. `kind` is the only kind of conversation that is meant, if given.
+    `reply` is called at the commit, before the events.
     """
 
     def __init__(
@@ -85,7 +79,6 @@ class Blacklists:
         conversation_id: str,
         clients: Sequence[str],
         reply: Callable[[Members], None],
-        kind: ConversationKind | None = None,
         *,
         partial: bool = False,
     ) -> None:
@@ -105,7 +98,7 @@ class Blacklists:
             new = {client: before[client]._replace(role=None, role_id=None, blocked_at=at) for client in fitting}
             return Decision(new, fitting)
 
-        await self._change(app, by, conversation_id, clients, kind, decide, reply, blocked=True)
+        await self._change(app, by, conversation_id, clients, decide, reply, blocked=True)
 
     async def unblock(
         self,
@@ -114,7 +107,6 @@ class Blacklists:
         conversation_id: str,
         clients: Sequence[str],
         reply: Callable[[Members], None],
-        kind: ConversationKind | None = None,
     ) -> None:
         """Let clients join and be added again. Who was a member is not made one."""
 
@@ -122,7 +114,7 @@ class Blacklists:
             before = {client: now.standings.get(client, NO_STANDING) for client in wanted}
             return Decision({client: standing._replace(blocked_at=None) for client, standing in before.items()})
 
-        await self._change(app, by, conversation_id, clients, kind, decide, reply, blocked=False)
+        await self._change(app, by, conversation_id, clients, decide, reply, blocked=False)
 
     async def blocked(
         self,
@@ -131,16 +123,15 @@ class Blacklists:
         conversation_id: str,
         start: int,
         limit: int,
-        kind: ConversationKind | None = None,
     ) -> Page:
         """The blocked clients from the place `start` on, for those who may know (see `_check_reader`)."""
-        conversation = await self._readable(app, by, conversation_id, kind)
+        conversation = await self._readable(app, by, conversation_id)
         return _page(await self._store.blocked(conversation, start, limit + 1), start, limit)
 
     async def which_blocked(self, app: App, by: str | None, conversation_id: str, clients: Sequence[str]) -> list[str]:
         """Those of these clients that are blocked."""
         wanted = _check_clients(clients)
-        standings = (await self._readable(app, by, conversation_id, None)).standings
+        standings = (await self._readable(app, by, conversation_id)).standings
         return [client for client in wanted if standings.get(client, NO_STANDING).blocked_at is not None]
 
     # clients refuse conversations
@@ -182,7 +173,6 @@ class Blacklists:
         by: str | None,
         conversation_id: str,
         clients: Sequence[str],
-        kind: ConversationKind | None,
         decide: Callable[[Conversation, tuple[str, ...], StandingsNow], Decision],
         reply: Callable[[Members], None],
         *,
@@ -190,7 +180,7 @@ class Blacklists:
     ) -> None:
         _check_switch(app, by is None)
         wanted = _check_clients(clients)
-        conversation = await self._conversation(app, conversation_id, kind)
+        conversation = await self._conversation(app, conversation_id)
         _check_operator(conversation, by, wanted)
 
         def decide_allowed(now: StandingsNow) -> Decision:
@@ -214,11 +204,9 @@ class Blacklists:
         concerned = wanted if by is None else (*wanted, by)
         await self._standings.change(conversation, concerned, decide_allowed, committed, by or "")
 
-    async def _readable(
-        self, app: App, by: str | None, conversation_id: str, kind: ConversationKind | None
-    ) -> Conversation:
+    async def _readable(self, app: App, by: str | None, conversation_id: str) -> Conversation:
         _check_switch(app, by is None)
-        conversation = await self._conversation(app, conversation_id, kind)
+        conversation = await self._conversation(app, conversation_id)
         if by is not None:
             _check_reader(conversation, by)
         return conversation
@@ -226,13 +214,11 @@ class Blacklists:
     async def _refusable(self, app: App, conversation_ids: Sequence[str], by_system: bool) -> list[Conversation]:
         _check_switch(app, by_system)
         wanted = _check_count(dict.fromkeys(conversation_ids), "conversations")
-        return [await self._conversation(app, conversation_id, None) for conversation_id in wanted]
+        return [await self._conversation(app, conversation_id) for conversation_id in wanted]
 
-    async def _conversation(self, app: App, conversation_id: str, kind: ConversationKind | None) -> Conversation:
-        """The conversation, which must have a blacklist and be of the kind that is meant."""
+    async def _conversation(self, app: App, conversation_id: str) -> Conversation:
+        """The conversation, which must have a blacklist."""
         conversation = await self._access.conversation(app, conversation_id)
-        if kind is not None and conversation.kind != kind:
-            raise Refused(_REQUIRED[kind], "this conversation is of another kind")
         if conversation.kind not in BLOCKED_MAX:
             raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "temporary conversations have no blacklist")
         return conversation

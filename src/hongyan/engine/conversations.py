@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hongyan import errors
 from hongyan.engine import json_text, roles
@@ -22,9 +22,6 @@ from hongyan.engine.values import (
     StandingsNow,
 )
 from hongyan.errors import Refused
-
-if TYPE_CHECKING:
-    from hongyan.engine.services import Services
 
 #: Keys of `conv/start` attributes that the server owns (reference 3.8, inferred), those of the last message too.
 RESERVED = frozenset(
@@ -95,10 +92,9 @@ def check_client_ids(clients: Sequence[str]) -> tuple[str, ...]:
 class Conversations:
     """`reply` is called at the commit, before the event that tells the members."""
 
-    def __init__(self, store: ConversationStore, access: Access, services: "Services", bus: Bus) -> None:
+    def __init__(self, store: ConversationStore, access: Access, bus: Bus) -> None:
         self._store = store
         self._access = access
-        self._services = services
         self._bus = bus
 
     async def start(
@@ -141,10 +137,6 @@ class Conversations:
 
         Who can't be added fails alone if `partial`, else the whole request.
         """
-        service = await self._service(app, conversation_id)
-        if service is not None:
-            await self._services.subscribe_self(app, service, by, clients, reply)
-            return
         wanted = check_client_ids(clients)
         if len(wanted) > app.settings.members_max:
             raise Refused(errors.CONVERSATION_FULL, f"a conversation has at most {app.settings.members_max} members")
@@ -176,10 +168,6 @@ class Conversations:
 
         Who can't be removed is left out, or makes it fail as a whole, if not `partial`.
         """
-        service = await self._service(app, conversation_id)
-        if service is not None:
-            await self._services.unsubscribe_self(service, by, clients, reply)
-            return
         wanted = check_client_ids(clients)
         if len(wanted) > app.settings.members_max:
             raise Refused(errors.CONVERSATION_API_FAILED, f"at most {app.settings.members_max} members at once")
@@ -206,13 +194,6 @@ class Conversations:
     async def query(self, app: App, caller: str, query: Query) -> list[ConversationRow]:
         """Any client may look up any conversation by condition (reference 3.1)."""
         return await self._store.query(app.key, caller, query)
-
-    async def _service(self, app: App, conversation_id: str) -> Conversation | None:
-        """The conversation, if it is a service conversation."""
-        if not self._services.any(app):
-            return None
-        conversation = await self._access.conversation(app, conversation_id)
-        return conversation if conversation.kind is ConversationKind.SERVICE else None
 
     async def _changeable(self, app: App, by: str, conversation_id: str, wanted: tuple[str, ...]) -> Conversation:
         conversation = await self._access.conversation(app, conversation_id)

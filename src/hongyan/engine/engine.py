@@ -67,7 +67,7 @@ class Engine:
             self.congestion,
         )
         self.wills = Wills(self.access, bus, clock, self.deliveries, self.filtering)
-        self.conversations = Conversations(store.conversations, self.access, self.services, bus)
+        self.conversations = Conversations(store.conversations, self.access, bus)
         self.chatrooms = ChatRooms(store.seats, store.conversations, self.access, bus, clock)
         self.blacklists = Blacklists(store.standings, store.blacklists, self.access, self.chatrooms, bus, clock)
         self.info = ConversationInfo(store.info, self.access, self.services, bus, self.chatrooms, self.congestion)

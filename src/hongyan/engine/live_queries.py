@@ -3,21 +3,14 @@
 Subscriptions are in memory. A change marks its conversation; one task at a time looks at what is marked and tells of
 it, whatever happened in between, and rests as long as it worked, so that chat never waits for it. A message marks
 nothing: of `lm` nobody is told.
-
-Whether a conversation met a condition before is remembered by its key, except where there is no condition: then the
-change itself says it. What a subscription may see is looked at anew with each change.
 """
 
 import asyncio
 import logging
 import uuid
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hongyan import errors
 from hongyan.engine.conditions import Condition
 from hongyan.engine.events import (
     ConversationCreated,
@@ -25,183 +18,41 @@ from hongyan.engine.events import (
     ConversationUpdated,
     Event,
     LiveQueriesMatched,
-    Match,
     MembersJoined,
     MembersLeft,
 )
-from hongyan.engine.ports import Bus, LiveQueryStore, Seen
+from hongyan.engine.live_matching import Matching, OvertakenError
+from hongyan.engine.live_subscriptions import (
+    KEYS_MAX,
+    MATCHED_MAX,
+    Authority,
+    Mark,
+    OfApp,
+    Reader,
+    Subscription,
+    Wish,
+    check_id,
+)
+from hongyan.engine.ports import Bus, LiveQueryStore
 from hongyan.engine.sessions import Sessions, Ticket
-from hongyan.engine.values import App, Conversation, new_object_id
+from hongyan.engine.values import App, Conversation
 from hongyan.errors import Refused
 
 log = logging.getLogger(__name__)
 
-#: Characters of a subscription id.
-ID_MAX = 128
-#: Who knows an id hears what it is told. So what not everybody may read is told to ids only that nobody guesses.
-ID_MIN = 16
-#: Subscriptions of one id and reader, and of one client.
-OF_ID_MAX = 20
-OF_CLIENT_MAX = 50
-#: Subscriptions of an app, by who reads: those of no client in particular are looked at with each change.
-OF_APP_MAX = 20_000
-OF_EVERYBODY_MAX = 200
-#: Conversations remembered as matching: by one subscription, and by all of an app.
-MATCHED_MAX = 10_000
-MATCHED_OF_APP_MAX = 400_000
-#: Conversations of one app that wait to be looked at, and keys that one is told to have changed.
-MARKED_MAX = 1_000
-KEYS_MAX = 1_000
-#: A conversation that changes while it is looked at is looked at again, so that what is told fits together.
-TRIES_MAX = 5
 #: How long subscriptions outlive the connection of their id (s).
 PATIENCE = 300.0
-#: Conditions tried in one read, and matches told in one go.
+#: Matches told in one go.
 AT_ONCE = 100
-
-
-class _OvertakenError(Exception):
-    """The conversation has changed while it was looked at."""
-
-
-class Authority(Enum):
-    """By what right conversations are read."""
-
-    MASTER = "the master key"
-    KEY = "the app key"
-    CLIENT = "a client's session"
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Who reads conversations. A client has a ticket and sees those of which it is a member, the others see all."""
-
-    authority: Authority
-    ticket: Ticket | None = None
-
-    @property
-    def client(self) -> str:
-        return self.ticket.client if self.ticket else ""
-
-    def is_same(self, other: "Reader") -> bool:
-        return self.authority is other.authority and self.client == other.client
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is asked for: a condition, None for all, with its text; and which keys of each object, all if empty."""
-
-    where: str
-    condition: Condition | None
-    keys: tuple[str, ...]
-
-
-@dataclass(slots=True, eq=False)
-class _Subscription:
-    """`matched` is None while there is no condition; `is_ready` once it is filled, and till then `late` is marked."""
-
-    app: App
-    id: str
-    reader: Reader
-    wish: Wish
-    query_id: str = field(default_factory=new_object_id)
-    prepared: object = None
-    matched: set[int] | None = None
-    is_ready: bool = True
-    late: dict[int, "_Mark"] = field(default_factory=dict)
-
-    @property
-    def client(self) -> str:
-        return self.reader.client
-
-
-@dataclass(slots=True)
-class _Mark:
-    """What happened to a conversation since it was looked at. `members_before`: who was one at first, and who not."""
-
-    id: str
-    is_new: bool = False
-    tries: int = 0
-    keys: dict[str, None] = field(default_factory=dict)
-    members_before: dict[str, bool] = field(default_factory=dict)
-
-    def add(self, other: "_Mark") -> None:
-        """What happened later."""
-        self.is_new |= other.is_new
-        for key in other.keys:
-            if len(self.keys) < KEYS_MAX:
-                self.keys[key] = None
-        for client, was_member in other.members_before.items():
-            self.members_before.setdefault(client, was_member)
-
-
-class _OfApp:
-    """The subscriptions of an app, found in each way they are looked for."""
-
-    def __init__(self, key: int) -> None:
-        self.key = key
-        self.by_id: dict[str, dict[str, _Subscription]] = {}
-        self.by_client: dict[str, list[_Subscription]] = {}
-        self.by_everybody: list[_Subscription] = []
-        self.leaving: dict[str, asyncio.TimerHandle] = {}
-        self.marks: dict[int, _Mark] = {}
-        self.again: deque[tuple[int, _Mark, _Subscription]] = deque()
-        """What changed while one was not ready, for it alone."""
-        self.count = self.matched = 0
-
-    def add(self, subscription: _Subscription) -> None:
-        self.by_id.setdefault(subscription.id, {})[subscription.query_id] = subscription
-        if subscription.reader.authority is Authority.CLIENT:
-            self.by_client.setdefault(subscription.client, []).append(subscription)
-        else:
-            self.by_everybody.append(subscription)
-        self.count += 1
-
-    def remove(self, subscription: _Subscription) -> None:
-        of_id = self.by_id.get(subscription.id, {})
-        if of_id.pop(subscription.query_id, None) is None:
-            return
-        if not of_id:
-            del self.by_id[subscription.id]
-            self.stay(subscription.id)
-        if subscription.reader.authority is Authority.CLIENT:
-            own = self.by_client[subscription.client]
-            own.remove(subscription)
-            if not own:
-                del self.by_client[subscription.client]
-        else:
-            self.by_everybody.remove(subscription)
-        self.count -= 1
-        self.matched -= len(subscription.matched or ())
-
-    def has(self, subscription: _Subscription) -> bool:
-        return subscription.query_id in self.by_id.get(subscription.id, {})
-
-    def stay(self, id: str) -> None:
-        """The subscriptions of this id are not to end by themselves."""
-        waiting = self.leaving.pop(id, None)
-        if waiting is not None:
-            waiting.cancel()
-
-    def end(self, id: str) -> None:
-        """End the subscriptions of an id."""
-        for subscription in list(self.by_id.get(id, {}).values()):
-            self.remove(subscription)
-
-    def concerns(self, clients: Iterable[str]) -> bool:
-        """Whether somebody may want to hear of a conversation of these clients."""
-        return bool(self.by_everybody) or not self.by_client.keys().isdisjoint(clients)
-
-    def all(self) -> list[_Subscription]:
-        return [subscription for of_id in self.by_id.values() for subscription in of_id.values()]
 
 
 class LiveQueries:
     def __init__(self, store: LiveQueryStore, sessions: Sessions, bus: Bus, patience: float = PATIENCE) -> None:
         self._store = store
+        self._matching = Matching(store)
         self._bus = bus
         self._patience = patience
-        self._apps: dict[int, _OfApp] = {}
+        self._apps: dict[int, OfApp] = {}
         self._connected: set[tuple[int, str]] = set()
         self._working: asyncio.Task[None] | None = None
         self._noters: Mapping[type[Any], Callable[[Any], None]] = {
@@ -223,13 +74,13 @@ class LiveQueries:
         """
         id = uuid.uuid4().hex if subscription_id is None else subscription_id
         check_id(id, reader)
-        of_app = self._apps.setdefault(app.key, _OfApp(app.key))
-        known = self._known(of_app, id, reader, wish)
+        of_app = self._apps.setdefault(app.key, OfApp(app.key))
+        known = of_app.known(id, reader, wish)
         if known is not None:
             known.reader = reader
             return id, known.query_id
-        self._check_room(of_app, id, reader)
-        subscription = _Subscription(app, id, reader, wish)
+        of_app.check_room(id, reader)
+        subscription = Subscription(app, id, reader, wish)
         of_app.add(subscription)
         if (app.key, id) not in self._connected:
             self._expect(of_app, id)
@@ -276,25 +127,7 @@ class LiveQueries:
             self._working.cancel()
             await asyncio.wait([self._working])
 
-    def _known(self, of_app: _OfApp, id: str, reader: Reader, wish: Wish) -> _Subscription | None:
-        for each in of_app.by_id.get(id, {}).values():
-            if each.reader.is_same(reader) and (each.wish.where, each.wish.keys) == (wish.where, wish.keys):
-                return each
-        return None
-
-    def _check_room(self, of_app: _OfApp, id: str, reader: Reader) -> None:
-        of_id = sum(each.reader.is_same(reader) for each in of_app.by_id.get(id, {}).values())
-        if of_id >= OF_ID_MAX:
-            raise _too_many(f"an id has at most {OF_ID_MAX} subscriptions")
-        if reader.authority is Authority.CLIENT:
-            if len(of_app.by_client.get(reader.client, ())) >= OF_CLIENT_MAX:
-                raise _too_many(f"a client has at most {OF_CLIENT_MAX} subscriptions")
-        elif sum(each.reader.authority is reader.authority for each in of_app.by_everybody) >= OF_EVERYBODY_MAX:
-            raise _too_many(f"at most {OF_EVERYBODY_MAX} subscriptions are held with {reader.authority.value}")
-        if of_app.count >= OF_APP_MAX:
-            raise _too_many(f"an app has at most {OF_APP_MAX} subscriptions")
-
-    async def _prepare(self, of_app: _OfApp, subscription: _Subscription, condition: Condition) -> None:
+    async def _prepare(self, of_app: OfApp, subscription: Subscription, condition: Condition) -> None:
         """Find what matches already. Changes that come meanwhile are looked at afterwards."""
         app_key, client = subscription.app.key, subscription.client
         subscription.prepared = self._store.prepare(app_key, client, condition)
@@ -302,23 +135,17 @@ class LiveQueries:
         try:
             member = client if subscription.reader.authority is Authority.CLIENT else None
             found = await self._store.matching(app_key, member, subscription.prepared, MATCHED_MAX + 1)
-            if len(found) > MATCHED_MAX:
-                raise _too_many(f"a subscription can't match more than {MATCHED_MAX} conversations")
-            if of_app.matched + len(found) > MATCHED_OF_APP_MAX:
-                raise _too_many("the subscriptions of this app match too many conversations")
+            of_app.remember_all(subscription, found)
         except BaseException:
             of_app.remove(subscription)
             raise
-        if of_app.has(subscription):
-            subscription.matched.update(found)
-            of_app.matched += len(found)
         subscription.is_ready = True
         of_app.again.extend((conversation, mark, subscription) for conversation, mark in subscription.late.items())
         subscription.late.clear()
         if of_app.again:
             self._begin_work()
 
-    def _expect(self, of_app: _OfApp, id: str) -> None:
+    def _expect(self, of_app: OfApp, id: str) -> None:
         """End the subscriptions of an id unless somebody listens in time."""
         of_app.stay(id)
         of_app.leaving[id] = asyncio.get_running_loop().call_later(self._patience, of_app.end, id)
@@ -367,18 +194,10 @@ class LiveQueries:
         of_app = self._apps.get(conversation.app_key)
         if of_app is None or not (of_app.concerns(conversation.members) or of_app.concerns(left)):
             return
-        mark = _Mark(conversation.id, is_new, keys=dict.fromkeys(keys[:KEYS_MAX]))
+        mark = Mark(conversation.id, is_new, keys=dict.fromkeys(keys[:KEYS_MAX]))
         for clients, was_member in ((joined, False), (left, True)):
             mark.members_before.update((client, was_member) for client in clients if client in of_app.by_client)
-        self._mark(conversation.app_key, conversation.key, mark)
-
-    def _mark(self, app_key: int, conversation: int, mark: _Mark) -> None:
-        marks = self._apps[app_key].marks
-        if conversation in marks:
-            marks[conversation].add(mark)
-        elif len(marks) < MARKED_MAX:
-            marks[conversation] = mark
-        else:
+        if not of_app.mark(conversation.key, mark):
             log.warning("live queries fall behind: a change is not told")
         self._begin_work()
 
@@ -400,7 +219,7 @@ class LiveQueries:
                     log.exception("a change could not be told to live queries")
                 await asyncio.sleep(loop.time() - began)
 
-    async def _tell_next(self, of_app: _OfApp) -> None:
+    async def _tell_next(self, of_app: OfApp) -> None:
         if of_app.again:
             conversation, mark, only = of_app.again.popleft()
         else:
@@ -408,7 +227,7 @@ class LiveQueries:
             mark = of_app.marks.pop(conversation)
         try:
             await self._tell(of_app, conversation, mark, only)
-        except _OvertakenError:
+        except OvertakenError:
             mark.tries += 1
             if only is not None:
                 of_app.again.append((conversation, mark, only))
@@ -418,141 +237,10 @@ class LiveQueries:
                 mark.add(later)
             of_app.marks[conversation] = mark
 
-    async def _tell(self, of_app: _OfApp, conversation: int, mark: _Mark, only: _Subscription | None = None) -> None:
-        seen = await self._store.look(of_app.key, conversation)
-        members = set(seen.row.members) if seen else set()
-        subscriptions = [only] if only else self._concerned(of_app, conversation, mark, members, gone=seen is None)
-        updated_at = seen.row.updated_at if seen and mark.tries < TRIES_MAX else None
-        met = await self._met(of_app, conversation, updated_at, subscriptions, members) if seen else set()
-        matches = [
-            match
-            for each in subscriptions
-            if of_app.has(each) and (match := _match(of_app, each, conversation, mark, seen, members, each in met))
-        ]
-        row, keys = seen.row if seen else None, tuple(mark.keys)
+    async def _tell(self, of_app: OfApp, conversation: int, mark: Mark, only: Subscription | None = None) -> None:
+        row, matches = await self._matching.look(of_app, conversation, mark, only)
+        keys = tuple(mark.keys)
         for start in range(0, len(matches), AT_ONCE):
             part = tuple(matches[start : start + AT_ONCE])
             self._bus.publish(LiveQueriesMatched(of_app.key, mark.id, row, keys, part))
             await asyncio.sleep(0)
-
-    def _concerned(
-        self, of_app: _OfApp, conversation: int, mark: _Mark, members: set[str], *, gone: bool
-    ) -> list[_Subscription]:
-        """Who may have to be told; those that are not ready are told later."""
-        if gone:
-            found = of_app.all()
-        else:
-            clients = (of_app.by_client.keys() & members) | mark.members_before.keys()
-            found = [*of_app.by_everybody, *(each for client in clients for each in of_app.by_client.get(client, ()))]
-        ready = []
-        for subscription in found:
-            if not subscription.is_ready:
-                if len(subscription.late) < MARKED_MAX:
-                    subscription.late.setdefault(conversation, _Mark(mark.id)).add(mark)
-            elif subscription.reader.authority is Authority.KEY and not subscription.app.settings.conversation_read:
-                of_app.remove(subscription)
-            else:
-                ready.append(subscription)
-        return ready
-
-    async def _met(
-        self,
-        of_app: _OfApp,
-        conversation: int,
-        updated_at: int | None,
-        subscriptions: Sequence[_Subscription],
-        members: set[str],
-    ) -> set[_Subscription]:
-        """Those that may see the conversation and whose condition it meets. Raises _OvertakenError."""
-        visible = [each for each in subscriptions if _sees(each.reader, members)]
-        met = {each for each in visible if each.matched is None}
-        asking = [each for each in visible if each.matched is not None]
-        for start in range(0, len(asking), AT_ONCE):
-            met |= await self._try(of_app, conversation, updated_at, asking[start : start + AT_ONCE])
-        return met
-
-    async def _try(
-        self, of_app: _OfApp, conversation: int, updated_at: int | None, asking: Sequence[_Subscription]
-    ) -> set[_Subscription]:
-        """A condition that takes too long ends its subscription; nobody else loses anything by it."""
-        try:
-            results = await self._store.matches(conversation, updated_at, [each.prepared for each in asking])
-        except Refused as refusal:
-            if refusal.kind is not errors.CONVERSATION_QUERY_FAILED:
-                raise
-            if len(asking) == 1:
-                log.info("a live query was ended: %s", refusal)
-                of_app.remove(asking[0])
-                return set()
-            middle = len(asking) // 2
-            first = await self._try(of_app, conversation, updated_at, asking[:middle])
-            return first | await self._try(of_app, conversation, updated_at, asking[middle:])
-        if results is None:
-            raise _OvertakenError
-        return {each for each, result in zip(asking, results, strict=True) if result}
-
-
-def check_id(id: str, reader: Reader) -> None:
-    """Raises Refused(CONVERSATION_API_FAILED) for an id that can't be, or that others could guess."""
-    least = 1 if reader.authority is Authority.KEY else ID_MIN
-    if not least <= len(id) <= ID_MAX:
-        raise Refused(errors.CONVERSATION_API_FAILED, f"the id of a subscription has {least} to {ID_MAX} characters")
-
-
-def _too_many(detail: str) -> Refused:
-    return Refused(errors.CONVERSATION_API_QUOTA_EXCEEDED, detail)
-
-
-def _sees(reader: Reader, members: set[str]) -> bool:
-    return reader.authority is not Authority.CLIENT or reader.client in members
-
-
-def _match(
-    of_app: _OfApp,
-    subscription: _Subscription,
-    conversation: int,
-    mark: _Mark,
-    seen: Seen | None,
-    members: set[str],
-    is_match: bool,
-) -> Match | None:
-    """What to tell a subscription, if anything; it remembers it."""
-    was_match = _was_match(subscription, conversation, mark, members)
-    _remember(of_app, subscription, conversation, is_match)
-    if not (was_match or is_match):
-        return None
-    if is_match:
-        op = "update" if was_match else "create" if mark.is_new else "enter"
-    else:
-        op = "delete" if seen is None else "leave"
-    client = subscription.client
-    return Match(
-        subscription.id,
-        subscription.query_id,
-        op,
-        subscription.wish.keys,
-        client,
-        muted=seen is not None and client in seen.muted_by,
-        hidden=seen is None or not _sees(subscription.reader, members),
-    )
-
-
-def _was_match(subscription: _Subscription, conversation: int, mark: _Mark, members: set[str]) -> bool:
-    if subscription.matched is not None:
-        return conversation in subscription.matched
-    if mark.is_new:
-        return False
-    client = subscription.client
-    return not client or mark.members_before.get(client, client in members)
-
-
-def _remember(of_app: _OfApp, subscription: _Subscription, conversation: int, is_match: bool) -> None:
-    matched = subscription.matched
-    if matched is None or (conversation in matched) == is_match:
-        return
-    if not is_match:
-        matched.remove(conversation)
-        of_app.matched -= 1
-    elif len(matched) < MATCHED_MAX and of_app.matched < MATCHED_OF_APP_MAX:
-        matched.add(conversation)
-        of_app.matched += 1

@@ -105,7 +105,12 @@ class Services:
     async def erase(self, app: App, conversation_id: str) -> None:
         """At once nobody finds it; what was written goes little by little."""
         conversation = await self.find(app, conversation_id)
-        await self._store.erase(conversation, lambda: self._access.forget(app.key, conversation.id))
+
+        def committed() -> None:
+            self._access.forget(app.key, conversation.id)
+            self._keys[app.key].discard(conversation.key)
+
+        await self._store.erase(conversation, committed)
 
     async def subscribe(
         self, app: App, conversation: Conversation, client: str, by: str, reply: Callable[[Members], None]

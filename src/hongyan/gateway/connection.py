@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,9 @@ from hongyan.engine.limits import Bucket
 from hongyan.engine.sessions import Ticket
 from hongyan.engine.values import App, Departure, Priority
 from hongyan.errors import Kind, Refused
-from hongyan.gateway import order
+from hongyan.gateway import order, sockets
+from hongyan.gateway.fragments import Fragments
+from hongyan.gateway.frame_rate import FrameRate
 from hongyan.gateway.registry import Session
 from hongyan.wire import frames
 from hongyan.wire.messages2_pb2 import CommandType, ErrorCommand, GenericCommand
@@ -28,8 +29,6 @@ log = logging.getLogger(__name__)
 CLOSE_PATIENCE = 3.0
 #: Large reads (queries, history, unread counts) of one connection at a time.
 READS_AT_ONCE = 2
-#: A connection over its frame rate is read again after this long at the earliest (s).
-BREATHER = 0.05
 #: Bytes that may wait for a peer when something of a chat room is to be added, by its priority.
 OUTBOX_FOR: dict[int, int] = {Priority.HIGH: 262_144, Priority.NORMAL: 131_072, Priority.LOW: 65_536}
 IM_SERVICE = 2
@@ -48,8 +47,7 @@ class Connection(WSListener):
         self.logged_in = False
         self._transport: WSTransport | None = None
         self._closing = False
-        self._fragments: bytearray | None = None
-        self._fragments_are_text = False
+        self._fragments: Fragments | None = None
         self._out: list[bytes] = []
         self._offered = 0
         self._in_flight = 0
@@ -58,9 +56,8 @@ class Connection(WSListener):
         self.live_queries: dict[str, App] | None = None  # ids of LiveQuery that logged in here
         self.changes: order.Changes = {}
         self._held: list[GenericCommand] = []  # an empty deque takes 600 bytes of every connection
-        self._frames_left = gateway.options.max_rate
-        self._counted_at = self.connected_at
-        self._too_fast = self._draining = False
+        self._rate = FrameRate(gateway.options.max_rate, self.connected_at)
+        self._draining = False
         self._reading = True
         self.congested = False
         self._room: asyncio.Future[None] | None = None
@@ -70,7 +67,7 @@ class Connection(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        _notice_vanished_peers(transport, self.gateway.options.tcp_user_timeout)
+        sockets.notice_vanished_peers(transport, self.gateway.options.tcp_user_timeout)
         self.gateway.connected(self)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
@@ -95,10 +92,12 @@ class Connection(WSListener):
             if frame.msg_type == _CLOSE:
                 transport.disconnect()
             return
-        self.seen_at = self.gateway.loop.time()
-        self._frames_left -= 1
-        if self._frames_left < 0 and not self._too_fast:
-            self._check_rate()
+        now, rate = self.gateway.loop.time(), self._rate
+        self.seen_at = now
+        rate.left -= 1
+        if rate.left < 0 and not rate.is_paused and rate.is_exceeded(now):
+            self._stop_reading()
+            self.gateway.loop.call_soon(self._catch_breath)
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self.close(WSCloseCode.PROTOCOL_ERROR.value, "reserved bits are set")
             return
@@ -110,37 +109,23 @@ class Connection(WSListener):
         elif kind == _CLOSE:
             self._on_close(transport, frame)
 
-    def _check_rate(self) -> None:
-        """Over the frame rate the socket is not read until a breather's worth of frames has been earned.
-
-        What was read at once is still served, and is made up for by a longer pause.
-        """
-        rate, now = self.gateway.options.max_rate, self.gateway.loop.time()
-        self._frames_left = min(rate, self._frames_left + int((now - self._counted_at) * rate))
-        self._counted_at = now
-        if self._frames_left < 0:
-            self._too_fast = True
-            self._stop_reading()
-            self.gateway.loop.call_soon(self._catch_breath)
-
     def _catch_breath(self) -> None:
-        pause = BREATHER - self._frames_left / self.gateway.options.max_rate
-        self.gateway.loop.call_later(pause, self._go_on)
+        self.gateway.loop.call_later(self._rate.pause, self._go_on)
 
     def _go_on(self) -> None:
-        self._too_fast = False
+        self._rate.is_paused = False
         self._resume_reading()
 
     def _on_close(self, transport: WSTransport, frame: WSFrame) -> None:
         """Send what is ready, then the peer's own close back."""
         self._flush()
         self._closing = True
-        _send_close(transport, _close_code_to_answer(frame))
+        sockets.send_close(transport, sockets.close_code_to_answer(frame))
         transport.disconnect()
 
     def _on_data(self, frame: WSFrame, kind: WSMsgType) -> None:
         limit = self.gateway.options.max_frame
-        gathered = 0 if self._fragments is None else len(self._fragments)
+        gathered = 0 if self._fragments is None else len(self._fragments.gathered)
         if gathered + frame.payload_size > limit:
             self.refuse(errors.FRAME_TOO_LONG, f"a frame has at most {limit} bytes")
             return
@@ -151,16 +136,14 @@ class Connection(WSListener):
         self._on_fragment(payload, kind, frame.fin)
 
     def _on_fragment(self, payload: bytes, kind: WSMsgType, last: bool) -> None:
-        """Gather a fragmented message (RFC 6455 section 5.4); picows hands out fragments as they come."""
         if (kind == _CONTINUATION) == (self._fragments is None):
             self.close(WSCloseCode.PROTOCOL_ERROR.value, "fragments out of order")
             return
-        if self._fragments is None:
-            self._fragments, self._fragments_are_text = bytearray(), kind == _TEXT
-        self._fragments += payload
+        fragments = self._fragments = self._fragments or Fragments(is_text=kind == _TEXT)
+        fragments.gathered += payload
         if last:
-            whole, self._fragments = bytes(self._fragments), None
-            self._on_payload(whole, self._fragments_are_text)
+            self._fragments = None
+            self._on_payload(bytes(fragments.gathered), fragments.is_text)
 
     def _on_payload(self, payload: bytes, is_text: bool) -> None:
         try:
@@ -311,7 +294,7 @@ class Connection(WSListener):
     def _resume_reading(self) -> None:
         """Read on, unless there is another reason not to."""
         busy = self._in_flight > self.gateway.options.max_inflight // 2
-        paused = busy or self._too_fast or self._draining or bool(self._held)
+        paused = busy or self._rate.is_paused or self._draining or bool(self._held)
         if self._reading or paused or self._closing or self._transport is None:
             return
         self._reading = True
@@ -449,7 +432,7 @@ class Connection(WSListener):
         if self._closing or self._transport is None:
             return
         self._closing = True
-        _send_close(self._transport, code, reason)
+        sockets.send_close(self._transport, code, reason)
         self.gateway.loop.call_later(CLOSE_PATIENCE, self._cut)
 
     def _cut(self) -> None:
@@ -464,34 +447,9 @@ def error_command(refusal: Refused) -> GenericCommand:
     return GenericCommand(cmd=CommandType.error, errorMessage=error)
 
 
-def _send_close(transport: WSTransport, code: int, reason: str = "") -> None:
-    """picows types the code as an enum of the standard ones, but takes any number."""
-    transport.send_close(code, reason.encode()[:123])  # type: ignore[arg-type]
-
-
-def _close_code_to_answer(frame: WSFrame) -> int:
-    code = int.from_bytes(frame.get_payload_as_bytes()[:2], "big")
-    return code if 1000 <= code < 5000 and code not in (1004, 1005, 1006, 1015) else WSCloseCode.OK.value
-
-
 def _is_utf8(payload: bytes) -> bool:
     try:
         payload.decode("utf-8")
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _notice_vanished_peers(transport: WSTransport, timeout: int) -> None:
-    """Unacknowledged data ends the connection after `timeout` seconds, an idle peer's silence in about a minute."""
-    raw = transport.underlying_transport.get_extra_info("socket")
-    if raw is None:
-        return
-    for level, option, value in (
-        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout * 1000),
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 45),
-        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
-    ):
-        raw.setsockopt(level, option, value)

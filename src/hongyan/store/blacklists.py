@@ -31,7 +31,8 @@ WHO_REFUSES = (
     "SELECT r.client FROM json_each(?) wanted CROSS JOIN refusal r"
     " ON r.app = ? AND r.client = wanted.value AND r.conversation = ?"
 )
-REFUSE = "INSERT OR IGNORE INTO refusal (app, client, conversation) VALUES (?, ?, ?)"
+#: A conversation that was deleted meanwhile is left out.
+REFUSE = "INSERT OR IGNORE INTO refusal (app, client, conversation) SELECT ?, ?, key FROM conversation WHERE key = ?"
 ACCEPT = "DELETE FROM refusal WHERE app = ? AND client = ? AND conversation = ?"
 COUNT_REFUSED = "SELECT count(*) FROM refusal WHERE app = ? AND client = ?"
 

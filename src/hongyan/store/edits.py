@@ -40,7 +40,7 @@ READ = (
     " CROSS JOIN member m ON m.conversation = l.conversation AND m.client = ?"
     " CROSS JOIN conversation c ON c.key = l.conversation AND (c.expires_at IS NULL OR c.expires_at > ?)"
     " LEFT JOIN conversation s ON s.key = c.parent"
-    " WHERE c.parent IS NULL OR (s.key IS NOT NULL AND s.parent IS NULL) ORDER BY l.patched_at"
+    " WHERE c.parent IS NULL OR s.key IS NOT NULL ORDER BY l.patched_at"
 )
 
 

@@ -23,10 +23,11 @@ FIND_TOKENS = Bulk(
     " ON s.conversation = v.column1 AND s.client = v.column2 AND s.token = v.column3"
 )
 #: A stream is gone with its service conversation, though its row may be there for a moment more.
+PARENT_LIVES = "EXISTS (SELECT 1 FROM conversation WHERE key = c.parent)"
 FIND_HEADS = Bulk(
     "SELECT key, version, last_seq, last_message_at FROM conversation c"
     " WHERE key IN (SELECT column1 FROM (VALUES {rows: (?)}))"
-    " AND (parent IS NULL OR EXISTS (SELECT 1 FROM conversation WHERE key = c.parent))"
+    f" AND (parent IS NULL OR {PARENT_LIVES})"
 )
 INSERT_MESSAGES = Bulk(
     "INSERT INTO message (conversation, timestamp, seq, id, sender, body, flags, mentions)"
@@ -319,7 +320,7 @@ MISSED_CONVERSATIONS = (
     "SELECT c.key, coalesce(s.id, c.id), c.id, c.kind, m.ack_seq, m.ack_to, m.ack_extra FROM member m"
     " JOIN conversation c ON c.key = m.conversation LEFT JOIN conversation s ON s.key = c.parent"
     f" WHERE m.app = ? AND m.client = ? AND {_LIVING} AND c.last_seq > max(m.ack_seq, c.swept_seq)"
-    " AND (c.parent IS NULL OR (s.key IS NOT NULL AND s.parent IS NULL))"
+    " AND (c.parent IS NULL OR s.key IS NOT NULL)"
     " ORDER BY c.last_message_at DESC LIMIT ?"
 )
 MISSED_MESSAGES = (
@@ -330,6 +331,7 @@ MESSAGE_AT = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND 
 FIND_STREAMS = Bulk(
     "SELECT c.app, c.id, c.key FROM conversation c"
     " JOIN (SELECT column1, column2 FROM (VALUES {rows: (?, ?)})) v ON c.app = v.column1 AND c.id = v.column2"
+    f" WHERE {PARENT_LIVES}"
 )
 
 

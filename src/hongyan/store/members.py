@@ -18,7 +18,7 @@ def head(bound: sa.Connection, key: int) -> Any:
     """The conversation's row. Raises Refused(CONVERSATION_NOT_FOUND) if it was deleted meanwhile."""
     row = bound.execute(sa.select(_conversation).where(_conversation.c.key == key)).one_or_none()
     if row is None:
-        raise _deleted()
+        raise deleted()
     return row
 
 
@@ -28,10 +28,10 @@ def check_exists(bound: sa.Connection, key: int) -> None:
     Its members may be there for a moment more.
     """
     if bound.exec_driver_sql("SELECT 1 FROM conversation WHERE key = ?", (key,)).one_or_none() is None:
-        raise _deleted()
+        raise deleted()
 
 
-def _deleted() -> Refused:
+def deleted() -> Refused:
     return Refused(errors.CONVERSATION_NOT_FOUND, "the conversation is gone")
 
 

@@ -55,7 +55,7 @@ conversation = sa.Table(
     sa.Column("mention_all_before", sa.BigInteger, nullable=False, server_default="0"),
     # when a temporary conversation ends
     sa.Column("expires_at", sa.BigInteger),
-    # the service conversation to which this stream of one client's own messages belongs; of one that was erased: itself
+    # the service conversation to which this stream of one client's own messages belongs
     sa.Column("parent", sa.Integer),
     # messages up to this one were deleted when their time was over, and when that was
     sa.Column("swept_seq", sa.BigInteger, nullable=False, server_default="0"),
@@ -179,6 +179,7 @@ refusal = sa.Table(
     sa.Column("app", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("client", sa.Text, primary_key=True),
     sa.Column("conversation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Index("refusal_by_conversation", "conversation"),
     sqlite_with_rowid=False,
 )
 
@@ -191,13 +192,6 @@ hidden_message = sa.Table(
     sa.Column("timestamp", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
-)
-
-#: Conversations that were erased, while something of them is still left.
-erasure = sa.Table(
-    "erasure",
-    metadata,
-    sa.Column("conversation", sa.Integer, primary_key=True, autoincrement=False),
 )
 
 #: Who is in which chat room, so that a lost connection or a restart does not end it at once.

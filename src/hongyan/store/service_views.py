@@ -17,7 +17,7 @@ _MEMBERSHIPS = (
     f" max(CASE WHEN {_STREAM} THEN c.key END), max(CASE WHEN {_STREAM} THEN c.last_seq ELSE 0 END),"
     f" max(CASE WHEN {_STREAM} THEN c.last_message_at END), max(c.last_message_at) AS latest"
     " FROM member m JOIN conversation c ON c.key = m.conversation"
-    " JOIN conversation s ON s.key = coalesce(c.parent, c.key) AND s.parent IS NULL"
+    " JOIN conversation s ON s.key = coalesce(c.parent, c.key)"
 )
 _OF_CLIENT = f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND c.kind = {_SERVICE} GROUP BY s.key"
 UNREAD_ALL = f"{_OF_CLIENT} HAVING unread > 0 ORDER BY latest DESC LIMIT ?"
@@ -27,7 +27,7 @@ UNREAD_SINCE = (
     " AND max(c.last_seq) > 0 ORDER BY latest DESC LIMIT ?"
 )
 UNREAD_ONE = f"{_MEMBERSHIPS} WHERE m.conversation IN (?, ?) AND m.client = ? GROUP BY s.key"
-FIND_STREAM = "SELECT key, version FROM conversation WHERE app = ? AND id = ? AND parent = ?"
+FIND_STREAM = f"SELECT key, version FROM conversation c WHERE app = ? AND id = ? AND parent = ? AND {hot.PARENT_LIVES}"
 #: The same for rows of the table that a query has read.
 _LAST_OF_STREAMS = Bulk(
     "SELECT c.parent, c.key, c.last_message_at, c.last_seq FROM conversation c"

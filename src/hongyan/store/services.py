@@ -21,7 +21,7 @@ from hongyan.engine.values import (
     stream_id,
 )
 from hongyan.errors import Refused
-from hongyan.store import blacklists, erasure, hot, members, service_views
+from hongyan.store import blacklists, deletion, hot, members, service_views
 from hongyan.store.plan import AHEAD_MAX
 from hongyan.store.read_marks import Counted, Passed, move_read_mark, write_counting
 from hongyan.store.reading import Reader
@@ -34,7 +34,7 @@ KEYS = f"SELECT app, key FROM conversation WHERE kind = {_SERVICE} AND parent IS
 MEMBERSHIPS = "SELECT conversation FROM member WHERE app = ? AND client = ?"
 SUBSCRIBERS = "SELECT client, joined_at FROM member WHERE conversation = ? AND client > ? ORDER BY client LIMIT ?"
 COUNT = "SELECT member_count FROM conversation WHERE key = ?"
-IS_ALIVE = "SELECT 1 FROM conversation WHERE key = ? AND parent IS NULL"
+IS_ALIVE = "SELECT 1 FROM conversation WHERE key = ?"
 INSERT_STREAM = (
     "INSERT INTO conversation (app, id, kind, creator, created_at, updated_at, member_count, parent)"
     f" VALUES (?, ?, {_SERVICE}, '', ?, ?, 1, ?)"
@@ -52,12 +52,15 @@ class Services:
         self._clock = clock
 
     async def keys(self) -> list[tuple[int, int]]:
-        statement = f"{KEYS} UNION {erasure.UNDER_WAY}"
+        statement = f"{KEYS} UNION {deletion.WITH_STREAMS}"
         return await self._reader.run(lambda driver: driver.execute(statement).fetchall())
 
     def erase(self, conversation: Conversation, committed: Callable[[], None]) -> Awaitable[object]:
-        return self._writer.call_then(
-            lambda bound: erasure.begin(_driver(bound), conversation.key), lambda _: committed(), conversation.key
+        # what the writer knows of its streams is over, too
+        return self._writer.call_in_bulk(
+            lambda bound: deletion.delete(_driver(bound), conversation.key, self._clock.now()),
+            lambda _: committed(),
+            touches_all=True,
         )
 
     # subscribers
@@ -70,8 +73,6 @@ class Services:
             if blacklists.barred(bound, conversation, [client], by):
                 raise Refused(errors.BLOCKED_BY_CONV, "the client can't subscribe")
             row = members.head(bound, key)
-            if row.parent is not None:
-                raise Refused(errors.CONVERSATION_NOT_FOUND, "the conversation is gone")
             if members.present(bound, key, [client]):
                 return MembersChanged((), row.version, row.updated_at)
             at = members.next_update(row, self._clock.now())
@@ -105,6 +106,8 @@ class Services:
 
     async def count(self, conversation: Conversation) -> int:
         found = await self._reader.run(lambda driver: driver.execute(COUNT, (conversation.key,)).fetchone())
+        if found is None:
+            raise members.deleted()
         return int(found[0])
 
     # streams
@@ -150,6 +153,8 @@ class Services:
     def _send(self, driver: Any, streams: Sequence[Conversation], sender: str, draft: Draft) -> Sequence[Stored]:
         rows = hot.FIND_HEADS.run(driver, [(stream.key,) for stream in streams])
         seqs = {key: seq + 1 for key, _, seq, _ in rows}
+        if len(seqs) < len(streams):
+            raise Refused(errors.INVALID_MESSAGING_TARGET, "the conversation is gone")
         now = self._clock.now()
         at = max(now, *((last or 0) + 1 for *_, last in rows))
         if at - now > AHEAD_MAX:
@@ -197,6 +202,7 @@ class Services:
         stream: Conversation | None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection, counted: Counted) -> tuple[Unread, int] | Passed:
+            members.check_exists(bound, service.key)
             driver, now = _driver(bound), self._clock.now()
             own = _find_stream(driver, service, client)
             keys = [service.key, *([own.key] if own else [])]

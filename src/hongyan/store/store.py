@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import REJOIN_WINDOW
 from hongyan.errors import Refused
-from hongyan.store import database, erasure, hot
+from hongyan.store import database, hot
 from hongyan.store.apps import Apps
 from hongyan.store.blacklists import Blacklists
 from hongyan.store.conversations import Conversations
+from hongyan.store.deletion import last_deletion
 from hongyan.store.edits import Edits, newest_edit
 from hongyan.store.info import Info
 from hongyan.store.live_queries import LiveQueries
@@ -26,7 +27,7 @@ from hongyan.store.services import Services
 from hongyan.store.signatures import Signatures
 from hongyan.store.standing_lists import StandingLists
 from hongyan.store.standings import Standings
-from hongyan.store.sweep import Sweep, last_sweep
+from hongyan.store.sweep import Sweep
 from hongyan.store.temporary import Temporary
 from hongyan.store.tokens import Tokens
 from hongyan.store.words import Words
@@ -55,7 +56,7 @@ class Store:
         self._bound = self._engine.connect()
         edited_at = newest_edit(self._bound)
         arrived_at = self._bound.exec_driver_sql(hot.LAST_ARRIVAL).scalar() or 0
-        clock.not_before(max(arrived_at, edited_at, last_sweep(self._bound)))
+        clock.not_before(max(arrived_at, edited_at, last_deletion(self._bound)))
         self._reader = Reader(path)
         self.writer = Writer(self._bound, clock, lambda error: self.on_fatal(error))
         self.apps = Apps(self._reader, self.writer, secret)
@@ -118,8 +119,6 @@ class Store:
             step = functools.partial(_prune_step, statement=statement, before=self._clock.now() - window)
             while await self.writer.call(step) == _PRUNE_STEP:
                 pass
-        while await self.writer.call(_erasure_step):
-            pass
         await self.tokens.forget_expired(self._clock.now())
 
     async def _keep_pruning(self) -> None:
@@ -127,10 +126,6 @@ class Store:
             await asyncio.sleep(PRUNE_EVERY)
             with contextlib.suppress(Refused):  # a full disk passes: what is left over goes next time
                 await self.prune()
-
-
-def _erasure_step(bound: sa.Connection) -> bool:
-    return erasure.step(bound.connection.driver_connection)
 
 
 def _prune_step(bound: sa.Connection, statement: str, before: int) -> int:

@@ -1,8 +1,7 @@
 """Deleting what is kept no longer, in steps of a few milliseconds that let all other writes go first.
 
 What has expired is looked for by the readers, conversation by conversation; each step looks again inside its write, so
-that a message that came meanwhile keeps its conversation. A conversation is gone with its row: no read finds what is
-left of it, no write adds to it, and its key is never given again. The rest follows step by step, also after a crash.
+that a message that came meanwhile keeps its conversation.
 """
 
 import time
@@ -13,7 +12,7 @@ import sqlalchemy as sa
 
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import ConversationKind, Cutoffs, Expired, Swept
-from hongyan.store import sweep_gate
+from hongyan.store import deletion, sweep_gate
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
@@ -53,35 +52,6 @@ MOVE_SWEPT = "UPDATE conversation SET swept_seq = max(swept_seq, ?), swept_at = 
 
 FIND_UNUSED = f"SELECT c.app, c.id FROM conversation c WHERE c.key = ? AND c.parent IS NULL AND {_USED_AT} < ?"
 FIND_ENDED = "SELECT c.app, c.id FROM conversation c WHERE c.key = ? AND c.expires_at <= ?"
-DELETE_CONVERSATION = "DELETE FROM conversation WHERE key = ?"
-NOTE_DELETED = "INSERT INTO deleted_conversation (key) VALUES (?)"
-NEXT_DELETED = "SELECT key FROM deleted_conversation ORDER BY key LIMIT 1"
-FORGET_DELETED = "DELETE FROM deleted_conversation WHERE key = ?"
-STREAMS_OF = "SELECT key FROM conversation WHERE parent = ? LIMIT ?"
-#: What belongs to a conversation, in steps of so many rows. Notifications go with their week.
-BELONGINGS = (
-    "DELETE FROM message WHERE rowid IN (SELECT rowid FROM message WHERE conversation = ? LIMIT ?)",
-    *(
-        f"DELETE FROM {table} WHERE (conversation, {rest}) IN"
-        f" (SELECT conversation, {rest} FROM {table} WHERE conversation = ? LIMIT ?)"
-        for table, rest in (
-            ("member", "client"),
-            ("standing", "client"),
-            ("sent_token", "client, token"),
-            ("seat", "app, client, device"),
-        )
-    ),
-)
-LAST_SWEEP = "SELECT value FROM meta WHERE name = 'swept_at'"
-#: A clock that starts again must be later than every message there was, also if the last of them is deleted.
-NOTE_SWEEP = (
-    "INSERT INTO meta (name, value) VALUES ('swept_at', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-)
-
-
-def last_sweep(bound: sa.Connection) -> int:
-    """When something was deleted last."""
-    return int(bound.exec_driver_sql(LAST_SWEEP).scalar() or 0)
 
 
 class _Step:
@@ -94,7 +64,7 @@ class _Step:
     @property
     def chunk(self) -> int:
         """Rows that may be deleted before the time is looked at again; 0: the step is over."""
-        return min(CHUNK, self.rows) if time.perf_counter() < self._ends else 0
+        return max(min(CHUNK, self.rows), 0) if time.perf_counter() < self._ends else 0
 
 
 class Sweep:
@@ -138,7 +108,6 @@ class Sweep:
             driver: Any = bound.connection.driver_connection
             now = self._clock.now()
             deleted = [_delete(driver, each, now) for each in _allowed(bound, expired)]
-            driver.execute(NOTE_SWEEP, (str(now),))
             return [each for each in deleted if each is not None]
 
         return self._writer.call_in_bulk(
@@ -153,10 +122,10 @@ class Sweep:
             driver: Any = bound.connection.driver_connection
             step = _Step()
             while chunk := step.chunk:
-                row = driver.execute(NEXT_DELETED).fetchone()
-                if row is None:
+                rows = deletion.clean(driver, chunk)
+                if rows is None:
                     return False
-                step.rows -= _clean(driver, row[0], chunk) + 1
+                step.rows -= rows + 1
             return True
 
         return self._writer.call_in_bulk(change)
@@ -198,7 +167,7 @@ class Sweep:
                 driver.execute(UNCOUNT_OWN, (uncounted, expired.key, sender))
         now = self._clock.now()
         driver.execute(MOVE_SWEPT, (max(each for _, each, _ in rows), now, expired.key))
-        driver.execute(NOTE_SWEEP, (str(now),))
+        deletion.note_time(driver, now)
         step.rows -= len(rows)
         return len(rows) < chunk
 
@@ -230,21 +199,5 @@ def _delete(driver: Any, expired: Expired, now: int) -> tuple[int, str] | None:
         row = driver.execute(FIND_UNUSED, (expired.key, expired.unused_since)).fetchone()
     if row is None:
         return None
-    driver.execute(DELETE_CONVERSATION, (expired.key,))
-    driver.execute(NOTE_DELETED, (expired.key,))
+    deletion.delete(driver, expired.key, now)
     return row[0], row[1]
-
-
-def _clean(driver: Any, key: int, chunk: int) -> int:
-    """Rows of a deleted conversation that are gone now, at most a chunk; with the last of them it is forgotten."""
-    rows = 0
-    for (stream,) in driver.execute(STREAMS_OF, (key, chunk)).fetchall():
-        driver.execute(DELETE_CONVERSATION, (stream,))
-        driver.execute(NOTE_DELETED, (stream,))
-        rows += 1
-    for statement in BELONGINGS:
-        if rows < chunk:
-            rows += driver.execute(statement, (key, chunk - rows)).rowcount
-    if rows < chunk:
-        driver.execute(FORGET_DELETED, (key,))
-    return rows

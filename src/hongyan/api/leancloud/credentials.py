@@ -20,11 +20,18 @@ _LEGACY = ("X-AVOSCloud-", "X-Uluru-")
 AnyRequest = Request[Any, Any, Any]
 
 
+def check_ready(site: Site) -> None:
+    """Raises HttpError."""
+    if not site.ready:
+        raise HttpError(503, "The server is starting or stopping.")
+
+
 def app_of(request: AnyRequest, site: Site) -> App:
     """The app that calls. A key or signature is checked if there is one; what needs it must ask for more.
 
-    Raises HttpError and Refused(APP_NOT_AVAILABLE).
+    Raises HttpError, also while the server is not ready, and Refused(APP_NOT_AVAILABLE).
     """
+    check_ready(site)
     app_id = _header(request, "X-LC-Id", "Application-Id")
     if not app_id:
         raise HttpError(401, "The header `X-LC-Id` is missing.")

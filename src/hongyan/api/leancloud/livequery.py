@@ -10,7 +10,7 @@ from hongyan.api.leancloud.credentials import AnyRequest, app_of, client_of, has
 from hongyan.api.site import CurrentSite, Site
 from hongyan.engine import conditions, json_text
 from hongyan.engine.limits import Operation, rate
-from hongyan.engine.live_queries import Authority, Reader, Wish
+from hongyan.engine.live_subscriptions import Authority, Reader, Wish
 from hongyan.engine.values import App
 from hongyan.errors import CONVERSATION_API_QUOTA_EXCEEDED, CONVERSATION_QUERY_FAILED, Refused
 
@@ -51,8 +51,6 @@ router = Router("/", route_handlers=[subscribe, unsubscribe])
 
 def _caller(request: AnyRequest, site: Site) -> tuple[App, Reader]:
     """The app, and by what right it reads conversations (REST reference 2.1). Raises HttpError and Refused."""
-    if not site.ready:
-        raise HttpError(503, "The server is starting or stopping.")
     app = app_of(request, site)
     if has_master_key(request):
         return app, Reader(Authority.MASTER)

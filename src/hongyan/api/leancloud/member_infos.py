@@ -6,13 +6,15 @@ from litestar import Request, Response, Router, delete, get, post, put
 from litestar.params import FromPath, QueryParameter
 
 from hongyan.api.errors import HttpError
+from hongyan.api.leancloud import rest
 from hongyan.api.leancloud.credentials import app_of, client_of
-from hongyan.api.leancloud.rest import Call, ConversationId, call_on, number, paths, text
-from hongyan.api.site import CurrentSite
+from hongyan.api.leancloud.parameters import number, query_of, text, wrong
+from hongyan.api.leancloud.rest import WITH_STANDINGS, ConversationId, call_on, paths
+from hongyan.api.site import CurrentSite, Site
 from hongyan.engine import json_text, roles
 from hongyan.engine.limits import Operation, rate
 from hongyan.engine.roles import NAMES
-from hongyan.engine.values import MemberInfo, iso_time
+from hongyan.engine.values import App, MemberInfo, iso_time
 from hongyan.errors import CONVERSATION_API_QUOTA_EXCEEDED, Refused
 
 #: Infos of one answer to an SDK: JavaScript asks for all and gives no limit.
@@ -20,7 +22,7 @@ SDK_PAGE = PAGE_MAX = 1_000
 PAGE = 100
 #: Clients may not look into the class: what SDKs understand as the feature being off.
 NOT_FROM_CLIENTS = 119
-_INFOS, _INFO = paths("member-infos"), paths("member-infos/{info_id:str}")
+_INFOS, _INFO = paths("member-infos", WITH_STANDINGS), paths("member-infos/{info_id:str}", WITH_STANDINGS)
 
 AnyRequest = Request[Any, Any, Any]
 Text = str | None
@@ -39,8 +41,6 @@ async def of_conversation(
     cid: Cid = None,
 ) -> Response[dict[str, Any]]:
     """The roles that were given in a conversation, to its members; SDKs know the creator, and that others have none."""
-    if not site.ready:
-        raise HttpError(503, "The server is starting or stopping.")
     app = app_of(request, site)
     if not client_id:
         raise HttpError(400, "The parameter `client_id` is missing.")
@@ -50,7 +50,7 @@ async def of_conversation(
     conversation_id, member = _where(where) if where is not None else (cid, None)
     if not conversation_id:
         raise HttpError(400, "The parameter `where` or `cid` must name a conversation.")
-    given = dict(request.query_params)
+    given = query_of(request)
     limit, skip = min(number(given, "limit", SDK_PAGE), SDK_PAGE), number(given, "skip", 0)
     if not site.engine.limits.allow(app, client, Operation.READ):
         raise Refused(CONVERSATION_API_QUOTA_EXCEEDED, f"at most {rate(app, Operation.READ)} such calls per minute")
@@ -75,8 +75,8 @@ def _where(given: str) -> tuple[str, str | None]:
 
 @post(_INFOS, status_code=200)
 async def give(request: AnyRequest, site: CurrentSite, conversation_id: ConversationId) -> dict[str, Any]:
-    call = await call_on(request, site, conversation_id)
-    return await _give(call, text(call.given, "clientId"))
+    app, given = await call_on(request, site, conversation_id)
+    return await _give(site, app, conversation_id, text(given, "clientId"), text(given, "role"))
 
 
 @put(_INFO)
@@ -84,49 +84,48 @@ async def change(
     request: AnyRequest, site: CurrentSite, conversation_id: ConversationId, info_id: InfoId
 ) -> dict[str, Any]:
     """`clientId` may be left out; an info stays with its client."""
-    call = await call_on(request, site, conversation_id)
-    client = await _holder(call, info_id)
-    if call.given.get("clientId", client) != client:
-        raise HttpError(400, "The info of this id is another client's.")
-    return await _give(call, client)
+    app, given = await call_on(request, site, conversation_id)
+    client = await _holder(site, app, conversation_id, info_id)
+    if given.get("clientId", client) != client:
+        raise wrong("clientId", "the client of this info")
+    return await _give(site, app, conversation_id, client, text(given, "role"))
 
 
 @delete(_INFO, status_code=200)
 async def take(
     request: AnyRequest, site: CurrentSite, conversation_id: ConversationId, info_id: InfoId
 ) -> dict[str, Any]:
-    call = await call_on(request, site, conversation_id)
-    await _holder(call, info_id)
-    await site.engine.roles.take(call.app, call.conversation_id, info_id, lambda _, __: None)
+    app, _ = await call_on(request, site, conversation_id)
+    await _holder(site, app, conversation_id, info_id)
+    await site.engine.roles.take(app, conversation_id, info_id, lambda _, __: None)
     return {}
 
 
 @get(_INFOS)
 async def infos(request: AnyRequest, site: CurrentSite, conversation_id: ConversationId) -> dict[str, Any]:
-    call = await call_on(request, site, conversation_id)
-    limit, skip = min(number(call.given, "limit", PAGE), PAGE_MAX), number(call.given, "skip", 0)
-    role = roles.parse(text(call.given, "role")) if "role" in call.given else None
-    found = await site.engine.roles.page(call.app, None, call.conversation_id, limit, skip, role)
+    app, given = await call_on(request, site, conversation_id)
+    limit, skip = min(number(given, "limit", PAGE), PAGE_MAX), number(given, "skip", 0)
+    role = roles.parse(text(given, "role")) if "role" in given else None
+    found = await site.engine.roles.page(app, None, conversation_id, limit, skip, role)
     return {"results": [{"clientId": i.client, "objectId": i.id, "role": NAMES[i.role]} for i in found]}
 
 
-async def _give(call: Call, client: str) -> dict[str, Any]:
+async def _give(site: Site, app: App, conversation_id: str, client: str, role: str) -> dict[str, Any]:
     answer: dict[str, Any] = {}
 
     def reply(info: MemberInfo, updated_at: int) -> None:
         answer.update(updatedAt=iso_time(updated_at), objectId=info.id)
 
-    role = text(call.given, "role")
-    await call.site.engine.roles.give(call.app, None, call.conversation_id, client, role, reply)
+    await site.engine.roles.give(app, None, conversation_id, client, role, reply)
     return answer
 
 
-async def _holder(call: Call, info_id: str) -> str:
-    conversation = await call.site.engine.access.conversation(call.app, call.conversation_id)
+async def _holder(site: Site, app: App, conversation_id: str, info_id: str) -> str:
+    conversation = await site.engine.access.conversation(app, conversation_id)
     client = roles.holder(conversation, info_id)
     if client is None:
         raise HttpError(404, "No member info has this id.")
     return client
 
 
-router = Router("/", route_handlers=[of_conversation, give, change, take, infos])
+router = Router("/", route_handlers=[of_conversation, rest.router(give, change, take, infos)])

@@ -4,24 +4,23 @@ import asyncio
 from typing import Annotated, Any
 
 import msgspec
-from litestar import MediaType, Request, Response, Router, get
+from litestar import MediaType, Request, Response, get
 from litestar.params import FromPath, QueryParameter
 
-from hongyan.api.errors import HttpError
+from hongyan.api.leancloud import rest
 from hongyan.api.leancloud.credentials import app_of, client_of, has_master_key, require_key
 from hongyan.api.leancloud.message_record import message_record
+from hongyan.api.leancloud.parameters import history_range, query_of, wrong
 from hongyan.api.site import CurrentSite, Site
 from hongyan.engine.limits import Operation, rate
 from hongyan.engine.signatures import Signature
-from hongyan.engine.values import App, HistoryRange, Message
+from hongyan.engine.values import App, Message
 from hongyan.errors import CONVERSATION_API_QUOTA_EXCEEDED, Refused
 
-LIMIT_DEFAULT = 100
-LIMIT_MAX = 1_000
+#: Messages of a page.
+PAGE, PAGE_MAX = 100, 1_000
 #: A page with more bytes or characters of content is put together in a thread.
 LARGE = 262_144
-_DIGITS = 15
-_BOOLEANS = {None: False, "false": False, "true": True}
 
 AnyRequest = Request[Any, Any, Any]
 Text = Annotated[str | None, QueryParameter()]
@@ -38,10 +37,8 @@ async def messages(
     signature: Text = None,
 ) -> Response[bytes]:
     """Messages in the order they are read in, the newest first unless `reversed`."""
-    if not site.ready:
-        raise HttpError(503, "The server is starting or stopping.")
     app = app_of(request, site)
-    wanted = history_range(request)
+    wanted = history_range(query_of(request), PAGE, PAGE_MAX)
     member = None
     if not has_master_key(request):
         require_key(request)
@@ -53,23 +50,7 @@ async def messages(
     return Response(body, media_type=MediaType.JSON, headers={"Cache-Control": "no-store"})
 
 
-router = Router("/", route_handlers=[messages])
-
-
-def history_range(request: AnyRequest) -> HistoryRange:
-    """What a history call asks for. Raises HttpError."""
-    start, start_id = _anchor(request, "timestamp", "msgid")
-    end, end_id = _anchor(request, "till_timestamp", "till_msgid")
-    return HistoryRange(
-        limit=min(_number(request, "limit", LIMIT_DEFAULT), LIMIT_MAX),
-        newer=_boolean(request, "reversed"),
-        start=start,
-        start_id=start_id,
-        start_included=_boolean(request, "include_start"),
-        end=end,
-        end_id=end_id,
-        end_included=_boolean(request, "include_stop"),
-    )
+router = rest.router(messages)
 
 
 async def _member(
@@ -81,7 +62,7 @@ async def _member(
         client_of(request, site, app, client)
     await site.engine.signatures.check_history(app, client, conversation_id, given, has_session=has_session)
     if not client:
-        raise HttpError(400, "The parameter `client_id` is missing.")
+        raise wrong("client_id", "a string")
     if not site.engine.limits.allow(app, client, Operation.READ):
         raise Refused(CONVERSATION_API_QUOTA_EXCEEDED, f"at most {rate(app, Operation.READ)} such calls per minute")
     return client
@@ -89,26 +70,3 @@ async def _member(
 
 def _encode(conversation_id: str, found: list[Message]) -> bytes:
     return msgspec.json.encode([message_record(conversation_id, message) for message in found])
-
-
-def _anchor(request: AnyRequest, time: str, message_id: str) -> tuple[int | None, str]:
-    given = request.query_params.get(time) is not None
-    if message_id in request.query_params and not given:
-        raise HttpError(400, f"The parameter `{message_id}` needs `{time}` beside it.")
-    return (_number(request, time, 0) if given else None), request.query_params.get(message_id, "")
-
-
-def _number(request: AnyRequest, name: str, default: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
-        raise HttpError(400, f"The parameter `{name}` must be a whole number.")
-    return int(text)
-
-
-def _boolean(request: AnyRequest, name: str) -> bool:
-    text = request.query_params.get(name)
-    if text not in _BOOLEANS:
-        raise HttpError(400, f"The parameter `{name}` is `true` or `false`.")
-    return _BOOLEANS[text]

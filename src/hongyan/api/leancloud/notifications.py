@@ -38,8 +38,6 @@ async def missed(
     notification_type: Kind = None,
 ) -> Response[dict[str, Any]]:
     """Notifications of later times than `start_ts`."""
-    if not site.ready:
-        raise HttpError(503, "The server is starting or stopping.")
     app = app_of(request, site)
     if not client_id:
         raise HttpError(400, "The parameter `client_id` is missing.")

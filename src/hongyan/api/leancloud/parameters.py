@@ -9,6 +9,7 @@ from litestar import Request
 
 from hongyan.api.errors import HttpError
 from hongyan.engine import json_text
+from hongyan.engine.values import HistoryRange
 
 #: Codes of the storage service: something is wrong with a parameter; the body is not JSON (REST reference 1.7).
 WRONG, NOT_JSON = 1, 107
@@ -29,7 +30,7 @@ def wrong(name: str, what: str) -> HttpError:
 async def body_of(request: AnyRequest) -> dict[str, Any]:
     """The JSON object in the body; an empty body is an empty one. Raises HttpError."""
     body = await request.body()
-    if not body:
+    if not body.strip():
         return {}
     try:
         text = body.decode("utf-8")
@@ -54,15 +55,23 @@ def query_of(request: AnyRequest) -> dict[str, Any]:
 def text(values: Values, name: str) -> str:
     """A text that must be there. Raises HttpError."""
     given = values.get(name)
-    if not isinstance(given, str):
+    if not isinstance(given, str) or not given:
         raise wrong(name, "a string")
+    return given
+
+
+def texts(values: Values, name: str) -> list[str]:
+    """A list that must be there. Raises HttpError."""
+    given = values.get(name)
+    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+        raise wrong(name, "an array of strings")
     return given
 
 
 def identity(values: Values, name: str) -> str:
     """The id of a client or a message. Raises HttpError."""
     given = text(values, name)
-    if not 1 <= len(given) <= ID_MAX:
+    if len(given) > ID_MAX:
         raise wrong(name, f"a string of 1 to {ID_MAX} characters")
     return given
 
@@ -76,11 +85,12 @@ def flag(values: Values, name: str, *, default: bool = False) -> bool:
     return given
 
 
-def number(values: Values, name: str) -> int | None:
-    """A whole number that is not negative, in a query its digits; None if there is none. Raises HttpError."""
-    given = values.get(name)
-    if given is None:
-        return None
+def number(values: Values, name: str, default: int | None = None) -> int:
+    """A whole number that is not negative, in a query its digits; it must be there if there is no default.
+
+    Raises HttpError.
+    """
+    given = values.get(name, default)
     if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) <= DIGITS:
         return int(given)
     if isinstance(given, int) and not isinstance(given, bool) and 0 <= given < 10**DIGITS:
@@ -88,21 +98,32 @@ def number(values: Values, name: str) -> int | None:
     raise wrong(name, "a whole number that is not negative")
 
 
-def time(values: Values, name: str = "timestamp") -> int:
-    """A time in milliseconds that must be there. Raises HttpError."""
-    given = number(values, name)
-    if given is None:
-        raise wrong(name, "a time in milliseconds")
-    return given
+def size(values: Values, default: int, most: int) -> int:
+    """How many items of a list one answer has, at most: more are not given. Raises HttpError."""
+    return min(number(values, "limit", default), most) or default
+
+
+def history_range(values: Values, default: int, most: int) -> HistoryRange:
+    """What a history call asks for. Raises HttpError."""
+    start, start_id = _anchor(values, "timestamp", "msgid")
+    end, end_id = _anchor(values, "till_timestamp", "till_msgid")
+    return HistoryRange(
+        limit=min(number(values, "limit", default), most),
+        newer=flag(values, "reversed"),
+        start=start,
+        start_id=start_id,
+        start_included=flag(values, "include_start"),
+        end=end,
+        end_id=end_id,
+        end_included=flag(values, "include_stop"),
+    )
 
 
 def clients(values: Values, name: str, most: int) -> list[str]:
     """Client ids, at least one, each once. Raises HttpError."""
-    given = values.get(name)
-    if not isinstance(given, list) or not 1 <= len(given) <= most:
-        raise wrong(name, f"an array of 1 to {most} client ids")
-    if not all(isinstance(client, str) and 1 <= len(client) <= ID_MAX for client in given):
-        raise wrong(name, f"an array of client ids, which have 1 to {ID_MAX} characters")
+    given = texts(values, name)
+    if not 1 <= len(given) <= most or not all(1 <= len(client) <= ID_MAX for client in given):
+        raise wrong(name, f"an array of 1 to {most} client ids, which have 1 to {ID_MAX} characters")
     return list(dict.fromkeys(given))
 
 
@@ -126,3 +147,11 @@ def one_of(values: Values, name: str, words: Callable[[str], bool], what: str) -
     given = values.get(name)
     if given is not None and not (isinstance(given, str) and words(given)):
         raise wrong(name, what)
+
+
+def _anchor(values: Values, time: str, message_id: str) -> tuple[int | None, str]:
+    if time in values:
+        return number(values, time), values.get(message_id, "")
+    if message_id in values:
+        raise wrong(time, f"there beside `{message_id}`")
+    return None, ""

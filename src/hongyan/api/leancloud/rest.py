@@ -1,16 +1,19 @@
-"""What the REST calls of an app's own server share: the master key, parameters in bodies, the kind in the path."""
+"""What the REST calls of an app's own server share: the kind in the path, and how they say what the engine refuses."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-import msgspec
+from litestar import Response, Router
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from hongyan import errors
-from hongyan.api.errors import HttpError
+from hongyan.api.errors import failure
 from hongyan.api.leancloud.credentials import AnyRequest, app_of_master
+from hongyan.api.leancloud.parameters import BODY_MAX, body_or_query
 from hongyan.api.site import Site
 from hongyan.engine.values import App, ConversationKind
-from hongyan.errors import Refused
+from hongyan.errors import APP_NOT_AVAILABLE, Refused
 
 ConversationId = FromPath[str]
 
@@ -18,71 +21,41 @@ ConversationId = FromPath[str]
 KINDS = {
     "conversations": (ConversationKind.NORMAL, errors.NORMAL_CONVERSATION_REQUIRED),
     "chatrooms": (ConversationKind.CHATROOM, errors.TRANSIENT_CONVERSATION_REQUIRED),
+    "service-conversations": (ConversationKind.SERVICE, errors.SYSTEM_CONVERSATION_REQUIRED),
 }
+#: Those in which clients are silenced and have roles.
+WITH_STANDINGS = ("conversations", "chatrooms")
 _KIND_PART = 3
-_DIGITS_MAX = 9
+#: Statuses that callers act on by themselves (REST reference 1.5).
+_TELLING = frozenset({401, 429, 500, 507})
 
 
-def paths(rest: str) -> list[str]:
+def paths(rest: str, kinds: Sequence[str] = tuple(KINDS)) -> list[str]:
     """The paths of a call that all these kinds know."""
-    return [f"/1.2/rtm/{kind}/{{conversation_id:str}}/{rest}" for kind in KINDS]
+    return [f"/1.2/rtm/{kind}/{{conversation_id:str}}/{rest}" for kind in kinds]
 
 
-class Call(NamedTuple):
-    """A call with the master key, on a conversation of the kind in its path."""
+async def call_on(request: AnyRequest, site: Site, conversation_id: str) -> tuple[App, dict[str, Any]]:
+    """The app that calls with its master key, and what it says, about a conversation of the kind in the path.
 
-    app: App
-    site: Site
-    conversation_id: str
-    given: dict[str, Any]
-
-
-async def call_on(request: AnyRequest, site: Site, conversation_id: str) -> Call:
-    """Raises HttpError and Refused: CONVERSATION_NOT_FOUND, or for one of another kind."""
-    if not site.ready:
-        raise HttpError(503, "The server is starting or stopping.")
+    Raises HttpError and Refused: CONVERSATION_NOT_FOUND, or for one of another kind.
+    """
     app = app_of_master(request, site)
-    given = await parameters(request)
-    wanted, otherwise = KINDS[request.url.path.split("/")[_KIND_PART]]
+    given = await body_or_query(request)
+    wanted, otherwise = KINDS[request.scope["path"].split("/")[_KIND_PART]]
     conversation = await site.engine.access.conversation(app, conversation_id)
     if conversation.kind != wanted:
         raise Refused(otherwise, "a conversation of another kind")
-    return Call(app, site, conversation.id, given)
+    return app, given
 
 
-async def parameters(request: AnyRequest) -> dict[str, Any]:
-    """Those of the body, which is a JSON object, and those of the query, which are texts."""
-    body = await request.body()
-    try:
-        given = msgspec.json.decode(body) if body.strip() else {}
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise HttpError(400, "The body is not JSON.", 107) from None
-    if not isinstance(given, dict):
-        raise HttpError(400, "The body is not a JSON object.", 107)
-    return {**dict(request.query_params), **given}
+def router(*handlers: HTTPRouteHandler) -> Router:
+    """Of calls that answer HTTP 400 to what the engine refuses, unless another status says more."""
+    return Router("/", route_handlers=handlers, exception_handlers={Refused: _refused}, request_max_body_size=BODY_MAX)
 
 
-def text(given: dict[str, Any], name: str) -> str:
-    """A parameter that must be there."""
-    value = given.get(name)
-    if not isinstance(value, str) or not value:
-        raise HttpError(400, f"The parameter `{name}` must be a text.")
-    return value
-
-
-def texts(given: dict[str, Any], name: str) -> list[str]:
-    """A parameter that must be a list."""
-    value = given.get(name)
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise HttpError(400, f"The parameter `{name}` must be a list of texts.")
-    return value
-
-
-def number(given: dict[str, Any], name: str, otherwise: int | None = None) -> int:
-    """A parameter that is a number, not below zero; texts of the query are taken, too."""
-    value = given.get(name, otherwise)
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS_MAX:
-        value = int(value)
-    if type(value) is not int or not 0 <= value < 10**_DIGITS_MAX:
-        raise HttpError(400, f"The parameter `{name}` must be a number, not below zero.")
-    return value
+def _refused(_request: AnyRequest, error: Refused) -> Response[Any]:
+    kept = error.kind.status in _TELLING or error.kind is APP_NOT_AVAILABLE
+    status = error.kind.status if kept else 400
+    sentence = str(error).rstrip(".")
+    return failure(status, error.kind.code, f"{sentence}. {error.kind.advice_en}")

@@ -12,6 +12,7 @@ from litestar.params import QueryParameter
 
 from hongyan.api.caller import bracketed, caller_of, reached_host
 from hongyan.api.errors import HttpError
+from hongyan.api.leancloud.credentials import check_ready
 from hongyan.api.site import CurrentSite, Site
 from hongyan.config import Settings
 from hongyan.errors import APP_NOT_AVAILABLE, Refused
@@ -43,8 +44,7 @@ router = Router("/", route_handlers=[route, app_route])
 
 
 def check_app(site: Site, app_id: str | None) -> None:
-    if not site.ready:
-        raise HttpError(503, "The server is starting or stopping.")
+    check_ready(site)
     if not app_id:
         raise HttpError(400, "The parameter `appId` is missing.")
     if site.apps.get(app_id) is None:

@@ -4,18 +4,18 @@ import asyncio
 import json
 from typing import Any
 
-from litestar import Request, Router, delete, get, post, put
+from litestar import Request, delete, get, post, put
 from litestar.params import FromPath
 
 from hongyan.api.errors import HttpError
-from hongyan.api.leancloud import im_errors, parameters
+from hongyan.api.leancloud import parameters, rest
 from hongyan.api.leancloud.credentials import app_of_master
-from hongyan.api.site import CurrentSite, Site
+from hongyan.api.site import CurrentSite
 from hongyan.engine import conditions, query
 from hongyan.engine.conditions import Every, Predicate
 from hongyan.engine.conversations import Members
 from hongyan.engine.query import LIMIT_MAX, Query
-from hongyan.engine.values import App, ConversationRow, iso_time
+from hongyan.engine.values import ConversationRow, iso_time
 
 PATH = "/1.2/rtm/service-conversations"
 #: Rows of one answer unless asked otherwise, and subscribers.
@@ -27,17 +27,10 @@ AnyRequest = Request[Any, Any, Any]
 Id = FromPath[str]
 
 
-def app_of_call(request: AnyRequest, site: Site) -> App:
-    """The app that calls, with its master key."""
-    if not site.ready:
-        raise HttpError(503, "The server is starting or stopping.")
-    return app_of_master(request, site)
-
-
 @post(PATH, status_code=200)
 async def create(request: AnyRequest, site: CurrentSite) -> dict[str, str]:
     """S1: `{objectId, createdAt}`."""
-    app = app_of_call(request, site)
+    app = app_of_master(request, site)
     values = await parameters.body_of(request)
     row = await site.engine.services.create(app, values)
     return {"objectId": row.id, "createdAt": iso_time(row.created_at)}
@@ -46,7 +39,7 @@ async def create(request: AnyRequest, site: CurrentSite) -> dict[str, str]:
 @get(PATH)
 async def find(request: AnyRequest, site: CurrentSite) -> dict[str, list[dict[str, Any]]]:
     """S2: rows of service conversations only."""
-    app = app_of_call(request, site)
+    app = app_of_master(request, site)
     wanted = await asyncio.to_thread(_query, parameters.query_of(request))
     rows = await site.engine.conversations.query(app, "", wanted)
     return {"results": await asyncio.to_thread(lambda: [_row(row) for row in rows])}
@@ -55,7 +48,7 @@ async def find(request: AnyRequest, site: CurrentSite) -> dict[str, list[dict[st
 @put(f"{PATH}/{{conversation_id:str}}")
 async def update(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> dict[str, str]:
     """S3: `{updatedAt, objectId}`."""
-    app = app_of_call(request, site)
+    app = app_of_master(request, site)
     values = await parameters.body_of(request)
     if "m" in values:
         raise HttpError(400, "The key `m` can't be written: clients subscribe.", READ_ONLY_KEY)
@@ -66,14 +59,14 @@ async def update(request: AnyRequest, site: CurrentSite, conversation_id: Id) ->
 @delete(f"{PATH}/{{conversation_id:str}}", status_code=200)
 async def erase(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> dict[str, Any]:
     """S4."""
-    await site.engine.services.erase(app_of_call(request, site), conversation_id)
+    await site.engine.services.erase(app_of_master(request, site), conversation_id)
     return {}
 
 
 @post(f"{PATH}/{{conversation_id:str}}/subscribers", status_code=200)
 async def subscribe(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> dict[str, Any]:
     """S5: nothing happens to who has subscribed already."""
-    app, services = app_of_call(request, site), site.engine.services
+    app, services = app_of_master(request, site), site.engine.services
     client = parameters.identity(await parameters.body_of(request), "client_id")
     await services.subscribe(app, await services.find(app, conversation_id), client, "", _ignore)
     return {}
@@ -82,7 +75,7 @@ async def subscribe(request: AnyRequest, site: CurrentSite, conversation_id: Id)
 @delete(f"{PATH}/{{conversation_id:str}}/subscribers/{{client:str}}", status_code=200)
 async def unsubscribe(request: AnyRequest, site: CurrentSite, conversation_id: Id, client: Id) -> dict[str, Any]:
     """S6: nothing happens to who has not subscribed."""
-    app, services = app_of_call(request, site), site.engine.services
+    app, services = app_of_master(request, site), site.engine.services
     parameters.identity({"client": client}, "client")
     await services.unsubscribe(await services.find(app, conversation_id), client, "", _ignore)
     return {}
@@ -91,10 +84,9 @@ async def unsubscribe(request: AnyRequest, site: CurrentSite, conversation_id: I
 @get(f"{PATH}/{{conversation_id:str}}/subscribers")
 async def subscribers(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> list[dict[str, Any]]:
     """S7: a page of those after `client_id`, by client id."""
-    app, services = app_of_call(request, site), site.engine.services
+    app, services = app_of_master(request, site), site.engine.services
     asked = parameters.query_of(request)
-    limit = parameters.number(asked, "limit")
-    limit = SUBSCRIBERS_MAX if limit is None else min(limit, SUBSCRIBERS_MAX)
+    limit = min(parameters.number(asked, "limit", SUBSCRIBERS_MAX), SUBSCRIBERS_MAX)
     after = asked.get("client_id", "")
     found = await services.subscribers(await services.find(app, conversation_id), after, limit)
     return [
@@ -106,16 +98,11 @@ async def subscribers(request: AnyRequest, site: CurrentSite, conversation_id: I
 @get(f"{PATH}/{{conversation_id:str}}/subscribers/count")
 async def count(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> dict[str, int]:
     """S8."""
-    app, services = app_of_call(request, site), site.engine.services
+    app, services = app_of_master(request, site), site.engine.services
     return {"count": await services.count(await services.find(app, conversation_id))}
 
 
-router = Router(
-    "/",
-    route_handlers=[create, find, update, erase, subscribe, unsubscribe, subscribers, count],
-    exception_handlers=im_errors.HANDLERS,
-    request_max_body_size=parameters.BODY_MAX,
-)
+router = rest.router(create, find, update, erase, subscribe, unsubscribe, subscribers, count)
 
 
 def _ignore(_: Members) -> None:

@@ -3,19 +3,20 @@
 import asyncio
 from typing import Any
 
-from litestar import Request, Router, delete, get, post, put
+from litestar import Request, delete, get, post, put
 from litestar.params import FromPath
 
-from hongyan.api.leancloud import im_errors, parameters
+from hongyan.api.leancloud import parameters, rest
+from hongyan.api.leancloud.credentials import app_of_master
 from hongyan.api.leancloud.message_record import message_record
-from hongyan.api.leancloud.parameters import Values
-from hongyan.api.leancloud.service_conversations import PATH, app_of_call
+from hongyan.api.leancloud.service_conversations import PATH
 from hongyan.api.site import CurrentSite
-from hongyan.engine.values import Draft, Edit, HistoryRange, Message, Stored
+from hongyan.engine.values import Draft, Edit, Message, Stored
 
 ONE = f"{PATH}/{{conversation_id:str}}"
 CLIENTS_MAX = 20
-HISTORY_DEFAULT, HISTORY_MAX = 100, 1_000
+#: Messages of a page.
+PAGE, PAGE_MAX = 100, 1_000
 #: Records made in the event loop; more are made in a thread.
 LARGE = 100
 PRIORITIES = frozenset({"high", "normal", "low"})
@@ -29,7 +30,7 @@ Id = FromPath[str]
 @post(f"{ONE}/broadcasts", status_code=200)
 async def broadcast(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> dict[str, Any]:
     """S9: to all subscribers."""
-    app, engine = app_of_call(request, site), site.engine
+    app, engine = app_of_master(request, site), site.engine
     values = await parameters.body_of(request)
     sender = parameters.identity(values, "from_client")
     draft = Draft(parameters.content(values), push_data=parameters.text_or_object(values, "push"))
@@ -40,7 +41,7 @@ async def broadcast(request: AnyRequest, site: CurrentSite, conversation_id: Id)
 @post(f"{ONE}/messages", status_code=200)
 async def send(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> dict[str, Any]:
     """S12: to some clients, subscribers or not."""
-    app, engine = app_of_call(request, site), site.engine
+    app, engine = app_of_master(request, site), site.engine
     values = await parameters.body_of(request)
     sender = parameters.identity(values, "from_client")
     clients = parameters.clients(values, "to_clients", CLIENTS_MAX)
@@ -72,9 +73,9 @@ async def remove(
     request: AnyRequest, site: CurrentSite, conversation_id: Id, client: Id, message_id: Id
 ) -> dict[str, Any]:
     """S15: from one client's history; others keep a broadcast."""
-    app, engine = app_of_call(request, site), site.engine
+    app, engine = app_of_master(request, site), site.engine
     values = await parameters.body_or_query(request)
-    sender, timestamp = parameters.identity(values, "from_client"), parameters.time(values)
+    sender, timestamp = parameters.identity(values, "from_client"), parameters.number(values, "timestamp")
     service = await engine.services.find(app, conversation_id)
     await engine.service_messages.delete(service, client, sender, message_id, timestamp)
     return {}
@@ -83,8 +84,8 @@ async def remove(
 @get(f"{ONE}/subscribers/{{client:str}}/messages")
 async def history(request: AnyRequest, site: CurrentSite, conversation_id: Id, client: Id) -> list[dict[str, Any]]:
     """S16: what one client has, its own words too, in the order in which it is walked."""
-    app, engine = app_of_call(request, site), site.engine
-    wanted = _range(parameters.query_of(request))
+    app, engine = app_of_master(request, site), site.engine
+    wanted = parameters.history_range(parameters.query_of(request), PAGE, PAGE_MAX)
     service = await engine.services.find(app, conversation_id)
     found = await engine.service_messages.page(service, client, wanted)
 
@@ -95,20 +96,15 @@ async def history(request: AnyRequest, site: CurrentSite, conversation_id: Id, c
     return await asyncio.to_thread(records) if len(found) > LARGE else records()
 
 
-router = Router(
-    "/",
-    route_handlers=[broadcast, send, modify, recall, remove, history],
-    exception_handlers=im_errors.HANDLERS,
-    request_max_body_size=parameters.BODY_MAX,
-)
+router = rest.router(broadcast, send, modify, recall, remove, history)
 
 
 async def _change(
     request: AnyRequest, site: CurrentSite, conversation_id: str, message_id: str, *, recall: bool
 ) -> dict[str, Any]:
-    app, engine = app_of_call(request, site), site.engine
+    app, engine = app_of_master(request, site), site.engine
     values = await parameters.body_of(request)
-    sender, timestamp = parameters.identity(values, "from_client"), parameters.time(values)
+    sender, timestamp = parameters.identity(values, "from_client"), parameters.number(values, "timestamp")
     draft = None if recall else Draft(parameters.content(values))
     clients = parameters.clients(values, "to_clients", CLIENTS_MAX) if "to_clients" in values else None
     service = await engine.services.find(app, conversation_id)
@@ -121,17 +117,3 @@ def _sent(place: Stored) -> dict[str, Any]:
     """Callers look for both forms (REST reference 3.3)."""
     answer = {"msg-id": place.id, "timestamp": place.timestamp}
     return {**answer, "result": answer}
-
-
-def _range(asked: Values) -> HistoryRange:
-    limit = parameters.number(asked, "limit")
-    return HistoryRange(
-        limit=min(HISTORY_DEFAULT if limit is None else limit, HISTORY_MAX),
-        newer=parameters.flag(asked, "reversed"),
-        start=parameters.number(asked, "timestamp"),
-        start_id=asked.get("msgid", ""),
-        start_included=parameters.flag(asked, "include_start"),
-        end=parameters.number(asked, "till_timestamp"),
-        end_id=asked.get("till_msgid", ""),
-        end_included=parameters.flag(asked, "include_stop"),
-    )

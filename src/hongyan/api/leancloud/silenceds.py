@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from litestar import Request, Router, delete, get, post
+from litestar import Request, delete, get, post
 
-from hongyan.api.leancloud.rest import ConversationId, call_on, number, paths, text, texts
+from hongyan.api.leancloud import rest
+from hongyan.api.leancloud.parameters import number, size, text, texts
+from hongyan.api.leancloud.rest import WITH_STANDINGS, ConversationId, call_on, paths
 from hongyan.api.site import CurrentSite
 
 PAGE, PAGE_MAX = 10, 100
-_TEMPORARY = paths("temporary-silenceds")
-_PERMANENT = paths("permanent-silenceds")
+_TEMPORARY = paths("temporary-silenceds", WITH_STANDINGS)
+_PERMANENT = paths("permanent-silenceds", WITH_STANDINGS)
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -17,43 +19,42 @@ AnyRequest = Request[Any, Any, Any]
 @post(_TEMPORARY, status_code=200)
 async def silence_for_a_time(request: AnyRequest, site: CurrentSite, conversation_id: ConversationId) -> dict[str, Any]:
     """A client's messages are refused for `ttl` seconds."""
-    call = await call_on(request, site, conversation_id)
-    clients, seconds = [text(call.given, "client_id")], number(call.given, "ttl")
-    await site.engine.silence.impose(call.app, None, call.conversation_id, clients, _done, seconds)
+    app, given = await call_on(request, site, conversation_id)
+    clients, seconds = [text(given, "client_id")], number(given, "ttl")
+    await site.engine.silence.impose(app, None, conversation_id, clients, _done, seconds)
     return {}
 
 
 @delete(_TEMPORARY, status_code=200)
 async def lift_early(request: AnyRequest, site: CurrentSite, conversation_id: ConversationId) -> dict[str, Any]:
-    call = await call_on(request, site, conversation_id)
-    clients = [text(call.given, "client_id")]
-    await site.engine.silence.lift(call.app, None, call.conversation_id, clients, _done, for_ever=False)
+    app, given = await call_on(request, site, conversation_id)
+    clients = [text(given, "client_id")]
+    await site.engine.silence.lift(app, None, conversation_id, clients, _done, for_ever=False)
     return {}
 
 
 @post(_PERMANENT, status_code=200)
 async def silence(request: AnyRequest, site: CurrentSite, conversation_id: ConversationId) -> dict[str, Any]:
-    call = await call_on(request, site, conversation_id)
-    clients = texts(call.given, "client_ids")
-    await site.engine.silence.impose(call.app, None, call.conversation_id, clients, _done)
+    app, given = await call_on(request, site, conversation_id)
+    clients = texts(given, "client_ids")
+    await site.engine.silence.impose(app, None, conversation_id, clients, _done)
     return {}
 
 
 @delete(_PERMANENT, status_code=200)
 async def lift(request: AnyRequest, site: CurrentSite, conversation_id: ConversationId) -> dict[str, Any]:
-    call = await call_on(request, site, conversation_id)
-    clients = texts(call.given, "client_ids")
-    await site.engine.silence.lift(call.app, None, call.conversation_id, clients, _done, for_ever=True)
+    app, given = await call_on(request, site, conversation_id)
+    clients = texts(given, "client_ids")
+    await site.engine.silence.lift(app, None, conversation_id, clients, _done, for_ever=True)
     return {}
 
 
 @get(_PERMANENT)
 async def silenced(request: AnyRequest, site: CurrentSite, conversation_id: ConversationId) -> dict[str, Any]:
     """`next` comes with a page when there is another, and is given back to get it."""
-    call = await call_on(request, site, conversation_id)
-    limit, skip = min(number(call.given, "limit", PAGE), PAGE_MAX), number(call.given, "next", 0)
-    page = site.engine.silence.page
-    found, more = await page(call.app, None, call.conversation_id, limit or PAGE, skip, for_ever=True)
+    app, given = await call_on(request, site, conversation_id)
+    limit, skip = size(given, PAGE, PAGE_MAX), number(given, "next", 0)
+    found, more = await site.engine.silence.page(app, None, conversation_id, limit, skip, for_ever=True)
     return {"client_ids": found} if more is None else {"client_ids": found, "next": str(more)}
 
 
@@ -61,4 +62,4 @@ def _done(_: str, __: tuple[str, ...]) -> None:
     """The answer names nobody."""
 
 
-router = Router("/", route_handlers=[silence_for_a_time, lift_early, silence, lift, silenced])
+router = rest.router(silence_for_a_time, lift_early, silence, lift, silenced)

@@ -9,7 +9,7 @@ from hongyan import errors
 from hongyan.engine import query as queries
 from hongyan.engine.conversations import Members
 from hongyan.engine.limits import Operation
-from hongyan.engine.values import ConversationRow, Marks, iso_time, seconds_left
+from hongyan.engine.values import ConversationKind, ConversationRow, Marks, iso_time, seconds_left
 from hongyan.errors import Refused
 from hongyan.gateway import partial
 from hongyan.gateway.connection import Connection
@@ -82,26 +82,32 @@ async def add(connection: Connection, session: Session, command: GenericCommand)
     reply = _members_reply(connection, session, command, OpType.added)
     asked, engine = command.convMessage, connection.gateway.engine
     await engine.signatures.check_add(session.app, session.client, asked.cid, list(asked.m), signature(asked))
-    room = await chat_rooms.named(connection, session, asked.cid)
-    if room is not None:
-        await engine.chatrooms.join(session, room, asked.m, reply)
-        return
-    await engine.conversations.add(
-        session.app, session.client, asked.cid, list(asked.m), reply, partial=session.can(PARTIAL_FAILURE)
-    )
+    app, client = session.app, session.client
+    conversation = await engine.access.conversation(app, asked.cid)
+    if conversation.kind is ConversationKind.CHATROOM:
+        await engine.chatrooms.join(session, conversation, asked.m, reply)
+    elif conversation.kind is ConversationKind.SERVICE:
+        await engine.services.subscribe_self(app, conversation, client, asked.m, reply)
+    else:
+        await engine.conversations.add(
+            app, client, asked.cid, list(asked.m), reply, partial=session.can(PARTIAL_FAILURE)
+        )
 
 
 async def remove(connection: Connection, session: Session, command: GenericCommand) -> None:
     reply = _members_reply(connection, session, command, OpType.removed)
     asked, engine = command.convMessage, connection.gateway.engine
     await engine.signatures.check_remove(session.app, session.client, asked.cid, list(asked.m), signature(asked))
-    room = await chat_rooms.named(connection, session, asked.cid)
-    if room is not None:
-        await engine.chatrooms.leave(session, room, asked.m, reply)
-        return
-    await engine.conversations.remove(
-        session.app, session.client, asked.cid, list(asked.m), reply, partial=session.can(PARTIAL_FAILURE)
-    )
+    app, client = session.app, session.client
+    conversation = await engine.access.conversation(app, asked.cid)
+    if conversation.kind is ConversationKind.CHATROOM:
+        await engine.chatrooms.leave(session, conversation, asked.m, reply)
+    elif conversation.kind is ConversationKind.SERVICE:
+        await engine.services.unsubscribe_self(conversation, client, asked.m, reply)
+    else:
+        await engine.conversations.remove(
+            app, client, asked.cid, list(asked.m), reply, partial=session.can(PARTIAL_FAILURE)
+        )
 
 
 async def query(connection: Connection, session: Session, command: GenericCommand) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from hongyan import errors
-from hongyan.engine.live_queries import ID_MAX
+from hongyan.engine.live_subscriptions import ID_MAX
 from hongyan.engine.values import App
 from hongyan.errors import Refused
 from hongyan.gateway.connection import Connection, error_command

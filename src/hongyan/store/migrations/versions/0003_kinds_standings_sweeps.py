@@ -55,11 +55,6 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
-        "erasure",
-        sa.Column("conversation", sa.Integer(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("conversation"),
-    )
-    op.create_table(
         "standing",
         sa.Column("conversation", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("client", sa.Text(), nullable=False),
@@ -79,6 +74,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("app", "client", "conversation"),
         sqlite_with_rowid=False,
     )
+    op.create_index("refusal_by_conversation", "refusal", ["conversation"], unique=False)
     op.create_table(
         "seat",
         sa.Column("app", sa.Integer(), autoincrement=False, nullable=False),
