@@ -22,11 +22,12 @@ FIND_TOKENS = Bulk(
     " JOIN (SELECT column1, column2, column3 FROM (VALUES {rows: (?, ?, ?)})) v"
     " ON s.conversation = v.column1 AND s.client = v.column2 AND s.token = v.column3"
 )
-#: A stream is gone with its service conversation, though its row may be there for a moment more.
+#: A stream is gone with its service conversation, though its row may be there for a moment more; one that was erased is
+#: its own parent.
 FIND_HEADS = Bulk(
     "SELECT key, version, last_seq, last_message_at FROM conversation c"
     " WHERE key IN (SELECT column1 FROM (VALUES {rows: (?)}))"
-    " AND (parent IS NULL OR EXISTS (SELECT 1 FROM conversation WHERE key = c.parent))"
+    " AND (parent IS NULL OR EXISTS (SELECT 1 FROM conversation WHERE key = c.parent AND parent IS NULL))"
 )
 INSERT_MESSAGES = Bulk(
     "INSERT INTO message (conversation, timestamp, seq, id, sender, body, flags, mentions)"
@@ -63,6 +64,11 @@ NOTE_OPENED = (
     "INSERT INTO meta (name, value) VALUES ('opened_at', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 STANDING = "SELECT silenced_until, blocked_at FROM standing WHERE conversation = ? AND client = ?"
+#: Of who writes into a stream of a service conversation, where all standings are set; no row: that is gone.
+STANDING_OF_STREAM = (
+    "SELECT t.silenced_until, t.blocked_at FROM conversation c JOIN conversation s ON s.key = c.parent"
+    " AND s.parent IS NULL LEFT JOIN standing t ON t.conversation = s.key AND t.client = ?2 WHERE c.key = ?1"
+)
 IS_MEMBER = (
     "SELECT 1 FROM member m JOIN conversation c ON c.key = m.conversation WHERE m.conversation = ? AND m.client = ?"
 )

@@ -149,6 +149,8 @@ class Services:
 
     def _send(self, driver: Any, streams: Sequence[Conversation], sender: str, draft: Draft) -> Sequence[Stored]:
         rows = hot.FIND_HEADS.run(driver, [(stream.key,) for stream in streams])
+        if len(rows) < len(streams):
+            raise Refused(errors.INVALID_MESSAGING_TARGET, "the conversation is gone")
         seqs = {key: seq + 1 for key, _, seq, _ in rows}
         now = self._clock.now()
         at = max(now, *((last or 0) + 1 for *_, last in rows))
@@ -198,6 +200,8 @@ class Services:
     ) -> Awaitable[object]:
         def change(bound: sa.Connection, counted: Counted) -> tuple[Unread, int] | Passed:
             driver, now = _driver(bound), self._clock.now()
+            if driver.execute(IS_ALIVE, (service.key,)).fetchone() is None:
+                raise Refused(errors.CONVERSATION_NOT_FOUND, "the conversation is gone")
             own = _find_stream(driver, service, client)
             keys = [service.key, *([own.key] if own else [])]
             moved = [move_read_mark(driver, key, client, upto, now, counted) for key in keys]
