@@ -31,7 +31,7 @@ from hongyan.engine.events import (
 )
 from hongyan.engine.ports import Bus, LiveQueryStore, Seen
 from hongyan.engine.sessions import Sessions, Ticket
-from hongyan.engine.values import App, Conversation, new_object_id
+from hongyan.engine.values import App, Conversation, ConversationKind, new_object_id
 from hongyan.errors import Refused
 
 log = logging.getLogger(__name__)
@@ -365,7 +365,11 @@ class LiveQueries:
         left: Sequence[str] = (),
     ) -> None:
         of_app = self._apps.get(conversation.app_key)
-        if of_app is None or not (of_app.concerns(conversation.members) or of_app.concerns(left)):
+        if of_app is None:
+            return
+        # of a service conversation it is not known here who has subscribed
+        there = of_app.by_client if conversation.kind is ConversationKind.SERVICE else conversation.members
+        if not (of_app.concerns(there) or of_app.concerns(left)):
             return
         mark = _Mark(conversation.id, is_new, keys=dict.fromkeys(keys[:KEYS_MAX]))
         for clients, was_member in ((joined, False), (left, True)):
@@ -419,7 +423,7 @@ class LiveQueries:
             of_app.marks[conversation] = mark
 
     async def _tell(self, of_app: _OfApp, conversation: int, mark: _Mark, only: _Subscription | None = None) -> None:
-        seen = await self._store.look(of_app.key, conversation)
+        seen = await self._store.look(of_app.key, conversation, list(of_app.by_client))
         members = set(seen.row.members) if seen else set()
         subscriptions = [only] if only else self._concerned(of_app, conversation, mark, members, gone=seen is None)
         updated_at = seen.row.updated_at if seen and mark.tries < TRIES_MAX else None
