@@ -27,7 +27,7 @@ from hongyan.engine.values import (
 from hongyan.errors import Refused
 from hongyan.store import Store, erasure
 from tests.store.conftest import OpenStore
-from tests.store.steps import APP, Wall, held, load, on_driver, rows, send, start, submit, traced
+from tests.store.steps import APP, NOON, Wall, held, load, on_driver, rows, send, start, submit, traced
 
 
 async def service(store: Store, app: int = APP) -> Conversation:
@@ -408,3 +408,18 @@ async def test_edits_of_what_was_erased_are_told_to_nobody(store: Store) -> None
     assert {cid async for page in store.edits.since(APP, "ann", 0) for cid, _ in page} == {news.id}
     await erase(store, news)
     assert [list(page) async for page in store.edits.since(APP, "ann", 0)] == [[]]
+
+
+async def test_streams_that_are_left_of_one_that_is_gone_are_nobody_s_unread(store: Store) -> None:
+    """Also where it was the app's only one, so that none are asked for any more."""
+    conversation = await service(store)
+    await tell(store, conversation, "hi", "bob")
+    await on_driver(store, lambda driver: driver.execute("DELETE FROM conversation WHERE key = ?", (conversation.key,)))
+    for since in (None, 0):
+        assert await store.messages.unread(APP, "bob", since, 50) == ([], NOON - 1)
+
+
+async def test_counting_the_subscribers_of_one_that_is_gone(store: Store) -> None:
+    conversation = await service(store)
+    await on_driver(store, lambda driver: driver.execute("DELETE FROM conversation WHERE key = ?", (conversation.key,)))
+    assert await refusal(store.services.count(conversation)) is errors.CONVERSATION_NOT_FOUND

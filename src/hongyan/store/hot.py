@@ -237,11 +237,9 @@ _SINCE = (
     " AND c.last_seq > 0"
 )
 _LATEST = "ORDER BY c.last_message_at DESC LIMIT ?"
-UNREAD_ALL = _with_last_message(f"{_ALL} {_LATEST}")
-UNREAD_SINCE = _with_last_message(f"{_SINCE} {_LATEST}")
-#: Where there may be service conversations: without them.
-UNREAD_ALL_BESIDES = _with_last_message(f"{_ALL} AND c.kind <> {_SERVICE} {_LATEST}")
-UNREAD_SINCE_BESIDES = _with_last_message(f"{_SINCE} AND c.kind <> {_SERVICE} {_LATEST}")
+#: Without service conversations: of one that is gone, streams may be left for a while.
+UNREAD_ALL = _with_last_message(f"{_ALL} AND c.kind <> {_SERVICE} {_LATEST}")
+UNREAD_SINCE = _with_last_message(f"{_SINCE} AND c.kind <> {_SERVICE} {_LATEST}")
 UNREAD_ONE = _with_last_message(f"{_MEMBERSHIPS} WHERE m.conversation = ? AND m.client = ?")
 READ_MARK = (
     f"SELECT {READ_TO}, m.own_since_read, c.last_seq, c.last_message_at"

@@ -95,8 +95,10 @@ class Services:
         return self._writer.call_then(change, committed, conversation.key)
 
     async def subscriptions(self, app_key: int, client: str, among: Set[int]) -> list[int]:
-        rows = await self._reader.run(lambda driver: driver.execute(MEMBERSHIPS, (app_key, client)).fetchall())
-        return [key for (key,) in rows if key in among]
+        def read(driver: Any) -> list[int]:
+            return [key for (key,) in driver.execute(MEMBERSHIPS, (app_key, client)) if key in among]
+
+        return await self._reader.run(read)
 
     async def subscribers(self, conversation: Conversation, after: str, limit: int) -> list[Subscriber]:
         values = (conversation.key, after, limit)
@@ -105,6 +107,8 @@ class Services:
 
     async def count(self, conversation: Conversation) -> int:
         found = await self._reader.run(lambda driver: driver.execute(COUNT, (conversation.key,)).fetchone())
+        if found is None:
+            raise Refused(errors.CONVERSATION_NOT_FOUND, "the conversation is gone")
         return int(found[0])
 
     # streams

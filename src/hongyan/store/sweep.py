@@ -69,6 +69,7 @@ BELONGINGS = (
             ("standing", "client"),
             ("sent_token", "client, token"),
             ("seat", "app, client, device"),
+            ("hidden_message", "client, timestamp, seq"),
         )
     ),
 )
