@@ -31,6 +31,8 @@ class Listeners:
     def login(self, connection: Connection, app: App, id: str) -> None:
         if connection.live_queries is None:
             connection.live_queries = {}
+        if connection.live_queries.get(id, app) is not app:
+            self.logout(connection, id)
         connection.live_queries[id] = app
         self._holders[(app.key, id)] = connection
         self._queries.connected(app, id)
