@@ -6,7 +6,7 @@ The rows of `conversation` stay, as their own parents: a key is never given to a
 from typing import Any
 
 #: Rows deleted in one write, and streams looked at.
-STEP, STREAMS = 500, 100
+STEP, STREAMS = 100, 50
 
 HIDE = "UPDATE conversation SET parent = key WHERE key = ? AND parent IS NULL"
 BEGIN = "INSERT OR IGNORE INTO erasure (conversation) VALUES (?)"

@@ -118,7 +118,7 @@ class Store:
             step = functools.partial(_prune_step, statement=statement, before=self._clock.now() - window)
             while await self.writer.call(step) == _PRUNE_STEP:
                 pass
-        while await self.writer.call(_erasure_step):
+        while await self.writer.call_in_bulk(_erasure_step):
             pass
         await self.tokens.forget_expired(self._clock.now())
 
