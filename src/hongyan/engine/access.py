@@ -23,6 +23,9 @@ CONVERSATIONS_MAX = 50_000
 #: Members of all cached conversations together, and clients about whom something is set; 100 to 200 bytes each.
 MEMBERS_MAX = 2_000_000
 
+#: Standings of a conversation that are looked through at each change; more, at every so manieth.
+FEW = 256
+
 Key = tuple[int, str]
 Found = Conversation | Refused | None
 Waiter = Callable[[Found], None]
@@ -51,10 +54,11 @@ def _set_standings(conversation: Conversation, new: Mapping[str, Standing], left
     changed = {client: known[client]._replace(role=None, role_id=None) for client in left & known.keys()}
     changed.pop(conversation.creator, None)
     known |= changed
-    if new:
+    if new and (len(known) <= FEW or not conversation.version % FEW):
         over = [c for c, s in known.items() if s.silenced_until is not None and s.silenced_until <= now]
         known |= {client: known[client]._replace(silenced_until=None) for client in over}
-        changed |= {**new, **dict.fromkeys(over, NO_STANDING)}
+        changed |= dict.fromkeys(over, NO_STANDING)
+    changed |= new
     for client in changed:
         if known[client] == NO_STANDING:
             del known[client]
