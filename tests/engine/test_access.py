@@ -11,7 +11,7 @@ from hongyan.engine import access as module
 from hongyan.engine.access import Access, Found
 from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.clock import Clock
-from hongyan.engine.values import App, Conversation, ConversationKind
+from hongyan.engine.values import NO_STANDING, App, Conversation, ConversationKind, Standing
 from hongyan.errors import Refused
 
 APP = App(1, "test", "", "", "", "", AppSettings(), 0)
@@ -242,3 +242,18 @@ async def test_large_conversations_count_for_their_members(
     assert await in_memory(access, loads, "b", "c", "d", "e", "huge") == ["huge"]
     access.known(conversation("f"))
     assert await in_memory(access, loads, "huge", "f") == ["f"]
+
+
+async def test_they_count_for_those_about_whom_something_is_set(
+    access: Access, loads: Loads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MEMBERS_MAX", 6)
+    for id in ("a", "b", "c"):
+        access.known(conversation(id))
+    blocked = {f"client{n}": Standing(blocked_at=1) for n in range(3)}
+    access.changed(conversation("c"), 2, set(), set(), blocked)
+    access.known(conversation("d", members=()))
+    assert await in_memory(access, loads, "a", "b", "c", "d") == ["c", "d"]
+    access.changed(conversation("c", version=2), 3, set(), set(), dict.fromkeys(blocked, NO_STANDING))
+    access.known(conversation("e", members=("ann", "bob", "cem", "dan")))
+    assert await in_memory(access, loads, "c", "d", "e") == ["c", "d", "e"]

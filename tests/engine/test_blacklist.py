@@ -19,6 +19,7 @@ from hongyan.engine.values import (
     Decision,
     Draft,
     Failure,
+    HistoryRange,
     Role,
     Standing,
     Stored,
@@ -522,3 +523,43 @@ async def test_apps_know_nothing_of_each_other(engine: Engine, store: Store, app
     assert (await engine.blacklists.refused(other, "bob", 0, 10, by_system=True)).items == ()
     with pytest.raises(Refused, match="CONVERSATION_NOT_FOUND"):
         await block(engine, other, None, conversation, "bob")
+
+
+async def test_roles_stay_in_use_when_the_system_blocks_the_owner(engine: Engine, app: App, store: Store) -> None:
+    conversation = await make(engine, store, app, "ann", "max", "bob")
+    await engine.roles.give(app, "ann", conversation.id, "max", "Manager", lambda *_: None)
+    await block(engine, app, None, conversation, "ann")
+    with pytest.raises(Refused, match=UNAUTHORIZED):
+        await engine.conversations.remove(app, "bob", conversation.id, ["max"], lambda _: None)
+    assert conversation.members == {"max", "bob"}
+
+
+async def test_who_is_blocked_reads_no_chat_room_and_silences_nobody_there_inferred(
+    engine: Engine, app: App, store: Store
+) -> None:
+    room = await make(engine, store, app, "ann", kind=CHATROOM)
+    await engine.silence.impose(app, "ann", room.id, ["eve"], lambda *_: None)
+    await block(engine, app, None, room, "ann", "bob")
+    for work in (
+        engine.silence.impose(app, "ann", room.id, ["zoe"], lambda *_: None),
+        engine.silence.lift(app, "ann", room.id, ["eve"], lambda *_: None),
+        engine.silence.page(app, "bob", room.id, 10, 0),
+        engine.silence.is_silenced(app, "bob", room.id, "eve"),
+    ):
+        with pytest.raises(Refused, match="BLOCKED_BY_CONV"):
+            await work
+    with pytest.raises(Refused, match="CONVERSATION_LOG_REJECTED"):
+        await engine.history.page(app, "bob", room.id, HistoryRange(10))
+    await engine.history.page(app, "eve", room.id, HistoryRange(10))
+
+
+async def test_a_block_that_commits_first_wins_over_a_silence(engine: Engine, app: App, store: Store) -> None:
+    room = await make(engine, store, app, "ann", kind=CHATROOM)
+    async with held(store):
+        blocking = asyncio.ensure_future(block(engine, app, None, room, "ann"))
+        silencing = asyncio.ensure_future(engine.silence.impose(app, "ann", room.id, ["zoe"], lambda *_: None))
+        for _ in range(5):
+            await asyncio.sleep(0)
+    await blocking
+    with pytest.raises(Refused, match="BLOCKED_BY_CONV"):
+        await silencing

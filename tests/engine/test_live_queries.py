@@ -392,3 +392,21 @@ async def test_a_stop_ends_the_work(
     await engine.live_queries.stop()
     look.go.set()
     assert listener.heard.empty()
+
+
+async def test_subscribers_of_a_service_conversation_hear_of_it_inferred(
+    engine: Engine, app: App, listener: Listener
+) -> None:
+    """Whoever else looks at the app's conversations; who has not subscribed hears nothing."""
+    row = await engine.services.create(app, {"name": "news"})
+    service = await engine.access.conversation(app, row.id)
+    tom = await subscribe(engine, app, client(engine, "tom"))
+    named = await subscribe(engine, app, client(engine, "tom"), '{"name": "olds"}', id="n" * 32)
+    await subscribe(engine, app, client(engine, "jerry"), id="j" * 32)
+    await engine.services.subscribe(app, service, "tom", "tom", lambda _: None)
+    assert await listener.next() == (tom, "enter", row.id)
+    await engine.services.update(app, row.id, '{"name": "olds"}')
+    assert {await listener.next() for _ in range(2)} == {(tom, "update", row.id), (named, "enter", row.id)}
+    await engine.services.unsubscribe(service, "tom", "tom", lambda _: None)
+    assert {await listener.next() for _ in range(2)} == {(tom, "leave", row.id), (named, "leave", row.id)}
+    assert listener.heard.empty()

@@ -163,3 +163,19 @@ async def test_a_read_that_fails_is_forgotten(reads: Reads, registry: Registry, 
     await beginning
     subscriptions.left(left("tom"))
     assert hearing(registry) == []
+
+
+async def test_a_session_of_very_many_subscriptions_hears_all_and_leaves_nothing(
+    registry: Registry, reads: Reads, subscriptions: Subscriptions
+) -> None:
+    session = login(registry)
+    registry.listen(session, 5)
+    beginning = asyncio.create_task(subscriptions.begin(session))
+    await settle()
+    await reads.answer(*range(10_000))
+    await beginning
+    assert sorted(session.audiences) == list(range(10_000))
+    assert all(session in registry.audience(key) for key in range(10_000))
+    del session.connection.sessions["tom"]
+    registry.remove(session)
+    assert (session.audiences, any(registry.audience(key) for key in range(10_000))) == ((), False)

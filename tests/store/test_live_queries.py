@@ -7,6 +7,7 @@ import pytest
 from hongyan.engine import conditions
 from hongyan.store import Store
 from tests.store.steps import APP, create, load
+from tests.store.test_services import service, subscribe
 
 
 def prepared(store: Store, where: str, caller: str = "") -> Any:
@@ -73,12 +74,12 @@ async def test_one_conversation_is_looked_at(store: Store) -> None:
     row, _ = await create(store, "tom", "jerry", name="friends")
     conversation = await load(store, row.id)
     await store.info.mute(conversation, "jerry", True, lambda *_: None)
-    seen = await store.live_queries.look(APP, conversation.key)
+    seen = await store.live_queries.look(APP, conversation.key, [])
     assert seen is not None
     assert (seen.row.id, seen.row.name, set(seen.row.members)) == (row.id, "friends", {"tom", "jerry"})
     assert (seen.row.muted, seen.muted_by) == (False, {"jerry"})
-    assert await store.live_queries.look(APP + 1, conversation.key) is None
-    assert await store.live_queries.look(APP, conversation.key + 1) is None
+    assert await store.live_queries.look(APP + 1, conversation.key, []) is None
+    assert await store.live_queries.look(APP, conversation.key + 1, []) is None
 
 
 @pytest.mark.parametrize("hidden", ["kind = 4", "parent = 1"])
@@ -89,4 +90,13 @@ async def test_temporary_ones_and_streams_are_not_seen(store: Store, hidden: str
         lambda bound: bound.exec_driver_sql(f"UPDATE conversation SET {hidden} WHERE key = ?", (key,))
     )
     assert await matching(store, '{"rank": 1}') == []
-    assert await store.live_queries.look(APP, key) is None
+    assert await store.live_queries.look(APP, key, []) is None
+
+
+async def test_of_subscribers_only_those_are_read_that_are_asked_for(store: Store) -> None:
+    conversation = await service(store)
+    for client in ("ann", "bob", "cem"):
+        await subscribe(store, conversation, client)
+    seen = await store.live_queries.look(APP, conversation.key, ["bob", "dan"])
+    assert seen is not None
+    assert (seen.row.members, seen.muted_by) == (("bob",), frozenset())

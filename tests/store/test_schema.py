@@ -237,3 +237,49 @@ def test_opening_twice_changes_nothing(path: Path) -> None:
     before = path.read_bytes()
     database.migrate(path)
     assert path.read_bytes() == before
+
+
+FILLED = {
+    "app": {"key": 1, "id": "'shop'", "name": "'Shop'", "secrets": "x'00'", "settings": "'{}'", "created_at": 1},
+    "conversation": {
+        "key": 7,
+        "app": 1,
+        "id": "'seven'",
+        "kind": 1,
+        "creator": "'ann'",
+        "name": "'a name'",
+        "attr": """'{"a": [1, null]}'""",
+        "columns": """'{"rank": 1.5}'""",
+        "unique_id": "'unique'",
+        "created_at": 11,
+        "updated_at": 12,
+        "version": 13,
+        "member_count": 14,
+        "last_seq": 15,
+        "last_message_at": 16,
+        "mention_all_seq": 17,
+        "mention_all_by": "'bob'",
+        "mention_all_before": 18,
+    },
+    "member": {"conversation": 7, "client": "'ann'", "app": 1, "joined_at": 11, "read_seq": 3},
+    "message": {"conversation": 7, "timestamp": 16, "seq": 15, "id": "'m'", "sender": "'ann'", "body": "x'0061'"},
+    "notification": {"app": 1, "client": "'ann'", "at": 11, "conversation": 7, "joined": 1, '"by"': "'ann'"},
+}
+
+
+async def test_a_file_of_the_second_schema_keeps_all_that_is_in_it(open_store: OpenStore, path: Path) -> None:
+    """The table of conversations is made anew, so that a key is never given again, not even the highest of all."""
+    migrate_to(path, "0002")
+    for table, values in FILLED.items():
+        change(path, f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(map(str, values.values()))})")
+    before = {table: rows(path, f"SELECT {', '.join(values)} FROM {table}") for table, values in FILLED.items()}
+    assert {name for _, name, *_ in rows(path, "PRAGMA table_info(conversation)")} == set(FILLED["conversation"])
+    store = open_store()
+    assert {t: rows(path, f"SELECT {', '.join(values)} FROM {t}") for t, values in FILLED.items()} == before
+    assert rows(path, "SELECT expires_at, parent, swept_seq, swept_at FROM conversation") == [(None, None, 0, 0)]
+    indexes = {name for _, name, *_ in rows(path, "PRAGMA index_list(conversation)")}
+    wanted = {index.name for index in schema.conversation.indexes}
+    assert wanted < indexes
+    assert len(indexes) == len(wanted) + 1  # that of (app, id)
+    await on_driver(store, lambda driver: driver.execute("DELETE FROM conversation"))
+    assert (await start(store, "ann")).key == 8

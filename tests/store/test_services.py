@@ -25,7 +25,7 @@ from hongyan.engine.values import (
 from hongyan.errors import Refused
 from hongyan.store import Store, sweep
 from tests.store.conftest import OpenStore
-from tests.store.steps import APP, Wall, held, on_driver, rows, send, service, start, submit, traced
+from tests.store.steps import APP, NOON, Wall, held, on_driver, rows, send, service, start, submit, traced
 
 
 async def subscribe(store: Store, conversation: Conversation, client: str, by: str = "") -> None:
@@ -404,3 +404,18 @@ async def test_edits_of_what_was_erased_are_told_to_nobody(store: Store) -> None
     assert {cid async for page in store.edits.since(APP, "ann", 0) for cid, _ in page} == {news.id}
     await erase(store, news)
     assert [list(page) async for page in store.edits.since(APP, "ann", 0)] == [[]]
+
+
+async def test_streams_that_are_left_of_one_that_is_gone_are_nobody_s_unread(store: Store) -> None:
+    """Also where it was the app's only one, so that none are asked for any more."""
+    conversation = await service(store)
+    await tell(store, conversation, "hi", "bob")
+    await on_driver(store, lambda driver: driver.execute("DELETE FROM conversation WHERE key = ?", (conversation.key,)))
+    for since in (None, 0):
+        assert await store.messages.unread(APP, "bob", since, 50) == ([], NOON - 1)
+
+
+async def test_counting_the_subscribers_of_one_that_is_gone(store: Store) -> None:
+    conversation = await service(store)
+    await on_driver(store, lambda driver: driver.execute("DELETE FROM conversation WHERE key = ?", (conversation.key,)))
+    assert await refusal(store.services.count(conversation)) is errors.CONVERSATION_NOT_FOUND

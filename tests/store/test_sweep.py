@@ -562,3 +562,17 @@ async def test_bulk_work_that_fails_spoils_nothing_else(store: Store) -> None:
         await failing
     assert [outcome.seq for outcome in await asyncio.gather(*sent) if isinstance(outcome, Stored)] == [1, 2, 3]
     assert await texts(store, conversation) == ["0", "1", "2"]
+
+
+async def test_what_clients_had_taken_out_of_their_history_goes_too(store: Store, path: Path) -> None:
+    service = await start(store, "a")
+    await on_driver(
+        store, lambda driver: driver.execute("UPDATE conversation SET kind = 3 WHERE key = ?", (service.key,))
+    )
+    place = await send(store, service, "a")
+    await store.services.delete(await load(store, service.id), "b", "a", place.id, place.timestamp)
+    assert len(rows(path, "SELECT 1 FROM hidden_message")) == 1
+    expired = Expired(service.key, APP, ConversationKind.SERVICE, unused_since=NOON + DAY)
+    assert await delete(store, expired) == [service.id]
+    await clean(store)
+    assert rows(path, "SELECT 1 FROM hidden_message") == []

@@ -20,8 +20,11 @@ from hongyan.errors import Kind, Refused
 log = logging.getLogger(__name__)
 
 CONVERSATIONS_MAX = 50_000
-#: Members of all cached conversations together, about 100 bytes each.
+#: Members of all cached conversations together, and clients about whom something is set; 100 to 200 bytes each.
 MEMBERS_MAX = 2_000_000
+
+#: Standings of a conversation that are looked through at each change; more, at every so manieth.
+FEW = 256
 
 Key = tuple[int, str]
 Found = Conversation | Refused | None
@@ -51,13 +54,18 @@ def _set_standings(conversation: Conversation, new: Mapping[str, Standing], left
     changed = {client: known[client]._replace(role=None, role_id=None) for client in left & known.keys()}
     changed.pop(conversation.creator, None)
     known |= changed
-    if new:
+    if new and (len(known) <= FEW or not conversation.version % FEW):
         over = [c for c, s in known.items() if s.silenced_until is not None and s.silenced_until <= now]
         known |= {client: known[client]._replace(silenced_until=None) for client in over}
-        changed |= {**new, **dict.fromkeys(over, NO_STANDING)}
+        changed |= dict.fromkeys(over, NO_STANDING)
+    changed |= new
     for client in changed:
         if known[client] == NO_STANDING:
             del known[client]
+
+
+def _weight(conversation: Conversation) -> int:
+    return len(conversation.members) + len(conversation.standings)
 
 
 def check_member(conversation: Conversation, client: str, otherwise: Kind) -> None:
@@ -144,13 +152,13 @@ class Access:
             self._loading[key].overtaken = True
         for known in {id(c): c for c in (conversation, self._cache.get(key, conversation))}.values():
             if known.version < version:
-                before = len(known.members)
+                before = _weight(known)
                 known.members |= joined
                 known.members -= left
                 known.version = version
                 _set_standings(known, standings, left, self._clock.now())
                 if self._cache.get(key) is known:
-                    self._members += len(known.members) - before
+                    self._members += _weight(known) - before
 
     def forget(self, app_key: int, conversation_id: str) -> None:
         """A conversation was deleted."""
@@ -158,7 +166,7 @@ class Access:
         if key in self._loading:
             self._loading[key].overtaken = True
         dropped = self._cache.pop(key, None)
-        self._members -= len(dropped.members) if dropped else 0
+        self._members -= _weight(dropped) if dropped else 0
 
     async def _load(self, key: Key, loading: _Loading) -> None:
         found: Found = None
@@ -185,9 +193,9 @@ class Access:
 
     def _keep(self, key: Key, conversation: Conversation) -> None:
         replaced = self._cache.pop(key, None)
-        self._members -= len(replaced.members) if replaced else 0
+        self._members -= _weight(replaced) if replaced else 0
         self._cache[key] = conversation
-        self._members += len(conversation.members)
+        self._members += _weight(conversation)
         while len(self._cache) > 1 and (len(self._cache) > CONVERSATIONS_MAX or self._members > MEMBERS_MAX):
             _, dropped = self._cache.popitem(last=False)
-            self._members -= len(dropped.members)
+            self._members -= _weight(dropped)

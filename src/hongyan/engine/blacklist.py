@@ -96,6 +96,9 @@ class Blacklists:
                 raise Refused(errors.BLACKLIST_FULL, f"at most {limit} clients are blocked here")
             fitting = tuple(added[: max(room, 0)])
             new = {client: before[client]._replace(role=None, role_id=None, blocked_at=at) for client in fitting}
+            if conversation.creator in new:  # that roles are used is noted with the creator
+                noted = before[conversation.creator].role
+                new[conversation.creator] = new[conversation.creator]._replace(role=noted)
             return Decision(new, fitting)
 
         await self._change(app, by, conversation_id, clients, decide, reply, blocked=True)

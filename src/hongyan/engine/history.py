@@ -6,7 +6,9 @@ from hongyan import errors
 from hongyan.engine.access import Access, check_member
 from hongyan.engine.ports import MessageStore
 from hongyan.engine.service_messages import ServiceMessages
+from hongyan.engine.standings import is_blocked
 from hongyan.engine.values import App, Conversation, ConversationKind, HistoryRange, Message
+from hongyan.errors import Refused
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
@@ -24,7 +26,7 @@ class History:
     async def page(
         self, app: App, client: str, conversation_id: str, wanted: HistoryRange
     ) -> tuple[Conversation, list[Message]]:
-        """Messages in ascending order; for members, and for anybody in a chat room (reference 3.20).
+        """Messages in ascending order; for members, and of a chat room for all whom it does not block (reference 3.20).
 
         Of a service conversation any client reads its own stream and the broadcasts.
         """
@@ -33,6 +35,8 @@ class History:
             return conversation, await self._services.page(conversation, client, wanted)
         if conversation.kind is not ConversationKind.CHATROOM:
             check_member(conversation, client, errors.CONVERSATION_LOG_REJECTED)
+        elif is_blocked(conversation, client):
+            raise Refused(errors.CONVERSATION_LOG_REJECTED, "blocked here")
         return conversation, await self._store.page(conversation, wanted)
 
     async def long_page(

@@ -34,7 +34,7 @@ class Matching:
         self, of_app: OfApp, conversation: int, mark: Mark, only: Subscription | None
     ) -> tuple[ConversationRow | None, list[Match]]:
         """The conversation as it is, and what is to be told to whom. Raises OvertakenError and Refused."""
-        seen = await self._store.look(of_app.key, conversation)
+        seen = await self._store.look(of_app.key, conversation, list(of_app.by_client))
         members = set(seen.row.members) if seen else set()
         subscriptions = [only] if only else _concerned(of_app, conversation, mark, members, gone=seen is None)
         updated_at = seen.row.updated_at if seen and mark.tries < TRIES_MAX else None

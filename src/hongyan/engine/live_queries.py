@@ -35,7 +35,7 @@ from hongyan.engine.live_subscriptions import (
 )
 from hongyan.engine.ports import Bus, LiveQueryStore
 from hongyan.engine.sessions import Sessions, Ticket
-from hongyan.engine.values import App, Conversation
+from hongyan.engine.values import App, Conversation, ConversationKind
 from hongyan.errors import Refused
 
 log = logging.getLogger(__name__)
@@ -192,7 +192,11 @@ class LiveQueries:
         left: Sequence[str] = (),
     ) -> None:
         of_app = self._apps.get(conversation.app_key)
-        if of_app is None or not (of_app.concerns(conversation.members) or of_app.concerns(left)):
+        if of_app is None:
+            return
+        # of a service conversation it is not known here who has subscribed
+        there = of_app.by_client if conversation.kind is ConversationKind.SERVICE else conversation.members
+        if not (of_app.concerns(there) or of_app.concerns(left)):
             return
         mark = Mark(conversation.id, is_new, keys=dict.fromkeys(keys[:KEYS_MAX]))
         for clients, was_member in ((joined, False), (left, True)):

@@ -94,7 +94,7 @@ class Messages:
             elif self._congestion.bars(conversation):
                 acknowledge(congested())
             elif draft.transient:
-                self._pass_on(conversation, sender, draft, acknowledge, origin)
+                self._pass_on(conversation, conversation, sender, draft, acknowledge, origin)
             else:
                 self._write(conversation, sender, draft, acknowledge, origin)
 
@@ -109,7 +109,7 @@ class Messages:
             if isinstance(stream, Refused):
                 acknowledge(stream)
             elif draft.transient:
-                self._pass_on(stream, sender, draft, acknowledge, origin, UpstreamReceived)
+                self._pass_on(service, stream, sender, draft, acknowledge, origin, UpstreamReceived)
             else:
                 self._write(stream, sender, draft, acknowledge, origin, UpstreamReceived)
 
@@ -141,6 +141,7 @@ class Messages:
 
     def _pass_on(
         self,
+        whole: Conversation,
         conversation: Conversation,
         sender: str,
         draft: Draft,
@@ -150,14 +151,16 @@ class Messages:
     ) -> None:
         """A transient message is delivered to those online and kept nowhere.
 
-        It waits for what its sender sent before, also for those that wait themselves.
+        It waits for what its sender sent before, also for those that wait themselves, and is then checked again.
+        `whole`: the conversation as it is asked about, of which `conversation` may be a stream.
         """
         who = (conversation.key, sender)
 
         def pass_on() -> None:
             now = self._clock.now()
-            if conversation.has_ended(now):
-                acknowledge(no_target(conversation.id))
+            checked = no_target(whole.id) if whole.has_ended(now) else target(whole, whole.id, sender, now)
+            if isinstance(checked, Refused):
+                acknowledge(checked)
                 return
             place = Stored(new_message_id(now), 0, now)
             acknowledge(place)

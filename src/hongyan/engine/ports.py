@@ -367,7 +367,8 @@ class ServiceStore(Protocol):
     async def subscribers(self, conversation: Conversation, after: str, limit: int) -> list[Subscriber]:
         """The next ones after a client id, in order of client ids."""
 
-    async def count(self, conversation: Conversation) -> int: ...
+    async def count(self, conversation: Conversation) -> int:
+        """Raises Refused(CONVERSATION_NOT_FOUND) if it was deleted meanwhile."""
 
     async def stream(self, service: Conversation, client: str) -> Conversation:
         """The client's stream, made if there is none. Raises Refused(INVALID_MESSAGING_TARGET) if it was erased."""
@@ -497,7 +498,8 @@ class LiveQueryStore(Protocol):
     async def matching(self, app_key: int, member: str | None, prepared: Any, limit: int) -> list[int]:
         """The keys of some of the conversations that match, if `member` is one of their members."""
 
-    async def look(self, app_key: int, conversation: int) -> Seen | None: ...
+    async def look(self, app_key: int, conversation: int, among: Sequence[str]) -> Seen | None:
+        """Where there may be any number of members, only those of these clients are looked for."""
 
     async def matches(self, conversation: int, updated_at: int | None, prepared: Sequence[Any]) -> list[bool] | None:
         """Which of the conditions a conversation meets; None if it was changed since `updated_at`, if that is given."""

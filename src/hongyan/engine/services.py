@@ -118,7 +118,8 @@ class Services:
         """Raises Refused(BLOCKED_BY_CONV), also if the client refused it itself and another does it (inferred)."""
         check_client_ids([client])
         limit = app.settings.subscriptions_max
-        if len(await self.subscriptions(app, client)) >= limit:
+        subscribed = await self.subscriptions(app, client)
+        if len(subscribed) >= limit and conversation.key not in subscribed:
             raise Refused(errors.CONVERSATION_FULL, f"a client subscribes to at most {limit} service conversations")
 
         def committed(result: MembersChanged) -> None:

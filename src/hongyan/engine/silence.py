@@ -3,7 +3,7 @@
 Anybody may be silenced, member or not, and stays so when it leaves and comes back.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hongyan import errors
 from hongyan.engine.access import Access
@@ -101,7 +101,7 @@ class Silence:
         conversation = await self._access.conversation(app, conversation_id)
         _check_kind(conversation)
         if asker is not None:
-            _check_member(conversation, asker, conversation.members)
+            _check_member(conversation, asker, conversation.members, conversation.standings)
         return conversation
 
     async def _change(
@@ -110,7 +110,7 @@ class Silence:
         conversation = await self._access.conversation(app, conversation_id)
         _check_kind(conversation)
         if by is not None:
-            _check_member(conversation, by, conversation.members)
+            _check_member(conversation, by, conversation.members, conversation.standings)
         wanted = _wanted(conversation, clients)
         most = SILENCED_MAX[conversation.kind]
         told: list[str] = []
@@ -119,7 +119,7 @@ class Silence:
         def decide(now: StandingsNow) -> Decision:
             nonlocal silenced
             if by is not None:
-                _check_member(conversation, by, now.members)
+                _check_member(conversation, by, now.members, now.standings)
             check_operator(conversation, by, wanted, now.standings)
             before = {client: now.standings.get(client, NO_STANDING) for client in wanted}
             after = {client: change(standing) for client, standing in before.items()}
@@ -152,6 +152,13 @@ def _check_kind(conversation: Conversation) -> None:
         raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "nobody is silenced in a conversation of this kind")
 
 
-def _check_member(conversation: Conversation, client: str, members: frozenset[str] | set[str]) -> None:
+def _check_member(
+    conversation: Conversation,
+    client: str,
+    members: frozenset[str] | set[str],
+    standings: Mapping[str, Standing],
+) -> None:
     if conversation.kind == ConversationKind.NORMAL and client not in members:
         raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "not a member")
+    if standings.get(client, NO_STANDING).blocked_at is not None:
+        raise Refused(errors.BLOCKED_BY_CONV, "blocked here")

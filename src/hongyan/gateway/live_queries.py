@@ -31,6 +31,8 @@ class Listeners:
     def login(self, connection: Connection, app: App, id: str) -> None:
         if connection.live_queries is None:
             connection.live_queries = {}
+        if connection.live_queries.get(id, app) is not app:
+            self.logout(connection, id)
         connection.live_queries[id] = app
         self._holders[(app.key, id)] = connection
         self._queries.connected(app, id)
@@ -95,6 +97,7 @@ def _rest(row: ConversationRow, match: Match) -> dict[str, Any]:
     """The row as the REST API shows it (REST reference 2.1)."""
     content = to_json(replace(row, muted=match.muted), match.caller, now=0)  # that is for temporary ones: none are here
     del content["conv_type"]
+    content.pop("joined", None)  # one row is for all who are told
     if len(row.members) > MEMBERS_TOLD_MAX:
         content.pop("m", None)
     return content

@@ -1,6 +1,6 @@
 """Who is connected here: the sessions of every client of every app, on this node."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from hongyan.engine import sessions
@@ -110,17 +110,30 @@ class Registry:
             session.audiences = (*session.audiences, conversation_key)
             self._audiences.setdefault(conversation_key, {})[session] = self.moment
 
+    def listen_to_all(self, session: Session, conversation_keys: Iterable[int]) -> None:
+        """`listen` to any number."""
+        if session.is_open:
+            known = set(session.audiences)
+            new = [key for key in dict.fromkeys(conversation_keys) if key not in known]
+            session.audiences = (*session.audiences, *new)
+            for key in new:
+                self._audiences.setdefault(key, {})[session] = self.moment
+
     def unlisten(self, session: Session, conversation_key: int) -> None:
         if conversation_key in session.audiences:
             session.audiences = tuple(key for key in session.audiences if key != conversation_key)
-            audience = self._audiences[conversation_key]
-            del audience[session]
-            if not audience:
-                del self._audiences[conversation_key]
+            self._leave(session, conversation_key)
+
+    def _leave(self, session: Session, conversation_key: int) -> None:
+        audience = self._audiences[conversation_key]
+        del audience[session]
+        if not audience:
+            del self._audiences[conversation_key]
 
     def remove(self, session: Session) -> None:
         for key in session.audiences:
-            self.unlisten(session, key)
+            self._leave(session, key)
+        session.audiences = ()
         clients = self._apps.get(session.app.key, {})
         sessions = clients.get(session.client, [])
         if session in sessions:

@@ -27,8 +27,7 @@ class Subscriptions:
         without service conversations.
         """
         if self._services.any(session.app):
-            for key in await self._read(session):
-                self._registry.listen(session, key)
+            self._registry.listen_to_all(session, await self._read(session))
 
     async def _read(self, session: Session) -> list[int]:
         reading, subscribed = _Reading(), list[int]()

@@ -8,10 +8,10 @@ import sqlalchemy as sa
 
 from hongyan import errors
 from hongyan.engine.clock import Clock
-from hongyan.engine.values import OF_MEMBERS, RECALLED_BODY, Conversation, Draft, Edit, Edited, Message, Standing
+from hongyan.engine.values import RECALLED_BODY, Conversation, Draft, Edit, Edited, Message
 from hongyan.errors import Refused
 from hongyan.store import hot
-from hongyan.store.plan import AHEAD_MAX
+from hongyan.store.plan import AHEAD_MAX, barred
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
@@ -86,13 +86,9 @@ class Edits:
     def _apply(self, driver: Any, conversation: Conversation, edit: Edit, by: str, checked: bool) -> Edited:
         if conversation.has_ended(self._clock.now()):
             raise Refused(errors.CONVERSATION_NOT_FOUND, "the conversation has ended")
-        of_members = checked and conversation.kind in OF_MEMBERS
-        if of_members and driver.execute(hot.IS_MEMBER, (conversation.key, by)).fetchone() is None:
-            raise Refused(errors.INVALID_MESSAGING_TARGET, "not a member")
-        row = driver.execute(hot.STANDING, (conversation.key, by)).fetchone()
-        barred = Standing(None, None, *row).bars(self._clock.now()) if row else None
-        if barred:
-            raise Refused(barred, "the client may not write here")
+        refusal = barred(driver, conversation, by, self._clock.now()) if checked else None
+        if refusal is not None:
+            raise refusal
         message = _find(driver, conversation, edit)
         if message is None or (message.sender != by and not checked):
             raise Refused(errors.MESSAGE_NOT_FOUND, "no message of this id and timestamp")

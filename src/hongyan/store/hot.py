@@ -22,8 +22,9 @@ FIND_TOKENS = Bulk(
     " JOIN (SELECT column1, column2, column3 FROM (VALUES {rows: (?, ?, ?)})) v"
     " ON s.conversation = v.column1 AND s.client = v.column2 AND s.token = v.column3"
 )
-#: A stream is gone with its service conversation, though its row may be there for a moment more.
 PARENT_LIVES = "EXISTS (SELECT 1 FROM conversation WHERE key = c.parent)"
+#: A stream is gone with its service conversation, though its row may be there for a moment more; one that was erased is
+#: its own parent.
 FIND_HEADS = Bulk(
     "SELECT key, version, last_seq, last_message_at FROM conversation c"
     " WHERE key IN (SELECT column1 FROM (VALUES {rows: (?)}))"
@@ -64,6 +65,11 @@ NOTE_OPENED = (
     "INSERT INTO meta (name, value) VALUES ('opened_at', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 STANDING = "SELECT silenced_until, blocked_at FROM standing WHERE conversation = ? AND client = ?"
+#: Of who writes into a stream of a service conversation, where all standings are set; no row: that is gone.
+STANDING_OF_STREAM = (
+    "SELECT t.silenced_until, t.blocked_at FROM conversation c JOIN conversation s ON s.key = c.parent"
+    " AND s.parent IS NULL LEFT JOIN standing t ON t.conversation = s.key AND t.client = ?2 WHERE c.key = ?1"
+)
 IS_MEMBER = (
     "SELECT 1 FROM member m JOIN conversation c ON c.key = m.conversation WHERE m.conversation = ? AND m.client = ?"
 )
@@ -232,11 +238,9 @@ _SINCE = (
     " AND c.last_seq > 0"
 )
 _LATEST = "ORDER BY c.last_message_at DESC LIMIT ?"
-UNREAD_ALL = _with_last_message(f"{_ALL} {_LATEST}")
-UNREAD_SINCE = _with_last_message(f"{_SINCE} {_LATEST}")
-#: Where there may be service conversations: without them.
-UNREAD_ALL_BESIDES = _with_last_message(f"{_ALL} AND c.kind <> {_SERVICE} {_LATEST}")
-UNREAD_SINCE_BESIDES = _with_last_message(f"{_SINCE} AND c.kind <> {_SERVICE} {_LATEST}")
+#: Without service conversations: of one that is gone, streams may be left for a while.
+UNREAD_ALL = _with_last_message(f"{_ALL} AND c.kind <> {_SERVICE} {_LATEST}")
+UNREAD_SINCE = _with_last_message(f"{_SINCE} AND c.kind <> {_SERVICE} {_LATEST}")
 UNREAD_ONE = _with_last_message(f"{_MEMBERSHIPS} WHERE m.conversation = ? AND m.client = ?")
 READ_MARK = (
     f"SELECT {READ_TO}, m.own_since_read, c.last_seq, c.last_message_at"

@@ -1,6 +1,7 @@
 """What live queries read: which conversations meet a condition, and one conversation as it is now."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from hongyan import errors
 from hongyan.engine.conditions import Condition
 from hongyan.engine.ports import Seen
-from hongyan.engine.values import ConversationKind
+from hongyan.engine.values import OF_MEMBERS, ConversationKind
 from hongyan.store import conversation_condition, conversation_query, schema
 from hongyan.store.reading import Reader
 
@@ -19,6 +20,12 @@ _KEY = sa.bindparam("conversation_key", type_=sa.Integer)
 #: So many subscriptions at once look through conversations; the other threads are for everybody else.
 _SCANS = 1
 _PUBLIC = sa.and_(_conversation.c.kind != int(ConversationKind.TEMPORARY), _conversation.c.parent.is_(None))
+
+ALL_MEMBERS = "SELECT client, muted FROM member WHERE conversation = ? ORDER BY joined_at, client"
+MEMBERS_AMONG = (
+    "SELECT m.client, m.muted FROM json_each(?) wanted"
+    " CROSS JOIN member m ON m.conversation = ? AND m.client = wanted.value"
+)
 
 #: The test of a row of `conversation`, and whether a given row passes it.
 Prepared = tuple[sa.ColumnElement[bool], sa.Select[Any]]
@@ -42,18 +49,22 @@ class LiveQueries:
         async with self._scans:
             return await self._reader.run_bound(lambda bound: list(bound.scalars(found)), _TOO_SLOW)
 
-    async def look(self, app_key: int, conversation: int) -> Seen | None:
+    async def look(self, app_key: int, conversation: int, among: Sequence[str]) -> Seen | None:
         found = sa.select(_conversation).where(
             _conversation.c.key == conversation, _conversation.c.app == app_key, _PUBLIC
         )
-        muted = sa.select(_member.c.client).where(_member.c.conversation == conversation, _member.c.muted)
 
         def read(bound: sa.Connection) -> Seen | None:
             row = bound.execute(found).one_or_none()
             if row is None:
                 return None
-            members = conversation_query.members_of(bound, [conversation])[conversation]
-            return Seen(conversation_query.to_row(row, members, muted=False), frozenset(bound.scalars(muted)))
+            if row.kind in OF_MEMBERS:
+                found_members = bound.exec_driver_sql(ALL_MEMBERS, (conversation,)).all()
+            else:
+                found_members = bound.exec_driver_sql(MEMBERS_AMONG, (json.dumps(among), conversation)).all()
+            members = [client for client, _ in found_members]
+            muted_by = frozenset(client for client, muted in found_members if muted)
+            return Seen(conversation_query.to_row(row, members, muted=False), muted_by)
 
         return await self._reader.run_bound(read, _TOO_SLOW)
 

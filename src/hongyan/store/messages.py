@@ -109,16 +109,13 @@ class Messages:
         temporary: bool = True,
     ) -> tuple[list[Unread], int]:
         at = self._writer.horizon()
-        statements = (
-            (hot.UNREAD_ALL_BESIDES, hot.UNREAD_SINCE_BESIDES) if services else (hot.UNREAD_ALL, hot.UNREAD_SINCE)
-        )
         whose = (app_key, client, hot.living_at(self._clock.now(), temporary=temporary))
 
         def read(driver: Any) -> list[Unread]:
             if since is None:
-                rows = driver.execute(statements[0], (*whose, limit))
+                rows = driver.execute(hot.UNREAD_ALL, (*whose, limit))
             else:
-                rows = driver.execute(statements[1], (*whose, since, since, since, limit))
+                rows = driver.execute(hot.UNREAD_SINCE, (*whose, since, since, since, limit))
             found = [_unread(row) for row in rows.fetchall()]
             if not services:
                 return found

@@ -160,8 +160,8 @@ class Plan:
         head = self._head(key)
         if head is None:
             return Refused(errors.INVALID_MESSAGING_TARGET, "the conversation is gone")
-        if head.version != unit.version and unit.version is not None:
-            refusal = self._bars(unit)
+        if unit.version is not None and (head.version != unit.version or unit.conversation.stream):
+            refusal = barred(self._driver, unit.conversation, unit.sender, self._now)
             if refusal is not None:
                 return refusal
         timestamp = max(self._now, head.timestamp + 1)
@@ -172,15 +172,6 @@ class Plan:
         if unit.draft.token:
             known[token] = Stored(stored.id, stored.seq, timestamp, repeated=True)
         return stored
-
-    def _bars(self, unit: Append) -> Refused | None:
-        """Why the sender may not write after all: something changed since it was checked."""
-        who = (unit.conversation.key, unit.sender)
-        if unit.conversation.kind in OF_MEMBERS and self._driver.execute(hot.IS_MEMBER, who).fetchone() is None:
-            return Refused(errors.INVALID_MESSAGING_TARGET, "not a member")
-        row = self._driver.execute(hot.STANDING, who).fetchone()
-        kind = Standing(None, None, *row).bars(self._now) if row else None
-        return Refused(kind, "the sender may not write here") if kind else None
 
     def _insert(self, placed: list[tuple[Append, Stored]]) -> None:
         messages, tokens = [], []
@@ -221,6 +212,21 @@ class Plan:
                 self._kept.move_to_end(key)
         while len(self._kept) > HEADS_MAX:
             self._kept.popitem(last=False)
+
+
+def barred(driver: Any, conversation: Conversation, client: str, now: int) -> Refused | None:
+    """Why a client may not write after all: something may have changed since it was checked.
+
+    What changes a service conversation leaves the versions of its streams alone.
+    """
+    who = (conversation.key, client)
+    if conversation.kind in OF_MEMBERS and driver.execute(hot.IS_MEMBER, who).fetchone() is None:
+        return Refused(errors.INVALID_MESSAGING_TARGET, "not a member")
+    row = driver.execute(hot.STANDING_OF_STREAM if conversation.stream else hot.STANDING, who).fetchone()
+    if row is None:
+        return Refused(errors.INVALID_MESSAGING_TARGET, "the conversation is gone") if conversation.stream else None
+    kind = Standing(None, None, *row).bars(now)
+    return Refused(kind, "the client may not write here") if kind else None
 
 
 def _first_run(own: list[Stored]) -> tuple[int, int, int]:

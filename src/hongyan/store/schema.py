@@ -168,6 +168,12 @@ standing = sa.Table(
     # a time far away: for ever
     sa.Column("silenced_until", sa.BigInteger),
     sa.Column("blocked_at", sa.BigInteger),
+    # a chat room may have ten thousand of each: they are counted at each change
+    sa.Index(
+        "standing_by_silence", "conversation", "silenced_until", sqlite_where=sa.text("silenced_until IS NOT NULL")
+    ),
+    sa.Index("standing_by_block", "conversation", sqlite_where=sa.text("blocked_at IS NOT NULL")),
+    sa.Index("standing_by_role", "conversation", "role", sqlite_where=sa.text("role_id IS NOT NULL")),
     sqlite_with_rowid=False,
 )
 

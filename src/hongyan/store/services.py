@@ -96,8 +96,10 @@ class Services:
         return self._writer.call_then(change, committed, conversation.key)
 
     async def subscriptions(self, app_key: int, client: str, among: Set[int]) -> list[int]:
-        rows = await self._reader.run(lambda driver: driver.execute(MEMBERSHIPS, (app_key, client)).fetchall())
-        return [key for (key,) in rows if key in among]
+        def read(driver: Any) -> list[int]:
+            return [key for (key,) in driver.execute(MEMBERSHIPS, (app_key, client)) if key in among]
+
+        return await self._reader.run(read)
 
     async def subscribers(self, conversation: Conversation, after: str, limit: int) -> list[Subscriber]:
         values = (conversation.key, after, limit)

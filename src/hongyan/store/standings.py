@@ -12,6 +12,15 @@ from hongyan.store.writer import Writer
 
 _standing = schema.standing
 _COLUMNS = "client, role, role_id, silenced_until, blocked_at"
+_OVER = "WHERE conversation = ? AND silenced_until <= ?"
+_FORGET_OVER = f"DELETE FROM standing {_OVER} AND role IS NULL AND role_id IS NULL AND blocked_at IS NULL"
+_LIFT_OVER = f"UPDATE standing SET silenced_until = NULL {_OVER}"
+#: From an index each: a chat room may have ten thousand.
+_COUNTS = (
+    "SELECT (SELECT count(*) FROM standing WHERE conversation = ?1 AND silenced_until IS NOT NULL),"
+    " (SELECT count(*) FROM standing WHERE conversation = ?1 AND blocked_at IS NOT NULL),"
+    " (SELECT count(*) FROM standing WHERE conversation = ?1 AND role_id IS NOT NULL AND role >= ?2)"
+)
 
 
 class Standings:
@@ -48,7 +57,8 @@ class Standings:
 
 def load(bound: sa.Connection, key: int) -> dict[str, Standing]:
     """All that is set in a conversation."""
-    return _of(bound.exec_driver_sql(f"SELECT {_COLUMNS} FROM standing WHERE conversation = ?", (key,)))
+    driver: Any = bound.connection.driver_connection
+    return _of(driver.execute(f"SELECT {_COLUMNS} FROM standing WHERE conversation = ?", (key,)))
 
 
 def of_clients(bound: sa.Connection, key: int, clients: Sequence[str]) -> dict[str, Standing]:
@@ -60,15 +70,10 @@ def of_clients(bound: sa.Connection, key: int, clients: Sequence[str]) -> dict[s
 
 def look(bound: sa.Connection, key: int, clients: Sequence[str], now: int) -> StandingsNow:
     """Inside a write; silences that are over are forgotten on this occasion."""
-    bound.exec_driver_sql(
-        "UPDATE standing SET silenced_until = NULL WHERE conversation = ? AND silenced_until <= ?", (key, now)
-    )
-    members.forget_empty_standings(bound, key)
-    counts = (
-        "SELECT count(silenced_until), count(blocked_at), count(CASE WHEN role >= ? THEN role_id END)"
-        " FROM standing WHERE conversation = ?"
-    )
-    silenced, blocked, managers = bound.exec_driver_sql(counts, (int(Role.MANAGER), key)).one()
+    driver: Any = bound.connection.driver_connection
+    driver.execute(_FORGET_OVER, (key, now))
+    driver.execute(_LIFT_OVER, (key, now))
+    silenced, blocked, managers = driver.execute(_COUNTS, (key, int(Role.MANAGER))).fetchone()
     found = frozenset(members.present(bound, key, clients))
     return StandingsNow(found, of_clients(bound, key, clients), silenced, blocked, managers)
 

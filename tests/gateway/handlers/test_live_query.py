@@ -461,3 +461,13 @@ async def test_only_listening_is_enough_of_a_login(server_factory: Callable[...,
             assert (await silent.closed()).code == 4108
         await java.echo()
         await listener.echo()
+
+
+async def test_an_id_that_turns_to_another_app_leaves_nothing_behind(server: Server) -> None:
+    """Its subscriptions in the first app end, as by a logout."""
+    id = new_id()
+    async with connect(server) as connection:
+        await connection.request(a_login(server.app, id))
+        first_query = await subscribe(server, id)
+        await connection.request(a_login(STRICT, id))
+        assert await subscribe(server, id) != first_query

@@ -66,6 +66,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("conversation", "client"),
         sqlite_with_rowid=False,
     )
+    op.create_index(
+        "standing_by_silence",
+        "standing",
+        ["conversation", "silenced_until"],
+        unique=False,
+        sqlite_where=sa.text("silenced_until IS NOT NULL"),
+    )
+    op.create_index(
+        "standing_by_block",
+        "standing",
+        ["conversation"],
+        unique=False,
+        sqlite_where=sa.text("blocked_at IS NOT NULL"),
+    )
+    op.create_index(
+        "standing_by_role",
+        "standing",
+        ["conversation", "role"],
+        unique=False,
+        sqlite_where=sa.text("role_id IS NOT NULL"),
+    )
     op.create_table(
         "refusal",
         sa.Column("app", sa.Integer(), autoincrement=False, nullable=False),
