@@ -31,7 +31,7 @@ from tests.support.server import Server
 
 EXPLORE = float(os.environ.get("MODEL_SECONDS", "0"))
 """Seconds of random examples instead of the fixed ones."""
-EXAMPLES, STEPS = 15, 40
+EXAMPLES, STEPS = 11, 40
 CONVERSATIONS_MAX = 5
 
 pytestmark = pytest.mark.timeout(EXPLORE + 600)
