@@ -13,6 +13,9 @@ from tests.fuzz.harness import (
     HOME,
     LIMITED,
     MESSAGE,
+    ROOM,
+    SERVICE,
+    TEMPORARY,
     TOKEN,
     numbered,
     open_command,
@@ -42,12 +45,15 @@ def spoken() -> list[GenericCommand]:
     forged = open_command(HOME, "mallory")
     forged.sessionMessage.st = FOREIGN_TOKEN
     limited = open_command(LIMITED, "mallory")
-    about = [CONVERSATION, FOREIGN_CONVERSATION]
+    signed = open_command(HOME, "mallory")
+    signed.sessionMessage.s, signed.sessionMessage.t, signed.sessionMessage.n = SIGNATURE["s"], SIGNATURE["t"], "n"
+    about = [CONVERSATION, FOREIGN_CONVERSATION, ROOM, SERVICE, TEMPORARY]
     return [
         open_command(HOME, "mallory"),
         reopen,
         forged,
         limited,
+        signed,
         command("session", "query", sessionPeerIds=["known-1", "x"]),
         command("session", "refresh", st=TOKEN),
         command("session", "close"),
@@ -56,11 +62,23 @@ def spoken() -> list[GenericCommand]:
         command("conv", "start", m=["mallory"], transient=True),
         command("conv", "start", m=["mallory"], tempConv=True, tempConvTTL=60),
         *(command("conv", "query", where={DATA: text}, **fields) for text, fields in CONDITIONS),
-        *(command("conv", op, cid=cid, m=["mallory"]) for op in MEMBER_OPERATIONS for cid in about),
+        command("conv", "query", tempConvIds=[TEMPORARY, CONVERSATION], flag=2),
+        *(command("conv", op, cid=cid, m=["mallory"], **SIGNATURE) for op in MEMBER_OPERATIONS for cid in about),
+        *(command("conv", op, cid=cid, m=["known-2"]) for op in SILENCE_OPERATIONS for cid in about),
+        command("conv", "query_shutup", cid=CONVERSATION, limit=2, next="1"),
+        *(
+            command(
+                "conv", "member_info_update", cid=cid, targetClientId="known-2", info={"pid": "known-2", "role": role}
+            )
+            for cid in about
+            for role in ("Manager", "Member")
+        ),
+        command("conv", "is_member", cids=about),
         *(command("conv", op, cid=cid) for op in CONVERSATION_OPERATIONS for cid in about),
         command("conv", "max_read", cid=CONVERSATION, queryAllMembers=True),
         command("conv", "update", cid=CONVERSATION, attr={DATA: '{"name":"new","attr.a":2}'}),
         *(command("direct", cid=cid, msg="hi", r=True, dt="again", mentionPids=["known-1"]) for cid in about),
+        command("direct", cid=ROOM, msg='{"_lctype":-1,"_lctext":"hi"}', transient=True),
         command("direct", cid=CONVERSATION, binaryMsg=b"\0\xff", transient=True),
         command("direct", cid=CONVERSATION, msg="gone", will=True),
         *(command("ack", cid=cid, mid=MESSAGE, fromts=1, tots=2) for cid in about),
@@ -70,7 +88,15 @@ def spoken() -> list[GenericCommand]:
         *(command("blacklist", op, srcCid=cid, toPids=["known-1"]) for op in BLACKLIST_OPERATIONS for cid in about),
         *(command("blacklist", op, srcPid="mallory", toCids=about, next="1") for op in BLACKLIST_OPERATIONS),
         *(command("patch", "modify", patches=[{"cid": cid, "mid": MESSAGE, "data": "x"}]) for cid in about),
+        live_query("login"),
+        live_query("logout"),
     ]
+
+
+def live_query(cmd: str) -> GenericCommand:
+    """Who listens says so by the id of an installation."""
+    request = command(cmd, installationId="an-id-of-an-installation", appId=HOME, service=1)
+    return request
 
 
 CONDITIONS = [
@@ -82,6 +108,8 @@ CONDITIONS = [
     ('{"updatedAt":{"$gt":{"__type":"Date","iso":"2026-01-01T00:00:00.000Z"}}}', {}),
 ]
 MEMBER_OPERATIONS = ["add", "remove"]
+SILENCE_OPERATIONS = ["add_shutup", "remove_shutup", "check_shutup"]
+SIGNATURE = {"s": "0123456789abcdef" * 2 + "01234567", "t": 1_700_000_000_000, "n": "nonce"}
 BLACKLIST_OPERATIONS = ["block", "unblock", "query", "check_block"]
 #: Every other operation of `conv` that a client may ask for (reference 3.3).
 CONVERSATION_OPERATIONS = [

@@ -29,6 +29,7 @@ CLOSE_CODES = frozenset(range(1000, 1016)) | frozenset(range(4100, 4200))
 #: Stand-ins of the same length for what is random, so that an input is the same in every run: they are replaced by
 #: what they stand for when the input is sent.
 CONVERSATION, FOREIGN_CONVERSATION = "0123456789abcdef00000001", "0123456789abcdef00000002"
+ROOM, SERVICE, TEMPORARY = "0123456789abcdef00000003", "0123456789abcdef00000004", "_tmp:0123456789abcdef00000005"
 MESSAGE, FOREIGN_MESSAGE = "known-message-id-00001", "known-message-id-00002"
 TOKEN_SIZE = 220
 TOKEN, FOREIGN_TOKEN = "T" * TOKEN_SIZE, "U" * TOKEN_SIZE
@@ -76,6 +77,14 @@ class Pair:
         await self.harness.settle()
         self.forget()
         await self.talk()
+
+    async def start_others(self) -> tuple[str, str]:
+        """A chat room and a temporary conversation."""
+        owner = self.peers[0]
+        room = await self._ask(owner, command("conv", "start", transient=True))
+        temporary = await self._ask(owner, command("conv", "start", tempConv=True, m=list(self.names)))
+        self.forget()
+        return room.convMessage.cid, temporary.convMessage.cid
 
     async def talk(self) -> None:
         """A message goes from one to the other, and nothing else comes to either."""
@@ -156,9 +165,14 @@ class Harness:
             await pair.meet()
             pair.forget()
         known, foreign = self.known, self.foreign
+        room, temporary = await known.start_others()
+        service = await self.engine.services.create(app_of(self, HOME), {"name": "news"})
         self.replacements = {
             CONVERSATION.encode(): known.conversation.encode(),
             FOREIGN_CONVERSATION.encode(): foreign.conversation.encode(),
+            ROOM.encode(): room.encode(),
+            SERVICE.encode(): service.id.encode(),
+            TEMPORARY.encode(): temporary.encode(),
             MESSAGE.encode(): known.message.encode(),
             FOREIGN_MESSAGE.encode(): foreign.message.encode(),
             TOKEN.encode(): known.token.encode(),
@@ -198,7 +212,7 @@ class Harness:
         peers = [*self.guests, *(peer for pair in getattr(self, "pairs", ()) for peer in pair.peers)]
         await turns()
         while self._is_busy(peers):
-            under_way = {*self.gateway.tasks, *self.engine.access._tasks}
+            under_way = {*self.gateway.tasks, *self.engine.access._tasks, *self.engine.streams._tasks}
             if under_way:
                 await asyncio.wait(under_way)
             await self.store.writer.call(lambda bound: None)  # done when all that was asked before is
@@ -207,7 +221,7 @@ class Harness:
 
     def _is_busy(self, peers: list[Peer]) -> bool:
         return (
-            bool(self.gateway.tasks or self.engine.access._tasks)
+            bool(self.gateway.tasks or self.engine.access._tasks or self.engine.streams._tasks)
             or any(connection.is_answering for connection in self.gateway.connections)
             or any(peer.waits_to_send for peer in peers)
         )
@@ -241,7 +255,8 @@ class Harness:
         neighbours = {peer.connection for pair in self.pairs for peer in pair.peers}
         if self.gateway.connections != neighbours or self.gateway.registry.sessions != len(neighbours):
             raise Harmed("connections or sessions are left behind")
-        if self.engine.messages._pending or self.engine.access._loading:
+        engine = self.engine
+        if engine.messages._pending or engine.access._loading or engine.streams._loading or engine.chatrooms._entering:
             raise Harmed("requests are left behind")
 
     async def attempt(self, inputs: Coroutine[Any, Any, None]) -> None:

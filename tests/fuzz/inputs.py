@@ -18,6 +18,9 @@ from tests.fuzz.harness import (
     HOME,
     LIMITED,
     MESSAGE,
+    ROOM,
+    SERVICE,
+    TEMPORARY,
     TOKEN,
     Harness,
     open_command,
@@ -32,6 +35,9 @@ CLIENTS = ["mallory", "known-1", "alien-1", "x" * 64]
 WORDS = [
     CONVERSATION,
     FOREIGN_CONVERSATION,
+    ROOM,
+    SERVICE,
+    TEMPORARY,
     MESSAGE,
     FOREIGN_MESSAGE,
     TOKEN,
@@ -119,7 +125,7 @@ class Does:
 
 # values
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS[:12]) | st.text(max_size=8)
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS[:15]) | st.text(max_size=8)
 fields = st.sampled_from([*TYPES, "$or", "$and", "attr.a", "x", "x.y"]) | st.text(max_size=4)
 operators = st.sampled_from([*OPERANDS, "$options", "$not", "$nearSphere", "__op", "__type"]) | st.text(max_size=4)
 values = st.recursive(

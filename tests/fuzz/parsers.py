@@ -1,17 +1,22 @@
 """Everything that reads what comes from outside, and what it may raise: a line for each."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from hongyan.api.errors import HttpError
+from hongyan.api.leancloud import livequery, member_infos, parameters
 from hongyan.engine import attributes, bodies, json_text, patterns, query, word_list
 from hongyan.engine.app_settings import AppSettings
-from hongyan.engine.clock import Clock
+from hongyan.engine.clock import Clock, wall_ms
 from hongyan.engine.conversations import check_client_ids, parse_attributes
 from hongyan.engine.receipts import arrived
 from hongyan.engine.sessions import Sessions
+from hongyan.engine.signatures import Signature, Signatures
 from hongyan.engine.values import App, Attributes, message_id_time
 from hongyan.engine.word_list import Finder
 from hongyan.errors import Refused
+from hongyan.gateway.handlers import blacklist, conv_silence
 from hongyan.wire import frames, subprotocol
 
 APP = App(1, "fuzz-app", "fuzz", "key", "master", "hook", AppSettings(), 0)
@@ -22,7 +27,7 @@ class Parser(NamedTuple):
 
     read: Callable[[Any], object]
     takes: type[bytes] | type[str]
-    refuses: type[Exception] | tuple[()] = ()
+    refuses: type[Exception] | tuple[type[Exception], ...] = ()
 
 
 class NoTokens:
@@ -35,8 +40,26 @@ class NoTokens:
         raise AssertionError("nothing is voided here")
 
 
+class NoSignatures:
+    """A store in which no signature was used."""
+
+    async def use(self, digest: bytes, expires_at: int) -> bool:
+        raise AssertionError("nothing is used up here")
+
+
+def wish(text: str) -> object:
+    """The body of a call that subscribes, and the condition alone as text."""
+    given = json_text.parse(text)
+    body = given if isinstance(given, dict) and "query" in given else {"query": {"className": "_Conversation"}}
+    if body is not given:
+        body["query"] |= {"where": text, "keys": given}
+    return livequery._wish(body)
+
+
 FINDER = Finder(["name", "坏蛋", "ß"])
 SESSIONS = Sessions(NoTokens(), Clock(), bytes(32))
+SIGNATURES = Signatures(NoSignatures(), Clock())
+SIGNING_APP = dataclasses.replace(APP, settings=AppSettings(sign_login=True))
 
 PARSERS = {
     "a binary frame": Parser(frames.decode, bytes, frames.UndecodableError),
@@ -55,5 +78,16 @@ PARSERS = {
     "an acknowledged message": Parser(lambda text: arrived(text, None, None), str),
     "a message's body": Parser(lambda text: bodies.mask(text, FINDER.find), str),
     "a word list": Parser(lambda text: word_list.parse(text.splitlines()), str, ValueError),
+    "the time of a signature": Parser(
+        lambda text: SIGNATURES.login(SIGNING_APP, "tom", Signature("ab", text, "n")), str, Refused
+    ),
+    "a signature": Parser(
+        lambda text: SIGNATURES.login(SIGNING_APP, text, Signature(text, str(wall_ms()), text)), str, Refused
+    ),
+    "a place in a list of who is blocked": Parser(blacklist._place, str, Refused),
+    "a place in a list of who is silenced": Parser(conv_silence._offset, str, Refused),
+    "a number of a call": Parser(lambda text: parameters.number({"limit": text}, "limit"), str, HttpError),
+    "where of member infos": Parser(member_infos._where, str, HttpError),
+    "a wish of LiveQuery": Parser(wish, str, (HttpError, Refused, ValueError)),
     "a session token": Parser(lambda text: SESSIONS.redeem(APP, "tom", text), str, Refused),
 }

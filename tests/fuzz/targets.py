@@ -42,6 +42,10 @@ def readable() -> list[bytes]:
     texts += [
         b'{"name":"n","attr":{"a":1}}',
         b'{"_lctype":-1,"_lctext":"n\\u0061me","x":[{}]}',
+        b'{"cid":"65f000000000000000000001","clientId":"tom"}',
+        b'{"query":{"className":"_Conversation","where":{"m":"tom"},"keys":"name,attr.a"},"id":"an-id-of-16-chars"}',
+        b"1700000000000",
+        b"50",
         b"-lm,name",
         b"lc.protobuf2.3, x",
         b"tom,jerry",

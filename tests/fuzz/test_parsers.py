@@ -18,7 +18,12 @@ from tests.fuzz.parsers import APP, PARSERS, SESSIONS
 
 TOKEN, _ = SESSIONS.issue(APP, SESSIONS.new_ticket("tom", "", "", 0))
 #: Texts near the ones that are right.
-NEARLY = [TOKEN, new_message_id(1_700_000_000_000), "-lm,name", "lc.protobuf2.3, x", *WORDS]
+NEARLY = [
+    *(TOKEN, new_message_id(1_700_000_000_000), "-lm,name", "lc.protobuf2.3, x"),
+    *("1700000000000", "50", "٣", "1" * 16, '{"cid":"x","clientId":"tom"}', '{"cid":"x","peerId":""}'),
+    '{"query":{"className":"_Conversation","where":{"m":"tom"},"keys":"name,attr.a"},"id":"an-id-of-16-chars"}',
+    *WORDS,
+]
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 

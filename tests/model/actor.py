@@ -192,6 +192,10 @@ class Device:
         conv = push.convMessage
         self._seen.hear(conv.cid, (named(push).removeprefix("conv/"), conv.initBy, *sorted(conv.m)))
 
+    def _role(self, push: GenericCommand) -> None:
+        conv = push.convMessage
+        self._seen.hear(conv.cid, (named(push).removeprefix("conv/"), conv.initBy, conv.info.pid, conv.info.role))
+
 
 _TAKE = {
     "direct": Device._direct,
@@ -203,6 +207,15 @@ _TAKE = {
     "conv/members_joined": Device._conversation,
     "conv/left": Device._conversation,
     "conv/members_left": Device._conversation,
+    "conv/blocked": Device._conversation,
+    "conv/members_blocked": Device._conversation,
+    "conv/unblocked": Device._conversation,
+    "conv/members_unblocked": Device._conversation,
+    "conv/shutuped": Device._conversation,
+    "conv/members_shutuped": Device._conversation,
+    "conv/unshutuped": Device._conversation,
+    "conv/members_unshutuped": Device._conversation,
+    "conv/member_info_changed": Device._role,
 }
 
 

@@ -37,6 +37,7 @@ async def _look_as(world: World, session: Session, page: int) -> None:
         if session.peer in conversation.members:
             await check_history(session, conversation, page)
             await _check_marks(world.model, session, conversation)
+            await _check_standings(session, conversation)
         else:
             await _refused(NO_HISTORY, session.logs(conversation.id))
             await _refused(NO_MEMBER, session.request("conv", "max_read", cid=conversation.id))
@@ -60,6 +61,13 @@ async def _check_marks(model: Model, session: Session, conversation: Conversatio
         assert read == model.read_mark(conversation, client), f"{client} has read up to {read}"
         assert acked in model.ack_marks(conversation, client), f"{client} has received up to {acked}"
     assert not marks, f"marks of {list(marks)}, who are no members"
+
+
+async def _check_standings(session: Session, conversation: Conversation) -> None:
+    silenced = await session.request("conv", "query_shutup", cid=conversation.id)
+    assert set(silenced.convMessage.m) == conversation.standings.silenced
+    blocked = await session.request("blacklist", "query", srcCid=conversation.id)
+    assert set(blocked.blacklistMessage.blockedPids) == conversation.standings.blocked
 
 
 async def _refused(code: int, request: Awaitable[object]) -> None:

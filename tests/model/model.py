@@ -69,10 +69,23 @@ class Member:
 
 
 @dataclass(eq=False)
+class Standings:
+    """What is set about clients, be they members or not."""
+
+    managers: set[str] = field(default_factory=set)
+    has_roles: bool = False
+    """Whether a role was ever given: from then on not every member removes others, and the owner stays."""
+    silenced: set[str] = field(default_factory=set)
+    blocked: set[str] = field(default_factory=set)
+
+
+@dataclass(eq=False)
 class Conversation:
     id: str
     members: dict[str, Member]
     unique_for: frozenset[str] | None = None
+    creator: str = ""
+    standings: Standings = field(default_factory=Standings)
     color: str = ""
     """An attribute."""
     messages: list[Message] = field(default_factory=list)
@@ -123,7 +136,7 @@ class Model:
 
     def start(self, id: str, by: str, members: Iterable[str], unique: bool) -> None:
         everyone = frozenset(members)
-        conversation = Conversation(id, {}, everyone if unique else None)
+        conversation = Conversation(id, {}, everyone if unique else None, by)
         self.conversations[id] = conversation
         self.join(conversation, by, everyone)
 
@@ -143,12 +156,43 @@ class Model:
         left = sorted(conversation.members.keys() & set(clients))
         for client in left:
             del conversation.members[client]
+        conversation.standings.managers -= set(left)
         if left:
             self._tell(conversation, left, ("left", by))
             self._tell(conversation, conversation.members, ("members_left", by, *left))
         for device in self._devices:
             if device.client in left:
                 device.forget(conversation.id)
+
+    def silence(self, conversation: Conversation, by: str, clients: Iterable[str], on: bool) -> None:
+        silenced = conversation.standings.silenced
+        changed = sorted(set(clients) - silenced if on else set(clients) & silenced)
+        silenced ^= set(changed)
+        if changed:
+            done = "shutuped" if on else "unshutuped"
+            self._tell(conversation, conversation.members.keys() & set(changed), (done, by))
+            self._tell(conversation, conversation.members, (f"members_{done}", by, *changed))
+
+    def block(self, conversation: Conversation, by: str, clients: Iterable[str], on: bool) -> None:
+        """Who is blocked is a member no more; all of the client's devices hear of it, members or not."""
+        blocked = conversation.standings.blocked
+        changed = sorted(set(clients) - blocked if on else set(clients) & blocked)
+        blocked ^= set(changed)
+        if changed:
+            done = "blocked" if on else "unblocked"
+            others = conversation.members.keys() - (set(changed) if on else set())
+            self._tell(conversation, changed, (done, by))
+            self._tell(conversation, others, (f"members_{done}", by, *changed))
+        if on:
+            self.leave(conversation, by, changed)
+
+    def give_role(self, conversation: Conversation, by: str, client: str, manager: bool) -> None:
+        standings = conversation.standings
+        standings.has_roles = True
+        if manager != (client in standings.managers):
+            standings.managers ^= {client}
+            role = "Manager" if manager else "Member"
+            self._tell(conversation, conversation.members, ("member_info_changed", by, client, role))
 
     def commit(self, conversation: Conversation, message: Message) -> None:
         """The message has its place: after all others."""

@@ -31,7 +31,7 @@ from tests.support.server import Server
 
 EXPLORE = float(os.environ.get("MODEL_SECONDS", "0"))
 """Seconds of random examples instead of the fixed ones."""
-EXAMPLES, STEPS = 15, 40
+EXAMPLES, STEPS = 11, 40
 CONVERSATIONS_MAX = 5
 
 pytestmark = pytest.mark.timeout(EXPLORE + 600)
@@ -71,6 +71,8 @@ KEPT_DRAFT = st.builds(
     mentions=st.sets(st.sampled_from(CLIENTS), max_size=1).map(tuple),
 )
 DRAFTS = st.lists(DRAFT, min_size=1, max_size=4)
+CLIENT = st.sampled_from(CLIENTS)
+MOSTLY = st.sampled_from([True, True, False])
 NUMBER = st.integers(0, 30)
 ENDING: st.SearchStrategy[Ending] = st.sampled_from(["drop", "kill", "stop"])
 
@@ -215,6 +217,31 @@ class Chats(RuleBasedStateMachine):
             return "drop"
         self.restarts_left -= 1
         return ending
+
+    # roles, silence, blocks
+
+    @some_online
+    @rule(device=_online(), conversation=_place(), by_owner=st.booleans(), client=CLIENT, manager=MOSTLY)
+    def give_role(self, device: str, conversation: int, by_owner: bool, client: str, manager: bool) -> None:
+        target = self.conversation(conversation)
+        self.run(self.world.give_role(self._operator(device, target, by_owner), target, client, manager))
+
+    @some_online
+    @rule(device=_online(), conversation=_place(), by_owner=st.booleans(), clients=SOME, on=MOSTLY)
+    def silence(self, device: str, conversation: int, by_owner: bool, clients: tuple[str, ...], on: bool) -> None:
+        target = self.conversation(conversation)
+        self.run(self.world.silence(self._operator(device, target, by_owner), target, clients, on))
+
+    @some_online
+    @rule(device=_online(), conversation=_place(), by_owner=st.booleans(), clients=SOME, on=MOSTLY)
+    def block(self, device: str, conversation: int, by_owner: bool, clients: tuple[str, ...], on: bool) -> None:
+        target = self.conversation(conversation)
+        self.run(self.world.block(self._operator(device, target, by_owner), target, clients, on))
+
+    def _operator(self, device: str, conversation: Conversation, by_owner: bool) -> Device:
+        """A device of the owner, if that is wanted and one is online."""
+        of_owner = [each for each in self.world.online if each.client == conversation.creator]
+        return of_owner[0] if by_owner and of_owner else self.device(device)
 
     # messages
 

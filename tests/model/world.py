@@ -12,12 +12,13 @@ from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hongyan.wire.messages2_pb2 import LogItem
+from hongyan.wire.messages2_pb2 import GenericCommand, LogItem
+from tests.model import rights
 from tests.model.actor import Device, capped
 from tests.model.history import item_content
 from tests.model.logins import Arrival, check_counts, check_missed
 from tests.model.model import Conversation, Message, Model
-from tests.support.client import BINARY, Connection, ConnectionLost, Refused, Session, connect
+from tests.support.client import BINARY, Connection, ConnectionLost, Refused, Session, connect, named
 from tests.support.server import Server
 
 CLIENTS = ("ann", "bob", "cem", "dan")
@@ -32,11 +33,7 @@ DEVICES = {
 }
 """Name: client, subprotocol, whether it wants receipts of groups."""
 
-NOT_FOUND_OR_NO_MEMBER = 4401
-NO_MEMBER = 4317
 NO_MEMBER_UPDATES = 4309
-NOT_THE_AUTHOR = 4403
-RECALLED_OR_UNKNOWN = 4404
 
 _examples = itertools.count(1)
 
@@ -202,18 +199,27 @@ class World:
 
     async def _change(self, device: Device, conversation: Conversation, clients: Collection[str], op: str) -> None:
         wanted = self.ids_of(clients)
-        allowed = wanted == [device.client] or device.client in conversation.members
-        try:
-            reply = await device.session.request("conv", op, cid=conversation.id, m=wanted)
-        except Refused as refusal:
-            if refusal.code != NO_MEMBER or allowed:
-                raise
-            return
-        assert allowed, f"{device} is no member and may {op}"
-        assert sorted(reply.convMessage.allowedPids) == wanted
-        self._changed(device, conversation, wanted, op)
+        wrong = rights.to_change_members(conversation, device.client, wanted, op)
+        reply = await self._expect(wrong, device.session.request("conv", op, cid=conversation.id, m=wanted))
+        if reply is not None:
+            done = rights.who_changes(conversation, wanted, op)
+            answer = reply.convMessage
+            assert set(answer.allowedPids) == done
+            assert {client for failed in answer.failedPids for client in failed.pids} == set(wanted) - done
+            self._changed(device, conversation, done, op)
 
-    def _changed(self, device: Device, conversation: Conversation, clients: list[str], op: str) -> None:
+    async def _expect(self, wrong: int, request: Coroutine[Any, Any, GenericCommand]) -> GenericCommand | None:
+        """The answer, or none if it is refused with this code; 0: it must not be refused."""
+        try:
+            reply = await request
+        except Refused as refusal:
+            if refusal.code != wrong:
+                raise
+            return None
+        assert not wrong, f"{named(reply)} instead of a refusal with {wrong}"
+        return reply
+
+    def _changed(self, device: Device, conversation: Conversation, clients: Collection[str], op: str) -> None:
         change = self.model.join if op == "add" else self.model.leave
         change(conversation, device.client, clients)
 
@@ -222,14 +228,15 @@ class World:
     ) -> None:
         """A change of members that nobody hears the answer of: it happened for all of them, or for none."""
         wanted, before = self.ids_of(clients), set(conversation.members)
-        allowed = wanted == [device.client] or device.client in before
-        after = (before | set(wanted) if op == "add" else before - set(wanted)) if allowed else before
+        refused = rights.to_change_members(conversation, device.client, wanted, op)
+        done = set() if refused else rights.who_changes(conversation, wanted, op)
+        after = before | done if op == "add" else before - done
         request = device.session.request("conv", op, cid=conversation.id, m=wanted)
         await self._cut_short(device, [request], 0, ending, [conversation])
         members = (await self.members_there())[conversation.id]
         assert members in (before, after), f"{members} instead of {before} or {after}"
-        if allowed and members == after:
-            self._changed(device, conversation, wanted, op)
+        if members == after:
+            self._changed(device, conversation, done, op)
 
     async def start_cut(self, device: Device, clients: Collection[str], unique: bool, ending: Ending) -> None:
         """A start that nobody hears the answer of: started again it is found, or made."""
@@ -243,6 +250,30 @@ class World:
         for row in rows:
             assert set(row["m"]) == members
             self.model.start(row["objectId"], device.client, members, unique)
+
+    # roles, silence, blocks
+
+    async def give_role(self, device: Device, conversation: Conversation, name: str, manager: bool) -> None:
+        client = self.id_of(name)
+        wrong = rights.to_give_role(conversation, device.client, client)
+        role = {"pid": client, "role": "Manager" if manager else "Member"}
+        fields = {"cid": conversation.id, "targetClientId": client, "info": role}
+        if await self._expect(wrong, device.session.request("conv", "member_info_update", **fields)):
+            self.model.give_role(conversation, device.client, client, manager)
+
+    async def silence(self, device: Device, conversation: Conversation, clients: Collection[str], on: bool) -> None:
+        wanted = self.ids_of(clients)
+        wrong = rights.to_silence(conversation, device.client, wanted)
+        op = "add_shutup" if on else "remove_shutup"
+        if await self._expect(wrong, device.session.request("conv", op, cid=conversation.id, m=wanted)):
+            self.model.silence(conversation, device.client, wanted, on)
+
+    async def block(self, device: Device, conversation: Conversation, clients: Collection[str], on: bool) -> None:
+        wanted = self.ids_of(clients)
+        wrong = rights.to_block(conversation, device.client, wanted)
+        op = "block" if on else "unblock"
+        if await self._expect(wrong, device.session.request("blacklist", op, srcCid=conversation.id, toPids=wanted)):
+            self.model.block(conversation, device.client, wanted, on)
 
     # messages
 
@@ -268,14 +299,11 @@ class World:
         fields |= {"dt": message.token} if message.token else {}
         flags = {"r": message.receipt, "transient": message.transient, "mentionAll": message.to_all}
         fields |= {name: True for name, wanted in flags.items() if wanted}
-        try:
-            reply = await sending.device.session.request("direct", cid=conversation.id, **fields)
-        except Refused as refusal:
-            if refusal.code != NOT_FOUND_OR_NO_MEMBER or message.sender in conversation.members:
-                raise
+        wrong = rights.to_send(conversation, message.sender)
+        reply = await self._expect(wrong, sending.device.session.request("direct", cid=conversation.id, **fields))
+        if reply is None:
             sending.refused = True
             return
-        assert message.sender in conversation.members, f"{sending.device} is no member and may send"
         ack = reply.ackMessage
         if message.id:
             assert (ack.uid, ack.t) == (message.id, message.timestamp), "sent again, a message got another place"
@@ -421,34 +449,25 @@ class World:
         if not recall:
             item |= {"mentionPids": message.mentions, "mentionAll": message.to_all}
         wrong = self._wrong_edit(device, conversation, message, recall)
-        try:
-            reply = await device.session.request("patch", "modify", patches=[item])
-        except Refused as refusal:
-            if refusal.code != wrong:
-                raise
-            return
-        assert not wrong, f"{device} may edit {message}"
-        if not message.recalled:
+        reply = await self._expect(wrong, device.session.request("patch", "modify", patches=[item]))
+        if reply is not None and not message.recalled:
             self.model.edit(conversation, message, device.name, content, reply.patchMessage.lastPatchTime)
 
     def _wrong_edit(self, device: Device, conversation: Conversation, message: Message, recall: bool) -> int:
-        if device.client not in conversation.members:
-            return NOT_FOUND_OR_NO_MEMBER
+        barred = rights.to_send(conversation, device.client)
+        if barred:
+            return barred
         if message.sender != device.client:
-            return NOT_THE_AUTHOR
-        return RECALLED_OR_UNKNOWN if message.recalled and not recall else 0
+            return rights.NOT_THE_AUTHOR
+        return rights.RECALLED_OR_UNKNOWN if message.recalled and not recall else 0
 
     async def update(self, device: Device, conversation: Conversation) -> None:
         color = f"color {next(self._serial)}"
         text = json.dumps({"color": color})
-        try:
-            await device.session.request("conv", "update", cid=conversation.id, attr={"data": text})
-        except Refused as refusal:
-            if refusal.code != NO_MEMBER_UPDATES or device.client in conversation.members:
-                raise
-            return
-        assert device.client in conversation.members, f"{device} is no member and may update"
-        self.model.update(conversation, device.name, device.client, color)
+        wrong = 0 if device.client in conversation.members else NO_MEMBER_UPDATES
+        request = device.session.request("conv", "update", cid=conversation.id, attr={"data": text})
+        if await self._expect(wrong, request):
+            self.model.update(conversation, device.name, device.client, color)
 
     # marks
 
