@@ -102,8 +102,6 @@ class ConversationInfo:
                 self._bus.publish(ConversationMuted(conversation, client))
 
         await self._store.mute(conversation, client, muted, committed)
-        if conversation.kind == ConversationKind.TEMPORARY:
-            raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "a temporary conversation can't be muted")
 
     async def count(self, app: App, client: str, conversation_id: str) -> int:
         """How many members, subscribers, or clients in a chat room.
