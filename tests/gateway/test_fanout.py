@@ -345,6 +345,22 @@ def test_edits_and_changes_stand_in_their_place(hall: Hall) -> None:
     assert hall.fanout.deliveries == 2 * (LARGE + 1)
 
 
+@pytest.mark.parametrize("size", [2, LARGE])
+def test_an_edit_that_its_author_is_told_otherwise_passes_over_all_of_the_author_s_sessions(
+    hall: Hall, size: int
+) -> None:
+    room = hall.room()
+    crowd = hall.crowd(room, size)
+    authors = [hall.session("ann") for _ in range(2)]
+    for session in authors:
+        hall.enter(session, room)
+    edited = Message("m1", 1, 1, "ann", "edited", patched_at=5)
+    hall.delivery.on_event(MessagePatched(room, edited, authors[0], to_author=False))
+    hall.settle()
+    assert [commands(session) for session in authors] == [[], []]
+    assert [len(commands(session)) for session in crowd] == [1] * size
+
+
 def test_text_sessions_hear_the_same(hall: Hall) -> None:
 
     room = hall.room()

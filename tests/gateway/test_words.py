@@ -4,6 +4,7 @@ import pytest
 
 from hongyan.wire.messages2_pb2 import PatchItem
 from tests.gateway.apps import Door, into
+from tests.gateway.handlers import chat_rooms
 from tests.gateway.handlers.test_patch import edit
 from tests.gateway.talk import clients, login_pushes, push_names, pushes, settled, texts, told
 from tests.support.client import BASE64, CAPABILITIES, Refused, Session, command, connect, named
@@ -148,6 +149,34 @@ async def test_an_edit_is_masked_inferred(door: Door) -> None:
             assert not item.HasField("patchReason")
         for session in (tom, jerry, spike, pad):
             assert await push_names(session) == []
+
+
+async def test_the_author_of_a_masked_edit_in_a_chat_room_is_told_once_on_each_device(door: Door) -> None:
+    async with clients(door, "tom", "jerry") as (tom, jerry), settled(door, tom.peer) as pad:
+        room = await chat_rooms.make(tom)
+        for session in (jerry, pad):
+            await chat_rooms.join(session, room)
+        ack = await tom.send(room, "good")
+        for session in (tom, jerry, pad):
+            await pushes(session)
+        at = await edit(tom, room, ack, data="bad now")
+        for session in (tom, pad):
+            item = await censored(session)
+            assert (item.mid, item.data, item.patchTimestamp) == (ack.uid, "*** now", at)
+        (item,) = (await jerry.expect("patch/modify")).patchMessage.patches
+        assert (item.data, item.HasField("patchCode")) == ("*** now", False)
+        for session in (tom, jerry, pad):
+            assert await push_names(session) == []
+
+
+async def test_who_speaks_from_outside_a_chat_room_is_told(door: Door) -> None:
+    async with clients(door, "tom", "jerry") as (tom, jerry):
+        room = await chat_rooms.make(tom)
+        ack = await jerry.send(room, "bad")
+        item = await censored(jerry)
+        assert (item.cid, item.mid, item.data) == (room, ack.uid, "***")
+        assert await texts(tom) == ["***"]
+        assert await push_names(jerry) == []
 
 
 async def test_a_will_is_masked_inferred(door: Door) -> None:

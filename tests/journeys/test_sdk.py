@@ -17,7 +17,7 @@ GOAWAY = "goaway"
 """The journey in which the operator has all clients reconnect; it too gets a server of its own."""
 SIGNATURES = "signatures"
 """The journey in an app that wants signatures."""
-SIGNED = {"sign_login": "on", "sign_conversation": "on", "limits": "off"}
+SIGNED = {"sign_login": "on", "sign_conversation": "on", "sign_blacklist": "on", "limits": "off"}
 ONLY_IN_4 = ["offline-push", "push-mode"]
 """SDK 5 has no such mode."""
 

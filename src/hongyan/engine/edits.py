@@ -51,16 +51,25 @@ class Edits:
         def committed(results: Sequence[Edited]) -> None:
             reply(max(result.message.patched_at or 0 for result in results))
             for result, edit in zip(results, edits, strict=True):
-                self._tell(result, edit.draft, origin)
+                if result.changed:
+                    self._tell(result, edit.draft, origin)
+                    self._tell_author(result, edit.draft)
 
         await self._write(wanted, by, committed, checked=True)
 
-    async def apply_for_app(self, targets: Sequence[Conversation], sender: str, edit: Edit) -> None:
-        """Make this edit of a message that `sender` sent to each of these, for the application, which always may."""
+    async def apply_for_app(self, app: App, targets: Sequence[Conversation], sender: str, edit: Edit) -> None:
+        """Make this edit of a message that `sender` sent to each of these, for the application, which always may.
+
+        Each is a service conversation or a stream of the same one. Raises Refused, also for what the filter refuses.
+        """
+        self._filter(app, targets[0], edit)
 
         def committed(results: Sequence[Edited]) -> None:
-            for result in results:
+            changed = [result for result in results if result.changed]
+            for result in changed:
                 self._tell(result, edit.draft, None)
+            if changed:
+                self._tell_author(changed[-1], edit.draft)  # it is one message: once
 
         await self._write([(target, edit) for target in targets], sender, committed, checked=False)
 
@@ -72,12 +81,12 @@ class Edits:
             raise Refused(errors.MESSAGE_UPDATE_REJECTED_BY_APP, refusal.detail) from None
 
     def _tell(self, result: Edited, draft: Draft | None, origin: object | None) -> None:
-        if not result.changed:
-            return
-        replaced = None if draft is None else draft.replaced
-        self._bus.publish(MessagePatched(result.conversation, result.message, origin, to_author=replaced is None))
-        if replaced is not None:
-            self._filtering.tell_author(result.conversation, result.message, replaced)
+        replaced = draft is not None and draft.replaced is not None
+        self._bus.publish(MessagePatched(result.conversation, result.message, origin, to_author=not replaced))
+
+    def _tell_author(self, result: Edited, draft: Draft | None) -> None:
+        if draft is not None and draft.replaced is not None:
+            self._filtering.tell_author(result.conversation, result.message, draft.replaced)
 
     async def _write(
         self,

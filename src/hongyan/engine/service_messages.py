@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from hongyan.engine.clock import Clock
 from hongyan.engine.edits import Edits
 from hongyan.engine.events import MessageSent, MessageSynced, UnreadChanged
+from hongyan.engine.filtering import Filtering
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.messages import check_deliveries, check_draft, placed
 from hongyan.engine.ports import Bus, MessageStore, ServiceStore
@@ -38,6 +39,7 @@ class ServiceMessages:
         bus: Bus,
         clock: Clock,
         deliveries: DeliveryBudget,
+        filtering: Filtering,
     ) -> None:
         self._store = store
         self._messages = messages
@@ -46,18 +48,20 @@ class ServiceMessages:
         self._bus = bus
         self._clock = clock
         self._deliveries = deliveries
+        self._filtering = filtering
 
     async def broadcast(self, app: App, service: Conversation, sender: str, draft: Draft) -> Stored:
         """One message to all subscribers, whatever their number. Nothing is asked of the sender (REST reference 3.3).
 
         Raises Refused.
         """
-        self._check(app, draft)
+        self._check(app, service, draft)
         future: asyncio.Future[Stored | Refused] = asyncio.get_running_loop().create_future()
 
         def done(outcome: Stored | Refused) -> None:
             if isinstance(outcome, Stored):
                 self._bus.publish(MessageSent(service, placed(outcome, sender, draft), None))
+                self._tell_author(service, outcome, sender, draft)
             if not future.done():
                 future.set_result(outcome)
 
@@ -74,7 +78,7 @@ class ServiceMessages:
 
         Raises Refused.
         """
-        self._check(app, draft)
+        self._check(app, service, draft)
         if draft.transient:
             now = self._clock.now()
             place = Stored(new_message_id(now), 0, now)
@@ -100,8 +104,15 @@ class ServiceMessages:
     ) -> None:
         for stream, place in zip(streams, places, strict=True):
             self._bus.publish(MessageSent(stream, placed(place, sender, draft), None))
-        if sync and all(sender not in stream.members for stream in streams):
+        if not sync:
+            return
+        if all(sender not in stream.members for stream in streams):
             self._bus.publish(MessageSynced(alone(service, sender), placed(places[0], sender, draft)))
+        self._tell_author(service, places[0], sender, draft)
+
+    def _tell_author(self, service: Conversation, place: Stored, sender: str, draft: Draft) -> None:
+        if draft.replaced is not None:
+            self._filtering.tell_author(service, placed(place, sender, draft), draft.replaced)
 
     async def edit(
         self, app: App, service: Conversation, sender: str, edit: Edit, clients: Sequence[str] | None
@@ -113,7 +124,7 @@ class ServiceMessages:
         if edit.draft is not None:
             check_draft(app, edit.draft)
         targets = [service] if clients is None else await self._streams.of_clients(service, clients)
-        await self._edits.apply_for_app(targets, sender, edit)
+        await self._edits.apply_for_app(app, targets, sender, edit)
 
     async def page(self, service: Conversation, client: str, wanted: HistoryRange) -> list[Message]:
         """A client's history in ascending order of (time, id): its own stream and all broadcasts."""
@@ -136,6 +147,7 @@ class ServiceMessages:
         stream = self._streams.known(service, client)
         await self._store.mark_read(service, client, max(times, default=None), committed, stream)
 
-    def _check(self, app: App, draft: Draft) -> None:
+    def _check(self, app: App, service: Conversation, draft: Draft) -> None:
         check_deliveries(self._deliveries, app)
         check_draft(app, draft)
+        self._filtering.check(app, service, draft)

@@ -266,7 +266,8 @@ class Delivery:
         passed_over = None if event.to_author else message.sender
         if _has_audience(conversation):
             at = message.patched_at or 0
-            self.fanout.tell(conversation, Told(shared, conversation.id, event.origin, patched_at=at, wanted=PATCHES))
+            told = Told(shared, conversation.id, event.origin, patched_at=at, wanted=PATCHES, passed_over=passed_over)
+            self.fanout.tell(conversation, told)
             return
         for sessions in self._of_clients(conversation, conversation.members):
             for session in sessions:

@@ -37,13 +37,13 @@ SHED_FROM: dict[int, float] = {Priority.LOW: 0.25, Priority.NORMAL: 0.5}
 
 
 class Told:
-    """One thing for an audience, except the session `origin`.
+    """One thing for an audience, except the session `origin` and the sessions of the client `passed_over`.
 
     `priority` is 0 if it must not be left out. `wanted` is the capability that receivers must have, if any.
     """
 
     __slots__ = (
-        *("conversation_id", "due", "is_message", "number", "origin", "patched_at"),
+        *("conversation_id", "due", "is_message", "number", "origin", "passed_over", "patched_at"),
         *("priority", "seq", "shared", "size", "wanted"),
     )
 
@@ -58,6 +58,7 @@ class Told:
         priority: int = 0,
         wanted: int = 0,
         is_message: bool = False,
+        passed_over: str | None = None,
     ) -> None:
         self.shared = shared
         self.conversation_id = conversation_id
@@ -67,12 +68,15 @@ class Told:
         self.priority = priority
         self.wanted = wanted
         self.is_message = is_message
+        self.passed_over = passed_over
         self.size = 1 + len(shared.shared) // 1_024
         self.number = self.due = 0
 
     def to(self, session: Session) -> int:
         """Tell one session, if it is for it; 1 if that is a delivery of a message."""
         if session is self.origin or (self.wanted and not session.can(self.wanted)):
+            return 0
+        if self.passed_over is not None and session.client == self.passed_over:
             return 0
         connection = session.connection
         frame = self.shared.text(session.tail) if connection.subprotocol.text else self.shared.binary(session.tail)
@@ -112,7 +116,7 @@ class _Walk:
         self.step = max(1, min(SLICE, SLICE_WORK // work))
         self.frames = SharedFrames([told.shared for told in self.batch])
         self.origins = {told.origin for told in self.batch}
-        self.same_for_all = not any(told.wanted for told in self.batch)
+        self.same_for_all = not any(told.wanted or told.passed_over is not None for told in self.batch)
         self.deliveries = sum(told.is_message for told in self.batch)
 
     def slice(self, audience: Audience) -> int:

@@ -4,7 +4,7 @@ import { createHmac, randomUUID } from 'node:crypto';
 const WORDS = { add: 'invite', invite: 'invite', remove: 'kick', kick: 'kick' };
 
 /** The signature factories of an app's own server, which signs whatever it is asked to. */
-export function factories({ appId, masterKey }) {
+export function factories({ sdk, appId, masterKey }) {
   const sign = (...parts) => {
     const timestamp = Date.now();
     const nonce = randomUUID();
@@ -18,6 +18,9 @@ export function factories({ appId, masterKey }) {
       action === 'create'
         ? sign([clientId, ...members])
         : sign([clientId, conversationId, ...members], WORDS[action]),
+    // SDK 4 names the client first, SDK 5 the conversation.
+    blacklistSignatureFactory: (first, second, members, action) =>
+      sign([...(sdk === '4' ? [first, second] : [second, first]), ...members], action),
   };
 }
 
