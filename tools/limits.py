@@ -104,12 +104,12 @@ ROWS = [
     ({"en": "Conversations of a query, at most", "zh": "对话查询条数，上限"}, query.LIMIT_MAX, 1000),
     (
         {"en": "Messages of a history page over HTTP, default", "zh": "HTTP 历史消息每页条数，默认"},
-        messages.LIMIT_DEFAULT,
+        messages.PAGE,
         100,
     ),
     (
         {"en": "Messages of a history page over HTTP, at most", "zh": "HTTP 历史消息每页条数，上限"},
-        messages.LIMIT_MAX,
+        messages.PAGE_MAX,
         1000,
     ),
     ({"en": "Members of a temporary conversation", "zh": "临时对话的成员数"}, temporary.MEMBERS_MAX, 10),
