@@ -54,7 +54,14 @@ class Engine:
         self.services = Services(store.services, store.conversations, store.info, self.access, bus)
         self.edits = Edits(store.edits, self.access, self.streams, bus, clock, self.filtering, self.congestion)
         self.service_messages = ServiceMessages(
-            store.services, store.messages, self.edits, self.streams, bus, clock, self.deliveries
+            store.services,
+            store.messages,
+            self.edits,
+            self.streams,
+            bus,
+            clock,
+            self.deliveries,
+            self.congestion,
         )
         self.messages = Messages(
             store.messages,

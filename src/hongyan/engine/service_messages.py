@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 
 from hongyan.engine.clock import Clock
+from hongyan.engine.congestion import Congestion
 from hongyan.engine.edits import Edits
 from hongyan.engine.events import MessageSent, MessageSynced, UnreadChanged
 from hongyan.engine.limits import DeliveryBudget
@@ -38,6 +39,7 @@ class ServiceMessages:
         bus: Bus,
         clock: Clock,
         deliveries: DeliveryBudget,
+        congestion: Congestion,
     ) -> None:
         self._store = store
         self._messages = messages
@@ -46,6 +48,7 @@ class ServiceMessages:
         self._bus = bus
         self._clock = clock
         self._deliveries = deliveries
+        self._congestion = congestion
 
     async def broadcast(self, app: App, service: Conversation, sender: str, draft: Draft) -> Stored:
         """One message to all subscribers, whatever their number. Nothing is asked of the sender (REST reference 3.3).
@@ -53,6 +56,7 @@ class ServiceMessages:
         Raises Refused.
         """
         self._check(app, draft)
+        self._congestion.check(service)
         future: asyncio.Future[Stored | Refused] = asyncio.get_running_loop().create_future()
 
         def done(outcome: Stored | Refused) -> None:
