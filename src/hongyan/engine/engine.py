@@ -73,7 +73,7 @@ class Engine:
             self.filtering,
             self.congestion,
         )
-        self.wills = Wills(self.access, bus, clock, self.deliveries, self.filtering)
+        self.wills = Wills(self.access, bus, clock, self.deliveries, self.filtering, self.congestion)
         self.conversations = Conversations(store.conversations, self.access, self.services, bus)
         self.chatrooms = ChatRooms(store.seats, store.conversations, self.access, bus, clock)
         self.blacklists = Blacklists(store.standings, store.blacklists, self.access, self.chatrooms, bus, clock)
