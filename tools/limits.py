@@ -6,7 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from hongyan.api.leancloud import messages, service_conversations, service_messages
-from hongyan.engine import blacklist, chatrooms, history, live_queries, query, signatures, silence, temporary, word_list
+from hongyan.engine import (
+    blacklist,
+    chatrooms,
+    history,
+    live_subscriptions,
+    query,
+    signatures,
+    silence,
+    temporary,
+    word_list,
+)
 from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.values import CLIENT_ID_MAX, REJOIN_WINDOW
 from hongyan.gateway.handlers import session
@@ -164,7 +174,7 @@ ROWS = [
     ({"en": "Words of a word list", "zh": "敏感词数"}, word_list.WORDS_MAX, NOT_DOCUMENTED),
     (
         {"en": "LiveQuery subscriptions of a client", "zh": "一个 client 的 LiveQuery 订阅数"},
-        live_queries.OF_CLIENT_MAX,
+        live_subscriptions.OF_CLIENT_MAX,
         NOT_DOCUMENTED,
     ),
 ]

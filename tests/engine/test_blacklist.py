@@ -563,3 +563,14 @@ async def test_a_block_that_commits_first_wins_over_a_silence(engine: Engine, ap
     await blocking
     with pytest.raises(Refused, match="BLOCKED_BY_CONV"):
         await silencing
+
+
+@pytest.mark.parametrize(("kind", "most"), [(NORMAL, 500), (CHATROOM, 100), (SERVICE, 500)])
+async def test_so_many_are_blocked_at_once_inferred(
+    engine: Engine, app: App, store: Store, kind: ConversationKind, most: int
+) -> None:
+    conversation = await make(engine, store, app, "ann", kind=kind)
+    names = [f"client{number}" for number in range(most + 1)]
+    with pytest.raises(Refused, match="CONVERSATION_API_FAILED"):
+        await block(engine, app, None, conversation, *names)
+    assert len((await block(engine, app, None, conversation, *names[:most])).allowed) == most

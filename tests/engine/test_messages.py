@@ -271,3 +271,14 @@ async def test_an_app_that_has_delivered_too_much_sends_nothing(
     await engine.apps.change(app.id, {"limits": "off"})
     assert isinstance(await send(engine, app, "ann", talk, transient=transient), Stored)
     assert len(events) == 1
+
+
+async def test_nothing_more_is_broadcast_where_too_much_waits(engine: Engine, app: App) -> None:
+    row = await engine.services.create(app, {})
+    service = await engine.access.conversation(app, row.id)
+    engine.congestion.set(service.key, congested=True)
+    with pytest.raises(Refused) as refused:
+        await engine.service_messages.broadcast(app, service, "app", Draft("hi"))
+    assert refused.value.kind is errors.MESSAGE_SENT_QUOTA_EXCEEDED
+    engine.congestion.set(service.key, congested=False)
+    assert (await engine.service_messages.broadcast(app, service, "app", Draft("hi"))).seq == 1

@@ -136,3 +136,21 @@ async def test_the_application_edits_for_a_sender_who_is_blocked(engine: Engine,
     await engine.service_messages.edit(app, conversation, "eve", edit, None)
     (message,) = await engine.service_messages.page(conversation, "bob", HistoryRange(10))
     assert message.content == "after"
+
+
+async def test_a_block_and_an_update_in_a_chat_room(
+    engine: Engine, app: App, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await make(engine, store, app, "ann", kind=CHATROOM)
+    monkeypatch.setattr(engine.chatrooms, "is_in", lambda *_: True)
+    async with held(store):
+        blocking = asyncio.ensure_future(block(engine, app, None, room, "bob"))
+        updating = asyncio.ensure_future(
+            engine.info.update(app, "bob", room.id, '{"name": "mine"}', None, lambda _: None)
+        )
+        for _ in range(5):
+            await asyncio.sleep(0)
+    await blocking
+    with pytest.raises(Refused) as refused:
+        await updating
+    assert refused.value.kind is errors.CONVERSATION_UPDATE_REJECTED

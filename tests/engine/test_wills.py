@@ -199,3 +199,18 @@ async def test_wills_take_bounded_memory(
     assert isinstance(await leave(engine, app, talk, "x" * 1_000), Stored)
     end(engine, app)
     assert said(events) == ["farewell", "x" * 1_000]
+
+
+async def test_where_too_much_waits_a_will_is_not_said(
+    engine: Engine, app: App, talk: str, events: list[Event]
+) -> None:
+    """It would not be taken as a message either; many who vanish at once must not add to what waits."""
+    conversation = await engine.access.conversation(app, talk)
+    await leave(engine, app, talk)
+    engine.congestion.set(conversation.key, congested=True)
+    end(engine, app)
+    assert said(events) == []
+    await leave(engine, app, talk, "later")
+    engine.congestion.set(conversation.key, congested=False)
+    end(engine, app)
+    assert said(events) == ["later"]

@@ -36,8 +36,8 @@ BLOCKED_MAX = {
 }
 #: How many conversations a client may refuse.
 REFUSED_MAX = 10_000
-#: Clients, or conversations, of one request.
-TARGETS_MAX = 500
+#: Clients, or conversations, of one request; of a large chat room all are told whom it blocks.
+TARGETS_MAX, TARGETS_OF_ROOM_MAX = 500, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +184,8 @@ class Blacklists:
         _check_switch(app, by is None)
         wanted = _check_clients(clients)
         conversation = await self._conversation(app, conversation_id)
+        if conversation.kind is ConversationKind.CHATROOM and len(wanted) > TARGETS_OF_ROOM_MAX:
+            raise Refused(errors.CONVERSATION_API_FAILED, f"name at most {TARGETS_OF_ROOM_MAX} clients of a chat room")
         _check_operator(conversation, by, wanted)
 
         def decide_allowed(now: StandingsNow) -> Decision:

@@ -62,6 +62,7 @@ class Engine:
             clock,
             self.deliveries,
             self.filtering,
+            self.congestion,
         )
         self.messages = Messages(
             store.messages,
@@ -73,8 +74,8 @@ class Engine:
             self.filtering,
             self.congestion,
         )
-        self.wills = Wills(self.access, bus, clock, self.deliveries, self.filtering)
         self.conversations = Conversations(store.conversations, self.access, bus)
+        self.wills = Wills(self.access, bus, clock, self.deliveries, self.filtering, self.congestion)
         self.chatrooms = ChatRooms(store.seats, store.conversations, self.access, bus, clock)
         self.blacklists = Blacklists(store.standings, store.blacklists, self.access, self.chatrooms, bus, clock)
         self.info = ConversationInfo(store.info, self.access, self.services, bus, self.chatrooms, self.congestion)

@@ -160,8 +160,9 @@ class Notifications:
         memberships = await self._store.memberships(app_key, client, MEMBERSHIPS_MAX + 1)
         found = personal[-DROPPABLE_MAX:]
         for conversation, joined_at in memberships[:MEMBERSHIPS_MAX]:
-            missed = told(self._recent.after(conversation, max(since, joined_at - 1)))
-            found += _also_to(client, missed)
+            missed = self._recent.after(conversation, max(since, joined_at - 1))
+            if missed:  # of ten thousand conversations hardly one
+                found += _also_to(client, told(missed))
         latest = heapq.nlargest(DROPPABLE_MAX, reversed(found), key=_time)  # so those of one time keep their order
         room = DROPPABLE_CHARACTERS_MAX
         fitting: list[Notification] = []

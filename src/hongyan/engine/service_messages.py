@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 
 from hongyan.engine.clock import Clock
+from hongyan.engine.congestion import Congestion
 from hongyan.engine.edits import Edits
 from hongyan.engine.events import MessageSent, MessageSynced, UnreadChanged
 from hongyan.engine.filtering import Filtering
@@ -40,6 +41,7 @@ class ServiceMessages:
         clock: Clock,
         deliveries: DeliveryBudget,
         filtering: Filtering,
+        congestion: Congestion,
     ) -> None:
         self._store = store
         self._messages = messages
@@ -49,6 +51,7 @@ class ServiceMessages:
         self._clock = clock
         self._deliveries = deliveries
         self._filtering = filtering
+        self._congestion = congestion
 
     async def broadcast(self, app: App, service: Conversation, sender: str, draft: Draft) -> Stored:
         """One message to all subscribers, whatever their number. Nothing is asked of the sender (REST reference 3.3).
@@ -56,6 +59,7 @@ class ServiceMessages:
         Raises Refused.
         """
         self._check(app, service, draft)
+        self._congestion.check(service)
         future: asyncio.Future[Stored | Refused] = asyncio.get_running_loop().create_future()
 
         def done(outcome: Stored | Refused) -> None:

@@ -96,7 +96,8 @@ class Services:
         def committed(updated_at: int, modified: str) -> None:
             times.append(updated_at)
             if changes.items:
-                self._bus.publish(ConversationUpdated(conversation, changes.text, modified, "", updated_at, None))
+                keys = tuple(dict.fromkeys(change.path[0] for change in changes.items))
+                self._bus.publish(ConversationUpdated(conversation, changes.text, modified, "", updated_at, None, keys))
 
         change = (lambda before: attributes.apply(changes, before)) if changes.items else None
         await self._info.update(conversation, None, change, committed)

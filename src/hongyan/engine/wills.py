@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hongyan import errors
 from hongyan.engine.access import Access, Found
 from hongyan.engine.clock import Clock
+from hongyan.engine.congestion import Congestion
 from hongyan.engine.events import MessageSent, UpstreamReceived
 from hongyan.engine.filtering import Filtering
 from hongyan.engine.limits import DeliveryBudget
@@ -42,13 +43,20 @@ class _Will:
 
 class Wills:
     def __init__(
-        self, access: Access, bus: Bus, clock: Clock, deliveries: DeliveryBudget, filtering: Filtering
+        self,
+        access: Access,
+        bus: Bus,
+        clock: Clock,
+        deliveries: DeliveryBudget,
+        filtering: Filtering,
+        congestion: Congestion,
     ) -> None:
         self._access = access
         self._bus = bus
         self._clock = clock
         self._deliveries = deliveries
         self._filtering = filtering
+        self._congestion = congestion
         self._wills: dict[Client, _Will] = {}
         self._bytes = 0
         self._number = 0
@@ -127,7 +135,7 @@ class Wills:
     def _deliver(self, will: _Will) -> None:
         def use(found: Found) -> None:
             conversation = target(found, will.conversation_id, will.message.sender, self._clock.now())
-            if not isinstance(conversation, Refused):
+            if not isinstance(conversation, Refused) and not self._congestion.bars(conversation):
                 if conversation.kind is ConversationKind.SERVICE:
                     sender = alone(conversation, will.message.sender)
                     self._bus.publish(UpstreamReceived(sender, will.message, None))

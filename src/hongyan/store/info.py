@@ -9,7 +9,7 @@ from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import OF_MEMBERS, Attributes, Conversation
 from hongyan.errors import Kind, Refused
-from hongyan.store import members, schema
+from hongyan.store import blacklists, members, schema
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
@@ -33,6 +33,8 @@ class Info:
             members.check_exists(bound, conversation.key)
             if by is not None and conversation.kind in OF_MEMBERS:
                 _muted(bound, conversation.key, by, errors.CONVERSATION_UPDATE_REJECTED)
+            elif by is not None and blacklists.blocked(bound, conversation.key, [by]):
+                raise Refused(errors.CONVERSATION_UPDATE_REJECTED, "blocked here")
             if change is None:
                 return _updated_at(bound, conversation.key), "{}"
             attributes, modified = change(_attributes(bound, conversation.key))
