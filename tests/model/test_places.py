@@ -49,7 +49,7 @@ MINUTE = 60_000
 SETTINGS = {"limits": "off", "message_days": str(MESSAGE_DAYS), "conversation_days": str(CONVERSATION_DAYS)}
 EXPLORE = float(os.environ.get("MODEL_SECONDS", "0"))
 """Seconds of random examples instead of the fixed ones."""
-EXAMPLES, STEPS = 15, 50
+EXAMPLES, STEPS = 25, 50
 
 pytestmark = pytest.mark.timeout(EXPLORE + 300)
 
@@ -57,7 +57,9 @@ WHO = st.sampled_from(CLIENTS)
 SOME = st.sets(WHO, min_size=1, max_size=3).map(sorted)
 PLACE = st.integers(0, 7)
 TTL = st.sampled_from([60, 3_600, 86_400])
-PASSES = st.sampled_from([1, 1_000, MINUTE, 25 * MINUTE, 6 * 60 * MINUTE, DAY, MESSAGE_DAYS * DAY + 1])
+PASSES = st.sampled_from([1, 1_000, MINUTE, 6 * 60 * MINUTE, DAY, DAY, MESSAGE_DAYS * DAY + 1])
+AWAY = st.sampled_from([1, MINUTE, 29 * MINUTE, 31 * MINUTE])
+CUT = st.sampled_from(["loss", "loss", "logout", "restart"])
 DEVICE = st.integers(0, len(DEVICES) - 1)
 
 
@@ -140,6 +142,11 @@ class Days(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.run(self._begin())
+        for number, device in enumerate(self.devices):
+            self.come(device)
+            self.enter(number, 0, enters=True)
+        for client in CLIENTS[:3]:
+            self.subscribe(client, subscribes=True)
 
     async def _begin(self) -> None:
         number = next(self.world.numbers)
@@ -171,23 +178,19 @@ class Days(RuleBasedStateMachine):
 
     # time
 
-    @rule(time=PASSES)
-    def time_passes(self, time: int) -> None:
+    @rule(time=PASSES, sweep=st.sampled_from(["", "", "all", "all", "ended"]))
+    def time_passes(self, time: int, sweep: str) -> None:
         self.world.wall.at += time
-
-    @rule(ended_only=st.booleans())
-    def sweep(self, ended_only: bool) -> None:
-        if ended_only:
+        if sweep == "ended":
             self.run(self.engine.sweeps.drop_ended())
             self.places.drop_ended(self.now)
-        else:
+        elif sweep:
             self.run(self.engine.sweeps.sweep())
             self.places.sweep(self.now)
         for device in self.devices:
             if device.room not in self.places.here:
                 device.room = device.lost_at = None
 
-    @rule()
     def restart(self) -> None:
         self.run(self.world.close())
         self.run(self.world.open())
@@ -202,19 +205,26 @@ class Days(RuleBasedStateMachine):
 
     # messages
 
-    @rule(client=WHO, place=PLACE, count=st.integers(1, 3), mentions=st.sets(WHO, max_size=1), token=st.booleans())
-    def say(self, client: str, place: int, count: int, mentions: set[str], token: bool) -> None:
+    @rule(
+        clients=st.lists(WHO, min_size=1, max_size=5),
+        place=PLACE,
+        mentions=st.sets(WHO, max_size=1),
+        token=st.booleans(),
+    )
+    def say_there(self, clients: list[str], place: int, mentions: set[str], token: bool) -> None:
+        self.say(clients, place, mentions, token)
+
+    def say(self, clients: list[str], place: int, mentions: set[str], token: bool) -> None:
         target = self.place(place)
-        for _ in range(count):
+        for client in clients:
             number = next(self.world.numbers)
             draft = Draft(f"text {number}", f"token {number}" if token else "", mentions=tuple(mentions))
             stored = self.run(self._refusable(self._send(client, target, draft), self._wrong_target(target, client)))
-            if stored is None:
-                return
-            track = target.alone_with(client) if target.kind is SERVICE else target.track
-            self._said(target, track, stored, client, str(draft.content), frozenset(mentions))
-            if token:
-                self.tokens.append((client, target, draft.token, stored.id))
+            if stored is not None:
+                track = target.alone_with(client) if target.kind is SERVICE else target.track
+                self._said(target, track, stored, client, str(draft.content), frozenset(mentions))
+                if token:
+                    self.tokens.append((client, target, draft.token, stored.id))
 
     @rule(choice=st.integers(0, 20))
     def say_again(self, choice: int) -> None:
@@ -226,10 +236,10 @@ class Days(RuleBasedStateMachine):
         stored = self.run(self._refusable(self._send(client, target, Draft("again", token)), wrong))
         assert stored is None or (stored.id, stored.repeated) == (id, True)
 
-    @rule(sender=st.sampled_from(["news", *CLIENTS]), count=st.integers(1, 3))
-    def broadcast(self, sender: str, count: int) -> None:
+    @rule(senders=st.lists(st.sampled_from(["news", *CLIENTS]), min_size=1, max_size=4))
+    def broadcast(self, senders: list[str]) -> None:
         target = self.of_kind(SERVICE)
-        for _ in range(count if target else 0):
+        for sender in senders if target else ():
             assert target is not None
             text = f"text {next(self.world.numbers)}"
             stored = self.run(self._broadcast(target, sender, Draft(text)))
@@ -299,6 +309,9 @@ class Days(RuleBasedStateMachine):
     # members and marks
 
     @rule(client=WHO, subscribes=st.booleans())
+    def subscribe_or_not(self, client: str, subscribes: bool) -> None:
+        self.subscribe(client, subscribes)
+
     def subscribe(self, client: str, subscribes: bool) -> None:
         target = self.of_kind(SERVICE)
         if target is None:
@@ -348,6 +361,7 @@ class Days(RuleBasedStateMachine):
             assert row.id == known[0].id
         else:
             self._made(TEMPORARY, row, sorted(members), self.now + ttl * 1_000)
+            self.say([client, others[0]], -1, set(), token=False)
 
     @rule(kind=st.sampled_from([SERVICE, CHATROOM]))
     def make_what_is_gone(self, kind: ConversationKind) -> None:
@@ -356,10 +370,22 @@ class Days(RuleBasedStateMachine):
 
     # chat rooms
 
-    @rule(device=DEVICE)
-    def come(self, device: int) -> None:
-        """Who lost its connection not long ago is where it was, unless it may not."""
+    @rule(device=DEVICE, cut=CUT, away=AWAY, blocks=st.booleans())
+    def be_away(self, device: int, cut: str, away: int, blocks: bool) -> None:
+        """A device goes, or all are lost with the server, and maybe it is blocked; then all come back."""
         who = self.devices[device]
+        if cut == "restart":
+            self.restart()
+        elif who.online:
+            self.go(who, clean=cut == "logout")
+        self.world.wall.at += away
+        if blocks and who.room:
+            self.block(who.client, who.room, blocks=True)
+        for other in self.devices:
+            self.come(other)
+
+    def come(self, who: Device) -> None:
+        """Who lost its connection not long ago is where it was, unless it may not."""
         if not who.online:
             login = self.logins[who] = Login(self.app, who.client, who.name)
             self.run(self._come(login))
@@ -374,20 +400,20 @@ class Days(RuleBasedStateMachine):
         for room in self.places.here:  # whoever waits for a room that is read is served before
             await self.engine.access.conversation(self.app, room.id) if room.ends_at is None else None
 
-    @rule(device=DEVICE, clean=st.booleans())
-    def go(self, device: int, clean: bool) -> None:
-        who = self.devices[device]
-        if who.online:
-            login = self.logins.pop(who)
-            login.is_open = who.online = False
-            self.run(self._go(login, clean))
-            who.lost_at = None if clean or not who.room else self.now
-            who.room = None if clean else who.room
+    def go(self, who: Device, clean: bool) -> None:
+        login = self.logins.pop(who)
+        login.is_open = who.online = False
+        self.run(self._go(login, clean))
+        who.lost_at = None if clean or not who.room else self.now
+        who.room = None if clean else who.room
 
     async def _go(self, login: Login, clean: bool) -> None:
         self.engine.chatrooms.ended(login, clean=clean)
 
     @rule(device=DEVICE, room=PLACE, enters=st.sampled_from([True, True, False]))
+    def enter_or_leave(self, device: int, room: int, enters: bool) -> None:
+        self.enter(device, room, enters)
+
     def enter(self, device: int, room: int, enters: bool) -> None:
         who, target = self.devices[device], self.of_kind(CHATROOM, room)
         if not who.online or target is None:
@@ -405,11 +431,13 @@ class Days(RuleBasedStateMachine):
         conversation = await self.engine.access.conversation(self.app, target.id)
         await change(self.logins[who], conversation, [who.client], lambda _: None)
 
-    @rule(client=WHO, room=PLACE, blocks=st.booleans())
-    def block(self, client: str, room: int, blocks: bool) -> None:
+    @rule(client=WHO, room=PLACE, blocks=st.sampled_from([True, False, False]))
+    def block_or_not(self, client: str, room: int, blocks: bool) -> None:
         target = self.of_kind(CHATROOM, room)
-        if target is None:
-            return
+        if target is not None:
+            self.block(client, target, blocks)
+
+    def block(self, client: str, target: Place, blocks: bool) -> None:
         replies: list[Members] = []
         lists = self.engine.blacklists
         change = lists.block if blocks else lists.unblock
