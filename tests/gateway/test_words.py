@@ -151,7 +151,7 @@ async def test_an_edit_is_masked_inferred(door: Door) -> None:
             assert await push_names(session) == []
 
 
-async def test_the_author_of_a_masked_edit_in_a_chat_room_is_told_once_on_each_device(door: Door) -> None:
+async def test_an_author_in_a_chat_room_is_told_once_of_a_masked_edit_inferred(door: Door) -> None:
     async with clients(door, "tom", "jerry") as (tom, jerry), settled(door, tom.peer) as pad:
         room = await chat_rooms.make(tom)
         for session in (jerry, pad):
