@@ -4,6 +4,7 @@ import base64
 import random
 from collections.abc import Iterator, Sequence
 
+from hongyan.gateway.live_queries import LIVE_QUERY_SERVICE
 from hongyan.wire.messages2_pb2 import GenericCommand, LogsCommand
 from tests.fuzz.harness import (
     CONVERSATION,
@@ -95,7 +96,8 @@ def spoken() -> list[GenericCommand]:
 
 def live_query(cmd: str) -> GenericCommand:
     """Who listens says so by the id of an installation."""
-    request = command(cmd, installationId="an-id-of-an-installation", appId=HOME, service=1)
+    request = command(cmd)
+    request.installationId, request.appId, request.service = "an-id-of-an-installation", HOME, LIVE_QUERY_SERVICE
     return request
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote_from_bytes, unquote
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from litestar.types import ASGIApp
 from structlog.testing import capture_logs
@@ -19,6 +19,7 @@ from hongyan.bus.local import LocalBus
 from hongyan.config_load import load
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
+from hongyan.engine.values import ConversationRow
 from hongyan.store import Store
 
 #: A line for each path that is served.
@@ -41,6 +42,14 @@ PATHS = [
     "/1.2/rtm/conversations/65f000000000000000000001/permanent-silenceds",
     "/1.2/rtm/conversations/65f000000000000000000001/blacklists",
     "/1.2/rtm/clients/known-1/blacklists",
+    "/1.2/rtm/service-conversations",
+    "/1.2/rtm/service-conversations/65f000000000000000000001",
+    "/1.2/rtm/service-conversations/65f000000000000000000001/subscribers",
+    "/1.2/rtm/service-conversations/65f000000000000000000001/subscribers/count",
+    "/1.2/rtm/service-conversations/65f000000000000000000001/broadcasts",
+    "/1.2/rtm/service-conversations/65f000000000000000000001/messages",
+    "/1.2/rtm/service-conversations/65f000000000000000000001/messages/AYvLzfwBAgMEBQYHCAkKCw/recall",
+    "/1.2/rtm/service-conversations/65f000000000000000000001/subscribers/tom/messages",
     "/1.1/LiveQuery/subscribe",
     "/1.1/LiveQuery/unsubscribe",
 ]
@@ -205,6 +214,18 @@ class Door:
         app = await engine.apps.create("home", id="home", key="home-key")
         token, _ = engine.sessions.issue(app, engine.sessions.new_ticket("tom", "", "", 0))
         ODD_VALUES.extend(["home", "home-key", f"{app.master_key},master", token])
+        self.rights = [
+            {b"x-lc-key": f"{app.master_key},master".encode()},
+            {b"x-lc-key": b"home-key", b"x-lc-session": token.encode(), b"x-lc-im-session-token": token.encode()},
+        ]
+        for right in self.rights:
+            right[b"x-lc-id"] = b"home"
+        service = await engine.services.create(app, {"name": "news"})
+        rows: list[ConversationRow] = []
+        await engine.conversations.start(
+            app, "tom", ["known-1"], "", unique=False, reply=lambda row, _: rows.append(row)
+        )
+        self.conversations = [service.id, rows[0].id]
         settings = load(options={"trusted_proxies": "10.0.0.0/8", "metrics_from": "203.0.113.0/24"}, environment={})
         return application(Site(settings, engine, gateway_port=8001, ready=True))
 
@@ -286,6 +307,63 @@ def test_any_call_is_answered(
         assert answer.headers["content-type"].startswith("application/json")
     elif b"home-key" in answer.body:
         assert path.rstrip(b"/") == b"/chat/config.json"
+
+
+STAND_IN = "65f000000000000000000001"
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.sampled_from(["tom", "known-1", "", "x" * 65, "Manager", "Member", "Owner", "high", "\0", "1", "name,attr"])
+    | st.sampled_from([{"className": "_Conversation"}, ["tom", "tom"], {"__op": "Increment", "amount": 1}]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["m", "cid", "$in", "a.b"]), inner),
+    max_leaves=5,
+)
+KEYS = [
+    *("from_client", "to_clients", "message", "transient", "no_sync", "push", "push_data", "priority", "timestamp"),
+    *("client_id", "client_ids", "clientId", "role", "ttl", "conv_ids", "name", "attr", "c", "m", "sys", "a.b"),
+    *("query", "id", "query_id", "where", "limit", "next", "skip"),
+]
+BODIES = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6)
+LIKELY = st.fixed_dictionaries(
+    {},
+    optional={
+        "from_client": st.just("tom"),
+        "message": st.sampled_from(["hi", {"_lctype": -1}]),
+        "to_clients": st.just(["tom", "known-1"]),
+        "client_id": st.just("known-1"),
+        "client_ids": st.just(["known-1"]),
+        "clientId": st.just("known-1"),
+        "role": st.just("Manager"),
+        "ttl": st.just(60),
+        "timestamp": st.just(1_700_000_000_000),
+        "query": st.just({"className": "_Conversation", "where": {"m": "tom"}, "keys": "name"}),
+    },
+)
+
+
+@settings(max_examples=300)
+@given(
+    method=st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
+    path=st.sampled_from([path for path in PATHS if path.startswith(("/1.1/", "/1.2/"))]),
+    of=st.integers(0, 1),
+    query=queries() | st.just(b"client_id=tom"),
+    right=st.integers(0, 1),
+    body=st.tuples(LIKELY, BODIES).map(lambda parts: json.dumps({**parts[1], **parts[0]}).encode()),
+)
+def test_any_call_with_the_right_keys_is_answered(
+    door: Door, method: str, path: str, of: int, query: bytes, right: int, body: bytes
+) -> None:
+    """What is inside the bodies gets as far as it can; the service conversation stays for the next call."""
+    assume(method != "DELETE" or not path.endswith(STAND_IN))
+    path = path.replace(STAND_IN, door.conversations[of])
+    headers = [*door.rights[right].items(), (b"content-type", b"application/json")]
+    with capture_logs() as lines:
+        answer = door.call(method, path.encode(), query, headers, body)
+    assert [line for line in lines if line["log_level"] in ("error", "critical") or "exc_info" in line] == []
+    assert 200 <= answer.status < 500
+    failure = json.loads(answer.body)
+    assert answer.status < 400 or set(failure) == {"code", "error"}
 
 
 @pytest.mark.parametrize("path", PATHS)
