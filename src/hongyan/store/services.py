@@ -57,7 +57,7 @@ class Services:
 
     def erase(self, conversation: Conversation, committed: Callable[[], None]) -> Awaitable[object]:
         # what the writer knows of its streams is over, too
-        return self._writer.call_in_bulk(
+        return self._writer.call_then(
             lambda bound: deletion.delete(_driver(bound), conversation.key, self._clock.now()),
             lambda _: committed(),
             touches_all=True,

@@ -78,10 +78,11 @@ class Writer:
         change: Callable[[sa.Connection], Any],
         committed: Callable[[Any], None],
         *touches: int,
+        touches_all: bool = False,
     ) -> asyncio.Future[Any]:
         """`call`, with `committed(result)` run in commit order before the awaiting task goes on."""
         future, done = _promise(committed)
-        self.submit(Call(change, done, touches))
+        self.submit(Call(change, done, touches, touches_all))
         return future
 
     def call_in_bulk(
