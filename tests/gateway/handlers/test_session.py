@@ -113,6 +113,7 @@ async def test_a_connection_carries_a_limited_number_of_sessions(server: Server)
 async def test_a_second_login_on_the_same_connection_replaces_the_first(server: Server) -> None:
     async with clients(server, "tom", "jerry") as (tom, jerry):
         conversation = await jerry.start(tom.peer)
+        await pushes(tom)  # or what comes of it would be taken for what `settle` waits for
         again = await tom.connection.open(tom.peer)
         await settle(again)
         await jerry.send(conversation, "once")
