@@ -104,6 +104,24 @@ async def test_what_happens_meanwhile_is_told_at_once(
     assert listener.heard.empty()
 
 
+async def test_what_happened_before_a_subscription_is_not_told_to_it(
+    engine: Engine, app: App, store: Store, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late it is looked at."""
+    cid = await start(engine, app, "tom")
+    first = await subscribe(engine, app, MASTER)
+    look = Held(monkeypatch, store, "look")
+    await change(engine, app, "tom", cid, '{"name": "a"}')
+    await look.asked.wait()
+    await change(engine, app, "tom", cid, '{"name": "b"}')
+    second = await subscribe(engine, app, MASTER, id="j" * 32)
+    look.go.set()
+    assert [await listener.next() for _ in range(2)] == [(first, "update", cid)] * 2
+    await change(engine, app, "tom", cid, '{"name": "c"}')
+    assert {await listener.next() for _ in range(2)} == {(first, "update", cid), (second, "update", cid)}
+    assert listener.heard.empty()
+
+
 async def test_what_is_told_fits_together(
     engine: Engine, app: App, store: Store, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

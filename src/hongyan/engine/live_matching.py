@@ -92,6 +92,8 @@ def _concerned(of_app: OfApp, conversation: int, mark: Mark, members: set[str], 
         found = [*of_app.by_everybody, *(each for client in clients for each in of_app.by_client.get(client, ()))]
     ready = []
     for subscription in found:
+        if mark.number < subscription.number:
+            continue
         if not subscription.is_ready:
             subscription.note_late(conversation, mark)
         elif subscription.reader.authority is Authority.KEY and not subscription.app.settings.conversation_read:

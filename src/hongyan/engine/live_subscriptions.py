@@ -1,6 +1,7 @@
 """The subscriptions of LiveQuery in memory: who reads by what right, what was asked for, how many there may be."""
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ MATCHED_OF_APP_MAX = 400_000
 #: Conversations of one app that wait to be looked at, and keys that one is told to have changed.
 MARKED_MAX = 1_000
 KEYS_MAX = 1_000
+
+_numbers = itertools.count()
 
 
 class Authority(Enum):
@@ -68,16 +71,21 @@ class Wish:
 
 @dataclass(slots=True)
 class Mark:
-    """What happened to a conversation since it was looked at. `members_before`: who was one at first, and who not."""
+    """What happened to a conversation since it was looked at. `members_before`: who was one at first, and who not.
+
+    `number` tells the order of the latest change and of subscriptions: what came before one it is not told.
+    """
 
     id: str
     is_new: bool = False
     tries: int = 0
     keys: dict[str, None] = field(default_factory=dict)
     members_before: dict[str, bool] = field(default_factory=dict)
+    number: int = field(default_factory=lambda: next(_numbers))
 
     def add(self, other: "Mark") -> None:
         """What happened later."""
+        self.number = other.number
         self.is_new |= other.is_new
         for key in other.keys:
             if len(self.keys) < KEYS_MAX:
@@ -99,6 +107,7 @@ class Subscription:
     matched: set[int] | None = None
     is_ready: bool = True
     late: dict[int, Mark] = field(default_factory=dict)
+    number: int = field(default_factory=lambda: next(_numbers))
 
     @property
     def client(self) -> str:
