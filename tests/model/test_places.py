@@ -317,8 +317,11 @@ class Days(RuleBasedStateMachine):
         if target is None:
             return
         replies: list[Members] = []
-        change = self.engine.conversations.add if subscribes else self.engine.conversations.remove
-        self.run(change(self.app, client, target.id, [client], replies.append))
+        service = self.run(self.engine.services.find(self.app, target.id))
+        if subscribes:
+            self.run(self.engine.services.subscribe_self(self.app, service, client, [client], replies.append))
+        else:
+            self.run(self.engine.services.unsubscribe_self(service, client, [client], replies.append))
         target.used_at = max(target.used_at, replies[0].updated_at)
         read = target.track.read
         if subscribes:
