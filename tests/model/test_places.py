@@ -317,11 +317,15 @@ class Days(RuleBasedStateMachine):
         if target is None:
             return
         replies: list[Members] = []
-        service = self.run(self.engine.services.find(self.app, target.id))
-        if subscribes:
-            self.run(self.engine.services.subscribe_self(self.app, service, client, [client], replies.append))
-        else:
-            self.run(self.engine.services.unsubscribe_self(service, client, [client], replies.append))
+
+        async def change() -> None:
+            services, service = self.engine.services, await self.engine.services.find(self.app, target.id)
+            if subscribes:
+                await services.subscribe_self(self.app, service, client, [client], replies.append)
+            else:
+                await services.unsubscribe_self(service, client, [client], replies.append)
+
+        self.run(change())
         target.used_at = max(target.used_at, replies[0].updated_at)
         read = target.track.read
         if subscribes:
@@ -470,7 +474,7 @@ class Days(RuleBasedStateMachine):
         wrong: Kind | None = None
         if self._has_ended(place):
             wrong = errors.CONVERSATION_NOT_FOUND
-        elif self._is_stranger(place, client):
+        elif self._is_stranger(place, client) or (place.kind is CHATROOM and client in place.blocked):
             wrong = errors.CONVERSATION_LOG_REJECTED
         for newer in (True, False):
             found = self.run(self._refusable(self._walk(client, place, page, newer), wrong))
