@@ -8,8 +8,6 @@ from hongyan.engine.events import (
     BlocksChanged,
     ChatRoomEntered,
     ChatRoomLeft,
-    ConversationCreated,
-    ConversationMuted,
     ConversationUpdated,
     Event,
     LiveQueriesMatched,
@@ -23,7 +21,6 @@ from hongyan.engine.events import (
     RoleChanged,
     SilenceChanged,
     UnreadChanged,
-    UpstreamReceived,
 )
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.values import OF_MEMBERS, Conversation, ConversationKind, iso_time
@@ -81,7 +78,6 @@ class Delivery:
         self._tellers: Mapping[type[Any], Callable[[Any], None]] = {
             MessageSent: self._message,
             MessageSynced: self._synced,
-            UpstreamReceived: lambda event: None,  # no client hears it
             MembersJoined: self._members_joined,
             MembersLeft: self._members_left,
             UnreadChanged: self._unread,
@@ -89,8 +85,6 @@ class Delivery:
             MessagePatched: self._patched,
             MessageReplaced: self._replaced,
             ConversationUpdated: self._updated,
-            ConversationCreated: _tell_nobody,
-            ConversationMuted: _tell_nobody,
             LiveQueriesMatched: live_queries.tell,
             RoleChanged: self._role_changed,
             SilenceChanged: self._silence_changed,
@@ -100,7 +94,7 @@ class Delivery:
         }
 
     def on_event(self, event: Event) -> None:
-        teller = self._tellers.get(type(event))  # also asked for every message
+        teller = self._tellers.get(type(event))  # some are for others than clients
         if teller is not None:
             teller(event)
 
@@ -293,10 +287,6 @@ class Delivery:
 def _has_audience(conversation: Conversation) -> bool:
     """Whether those who hear it are its audience. What a service conversation is to one client alone has a member."""
     return conversation.kind not in OF_MEMBERS and not conversation.stream
-
-
-def _tell_nobody(_: Event) -> None:
-    """Only live queries hear of it."""
 
 
 def _leave(session: Session, shared: SharedFrame, conversation_id: str = "", seq: int = 0, patched_at: int = 0) -> None:
