@@ -16,6 +16,7 @@ from hongyan.engine.live_subscriptions import Authority, Reader, Wish
 from hongyan.engine.values import App
 from hongyan.errors import Refused
 from hongyan.store import Store
+from tests.engine.test_chatrooms import Phone, make
 
 MASTER, KEY = Reader(Authority.MASTER), Reader(Authority.KEY)
 
@@ -429,4 +430,22 @@ async def test_subscribers_of_a_service_conversation_hear_of_it_inferred(
     assert {event.keys for event, _ in told} == {("name",)}
     await engine.services.unsubscribe(service, "tom", "tom", lambda _: None)
     assert {await listener.next() for _ in range(2)} == {(tom, "leave", row.id), (named, "leave", row.id)}
+    assert listener.heard.empty()
+
+
+async def test_service_conversations_are_told_as_made_and_as_deleted(
+    engine: Engine, app: App, listener: Listener
+) -> None:
+    query = await subscribe(engine, app, MASTER)
+    row = await engine.services.create(app, {"name": "news"})
+    assert await listener.next() == (query, "create", row.id)
+    await engine.services.erase(app, row.id)
+    assert await listener.next() == (query, "delete", row.id)
+    assert listener.heard.empty()
+
+
+async def test_chat_rooms_are_told_as_made(engine: Engine, app: App, store: Store, listener: Listener) -> None:
+    query = await subscribe(engine, app, MASTER)
+    room = await make(engine, store, Phone(app, "tom", "phone"))
+    assert await listener.next() == (query, "create", room.id)
     assert listener.heard.empty()

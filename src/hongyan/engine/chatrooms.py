@@ -15,7 +15,7 @@ from hongyan import errors
 from hongyan.engine.access import Access, Found
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import Members, parse_attributes
-from hongyan.engine.events import ChatRoomEntered, ChatRoomLeft
+from hongyan.engine.events import ChatRoomEntered, ChatRoomLeft, ConversationCreated
 from hongyan.engine.ports import Bus, ConversationStore, SeatStore
 from hongyan.engine.standings import is_blocked
 from hongyan.engine.values import (
@@ -134,6 +134,7 @@ class ChatRooms:
             assert draft.device is not None
             self._taken(Seat(login.app.key, login.client, draft.device, conversation.key, conversation.id), login)
             reply(row)
+            self._bus.publish(ConversationCreated(conversation))
 
         with self._entrance(login):
             await self._conversations.create(login.app.key, draft, committed)

@@ -155,6 +155,13 @@ class ConversationCreated:
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationDeleted:
+    """The application has deleted a conversation: nothing finds it any more."""
+
+    conversation: Conversation
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationMuted:
     """A member muted a conversation for itself, or no longer does."""
 
@@ -248,6 +255,7 @@ Event = (
     | ClientOnline
     | ClientOffline
     | ConversationCreated
+    | ConversationDeleted
     | ConversationMuted
     | LiveQueriesMatched
     | MessageReplaced

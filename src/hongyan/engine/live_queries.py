@@ -14,6 +14,7 @@ from typing import Any
 from hongyan.engine.conditions import Condition
 from hongyan.engine.events import (
     ConversationCreated,
+    ConversationDeleted,
     ConversationMuted,
     ConversationUpdated,
     Event,
@@ -57,6 +58,7 @@ class LiveQueries:
         self._working: asyncio.Task[None] | None = None
         self._noters: Mapping[type[Any], Callable[[Any], None]] = {
             ConversationCreated: self._created,
+            ConversationDeleted: self._deleted,
             ConversationUpdated: self._updated,
             ConversationMuted: self._muted,
             MembersJoined: self._joined,
@@ -166,6 +168,9 @@ class LiveQueries:
 
     def _created(self, event: ConversationCreated) -> None:
         self._note(event.conversation, is_new=True)
+
+    def _deleted(self, event: ConversationDeleted) -> None:
+        self._note(event.conversation)
 
     def _updated(self, event: ConversationUpdated) -> None:
         self._note(event.conversation, keys=event.keys)

@@ -12,7 +12,13 @@ from hongyan import errors
 from hongyan.engine import attributes
 from hongyan.engine.access import Access
 from hongyan.engine.conversations import RESERVED, Members, check_client_ids
-from hongyan.engine.events import ConversationUpdated, MembersJoined, MembersLeft
+from hongyan.engine.events import (
+    ConversationCreated,
+    ConversationDeleted,
+    ConversationUpdated,
+    MembersJoined,
+    MembersLeft,
+)
 from hongyan.engine.ports import Bus, ConversationStore, InfoStore, ServiceStore
 from hongyan.engine.values import (
     App,
@@ -83,6 +89,7 @@ class Services:
             self._access.known(conversation)
             self._keys.setdefault(app.key, set()).add(conversation.key)
             rows.append(row)
+            self._bus.publish(ConversationCreated(conversation))
 
         await self._conversations.create(app.key, draft, committed)
         return rows[0]
@@ -110,6 +117,7 @@ class Services:
         def committed() -> None:
             self._access.forget(app.key, conversation.id)
             self._keys[app.key].discard(conversation.key)
+            self._bus.publish(ConversationDeleted(conversation))
 
         await self._store.erase(conversation, committed)
 
