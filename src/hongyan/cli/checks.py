@@ -169,8 +169,15 @@ def sweep(subject: Subject) -> Finding:
     waiting = inspection.waiting_sweeps(path) if path.exists() else {}
     if not waiting:
         return ok("nothing waits")
-    told = (f"{messages:,} messages and {rooms:,} conversations of {app}" for app, (messages, rooms) in waiting.items())
+    told = (f"{_sweepable(count)} of {app}" for app, count in waiting.items())
     return warning(f"waits for a yes to delete {'; '.join(told)}: run `hongyan sweep`")
+
+
+def _sweepable(count: tuple[int, int] | None) -> str:
+    if count is None:
+        return "what may be too old"
+    messages, conversations = count
+    return f"{messages:,} messages and {conversations:,} conversations"
 
 
 CHECKS: dict[str, Callable[[Subject], Finding]] = {

@@ -45,12 +45,15 @@ def check_secret(path: Path, secret: bytes) -> None:
             secrets.unseal(secret, row.id, row.secrets)
 
 
-def waiting_sweeps(path: Path) -> dict[str, tuple[int, int]]:
-    """The apps (by id) of which something is deleted only after a yes: how many messages and conversations."""
+def waiting_sweeps(path: Path) -> dict[str, tuple[int, int] | None]:
+    """The apps (by id) of which something is deleted only after a yes.
+
+    How many messages and conversations; None before the server has looked, which it does once an hour.
+    """
     with _opened(path) as bound:
         if not sa.inspect(bound).has_table(schema.meta.name):
             return {}
-        waiting = sweep_gate.waiting(bound)
+        waiting = {**dict.fromkeys(sweep_gate.asking(bound)), **sweep_gate.waiting(bound)}
         ids = bound.execute(sa.select(schema.app.c.key, schema.app.c.id).where(schema.app.c.key.in_(waiting)))
         return {row.id: waiting[row.key] for row in ids}
 
