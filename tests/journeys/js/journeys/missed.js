@@ -44,12 +44,26 @@ export default async function missed(world) {
   }
 }
 
+/** Is over when the person is back and has handled what the server told it of the time meanwhile. */
 async function away(person, meanwhile) {
   const gone = person.listen('offline');
   person.device.realtime.pause();
   await gone.next();
   await meanwhile();
-  const back = person.listen('reconnect');
+  const [back, told] = [person.listen('reconnect'), catchesUp(person.client)];
   person.device.realtime.resume();
   await back.next();
+  await told;
+}
+
+/** The SDK does not tell when it is done. What happens before that, it may be told twice: by socket and over HTTP. */
+function catchesUp(client) {
+  return new Promise((resolve, reject) => {
+    client._syncNotifications = (since) => {
+      delete client._syncNotifications;
+      const done = client._syncNotifications(since);
+      done.then(resolve, reject);
+      return done;
+    };
+  });
 }
