@@ -65,7 +65,7 @@ async def ids(store: Store, wall: Wall) -> dict[str, str]:
         ({"m": {"$all": ["bob", "bob"]}}, {"duo", "talk", "quiet"}),
         ({"m": {"$all": ["bob", "nobody"]}}, set()),
         ({"m": {"$size": 2}}, {"duo", "quiet"}),
-        ({"m": {"$size": 0}}, set()),
+        ({"m": {"$size": 0}}, {"desk"}),
         ({"m": {"$all": ["ann", "bob"], "$size": 2}}, {"duo"}),
         ({"c": "cem"}, {"quiet"}),
         ({"c": "cem", "m": "ann"}, set()),

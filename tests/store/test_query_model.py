@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from pysqlite3 import dbapi2 as sqlite
 
@@ -193,6 +193,18 @@ def fill(bound: sa.Connection, rows: list[dict[str, Any]]) -> None:
             bound.execute(sa.insert(schema.member).values(client=client, muted=muted, **fixed))
 
 
+SERVICE = {
+    "kind": 3,
+    "creator": CALLER,
+    **dict.fromkeys(["name", "attr", "columns", "unique_id", "last_message_at"]),
+    "created_at": NOON,
+    "updated_at": NOON,
+    "members": ["bob"],
+    "muted": False,
+}
+
+
+@example(([SERVICE], [({"m": term}, [("objectId", False)]) for term in ([], {"$size": 0}, {"$size": 1})]))
 @settings(phases=set(Phase) - {Phase.explain})  # which takes minutes
 @given(a_case())
 def test_sql_answers_as_looking_at_every_row_does(

@@ -231,7 +231,7 @@ class _Members:
         return self._some(text_matches(_member.c.client, pattern))
 
     def has_size(self, size: int) -> Test:
-        return sa.and_(_SHOWS_MEMBERS, _conversation.c.member_count == size)
+        return sa.case((_SHOWS_MEMBERS, _conversation.c.member_count), else_=0) == size
 
     def exists(self) -> Test:
         return sa.true()
