@@ -61,7 +61,7 @@ async def test_messages_that_wait_for_a_commit_share_the_next(server_on_disk: tu
             sending = [asyncio.create_task(ann.send(conversation, "held"))]
             await asyncio.to_thread(disk.wait_at_gate)
             sending += [asyncio.create_task(ann.send(conversation, str(n))) for n in range(100)]
-            await ann.connection.echo()
+            await asyncio.create_task(ann.connection.echo())  # a task: tasks start in order, so it follows them
             before = disk.syncs
         acks = await asyncio.gather(*sending)
         assert disk.syncs - before == 2
