@@ -7,6 +7,9 @@ bin := .venv/bin
 # Tests and npm find the Node that the set-up may have installed.
 with_node := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
+# Every start of a server would compile its modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup web serve test test-services fuzz check format lint proto bench lock docs clean
 .DEFAULT_GOAL := help
 

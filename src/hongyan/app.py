@@ -38,7 +38,6 @@ HOME_APP = "home"
 def serve(settings: Settings) -> None:
     """Run a server until a signal stops it. Raises StartupError."""
     log.configure(settings.log_level, settings.log_format)
-    process.tune()
     context = tls.server_context(settings.tls_cert, settings.tls_key)
     data = DataDir(settings.data_dir)
     with data.held(settings.database_path), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

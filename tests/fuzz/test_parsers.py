@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hongyan.engine import json_text, query
 from hongyan.engine.values import new_message_id
 from hongyan.errors import Refused
-from hongyan.store import conversation_query, database, sqlite_json
+from hongyan.store import conversation_query, database, sqlite_json, versions
 from tests.fuzz.inputs import WORDS, attributes, conditions, damaged
 from tests.fuzz.parsers import APP, PARSERS, SESSIONS
 
@@ -60,7 +60,7 @@ def test_a_parser_refuses_or_reads(name: str, data: st.DataObject) -> None:
 def conversations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Connection]:
     """A database without conversations, as readers see it."""
     path = tmp_path_factory.mktemp("conditions") / "hongyan.db"
-    database.migrate(path)
+    versions.migrate(path)
 
     def connect() -> Any:
         connection = database.connect(path, read_only=True)

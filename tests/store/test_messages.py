@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hongyan.engine.values import HistoryRange, Message, new_message_id
-from hongyan.store import Store, database, hot
+from hongyan.store import Store, database, hot, versions
 from tests.store.steps import on_driver, send, start
 
 INSERT = "INSERT INTO message (conversation, timestamp, seq, id, sender, body) VALUES (?, ?, ?, ?, 'ann', x'00')"
@@ -66,7 +66,7 @@ class History:
 def histories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Makes a fresh history from a list of times."""
     path = tmp_path_factory.mktemp("history") / "hongyan.db"
-    database.migrate(path)
+    versions.migrate(path)
     driver = database.connect(path)
     driver.execute("BEGIN")
     numbers = itertools.count(1)

@@ -14,11 +14,12 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.values import App, Marks
 from hongyan.errors import StartupError
-from hongyan.store import Store, database, schema
+from hongyan.store import Store, database, schema, versions
 from tests.store.conftest import OpenStore
 from tests.store.steps import damage, on_driver, rows, send, start
 
@@ -43,8 +44,13 @@ def refused(path: Path, secret: bytes = bytes(32)) -> str:
     return sentence
 
 
+def test_all_migrations_are_known() -> None:
+    scripts = ScriptDirectory(str(resources.files("hongyan.store") / "migrations"))
+    assert [script.revision for script in scripts.walk_revisions()] == list(reversed(versions.KNOWN))
+
+
 def test_migrations_lead_to_the_schema(path: Path) -> None:
-    database.migrate(path)
+    versions.migrate(path)
     engine = database.engine(lambda: database.connect(path), sa.pool.NullPool)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
@@ -151,7 +157,7 @@ def test_sqlite_too_old(version: str) -> None:
 
 
 def test_a_newer_file(path: Path) -> None:
-    database.migrate(path)
+    versions.migrate(path)
     newer = "UPDATE alembic_version SET version_num = '0042'"
     change(path, newer, "UPDATE meta SET value = '0007'")
     before = path.read_bytes()
@@ -161,7 +167,7 @@ def test_a_newer_file(path: Path) -> None:
 
 
 async def test_a_newer_file_that_allows_this_program(open_store: OpenStore, path: Path) -> None:
-    database.migrate(path)
+    versions.migrate(path)
     newer = "UPDATE alembic_version SET version_num = '0042'"
     change(path, newer, "ALTER TABLE message ADD COLUMN more TEXT", "ALTER TABLE conversation ADD COLUMN more TEXT")
     store = open_store()
@@ -186,7 +192,7 @@ def test_a_folder_instead_of_a_file(path: Path) -> None:
 
 
 def test_a_damaged_file(path: Path) -> None:
-    database.migrate(path)
+    versions.migrate(path)
     damage(path, "message")
     assert "malformed" in refused(path)
 
@@ -199,7 +205,7 @@ def test_another_programs_database(path: Path) -> None:
 
 DIE_AT_EVERY_STATEMENT = """
 import itertools, os, pathlib, sys
-from hongyan.store import database
+from hongyan.store import database, versions
 
 def migrate_and_die(path, last):
     count, connect = itertools.count(1), database.connect
@@ -210,7 +216,7 @@ def migrate_and_die(path, last):
         return connection
 
     database.connect = traced
-    database.migrate(path)
+    versions.migrate(path)
     os._exit(0)
 
 for last in itertools.count(1):
@@ -226,16 +232,16 @@ def test_a_first_start_that_dies_at_any_statement_leaves_nothing_half_made(tmp_p
     files = list(tmp_path.glob("*.db"))
     assert len(files) > len(schema.metadata.tables)
     for file in files:
-        database.migrate(file)
+        versions.migrate(file)
         assert rows(file, "SELECT version_num FROM alembic_version") == [("0003",)]
         assert rows(file, "SELECT * FROM meta") == [("oldest_compatible", "0001")]
         assert rows(file, "PRAGMA auto_vacuum") == [(2,)]
 
 
 def test_opening_twice_changes_nothing(path: Path) -> None:
-    database.migrate(path)
+    versions.migrate(path)
     before = path.read_bytes()
-    database.migrate(path)
+    versions.migrate(path)
     assert path.read_bytes() == before
 
 

@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from hongyan.store import database
+from hongyan.store import database, versions
 
 MESSAGE = "INSERT INTO message (conversation, timestamp, seq, id, sender, body) VALUES (?, ?, ?, ?, ?, ?)"
 TOKEN = "INSERT INTO sent_token (conversation, client, token, message_id, seq, timestamp) VALUES (?, ?, ?, ?, ?, ?)"
@@ -32,7 +32,7 @@ class SqlitePlan:
 
 def measure(plan: SqlitePlan, link: Connection) -> None:
     """Sends messages per second, every batch committed with synchronous=FULL, through `link`."""
-    database.migrate(plan.file)
+    versions.migrate(plan.file)
     connection = database.connect(plan.file)
     peers = [f"a-{number:05d}-0000" for number in range(plan.conversations)]
     _prepare(connection, peers)

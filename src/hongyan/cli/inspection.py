@@ -2,31 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic.script import ScriptDirectory
 from pysqlite3 import dbapi2 as sqlite
 
 from hongyan.errors import StartupError
-from hongyan.store import database, schema, secrets, sweep_gate
+from hongyan.store import database, schema, secrets, sweep_gate, versions
 
 
 def schema_state(path: Path) -> str:
     """The schema of a database beside this program's. Raises StartupError if this program can't use it."""
-    scripts = ScriptDirectory(str(resources.files("hongyan.store") / "migrations"))
-    known = {script.revision for script in scripts.walk_revisions()}
-    head = scripts.get_current_head()
     with _opened(path) as bound:
-        current = database.schema_version(bound)
-        if current == head:
-            return f"{current}, current"
-        if current is None or current in known:
-            return f"{current or 'none'}: the next start migrates it to {head}"
-        if database.oldest_compatible(bound) in known:
-            return f"{current}, newer than this program's {head} but compatible"
-    raise StartupError(f"{path} was written by a newer Hongyan (schema {current}, this program knows {head})")
+        found = versions.version(bound)
+        if found == versions.CURRENT:
+            return f"{found}, current"
+        if found is None or found in versions.KNOWN:
+            return f"{found or 'none'}: the next start migrates it to {versions.CURRENT}"
+        if versions.is_compatible(bound, found):
+            return f"{found}, newer than this program's {versions.CURRENT} but compatible"
+    raise StartupError(f"{path} was written by a newer Hongyan (schema {found}, this program knows {versions.CURRENT})")
 
 
 def damage(path: Path) -> list[str]:

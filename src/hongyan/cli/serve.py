@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from hongyan import process
 from hongyan.cli.options import Config, Database, DataDirectory, option, settings_for
 
 
@@ -24,6 +25,7 @@ def serve(
 ) -> None:
     """Run the server until it is told to stop (SIGTERM, or Ctrl+C)."""
     settings = settings_for(**locals())
+    process.tune()  # first: loading all of the program is many young objects as well
     from hongyan import app
 
     app.serve(settings)

@@ -1,22 +1,16 @@
-"""Opening the SQLite file: the driver, its settings, the schema's version."""
+"""Opening the SQLite file: the driver and its settings."""
 
 import contextlib
 import itertools
 import re
 from collections.abc import Callable, Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 from pysqlite3 import dbapi2 as sqlite
 
 from hongyan.errors import StartupError
-from hongyan.store import schema
 
 # pysqlite3 asks for an adapter for every value that is not exactly an int, float, str or bytearray, and without one
 # searches long: a message row took 3.6 µs to bind instead of 0.6.
@@ -74,53 +68,6 @@ def opening(path: Path) -> Iterator[None]:
         raise StartupError(f"The database {path} can't be opened: {error}.") from error
     except sa.exc.DatabaseError as error:
         raise StartupError(f"The database {path} can't be opened: {error.orig}.") from error
-
-
-def migrate(path: Path) -> None:
-    """Bring the file to this program's schema. Raises StartupError with a sentence."""
-    check_sqlite()
-    with opening(path), contextlib.closing(connect(path)) as connection:
-        database = engine(lambda: connection, sa.pool.StaticPool)
-        with database.connect() as bound:
-            _upgrade(bound, path)
-
-
-def _upgrade(connection: sa.Connection, path: Path) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(resources.files("hongyan.store") / "migrations"))
-    config.attributes["connection"] = connection
-    ours = ScriptDirectory.from_config(config)
-    head = ours.get_current_head()
-    current = schema_version(connection)
-    if current == head:
-        return
-    known = {script.revision for script in ours.walk_revisions()}
-    if current is not None and current not in known:
-        if oldest_compatible(connection) in known:
-            return
-        raise StartupError(
-            f"The database {path} was written by a newer Hongyan (schema {current}, this program knows {head})."
-        )
-    try:
-        # All or nothing: a start that is killed here must not leave half a schema.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        command.upgrade(config, "head")
-        connection.exec_driver_sql("COMMIT")
-    except CommandError as error:
-        raise StartupError(f"The database {path} can't be migrated: {error}.") from error
-
-
-def schema_version(connection: sa.Connection) -> str | None:
-    if not sa.inspect(connection).has_table("alembic_version"):
-        return None
-    row = connection.execute(sa.text("SELECT version_num FROM alembic_version")).first()
-    return row[0] if row else None
-
-
-def oldest_compatible(connection: sa.Connection) -> str | None:
-    """The oldest schema version whose program may still use this file."""
-    statement = sa.select(schema.meta.c.value).where(schema.meta.c.name == "oldest_compatible")
-    return connection.execute(statement).scalar()
 
 
 _ROW_COUNTS = (128, 64, 32, 16, 8, 4, 2, 1)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import REJOIN_WINDOW
 from hongyan.errors import Refused
-from hongyan.store import database, hot
+from hongyan.store import database, hot, versions
 from hongyan.store.apps import Apps
 from hongyan.store.blacklists import Blacklists
 from hongyan.store.conversations import Conversations
@@ -81,7 +81,7 @@ class Store:
     @classmethod
     def open(cls, path: Path, secret: bytes, clock: Clock | None = None) -> "Store":
         """Open the file, bring its schema up to date. Raises StartupError with one sentence."""
-        database.migrate(path)
+        versions.migrate(path)
         with database.opening(path):
             store = cls(path, secret, clock)
             store._prove_disk()
