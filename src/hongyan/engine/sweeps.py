@@ -32,7 +32,7 @@ CONVERSATIONS = 20
 #: Conversations whose messages are handed to one step.
 AT_ONCE = 200
 #: After a step the writer is left alone for so many times as long as the step took, in seconds at most.
-REST, REST_MAX = 4, 1.0
+REST, REST_MAX = 8, 1.0
 
 
 @dataclass(frozen=True, slots=True)
