@@ -29,12 +29,16 @@ class Peer:
         self.subprotocol = chosen
         self.sessions: dict[str, Session] = {}
         self.pushed: list[bytes] = []
+        self.congested = False
         made: Any = self
         self.session = self.sessions[client] = Session(made, APP, client, Ticket("id", client, "", "", 0))
         registry.add(self.session)
 
     def push(self, frame: bytes) -> None:
         self.pushed.append(frame)
+
+    def push_many(self, joined: bytes, count: int) -> None:
+        self.pushed += [joined] if count == 1 else []
 
     def told(self) -> list[tuple[str, list[str], bool]]:
         """Of each push since the last call: its name, whom it names, whether it is marked as a chat room's."""
@@ -57,9 +61,9 @@ def registry() -> Registry:
 @pytest.fixture
 def delivery(registry: Registry) -> Delivery:
     nobody: Any = None
-    call_soon: Any = None  # small audiences are told at once
     budgets = DeliveryBudget(), DeliveryBudget()
-    return Delivery(registry, *budgets, Listeners(nobody), Subscriptions(registry, nobody), Congestion(), call_soon)
+    subscriptions = Subscriptions(registry, nobody)
+    return Delivery(registry, *budgets, Listeners(nobody), subscriptions, Congestion(), nobody, lambda: None)
 
 
 def conversation(kind: ConversationKind) -> Conversation:
@@ -75,10 +79,12 @@ def test_a_chat_room_tells_those_who_hear_it_and_the_blocked_hear_no_more(
         registry.listen(peer.session, room.key)
     registry.unlisten(eve.session, room.key)  # as the engine has it put out, before
     delivery.on_event(BlocksChanged(room, ("eve", "nobody"), "ann", 1, blocked=True))
+    delivery.tell_gathered()
     assert ann.told() == bob.told() == [("conv/members_blocked", ["eve", "nobody"], True)]
     assert eve.told() == [("conv/blocked", [], True)]
     assert list(registry.audience(room.key)) == [ann.session, bob.session]
     delivery.on_event(BlocksChanged(room, ("eve",), "ann", 2, blocked=False))
+    delivery.tell_gathered()
     assert ann.told() == bob.told() == [("conv/members_unblocked", ["eve"], True)]
     assert eve.told() == [("conv/unblocked", [], True)]
     assert list(registry.audience(room.key)) == [ann.session, bob.session]
@@ -93,6 +99,7 @@ def test_subscribers_are_told_of_themselves_alone_inferred(registry: Registry, d
     registry.unlisten(eve.session, service.key)
     for blocked, op in ((True, "conv/blocked"), (False, "conv/unblocked")):
         delivery.on_event(BlocksChanged(service, ("eve",), "", 1, blocked))
+        delivery.tell_gathered()
         assert eve.told() == [(op, [], False)]
         assert bob.told() == []
         assert list(registry.audience(service.key)) == [bob.session]

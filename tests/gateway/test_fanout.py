@@ -1,141 +1,19 @@
 """Telling large audiences in slices: who hears what, in which order, and how much work one turn of the loop does."""
 
-import base64
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hongyan.engine.app_settings import AppSettings
-from hongyan.engine.congestion import Congestion
-from hongyan.engine.events import ChatRoomEntered, ChatRoomLeft, ConversationUpdated, MessagePatched, MessageSent
-from hongyan.engine.limits import DeliveryBudget
-from hongyan.engine.sessions import Ticket
-from hongyan.engine.values import App, Conversation, ConversationKind, Message, Priority
+from hongyan.engine.events import ConversationUpdated, MessagePatched
+from hongyan.engine.values import Conversation, ConversationKind, Message, Priority
 from hongyan.gateway import fanout
-from hongyan.gateway.delivery import Delivery
-from hongyan.gateway.live_queries import Listeners
-from hongyan.gateway.registry import PATCHES, Registry, Session
-from hongyan.wire.messages2_pb2 import GenericCommand
-from hongyan.wire.subprotocol import SUPPORTED
+from hongyan.gateway.registry import Session
+from tests.gateway.hall import APP, TEXT, Hall, commands, heard, writes
 
-APP = App(1, "app", "", "", "", "", AppSettings(), 0)
-BINARY, TEXT = SUPPORTED["lc.protobuf2.3"], SUPPORTED["lc.proto2base64.3"]
 LARGE = 600
-
-
-class Peer:
-    """The connection of one session, which takes everything, or nothing of lower priority than `takes`."""
-
-    def __init__(self, subprotocol: Any = BINARY) -> None:
-        self.subprotocol = subprotocol
-        self.sessions: dict[str, Session] = {}
-        self.writes: list[bytes] = []
-        self.congested = False
-        self.takes = Priority.LOW
-        self.held_bytes = 0
-
-    def push(self, frame: bytes) -> None:
-        self.writes.append(frame)
-
-    def push_many(self, joined: bytes, count: int) -> None:
-        self.writes.append(joined)
-
-    def offer(self, frame: bytes, priority: int) -> bool:
-        if priority <= self.takes:
-            self.push(frame)
-        return priority <= self.takes
-
-
-def frames_of(data: bytes) -> list[bytes]:
-    """The payloads of unmasked frames."""
-    found = []
-    while data:
-        size, start = data[1], 2
-        if size == 126:
-            size, start = int.from_bytes(data[2:4], "big"), 4
-        found.append(data[start : start + size])
-        data = data[start + size :]
-    return found
-
-
-class Hall:
-    """Delivery to sessions that the test lets in and out; turns of the event loop are taken when it says so."""
-
-    def __init__(self) -> None:
-        self.turns: list[Callable[[], None]] = []
-        self.congestion = Congestion()
-        self.registry = Registry()
-        nobody: Any = None
-        budget = DeliveryBudget(lambda: 0.0)
-        self.delivery = Delivery(
-            self.registry, budget, DeliveryBudget(), Listeners(nobody), nobody, self.congestion, self.turns.append
-        )
-        self.fanout = self.delivery.fanout
-        self.said = 0
-
-    def room(self, key: int = 1, kind: ConversationKind = ConversationKind.CHATROOM) -> Conversation:
-        return Conversation(key, APP.key, f"room-{key}", kind, 1, set())
-
-    def session(self, client: str, bitmap: int = PATCHES, subprotocol: Any = BINARY) -> Session:
-        peer: Any = Peer(subprotocol)
-        session = peer.sessions[client] = Session(peer, APP, client, Ticket("id", client, "", "", bitmap))
-        self.registry.add(session)
-        return session
-
-    def enter(self, session: Session, room: Conversation) -> None:
-        self.delivery.on_event(ChatRoomEntered(room.key, session))
-
-    def leave(self, session: Session, room: Conversation) -> None:
-        self.delivery.on_event(ChatRoomLeft(room.key, session))
-
-    def crowd(self, room: Conversation, count: int = LARGE) -> list[Session]:
-        sessions = [self.session(f"{room.id}-{number:05d}") for number in range(count)]
-        for session in sessions:
-            self.enter(session, room)
-        return sessions
-
-    def say(
-        self, room: Conversation, origin: object = None, priority: int = Priority.NORMAL, text: str | None = None
-    ) -> str:
-        self.said += 1
-        text = f"{self.said}" if text is None else text
-        message = Message(f"m{self.said}", self.said, self.said, "ann", text, priority=priority)
-        self.delivery.on_event(MessageSent(room, message, origin))
-        return text
-
-    def turn(self) -> None:
-        """One turn of the loop, in which there must be something to do."""
-        (call,) = self.turns
-        self.turns.clear()
-        call()
-
-    def settle(self) -> int:
-        """As many turns as it takes."""
-        taken = 0
-        while self.turns:
-            self.turn()
-            taken += 1
-        return taken
-
-
-def commands(session: Session) -> list[GenericCommand]:
-    peer: Any = session.connection
-    return [GenericCommand.FromString(frame) for write in peer.writes for frame in frames_of(write)]
-
-
-def heard(session: Session) -> list[str]:
-    told = commands(session)
-    assert {command.peerId for command in told} <= {session.client}
-    return [command.directMessage.msg for command in told]
-
-
-def writes(session: Session) -> int:
-    peer: Any = session.connection
-    return len(peer.writes)
 
 
 @pytest.fixture
@@ -147,17 +25,20 @@ def hall() -> Hall:
 
 
 @pytest.mark.parametrize("count", [0, 1, fanout.SMALL])
-def test_a_small_audience_is_told_at_once(hall: Hall, count: int) -> None:
+def test_a_small_audience_is_told_in_the_same_tick_in_one_piece(hall: Hall, count: int) -> None:
     room = hall.room()
     crowd = hall.crowd(room, count)
-    text = hall.say(room)
-    assert [heard(session) for session in crowd] == [[text]] * count
-    assert (hall.turns, hall.fanout.deliveries) == ([], count)
+    texts = [hall.say(room) for _ in range(100)]
+    assert [heard(session) for session in crowd] == [[]] * count
+    hall.tick()
+    assert [heard(session) for session in crowd] == [texts] * count
+    assert all(writes(session) <= 2 for session in crowd)
+    assert (hall.turns, hall.fanout.is_busy, hall.fanout.deliveries) == ([], False, 100 * count)
 
 
 def test_a_large_audience_is_told_in_slices(hall: Hall) -> None:
     room = hall.room()
-    crowd = hall.crowd(room)
+    crowd = hall.crowd(room, LARGE)
     text = hall.say(room)
     assert all(heard(session) == [] for session in crowd)
     for told in (fanout.SLICE, 2 * fanout.SLICE, LARGE):
@@ -195,13 +76,14 @@ def test_what_is_said_elsewhere_does_not_wait(hall: Hall) -> None:
     for _ in range(3):
         hall.turn()
         text = hall.say(pair)
+        hall.tick()
         assert heard(bob)[-1] == text
     assert hall.fanout.is_busy
 
 
 def test_what_gathers_during_a_walk_goes_out_together(hall: Hall) -> None:
     room = hall.room()
-    crowd = hall.crowd(room)
+    crowd = hall.crowd(room, LARGE)
     first = [hall.say(room)]
     hall.turn()
     later = [hall.say(room) for _ in range(20)]
@@ -231,7 +113,7 @@ def test_rooms_take_turns(hall: Hall) -> None:
 
 def test_a_slice_that_fails_keeps_nobody_else_from_hearing(hall: Hall) -> None:
     room = hall.room()
-    crowd = hall.crowd(room)
+    crowd = hall.crowd(room, LARGE)
     broken: Any = crowd[fanout.SLICE]
     broken.connection.push_many = None
     text = hall.say(room)
@@ -246,7 +128,7 @@ def test_a_slice_that_fails_keeps_nobody_else_from_hearing(hall: Hall) -> None:
 
 def test_the_sending_session_hears_all_but_its_own(hall: Hall) -> None:
     room = hall.room()
-    crowd = hall.crowd(room)
+    crowd = hall.crowd(room, LARGE)
     said = [hall.say(room, crowd[0]), hall.say(room, crowd[1]), hall.say(room)]
     hall.settle()
     assert heard(crowd[0]) == said[1:]
@@ -257,7 +139,7 @@ def test_the_sending_session_hears_all_but_its_own(hall: Hall) -> None:
 
 def test_who_enters_during_a_walk_hears_what_is_said_afterwards(hall: Hall) -> None:
     room = hall.room()
-    hall.crowd(room)
+    hall.crowd(room, LARGE)
     hall.say(room)
     hall.say(room)
     hall.turn()
@@ -271,7 +153,7 @@ def test_who_enters_during_a_walk_hears_what_is_said_afterwards(hall: Hall) -> N
 
 def test_who_leaves_during_a_walk_hears_nothing_more(hall: Hall) -> None:
     room = hall.room()
-    crowd = hall.crowd(room)
+    crowd = hall.crowd(room, LARGE)
     first = hall.say(room)
     hall.turn()
     second = hall.say(room)
@@ -285,7 +167,7 @@ def test_who_leaves_during_a_walk_hears_nothing_more(hall: Hall) -> None:
 
 def test_who_leaves_and_comes_back_during_a_walk_hears_what_is_said_then(hall: Hall) -> None:
     room = hall.room()
-    crowd = hall.crowd(room)
+    crowd = hall.crowd(room, LARGE)
     first = hall.say(room)
     hall.turn()
     told, waiting = crowd[0], crowd[-1]
@@ -299,7 +181,7 @@ def test_who_leaves_and_comes_back_during_a_walk_hears_what_is_said_then(hall: H
 
 def test_a_room_that_empties_during_a_walk_is_forgotten(hall: Hall) -> None:
     room = hall.room()
-    crowd = hall.crowd(room)
+    crowd = hall.crowd(room, LARGE)
     hall.say(room)
     hall.turn()
     for session in crowd:
@@ -311,20 +193,21 @@ def test_a_room_that_empties_during_a_walk_is_forgotten(hall: Hall) -> None:
 
 def test_a_room_that_becomes_small_is_told_in_order(hall: Hall) -> None:
     room = hall.room()
-    crowd = hall.crowd(room)
+    crowd = hall.crowd(room, LARGE)
     said = [hall.say(room)]
     for session in crowd[10:]:
         hall.leave(session, room)
     said.append(hall.say(room))
     hall.settle()
     said.append(hall.say(room))
+    hall.tick()
     assert hall.turns == []
     assert all(heard(session) == said for session in crowd[:10])
 
 
 def test_edits_and_changes_stand_in_their_place(hall: Hall) -> None:
     room = hall.room()
-    crowd = hall.crowd(room)
+    crowd = hall.crowd(room, LARGE)
     old = hall.session("old", bitmap=0)
     hall.enter(old, room)
     hall.say(room)
@@ -364,19 +247,17 @@ def test_an_edit_that_its_author_is_told_otherwise_passes_over_all_of_the_author
 def test_text_sessions_hear_the_same(hall: Hall) -> None:
 
     room = hall.room()
-    hall.crowd(room)
-    text: Any = hall.session("text", subprotocol=TEXT)
+    hall.crowd(room, LARGE)
+    text = hall.session("text", subprotocol=TEXT)
     hall.enter(text, room)
     said = [hall.say(room), hall.say(room)]
     hall.settle()
-    payloads = [base64.b64decode(frame) for write in text.connection.writes for frame in frames_of(write)]
-    told = [GenericCommand.FromString(payload) for payload in payloads]
-    assert [(command.peerId, command.directMessage.msg) for command in told] == [("text", each) for each in said]
+    assert heard(text) == said
 
 
 def test_deliveries_to_sessions_that_catch_up_are_kept_back(hall: Hall) -> None:
     service = hall.room(kind=ConversationKind.SERVICE)
-    crowd = hall.crowd(service)
+    crowd = hall.crowd(service, LARGE)
     busy = crowd[-1]
     busy.held = []
     hall.say(service)
@@ -387,7 +268,7 @@ def test_deliveries_to_sessions_that_catch_up_are_kept_back(hall: Hall) -> None:
 def test_who_is_told_out_of_turn_is_not_told_again(hall: Hall) -> None:
     """At the end of its catching up a session has all that was published before, and is told none of it later."""
     service = hall.room(kind=ConversationKind.SERVICE)
-    crowd = hall.crowd(service)
+    crowd = hall.crowd(service, LARGE)
     first, last = crowd[0], crowd[-1]
     said = [hall.say(service)]
     hall.turn()
@@ -409,7 +290,7 @@ def test_who_is_told_out_of_turn_is_not_told_again(hall: Hall) -> None:
 
 def test_slow_readers_lose_what_matters_least(hall: Hall) -> None:
     room = hall.room()
-    crowd = hall.crowd(room)
+    crowd = hall.crowd(room, LARGE)
     slow: Any = crowd[3]
     slow.connection.congested, slow.connection.takes = True, Priority.HIGH
     said = [hall.say(room, priority=priority) for priority in Priority]
@@ -420,7 +301,7 @@ def test_slow_readers_lose_what_matters_least(hall: Hall) -> None:
 
 def test_a_conversation_without_priorities_leaves_nothing_out(hall: Hall) -> None:
     service = hall.room(kind=ConversationKind.SERVICE)
-    crowd = hall.crowd(service)
+    crowd = hall.crowd(service, LARGE)
     slow: Any = crowd[3]
     slow.connection.congested, slow.connection.takes = True, Priority.HIGH
     said = hall.say(service, priority=Priority.LOW)
@@ -434,7 +315,7 @@ def test_low_then_normal_messages_are_shed_then_none_are_taken(
 ) -> None:
     monkeypatch.setattr(fanout, bound, 8 * LARGE)
     room, other, pair = hall.room(1), hall.room(2), Conversation(9, APP.key, "p", ConversationKind.NORMAL, 1, {"a"})
-    crowd = hall.crowd(room)
+    crowd = hall.crowd(room, LARGE)
     expected = []
 
     def taken(priority: int) -> bool:
@@ -463,7 +344,7 @@ def test_low_then_normal_messages_are_shed_then_none_are_taken(
 def test_changes_are_never_shed(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fanout, "AUDIENCE_WORK", 1)
     room = hall.room()
-    crowd = hall.crowd(room)
+    crowd = hall.crowd(room, LARGE)
     for at in range(3):
         hall.delivery.on_event(ConversationUpdated(room, "{}", "{}", "ann", at, None))
     hall.settle()
@@ -473,7 +354,7 @@ def test_changes_are_never_shed(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> 
 def test_work_is_counted_by_receivers_and_bytes(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fanout, "AUDIENCE_WORK", 8 * LARGE)
     room = hall.room()
-    hall.crowd(room)
+    hall.crowd(room, LARGE)
     hall.say(room, text="x" * 5_000)
     hall.say(room, priority=Priority.NORMAL)
     assert hall.fanout.shed == 1

@@ -153,8 +153,7 @@ class Access:
         for known in {id(c): c for c in (conversation, self._cache.get(key, conversation))}.values():
             if known.version < version:
                 before = _weight(known)
-                known.members |= joined
-                known.members -= left
+                known.members = (known.members | joined) - left  # whoever holds the old set tells the old members
                 known.version = version
                 _set_standings(known, standings, left, self._clock.now())
                 if self._cache.get(key) is known:

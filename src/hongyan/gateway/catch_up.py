@@ -141,12 +141,14 @@ async def _tell_messages(session: Session, held: list[Held], told: _Told) -> Non
 
 
 def _release(session: Session, told: _Told) -> None:
+    delivery = session.connection.gateway.delivery
+    delivery.gathering.tell()  # what has been counted must not come on top
     if session.audiences:
-        session.connection.gateway.delivery.fanout.hurry(session)
+        delivery.fanout.hurry(session)
     held = session.release()
-    for delivery in held if session.is_open else ():
-        if not told.covers(delivery):
-            session.connection.push(delivery[2])
+    for each in held if session.is_open else ():
+        if not told.covers(each):
+            session.connection.push(each[2])
 
 
 def _is_waiting(session: Session, held: list[Held]) -> bool:

@@ -26,6 +26,7 @@ from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.values import OF_MEMBERS, Conversation, ConversationKind, iso_time
 from hongyan.gateway.connection import IM_SERVICE
 from hongyan.gateway.fanout import Fanout, Told
+from hongyan.gateway.gathering import Gathering
 from hongyan.gateway.live_queries import Listeners
 from hongyan.gateway.pushes import (
     DROPPABLE,
@@ -67,16 +68,18 @@ class Delivery:
         subscriptions: Subscriptions,
         congestion: Congestion,
         call_soon: Callable[[Callable[[], None]], object],
+        wake: Callable[[], None],
     ) -> None:
-        """`budget` is charged for messages, `changes` for changes of attributes."""
+        """`budget` is charged for messages, `changes` for changes of attributes.
+
+        `wake` has `tell_gathered` called at the end of this tick.
+        """
         self._registry = registry
         self._subscriptions = subscriptions
-        self._budget = budget
         self._changes = changes
-        self.deliveries = 0
-        self.fanout = Fanout(registry, budget, congestion, call_soon)
+        self.gathering = Gathering(registry, budget, wake)
+        self.fanout = Fanout(registry, budget, congestion, call_soon, wake)
         self._tellers: Mapping[type[Any], Callable[[Any], None]] = {
-            MessageSent: self._message,
             MessageSynced: self._synced,
             MembersJoined: self._members_joined,
             MembersLeft: self._members_left,
@@ -94,34 +97,28 @@ class Delivery:
         }
 
     def on_event(self, event: Event) -> None:
+        if type(event) is MessageSent:
+            self._message(event)
+            return
         teller = self._tellers.get(type(event))  # some are for others than clients
         if teller is not None:
+            self.gathering.tell()
             teller(event)
+
+    def tell_gathered(self) -> None:
+        """Tell all that has gathered in this tick."""
+        self.gathering.tell()
+        self.fanout.tell_small()
 
     def _message(self, event: MessageSent) -> None:
         conversation, message, origin = event.conversation, event.message, event.origin
-        place = conversation.stream or conversation.id
-        shared = SharedFrame(direct_command(conversation.id, int(conversation.kind), message))
-        if _has_audience(conversation):
-            priority = message.priority if conversation.kind == ConversationKind.CHATROOM else 0
-            told = Told(shared, conversation.id, origin, seq=message.seq, priority=priority, is_message=True)
-            self.fanout.tell(conversation, told)
+        if not _has_audience(conversation):
+            self.gathering.add(event)
             return
-        count = 0
-        for sessions in self._of_clients(conversation, conversation.members):
-            for session in sessions:
-                if session is origin:
-                    continue
-                connection = session.connection
-                tail = session.tail
-                frame = shared.text(tail) if connection.subprotocol.text else shared.binary(tail)
-                if session.held is None:  # `_leave`, written out: this loop is the cost of a busy room
-                    connection.push(frame)
-                else:
-                    session.hold(place, message.seq, frame)
-                count += 1
-        self.deliveries += count
-        self._budget.charge(conversation.app_key, count)
+        shared = SharedFrame(direct_command(conversation.id, int(conversation.kind), message))
+        priority = message.priority if conversation.kind == ConversationKind.CHATROOM else 0
+        told = Told(shared, conversation.id, origin, seq=message.seq, priority=priority, is_message=True)
+        self.fanout.tell(conversation, told)
 
     def _tell_all(self, conversation: Conversation, command: GenericCommand, origin: object | None = None) -> int:
         """Tell all who hear a conversation, except the session `origin`; how many that are."""

@@ -21,7 +21,7 @@ from hongyan.wire.frames import SharedFrame, SharedFrames
 
 log = logging.getLogger(__name__)
 
-#: Audiences up to this size are told at once.
+#: Audiences up to this size are told in the same tick.
 SMALL = 256
 #: Sessions told in one turn of the loop, which all get a write of their own: some 2 ms.
 SLICE = 256
@@ -150,7 +150,7 @@ def tell(things: Sequence[Told], session: Session, since: int) -> int:
 
 
 class Fanout:
-    """`call_soon` calls a function in the next turn of the event loop."""
+    """`call_soon` calls a function in the next turn of the event loop, `wake` has `tell_small` called before that."""
 
     def __init__(
         self,
@@ -158,30 +158,27 @@ class Fanout:
         budget: DeliveryBudget,
         congestion: Congestion,
         call_soon: Callable[[Callable[[], None]], object],
+        wake: Callable[[], None],
     ) -> None:
         self._registry = registry
         self._budget = budget
         self._congestion = congestion
         self._call_soon = call_soon
+        self._wake = wake
         self._walks: dict[int, _Walk] = {}
+        self._small: list[_Walk] = []
         self._turns: deque[_Walk] = deque()
         self._due = 0
         self.deliveries = self.shed = 0
 
     @property
     def is_busy(self) -> bool:
-        return bool(self._turns)
+        return bool(self._walks)
 
     def tell(self, conversation: Conversation, told: Told) -> None:
-        """Tell an audience something: at once if it is small and waits for nothing."""
+        """Tell an audience something: by the end of this tick if it is small and waits for nothing."""
         audience = self._registry.audience(conversation.key)
-        walk = self._walks.get(conversation.key)
-        if walk is None and len(audience) <= SMALL:
-            made = sum([told.to(session) for session in audience])
-            self._made(conversation.app_key, made)
-            return
-        if walk is None:
-            walk = _Walk(conversation)
+        walk = self._walks.get(conversation.key) or _Walk(conversation)
         if self._fullness(walk) >= SHED_FROM.get(told.priority, math.inf):
             self.shed += 1
             return
@@ -191,9 +188,23 @@ class Fanout:
         self._changed(walk, told.due)
         if walk.key not in self._walks:
             self._walks[walk.key] = walk
-            self._turns.append(walk)
-            if len(self._turns) == 1:
-                self._call_soon(self._turn)
+            self._begin(walk, len(audience))
+
+    def _begin(self, walk: _Walk, size: int) -> None:
+        if size <= SMALL:
+            self._small.append(walk)
+            self._wake()
+            return
+        self._turns.append(walk)
+        if len(self._turns) == 1:
+            self._call_soon(self._turn)
+
+    def tell_small(self) -> None:
+        """Tell small audiences all that has gathered for them."""
+        small, self._small = self._small, []
+        for walk in small:
+            while self._goes_on(walk):
+                pass
 
     def hurry(self, session: Session) -> None:
         """Tell a session out of turn what is on its way to it."""
@@ -207,16 +218,21 @@ class Fanout:
     def _turn(self) -> None:
         """One slice of one walk; then it is the next one's turn."""
         walk = self._turns.popleft()
+        if self._goes_on(walk):
+            self._turns.append(walk)
+        if self._turns:
+            self._call_soon(self._turn)
+
+    def _goes_on(self, walk: _Walk) -> bool:
+        """Tell the next slice; whether there is more to tell."""
         try:
             self._go_on(walk)
         except Exception:  # one slice's trouble is not the next one's
             log.exception("a slice of an audience could not be told")
         if walk.batch or walk.waiting:
-            self._turns.append(walk)
-        else:
-            del self._walks[walk.key]
-        if self._turns:
-            self._call_soon(self._turn)
+            return True
+        del self._walks[walk.key]
+        return False
 
     def _go_on(self, walk: _Walk) -> None:
         audience = self._registry.audience(walk.key)

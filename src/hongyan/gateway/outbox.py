@@ -10,20 +10,30 @@ log = logging.getLogger(__name__)
 class Flusher:
     """Calls `flush` of every connection that has something to say, once per tick.
 
-    The kernel's send call is most of the cost of a delivery; gathering is what makes a busy room cheap.
+    The kernel's send call is most of the cost of a delivery; gathering is what makes a busy room cheap. `before` is
+    called first and may have something for more connections.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, before: Callable[[], None]) -> None:
         self._loop = loop
+        self._before = before
         self._waiting: list[Callable[[], None]] = []
+        self._is_due = False
+
+    def wake(self) -> None:
+        """Flush at the end of this tick."""
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._flush)
 
     def add(self, flush: Callable[[], None]) -> None:
-        if not self._waiting:
-            self._loop.call_soon(self._flush)
+        if not self._is_due:
+            self.wake()
         self._waiting.append(flush)
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        self._before()
+        waiting, self._waiting, self._is_due = self._waiting, [], False
         for flush in waiting:
             try:
                 flush()

@@ -66,8 +66,9 @@ class Gateway:
             self.subscriptions,
             engine.congestion,
             self.loop.call_soon,
+            lambda: self.flusher.wake(),
         )
-        self.flusher = Flusher(self.loop)
+        self.flusher = Flusher(self.loop, self.delivery.tell_gathered)
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.commands_in = self.frames_out = self.writes_out = self.slow_peers = self.refused = 0
@@ -106,7 +107,7 @@ class Gateway:
             "connections": len(self.connections),
             "sessions": self.registry.sessions,
             "commands_in": self.commands_in,
-            "deliveries": self.delivery.deliveries + self.delivery.fanout.deliveries,
+            "deliveries": self.delivery.gathering.deliveries + self.delivery.fanout.deliveries,
             "left_out": self.left_out,
             "shed": self.delivery.fanout.shed,
             "frames_out": self.frames_out,
@@ -131,6 +132,7 @@ class Gateway:
         for connection in self.connections:
             connection.take_no_more()
         await self._wait_while(self._is_answering, seconds)
+        self.delivery.tell_gathered()
         for connection in list(self.connections):
             connection.leave(_GOING_AWAY, "the server is stopping")
         await self._wait_while(lambda: bool(self.connections), seconds)

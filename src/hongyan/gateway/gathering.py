@@ -1,0 +1,110 @@
+"""Messages to members, gathered until the outboxes are written.
+
+One commit brings many messages; of those to one conversation each session gets all in one piece. So what a delivery
+costs beside its bytes is shared by all messages of a commit (docs/performance.md).
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+
+from hongyan.engine.events import MessageSent
+from hongyan.engine.limits import DeliveryBudget
+from hongyan.engine.values import Conversation, ConversationKind
+from hongyan.gateway.pushes import direct_command
+from hongyan.gateway.registry import TEMPORARY, Registry, Session
+from hongyan.wire.frames import SharedFrame, SharedFrames
+
+log = logging.getLogger(__name__)
+
+
+class _Gathered:
+    """Messages of one conversation, with who were its members when they were sent."""
+
+    __slots__ = ("conversation", "frames", "members", "origins", "seqs")
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.members = conversation.members
+        self.frames: list[SharedFrame] = []
+        self.origins: list[object | None] = []
+        self.seqs: list[int] = []
+
+
+class Gathering:
+    """`wake` has `tell` called at the end of this tick."""
+
+    def __init__(self, registry: Registry, budget: DeliveryBudget, wake: Callable[[], None]) -> None:
+        self._registry = registry
+        self._budget = budget
+        self._wake = wake
+        self._waiting: dict[int, _Gathered] = {}
+        self.deliveries = 0
+
+    def add(self, event: MessageSent) -> None:
+        conversation, message = event.conversation, event.message
+        gathered = self._waiting.get(conversation.key)
+        if gathered is not None and gathered.members is not conversation.members:
+            self.tell()
+            gathered = None
+        if gathered is None:
+            if not self._waiting:
+                self._wake()
+            gathered = self._waiting[conversation.key] = _Gathered(conversation)
+        gathered.frames.append(SharedFrame(direct_command(conversation.id, int(conversation.kind), message)))
+        gathered.origins.append(event.origin)
+        gathered.seqs.append(message.seq)
+
+    def tell(self) -> None:
+        """Tell all that has gathered. To be called before anything else is told to members."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, {}
+        for gathered in waiting.values():
+            try:
+                self._tell(gathered)
+            except Exception:  # one conversation's trouble is not the next one's
+                log.exception("messages could not be told")
+
+    def _tell(self, gathered: _Gathered) -> None:
+        app_key = gathered.conversation.app_key
+        found = self._registry.of_clients(app_key, gathered.members)
+        if gathered.conversation.kind is ConversationKind.TEMPORARY:
+            found = ([session for session in sessions if session.can(TEMPORARY)] for sessions in found)
+        count = _one_by_one(gathered, found) if len(gathered.frames) == 1 else _in_one_piece(gathered, found)
+        self.deliveries += count
+        self._budget.charge(app_key, count)
+
+
+def _one_by_one(gathered: _Gathered, found: Iterable[list[Session]]) -> int:
+    """How many deliveries that made."""
+    place = gathered.conversation.stream or gathered.conversation.id
+    told = list(zip(gathered.frames, gathered.origins, gathered.seqs, strict=True))
+    count = 0
+    for sessions in found:
+        for session in sessions:
+            connection, tail = session.connection, session.tail
+            for shared, origin, seq in told:
+                if session is origin:
+                    continue
+                frame = shared.text(tail) if connection.subprotocol.text else shared.binary(tail)
+                if session.held is None:
+                    connection.push(frame)
+                else:
+                    session.hold(place, seq, frame)
+                count += 1
+    return count
+
+
+def _in_one_piece(gathered: _Gathered, found: Iterable[list[Session]]) -> int:
+    """How many deliveries that made."""
+    shared, origins, number = SharedFrames(gathered.frames), set(gathered.origins), len(gathered.frames)
+    count = 0
+    for sessions in found:
+        for session in sessions:
+            if session in origins or session.held is not None:
+                count += _one_by_one(gathered, [[session]])
+                continue
+            connection, tail = session.connection, session.tail
+            connection.push_many(shared.text(tail) if connection.subprotocol.text else shared.binary(tail), number)
+            count += number
+    return count
