@@ -1,7 +1,7 @@
 """What a login is told first, at every interleaving: the reads go on when the test says so."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,9 +39,15 @@ class Reads:
         self.counts: asyncio.Queue[list[Unread] | Exception] = asyncio.Queue()
         self.messages: asyncio.Queue[list[Missed] | Exception] = asyncio.Queue()
         self.newest = 1_000
+        self.gathered: list[Callable[[], None]] = []
 
     async def subscribe(self, session: Session) -> None:
         """The app has no service conversations."""
+
+    def tell_gathered(self) -> None:
+        """What gathers until the end of the tick is told now."""
+        while self.gathered:
+            self.gathered.pop(0)()
 
     def missed(self, since: int) -> bool:
         return since < self.newest
@@ -86,6 +92,7 @@ class Line:
         self.gateway = SimpleNamespace(
             engine=SimpleNamespace(edits=edits, unread=unread, receipts=receipts),
             subscriptions=SimpleNamespace(begin=reads.subscribe),
+            delivery=SimpleNamespace(gathering=SimpleNamespace(tell=reads.tell_gathered)),
         )
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -193,6 +200,15 @@ async def test_what_a_peer_does_not_take_is_not_read_for_all_its_clients(reads: 
     assert (line.told, reads.messages.qsize()) == (["message"] * 2, 3)
     line.takes.set_result(True)
     assert (len(await line.over()), reads.messages.qsize()) == (5, 0)
+
+
+async def test_what_is_counted_while_it_gathers_does_not_come_on_top(reads: Reads, line: Line) -> None:
+    session = login(line)
+    catch_up.begin(session, SessionCommand())
+    reads.gathered.append(lambda: session.hold("talk", 7, b"counted message"))
+    reads.counts.put_nowait(COUNTS)
+    assert await line.over() == ["2 unread"]
+    assert reads.gathered == []
 
 
 async def test_counts_of_a_service_conversation_cover_its_stream_and_its_broadcasts(reads: Reads, line: Line) -> None:

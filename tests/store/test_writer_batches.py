@@ -1,14 +1,19 @@
 """Group commit, by counting: statements and commits per batch, and system calls to the sockets."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pysqlite3 import dbapi2 as sqlite
 
 from hongyan.engine.values import Conversation, Draft, MembersChanged, Stored
 from hongyan.errors import Refused
 from hongyan.store import Store
+from hongyan.store.database import Bulk
 from hongyan.store.writer import BATCH_MAX, Batch
 from tests.store.conftest import OpenStore
 from tests.store.steps import batches, held, load, on_driver, rows, send, start, submit, traced
@@ -54,18 +59,26 @@ async def test_many_senders_and_conversations_share_the_statements(store: Store)
     ]
 
 
-@pytest.mark.parametrize(
-    ("messages", "expected"), [(1, 1), (2, 1), (3, 2), (64, 1), (100, 3), (127, 7), (128, 1), (300, 5)]
-)
-async def test_statements_have_few_lengths(store: Store, messages: int, expected: int) -> None:
-    """Rows go in powers of two up to 128, so that a handful of texts stays prepared."""
+@pytest.mark.parametrize("messages", [1, 2, 3, 5, 64, 100, 300, 512])
+async def test_a_batch_is_one_statement_per_table(store: Store, messages: int) -> None:
+    """Its length is one of a few, so that a handful of texts stays prepared; what fills it up is not written."""
     conversation = await start(store, "ann", "bob")
     statements = await traced(store)
     async with held(store):
         sending = [submit(store, conversation, "ann") for _ in range(messages)]
     await asyncio.gather(*sending)
     counted = Counter(batches(statements)[-1])
-    assert (counted["INSERT message"], counted["COMMIT"]) == (expected, 1)
+    assert (counted["INSERT message"], counted["COMMIT"]) == (1, 1)
+    count = "SELECT count(*) FROM message"
+    assert await on_driver(store, lambda driver: driver.execute(count).fetchone()) == (messages,)
+
+
+@given(st.integers(1, 1_100))
+def test_a_statement_of_any_length_sees_each_row_once(count: int) -> None:
+    statement = Bulk("SELECT column1, column2 FROM (VALUES {rows: (?, ?)}) WHERE column1 IS NOT NULL")
+    rows = [(number, None if number % 3 else "x") for number in range(count)]
+    with contextlib.closing(sqlite.connect(":memory:")) as connection:
+        assert statement.run(connection, rows) == rows
 
 
 async def test_a_batch_is_bounded(store: Store) -> None:

@@ -1,5 +1,6 @@
 """Opening the SQLite file: the driver and its settings."""
 
+import bisect
 import contextlib
 import itertools
 import re
@@ -35,7 +36,7 @@ def check_sqlite(version: str = sqlite.sqlite_version) -> None:
 def connect(path: Path, *, read_only: bool = False) -> Any:
     """A driver connection in autocommit mode: transactions are begun and ended by statement."""
     connection = sqlite.connect(
-        str(path), timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=256
+        str(path), timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=512
     )
     connection.execute("PRAGMA busy_timeout = 5000")
     if read_only:
@@ -70,28 +71,32 @@ def opening(path: Path) -> Iterator[None]:
         raise StartupError(f"The database {path} can't be opened: {error.orig}.") from error
 
 
-_ROW_COUNTS = (128, 64, 32, 16, 8, 4, 2, 1)
+#: Rows that a statement of `Bulk` may have; a batch of the writer goes into one.
+_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
 class Bulk:
-    """A statement with a VALUES list of any length, run as few statements of a few fixed lengths.
+    """A statement with a VALUES list of any length, run as one statement of a fixed length, or of the longest.
 
     One multi-row statement is stepped once: `executemany` steps, and gives up and takes back the interpreter lock,
     once per row, which starves beside a busy event loop. Fixed lengths keep every text in the driver's cache.
+
+    Rows of NULLs fill up the length, so a statement must pass them over; a join does, as NULL equals nothing.
     """
 
     def __init__(self, text: str) -> None:
         """`text` holds one `{rows: (?, ?)}`, the form of a row."""
         found = re.search(r"\{rows: ([^}]+)\}", text)
         assert found is not None
-        self._texts = [(count, text.replace(found[0], ", ".join([found[1]] * count))) for count in _ROW_COUNTS]
+        row = found[1]
+        self._texts = {length: text.replace(found[0], ", ".join([row] * length)) for length in _LENGTHS}
+        self._filler = (None,) * row.count("?")
 
     def run(self, connection: Any, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         answer: list[tuple[Any, ...]] = []
-        start = 0
-        for count, text in self._texts:
-            while len(rows) - start >= count:
-                values = list(itertools.chain.from_iterable(rows[start : start + count]))
-                answer += connection.execute(text, values).fetchall()
-                start += count
+        for start in range(0, len(rows), _LENGTHS[-1]):
+            part = rows[start : start + _LENGTHS[-1]]
+            length = _LENGTHS[bisect.bisect_left(_LENGTHS, len(part))]
+            part += [self._filler] * (length - len(part))
+            answer += connection.execute(self._texts[length], list(itertools.chain.from_iterable(part))).fetchall()
         return answer

@@ -32,10 +32,11 @@ FIND_HEADS = Bulk(
 )
 INSERT_MESSAGES = Bulk(
     "INSERT INTO message (conversation, timestamp, seq, id, sender, body, flags, mentions)"
-    " VALUES {rows: (?, ?, ?, ?, ?, ?, ?, ?)}"
+    " SELECT * FROM (VALUES {rows: (?, ?, ?, ?, ?, ?, ?, ?)}) WHERE column1 IS NOT NULL"
 )
 INSERT_TOKENS = Bulk(
-    "INSERT INTO sent_token (conversation, client, token, message_id, seq, timestamp) VALUES {rows: (?, ?, ?, ?, ?, ?)}"
+    "INSERT INTO sent_token (conversation, client, token, message_id, seq, timestamp)"
+    " SELECT * FROM (VALUES {rows: (?, ?, ?, ?, ?, ?)}) WHERE column1 IS NOT NULL"
 )
 MOVE_HEADS = Bulk(
     "WITH new(key, seq, at) AS (VALUES {rows: (?, ?, ?)})"
@@ -351,7 +352,8 @@ PRUNE_SIGNATURES = (
 # notifications
 
 INSERT_NOTIFICATIONS = Bulk(
-    'INSERT INTO notification (app, client, at, conversation, joined, "by") VALUES {rows: (?, ?, ?, ?, ?, ?)}'
+    'INSERT INTO notification (app, client, at, conversation, joined, "by")'
+    " SELECT * FROM (VALUES {rows: (?, ?, ?, ?, ?, ?)}) WHERE column1 IS NOT NULL"
 )
 NOTIFICATIONS_AFTER = (
     'SELECT n.joined, c.id, n."by", n.at, c.expires_at'
