@@ -29,7 +29,7 @@ web: ## Build the web pages if they are absent or differ from their sources
 test: setup web ## Set up and run all tests that need only PyPI and npm packages; ARGS are pytest's
 	$(with_node) $(bin)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
-test-services: setup web ## Install Debian's browser (as root) and run the tests that need it
+test-services: setup web ## Install Debian's browser and servers (as root) and run the tests that need them
 	@$(prepare) services
 	$(with_node) $(bin)/python -m pytest -m services $(ARGS)
 

@@ -24,7 +24,7 @@ WEB = ROOT / "web"
 WEB_DIST = ROOT / "src" / "hongyan" / "web_dist"
 JOURNEYS_JS = ROOT / "tests" / "journeys" / "js"
 
-SERVICES = ["chromium", "fonts-noto-cjk"]
+SERVICES = ["chromium", "fonts-noto-cjk", "ejabberd", "erlang-p1-pgsql", "postgresql"]
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = (20, 19)  # the oldest that current web build tools accept
@@ -78,10 +78,10 @@ def web() -> None:
 
 
 def services() -> None:
-    """Install the browser of Debian, and a font with Chinese characters for its pictures."""
+    """Install the browser of Debian, a font with Chinese characters for its pictures, and servers to compare with."""
     absent = [package for package in SERVICES if not works("dpkg-query", "-s", package)]
     if absent:
-        install_debian_packages(absent, "These tests drive a browser")
+        install_debian_packages(absent, "These tests drive a browser and other servers")
 
 
 STEPS: dict[str, Callable[[], None]] = {f.__name__: f for f in (serve, dev, node, journeys, web, services)}

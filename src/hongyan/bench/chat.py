@@ -6,8 +6,8 @@ from hongyan.bench import machine, servers
 from hongyan.bench.bare_sqlite import SqlitePlan, measure
 from hongyan.bench.run import Figures, Options, Place, Screen, check_files, place, split
 from hongyan.bench.servers import Server
-from hongyan.bench.talk_load import TalkPlan
-from hongyan.bench.talk_run import talk
+from hongyan.bench.talk_load import TalkPlan, talk_load
+from hongyan.bench.talk_run import Load, talk
 from hongyan.bench.workers import SPAWN
 
 PAIR = 2
@@ -59,7 +59,7 @@ def _runs(server: Server, parameters: ChatParameters, options: Options, screen: 
     ]
 
 
-def run(name: str, server: Server, plan: TalkPlan, options: Options, screen: Screen) -> Figures:
+def run(name: str, server: Server, plan: TalkPlan, options: Options, screen: Screen, load: Load = talk_load) -> Figures:
     """The load of a plan, shared by the processes."""
     plans = [
         replace(
@@ -70,7 +70,7 @@ def run(name: str, server: Server, plan: TalkPlan, options: Options, screen: Scr
         )
         for part, groups in enumerate(split(plan.groups, options.processes))
     ]
-    return {"name": name, **talk(server, plans, options, screen.line(name))}
+    return {"name": name, **talk(server, plans, options, screen.line(name), load)}
 
 
 def _ceiling(here: Place, parameters: ChatParameters, options: Options, batch: int, screen: Screen) -> float:

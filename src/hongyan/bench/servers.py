@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hongyan.bench import machine
 from hongyan.bench.bare_server import serve
 from hongyan.bench.client import Target
 from hongyan.bench.tls import Certificate
@@ -37,6 +38,10 @@ class Server:
     http_url: str | None = None
     master_key: str = ""
     tls: ssl.SSLContext | None = None
+
+    def cpu_seconds(self) -> float:
+        """The CPU seconds that it has used so far."""
+        return machine.cpu_seconds(self.pid)
 
     def counters(self) -> dict[str, float]:
         """The server's own figures by name, as `/metrics` tells them; empty for a server without."""

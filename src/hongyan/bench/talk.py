@@ -2,19 +2,27 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Protocol, Self
 
 from picows import WSFrame, WSTransport
 
 from hongyan.bench.client import Client
-from hongyan.bench.frames import FIRST_SERIAL, Message, receipt, sent_at
+from hongyan.bench.frames import FIRST_SERIAL, receipt, sent_at
 from hongyan.bench.workers import Window
 from hongyan.wire import messages2_pb2 as pb
 
 PACE_TICK = 0.001
 CATCH_UP_TIMEOUT = 20.0
 NEVER = Window(0, 0)
+
+
+class Patched(Protocol):
+    """A serialised message in which serial and time are patched."""
+
+    def at(self, serial: int, now: int) -> bytearray:
+        """The bytes with this serial, sent at `now` (monotonic ns)."""
 
 
 @dataclass
@@ -93,28 +101,28 @@ class Probe(Listener):
             self.send(receipt(self.peer, message.cid, message.id))
 
 
-class Speaker(Client):
-    """The member that talks. `done` is set when the window is over and everything sent is acknowledged."""
+class Talker:
+    """A connection that talks, of whatever kind: what is sent, when, and what of it is acknowledged.
 
-    def __init__(self, peer: str, result: TalkResult) -> None:
-        super().__init__(peer)
+    `done` is set when the window is over and everything sent is acknowledged.
+    """
+
+    peer: str
+    send: Callable[[bytearray], None]
+
+    def __init__(self, result: TalkResult) -> None:
         self.result = result
         self.window = NEVER
         self.done = asyncio.Event()
         self.sent = 0
         self.acked = 0
-        self._message: Message
+        self._message: Patched
         self._pending: dict[int, int] = {}
         self._one_by_one = True
 
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """Called by picows; nothing more can be acknowledged."""
-        super().on_ws_disconnected(transport)
-        self.done.set()
-
-    def prepare(self, message: Message, window: Window) -> None:
+    def prepare(self, message: Patched, window: Window) -> None:
         """What to say, and when."""
-        self._message, self.window, self.on_frame = message, window, self._on_ack
+        self._message, self.window = message, window
 
     def begin(self, in_flight: int) -> None:
         """Start with `in_flight` messages; each acknowledgement brings the next until the window ends."""
@@ -137,14 +145,13 @@ class Speaker(Client):
         self.sent += 1
         self.send(self._message.at(serial, due))
 
-    def _on_ack(self, frame: WSFrame) -> None:
+    def acknowledge(self, serial: int, reply: object) -> None:
+        """Message `serial` is acknowledged by `reply`, which is a fault if it was not waited for."""
         now = time.monotonic_ns()
-        reply = pb.GenericCommand.FromString(frame.get_payload_as_bytes())
-        if reply.cmd != pb.ack or reply.ackMessage.HasField("code") or reply.i not in self._pending:
-            self.result.faults.append(f"{self.peer} expected an acknowledgement and got: {reply!s:.200}")
-            self.done.set()
+        if serial not in self._pending:
+            self.refuse(reply)
             return
-        sent = self._pending.pop(reply.i)
+        sent = self._pending.pop(serial)
         self.acked += 1
         if self.window.contains(now):
             self.result.ack_ms.append((now - sent) / 1e6)
@@ -153,8 +160,38 @@ class Speaker(Client):
         elif self._one_by_one:
             self._talk(now)
 
+    def refuse(self, reply: object) -> None:
+        """Something else came instead of an acknowledgement."""
+        self.result.faults.append(f"{self.peer} expected an acknowledgement and got: {reply!s:.200}")
+        self.done.set()
 
-async def pace(speakers: list[Speaker], rate: float, window: Window) -> None:
+
+class Speaker(Client, Talker):
+    """The member that talks."""
+
+    def __init__(self, peer: str, result: TalkResult) -> None:
+        Client.__init__(self, peer)
+        Talker.__init__(self, result)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """Called by picows; nothing more can be acknowledged."""
+        super().on_ws_disconnected(transport)
+        self.done.set()
+
+    def prepare(self, message: Patched, window: Window) -> None:
+        """What to say, and when."""
+        super().prepare(message, window)
+        self.on_frame = self._on_ack
+
+    def _on_ack(self, frame: WSFrame) -> None:
+        reply = pb.GenericCommand.FromString(frame.get_payload_as_bytes())
+        if reply.cmd != pb.ack or reply.ackMessage.HasField("code"):
+            self.refuse(reply)
+        else:
+            self.acknowledge(reply.i, reply)
+
+
+async def pace(speakers: Sequence[Talker], rate: float, window: Window) -> None:
     """Send `rate` messages a second in turn until the window ends, whatever the answers do."""
     start = time.monotonic()
     count = 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hongyan.bench.client import Client, Target
 from hongyan.bench.frames import Message
-from hongyan.bench.talk import Listener, Probe, Speaker, TalkResult, pace
+from hongyan.bench.talk import Listener, Patched, Probe, Speaker, TalkResult, pace
 from hongyan.bench.workers import Link, Window
 
 READ_BUFFER = 65536
@@ -39,17 +39,28 @@ class TalkPlan:
 
 
 class Group:
-    """One conversation: a speaker, probes, and the other listeners."""
+    """One conversation: a speaker, probes, and the other listeners.
+
+    The load of another protocol names its own roles, and how a conversation starts.
+    """
+
+    speaker_role: type[Speaker] = Speaker
+    listener_role: type[Listener] = Listener
+    probe_role: type[Probe] = Probe
+    drain_timeout = DRAIN_TIMEOUT
+    message: Patched
 
     def __init__(self, plan: TalkPlan, number: int, result: TalkResult) -> None:
         peers = [f"{plan.name}-{number:05d}-{member:04d}" for member in range(plan.members)]
-        self.speaker = Speaker(peers[0], result)
+        self.speaker = self.speaker_role(peers[0], result)
         every = 1 if plan.receipts else ROOM_PROBES if plan.room else plan.members
         self.listeners: list[Listener] = [
-            Listener(peer) if place % every else Probe(peer, result, acknowledges=plan.receipts)
+            self.probe_role(peer, result, acknowledges=plan.receipts)
+            if place % every == 0
+            else self.listener_role(peer)
             for place, peer in enumerate(peers[1:])
         ]
-        self.probes = [listener for listener in self.listeners if isinstance(listener, Probe)]
+        self.probes = [listener for listener in self.listeners if isinstance(listener, self.probe_role)]
         self.room = plan.room
         self.everybody: list[Client] = [self.speaker, *self.listeners]
 
@@ -98,10 +109,10 @@ class Group:
             result.faults.append(f"{odd} listeners of {self.speaker.peer} received other than what was acknowledged")
 
 
-async def talk_load(plan: TalkPlan, link: Link) -> TalkResult:
+async def talk_load(plan: TalkPlan, link: Link, group_type: type[Group] = Group) -> TalkResult:
     """Connect, create the groups, pass the gate, talk until the window ends, check the counts."""
     result = TalkResult()
-    groups = [Group(plan, number, result) for number in range(plan.groups)]
+    groups = [group_type(plan, number, result) for number in range(plan.groups)]
     try:
         await _set_up(plan, groups, link)
         window: Window = await link.gate()
@@ -150,11 +161,12 @@ def _sum(listeners: list[Listener]) -> tuple[int, int]:
 
 
 async def _drain(groups: list[Group], result: TalkResult) -> None:
+    timeout = max(group.drain_timeout for group in groups)
     try:
-        async with asyncio.timeout(DRAIN_TIMEOUT):
+        async with asyncio.timeout(timeout):
             for group in groups:
                 await group.speaker.done.wait()
     except TimeoutError:
-        result.faults.append(f"not every message was acknowledged {DRAIN_TIMEOUT:.0f} s after the last was sent")
+        result.faults.append(f"not every message was acknowledged {timeout:.0f} s after the last was sent")
     for group in groups:
         await group.catch_up()

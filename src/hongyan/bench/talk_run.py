@@ -1,7 +1,7 @@
 """One talking run against a server, and its figures."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from hongyan.bench import machine
@@ -9,8 +9,9 @@ from hongyan.bench.run import Figures, Line, Options, percentile
 from hongyan.bench.servers import Server
 from hongyan.bench.talk import TalkResult
 from hongyan.bench.talk_load import TalkPlan, talk_load
-from hongyan.bench.workers import Team, Window
+from hongyan.bench.workers import Link, Team, Window
 
+Load = Callable[[TalkPlan, Link], Awaitable[TalkResult]]
 PERCENTILES = (1, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
 
 
@@ -26,7 +27,7 @@ class Reading:
     @classmethod
     def take(cls, server: Server, team: Team) -> "Reading":
         """Read it now."""
-        used = machine.cpu_seconds(server.pid)
+        used = server.cpu_seconds()
         generator = sum(map(machine.cpu_seconds, team.pids()))
         return cls(machine.cpu_seconds_of_all(), used, generator, server.counters())
 
@@ -40,10 +41,10 @@ class Reading:
         )
 
 
-def talk(server: Server, plans: list[TalkPlan], options: Options, line: Line) -> Figures:
+def talk(server: Server, plans: list[TalkPlan], options: Options, line: Line, load: Load = talk_load) -> Figures:
     """One run of a talking load against a server."""
     connections = sum(plan.groups * plan.members for plan in plans)
-    with Team(talk_load, plans) as team:
+    with Team(load, plans) as team:
         team.at_gate(lambda: line.show("connecting", team.count, connections))
         window = Window.after(options.warm_up, options.seconds)
         team.go(window)
