@@ -80,7 +80,7 @@ class Messages:
             return
 
         def use(found: Found) -> None:
-            conversation = target(found, conversation_id, sender, self._clock.now())
+            conversation = target(found, conversation_id, sender, self._clock)
             if isinstance(conversation, Refused):
                 acknowledge(conversation)
                 return
@@ -158,7 +158,7 @@ class Messages:
 
         def pass_on() -> None:
             now = self._clock.now()
-            checked = no_target(whole.id) if whole.has_ended(now) else target(whole, whole.id, sender, now)
+            checked = no_target(whole.id) if whole.has_ended(now) else target(whole, whole.id, sender, self._clock)
             if isinstance(checked, Refused):
                 acknowledge(checked)
                 return
@@ -188,7 +188,7 @@ class Messages:
             del self._pending[who]
 
 
-def target(found: Found, conversation_id: str, sender: str, now: int) -> Conversation | Refused:
+def target(found: Found, conversation_id: str, sender: str, clock: Clock) -> Conversation | Refused:
     """The conversation if the sender may send to it, else why not."""
     if isinstance(found, Refused):
         return found
@@ -196,7 +196,7 @@ def target(found: Found, conversation_id: str, sender: str, now: int) -> Convers
         return no_target(conversation_id)
     if found.standings:
         standing = found.standings.get(sender)
-        barred = standing and standing.bars(now)
+        barred = standing and standing.bars(clock.now())
         if barred:
             return Refused(barred, "the sender may not write here")
     return found
@@ -243,7 +243,9 @@ def check_deliveries(deliveries: DeliveryBudget, app: App) -> None:
 
 def check_draft(app: App, draft: Draft) -> int:
     """The bytes it has. Raises Refused if the message is too long or mentions what can't be clients."""
-    size = _bytes(draft.content) + _bytes(draft.token) + _bytes(draft.push_data)
+    size = _bytes(draft.content) + _bytes(draft.token)
+    if draft.push_data:
+        size += _bytes(draft.push_data)
     if draft.mentions:
         size += sum(_bytes(client) + _MENTION_BYTES for client in draft.mentions)
         draft.mentions = check_client_ids(draft.mentions)

@@ -87,7 +87,7 @@ class Wills:
         draft.transient = True
 
         def use(found: Found) -> None:
-            conversation = target(found, conversation_id, sender, self._clock.now())
+            conversation = target(found, conversation_id, sender, self._clock)
             if isinstance(conversation, Refused):
                 acknowledge(conversation)
                 return
@@ -134,7 +134,7 @@ class Wills:
 
     def _deliver(self, will: _Will) -> None:
         def use(found: Found) -> None:
-            conversation = target(found, will.conversation_id, will.message.sender, self._clock.now())
+            conversation = target(found, will.conversation_id, will.message.sender, self._clock)
             if not isinstance(conversation, Refused) and not self._congestion.bars(conversation):
                 if conversation.kind is ConversationKind.SERVICE:
                     sender = alone(conversation, will.message.sender)

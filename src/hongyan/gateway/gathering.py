@@ -70,39 +70,43 @@ class Gathering:
         found = self._registry.of_clients(app_key, gathered.members)
         if gathered.conversation.kind is ConversationKind.TEMPORARY:
             found = ([session for session in sessions if session.can(TEMPORARY)] for sessions in found)
-        count = _one_by_one(gathered, found) if len(gathered.frames) == 1 else _in_one_piece(gathered, found)
+        count = _alone(gathered, found) if len(gathered.frames) == 1 else _in_one_piece(gathered, found)
         self.deliveries += count
         self._budget.charge(app_key, count)
 
 
-def _one_by_one(gathered: _Gathered, found: Iterable[list[Session]]) -> int:
-    """How many deliveries that made."""
-    place = gathered.conversation.stream or gathered.conversation.id
-    told = list(zip(gathered.frames, gathered.origins, gathered.seqs, strict=True))
+def _alone(gathered: _Gathered, found: Iterable[list[Session]]) -> int:
+    """Tell one message; how many deliveries that made."""
+    (shared,), (origin,), (seq,) = gathered.frames, gathered.origins, gathered.seqs
     count = 0
     for sessions in found:
         for session in sessions:
-            connection, tail = session.connection, session.tail
-            for shared, origin, seq in told:
-                if session is origin:
-                    continue
-                frame = shared.text(tail) if connection.subprotocol.text else shared.binary(tail)
-                if session.held is None:
-                    connection.push(frame)
-                else:
-                    session.hold(place, seq, frame)
+            if session is not origin:
+                _leave(gathered, session, shared, seq)
                 count += 1
     return count
 
 
+def _leave(gathered: _Gathered, session: Session, shared: SharedFrame, seq: int) -> None:
+    connection, tail = session.connection, session.tail
+    frame = shared.text(tail) if connection.subprotocol.text else shared.binary(tail)
+    if session.held is None:
+        connection.push(frame)
+    else:
+        session.hold(gathered.conversation.stream or gathered.conversation.id, seq, frame)
+
+
 def _in_one_piece(gathered: _Gathered, found: Iterable[list[Session]]) -> int:
-    """How many deliveries that made."""
+    """Tell several messages; how many deliveries that made."""
     shared, origins, number = SharedFrames(gathered.frames), set(gathered.origins), len(gathered.frames)
     count = 0
     for sessions in found:
         for session in sessions:
             if session in origins or session.held is not None:
-                count += _one_by_one(gathered, [[session]])
+                for frame, origin, seq in zip(gathered.frames, gathered.origins, gathered.seqs, strict=True):
+                    if session is not origin:
+                        _leave(gathered, session, frame, seq)
+                        count += 1
                 continue
             connection, tail = session.connection, session.tail
             connection.push_many(shared.text(tail) if connection.subprotocol.text else shared.binary(tail), number)
