@@ -4,7 +4,9 @@ Times are integers: milliseconds since the Unix epoch, from the server's clock.
 """
 
 import base64
+import binascii
 import hashlib
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -268,8 +270,7 @@ class Edited:
     changed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """The place a message got: `repeated` when the same client had sent the same token before."""
 
     id: str
@@ -513,6 +514,7 @@ def new_object_id() -> str:
 
 
 _MESSAGE_ID_TIME_BYTES = 6
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def new_message_id(timestamp: int) -> str:
@@ -520,8 +522,8 @@ def new_message_id(timestamp: int) -> str:
 
     The time inside lets a message be found by (conversation, timestamp), so that no index on ids is paid per row.
     """
-    raw = timestamp.to_bytes(_MESSAGE_ID_TIME_BYTES, "big") + secrets.token_bytes(10)
-    return base64.urlsafe_b64encode(raw)[:22].decode("ascii")
+    raw = timestamp.to_bytes(_MESSAGE_ID_TIME_BYTES, "big") + os.urandom(10)
+    return binascii.b2a_base64(raw)[:22].translate(_URL_SAFE).decode("ascii")  # `base64` takes three times as long
 
 
 def message_id_time(message_id: str) -> int | None:

@@ -133,10 +133,10 @@ class Plan:
             self.outcomes |= {id(unit): answer for unit, answer in zip(self.received, answers, strict=True)}
 
     def _repeated(self) -> dict[tuple[int, str, str], Stored]:
-        """What client-supplied ids of this batch got before."""
+        """What client-supplied ids of this batch got before it."""
         tokens = [(u.conversation.key, u.sender, u.draft.token) for u in self._appends if u.draft.token]
         rows = hot.FIND_TOKENS.run(self._driver, tokens) if tokens else []
-        return {row[:3]: Stored(row[3], row[4], row[5], repeated=True) for row in rows}
+        return {row[:3]: Stored(row[3], row[4], row[5]) for row in rows}
 
     def _load_heads(self) -> None:
         missing = [key for key in self._touched if self._head(key) is None]
@@ -156,7 +156,7 @@ class Plan:
         key = unit.conversation.key
         token = (key, unit.sender, unit.draft.token)
         if unit.draft.token and token in known:
-            return known[token]
+            return known[token]._replace(repeated=True)
         head = self._head(key)
         if head is None:
             return Refused(errors.INVALID_MESSAGING_TARGET, "the conversation is gone")
@@ -170,7 +170,7 @@ class Plan:
         stored = Stored(new_message_id(timestamp), head.seq + 1, timestamp)
         self._heads[key] = Head(head.version, stored.seq, timestamp)
         if unit.draft.token:
-            known[token] = Stored(stored.id, stored.seq, timestamp, repeated=True)
+            known[token] = stored
         return stored
 
     def _insert(self, placed: list[tuple[Append, Stored]]) -> None:
