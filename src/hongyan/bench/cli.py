@@ -13,6 +13,7 @@ from hongyan.bench.broadcast import BroadcastParameters, broadcast
 from hongyan.bench.chat import ChatParameters, chat
 from hongyan.bench.fanout import FanoutParameters, fanout
 from hongyan.bench.idle import IdleParameters, idle
+from hongyan.bench.rest import RestParameters, rest
 from hongyan.bench.room import RoomParameters, room
 from hongyan.bench.run import Figures, Options, Screen
 from hongyan.bench.sweep import SweepParameters, sweep
@@ -151,6 +152,25 @@ def sweep_command(
     parameters = SweepParameters(expired, senders, in_flight, size)
     options = Options(output, data_dir, tls, seconds, warm_up, processes)
     _measure("sweep", lambda screen: sweep(parameters, options, screen), options, report.SWEEP)
+
+
+@bench.command("rest")
+def rest_command(
+    connections: Annotated[int, option("Keep-alive HTTP connections.", "NUMBER", 32, min=1, max=4_000)] = 32,
+    in_flight: Annotated[int, option("Requests a connection sends ahead.", "NUMBER", 1, min=1, max=100)] = 1,
+    receivers: Annotated[int, option("Subscribers who are sent messages.", "NUMBER", 100, min=1, max=10_000)] = 100,
+    size: Size = 200,
+    seconds: Seconds = 5.0,
+    warm_up: WarmUp = 1.0,
+    processes: Processes = HALF_THE_CORES,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Messages sent by the REST API per second, beside a bare HTTP server."""
+    parameters = RestParameters(connections, in_flight, receivers, size)
+    options = Options(output, data_dir, tls, seconds, warm_up, processes)
+    _measure("rest", lambda screen: rest(parameters, options, screen), options, report.REST)
 
 
 def _measure(

@@ -111,11 +111,11 @@ def _bars(axes: Any, names: list[str], values: list[float], colors: list[str]) -
     axes.grid(axis="x", alpha=0.3)
 
 
-def _latencies(axes: Any, runs: list[dict[str, Any]], figure: str) -> None:
+def _latencies(axes: Any, runs: list[dict[str, Any]], figure: str, of: str = "messages") -> None:
     for run, color in zip(runs, COLORS, strict=False):
         names = ["max" if percent == "100" else percent for percent in run[figure]]
         axes.plot(names, list(run[figure].values()), marker="o", markersize=3, color=color, label=run["name"])
-    axes.set_xlabel("percentile of messages")
+    axes.set_xlabel(f"percentile of {of}")
     axes.set_ylabel("milliseconds (logarithmic)")
     axes.set_yscale("log")
     _label_powers(axes.yaxis, figure, runs)
@@ -144,6 +144,15 @@ def _draw_sweep(report: dict[str, Any], left: Any, right: Any) -> None:
     right.set_title("From send to acknowledgement")
 
 
+def _draw_rest(report: dict[str, Any], left: Any, right: Any) -> None:
+    runs = report["runs"] + report["ceiling"]["runs"]
+    _bars(left, [run["name"] for run in runs], [run["messages_per_second"] for run in runs], [OURS, BARE])
+    left.set_title("Messages sent by the REST API")
+    left.set_xlabel("requests per second")
+    _latencies(right, runs, "ack_ms", of="requests")
+    right.set_title("From request to answer")
+
+
 DRAWINGS = {
     "chat": _draw_chat,
     "fanout": _draw_fanout,
@@ -151,4 +160,5 @@ DRAWINGS = {
     "idle": _draw_idle,
     "broadcast": _draw_broadcast,
     "sweep": _draw_sweep,
+    "rest": _draw_rest,
 }

@@ -34,6 +34,15 @@ SWEEP: tuple[Row, ...] = (
     ("expired messages left", "expired_left", 1, ",.0f"),
     *CHAT[5:],
 )
+REST: tuple[Row, ...] = (
+    ("accepted requests/s", "messages_per_second", 1, ",.0f"),
+    ("request to answer, p50 ms", "ack_p50_ms", 1, ".1f"),
+    ("request to answer, p99 ms", "ack_p99_ms", 1, ".1f"),
+    ("request to delivery, p99 ms", "delivery_p99_ms", 1, ".1f"),
+    ("messages per commit", "messages_per_commit", 1, ".1f"),
+    ("server CPU, µs/request", "server_us_per_message", 1, ".1f"),
+    *CHAT[-3:],
+)
 FANOUT: tuple[Row, ...] = (
     ("deliveries/s", "deliveries_per_second", 1, ",.0f"),
     ("send to delivery, p50 ms", "delivery_p50_ms", 1, ".1f"),

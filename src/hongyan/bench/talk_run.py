@@ -1,15 +1,16 @@
 """One talking run against a server, and its figures."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hongyan.bench import machine
 from hongyan.bench.run import Figures, Line, Options, percentile
 from hongyan.bench.servers import Server
 from hongyan.bench.talk import TalkResult
 from hongyan.bench.talk_load import TalkPlan, talk_load
-from hongyan.bench.workers import Team, Window
+from hongyan.bench.workers import Link, Team, Window
 
 PERCENTILES = (1, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
 
@@ -42,8 +43,19 @@ class Reading:
 
 def talk(server: Server, plans: list[TalkPlan], options: Options, line: Line) -> Figures:
     """One run of a talking load against a server."""
-    connections = sum(plan.groups * plan.members for plan in plans)
-    with Team(talk_load, plans) as team:
+    return measure(server, talk_load, plans, sum(plan.groups * plan.members for plan in plans), options, line)
+
+
+def measure(
+    server: Server,
+    load: Callable[[Any, Link], Awaitable[TalkResult]],
+    plans: Sequence[Any],
+    connections: int,
+    options: Options,
+    line: Line,
+) -> Figures:
+    """One run of a load that says something, with so many connections in all."""
+    with Team(load, plans) as team:
         team.at_gate(lambda: line.show("connecting", team.count, connections))
         window = Window.after(options.warm_up, options.seconds)
         team.go(window)
@@ -91,6 +103,7 @@ def _costs(total: TalkResult, used: Reading, seconds: float) -> Figures:
         "server_us_per_delivery": ratio(used.server * 1e6, total.deliveries),
         "generator_cores": round(used.generator / seconds, 3),
         "other_cores": round(max(others, 0.0) / seconds, 3),
+        "commits": counters.get("hongyan_commits_total"),
         "messages_per_commit": ratio(
             counters.get("hongyan_messages_total", 0), counters.get("hongyan_commits_total", 0)
         ),
