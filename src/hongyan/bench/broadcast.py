@@ -11,6 +11,7 @@ from hongyan.bench import machine, servers
 from hongyan.bench.broadcast_load import HearingPlan, HearingResult, hearing_load, subscriber
 from hongyan.bench.rest_load import SERVICES
 from hongyan.bench.run import Figures, Line, Options, Screen, check_files, percentile, place, split
+from hongyan.bench.seed import DATABASE
 from hongyan.bench.servers import Server
 from hongyan.bench.talk import TalkResult
 from hongyan.bench.talk_load import TalkPlan, talk_load
@@ -75,7 +76,7 @@ class _Service:
 
     def __init__(self, server: Server, data_dir: Path) -> None:
         self._server = server
-        self._database = data_dir / "hongyan.db"
+        self._database = data_dir / DATABASE
         self.id = str(server.call("POST", SERVICES, {"name": "bench"})["objectId"])
         self.sent_at: dict[str, int] = {}
         self.post_ms: list[float] = []
