@@ -13,6 +13,7 @@ from hongyan.bench.broadcast import BroadcastParameters, broadcast
 from hongyan.bench.chat import ChatParameters, chat
 from hongyan.bench.fanout import FanoutParameters, fanout
 from hongyan.bench.idle import IdleParameters, idle
+from hongyan.bench.reconnect import ReconnectParameters, reconnect
 from hongyan.bench.rest import RestParameters, rest
 from hongyan.bench.room import RoomParameters, room
 from hongyan.bench.run import Figures, Options, Screen
@@ -171,6 +172,23 @@ def rest_command(
     parameters = RestParameters(connections, in_flight, receivers, size)
     options = Options(output, data_dir, tls, seconds, warm_up, processes)
     _measure("rest", lambda screen: rest(parameters, options, screen), options, report.REST)
+
+
+@bench.command("reconnect")
+def reconnect_command(
+    clients: Annotated[int, option("Clients who come back at once.", "NUMBER", 5000, min=1, max=1_000_000)] = 5000,
+    conversations: Annotated[int, option("Conversations of each client.", "NUMBER", 10, min=1, max=50)] = 10,
+    unread: Annotated[int, option("Unread messages in each conversation.", "NUMBER", 3, min=1, max=100)] = 3,
+    size: Size = 200,
+    processes: Processes = HALF_THE_CORES,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Time until all clients have their sessions and unread counts again after the server started anew."""
+    parameters = ReconnectParameters(clients, conversations, unread, size)
+    options = Options(output, data_dir, tls, processes=processes)
+    _measure("reconnect", lambda screen: reconnect(parameters, options, screen), options, report.RECONNECT)
 
 
 def _measure(

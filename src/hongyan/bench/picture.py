@@ -153,6 +153,15 @@ def _draw_rest(report: dict[str, Any], left: Any, right: Any) -> None:
     right.set_title("From request to answer")
 
 
+def _draw_reconnect(report: dict[str, Any], left: Any, right: Any) -> None:
+    (run,) = report["runs"]
+    parts = {"the first": "first", "half of them": "half", "99 %": "p99", "all": "all"}
+    for axes, figure, title in ((left, "session", "Session open again"), (right, "unread", "Unread counts there")):
+        _bars(axes, list(parts), [run[f"{figure}_{part}_ms"] or 0 for part in parts.values()], [OURS] * len(parts))
+        axes.set_title(f"{title}, of {report['parameters']['clients']:,} clients at once")
+        axes.set_xlabel("milliseconds since all connect")
+
+
 DRAWINGS = {
     "chat": _draw_chat,
     "fanout": _draw_fanout,
@@ -161,4 +170,5 @@ DRAWINGS = {
     "broadcast": _draw_broadcast,
     "sweep": _draw_sweep,
     "rest": _draw_rest,
+    "reconnect": _draw_reconnect,
 }

@@ -43,6 +43,22 @@ REST: tuple[Row, ...] = (
     ("server CPU, µs/request", "server_us_per_message", 1, ".1f"),
     *CHAT[-3:],
 )
+RECONNECT: tuple[Row, ...] = (
+    ("server stopped, s", "stop_s", 1, ".2f"),
+    ("server started, s", "start_s", 1, ".2f"),
+    ("session again: the first, ms", "session_first_ms", 1, ",.0f"),
+    ("  half of the clients", "session_half_ms", 1, ",.0f"),
+    ("  99 %", "session_p99_ms", 1, ",.0f"),
+    ("  all", "session_all_ms", 1, ",.0f"),
+    ("unread counts there: the first, ms", "unread_first_ms", 1, ",.0f"),
+    ("  half of the clients", "unread_half_ms", 1, ",.0f"),
+    ("  99 %", "unread_p99_ms", 1, ",.0f"),
+    ("  all", "unread_all_ms", 1, ",.0f"),
+    ("clients/s", "reopens_per_second", 1, ",.0f"),
+    ("connections tried again", "retries", 1, ",.0f"),
+    ("server CPU, µs/client", "server_us_per_reopen", 1, ",.0f"),
+    *CHAT[-3:],
+)
 FANOUT: tuple[Row, ...] = (
     ("deliveries/s", "deliveries_per_second", 1, ",.0f"),
     ("send to delivery, p50 ms", "delivery_p50_ms", 1, ".1f"),
@@ -100,7 +116,7 @@ def write(report: dict[str, Any], file: Path) -> None:
 
 def show(report: dict[str, Any], rows: tuple[Row, ...], console: Console) -> None:
     """Print the runs side by side, and the ceiling."""
-    ceiling = report["ceiling"]
+    ceiling = report["ceiling"] or {}
     runs = _all_runs(report)
     table = Table(Column(no_wrap=True), title=f"hongyan bench {report['benchmark']}{', TLS' if report['tls'] else ''}")
     for run in runs:
@@ -110,7 +126,8 @@ def show(report: dict[str, Any], rows: tuple[Row, ...], console: Console) -> Non
     console.print(table)
     if "batch" in ceiling:
         console.print(f"ceiling: {ceiling['messages_per_second']:,.0f} messages/s, {ceiling['batch']} per commit")
-    console.print(f"{ceiling['what']}; ratio {report['ratio']}")
+    if "what" in ceiling:
+        console.print(f"{ceiling['what']}; ratio {report['ratio']}")
     if "file_system" in report:
         console.print(f"data directory on {report['file_system']}")
 
@@ -129,7 +146,7 @@ def faults(report: dict[str, Any]) -> list[str]:
 
 
 def _all_runs(report: dict[str, Any]) -> list[Figures]:
-    return [*report["runs"], *report["ceiling"].get("runs", [])]
+    return [*report["runs"], *(report["ceiling"] or {}).get("runs", [])]
 
 
 def _cell(value: float | None, divisor: float, form: str) -> str:

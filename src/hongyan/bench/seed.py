@@ -94,6 +94,12 @@ def seeding(data_dir: Path, app_id: str) -> Iterator[Seed]:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def exhaust(written: Iterable[int]) -> None:
+    """Write all, where nobody wants to know how far it is."""
+    for _ in written:
+        pass
+
+
 def _batches(rows: Iterable[T]) -> Iterator[list[T]]:
     rest = iter(rows)
     while some := list(itertools.islice(rest, ROWS)):
