@@ -12,6 +12,7 @@ from hongyan.bench import picture, report
 from hongyan.bench.broadcast import BroadcastParameters, broadcast
 from hongyan.bench.chat import ChatParameters, chat
 from hongyan.bench.fanout import FanoutParameters, fanout
+from hongyan.bench.history import HistoryParameters, history
 from hongyan.bench.idle import IdleParameters, idle
 from hongyan.bench.reconnect import ReconnectParameters, reconnect
 from hongyan.bench.rest import RestParameters, rest
@@ -189,6 +190,31 @@ def reconnect_command(
     parameters = ReconnectParameters(clients, conversations, unread, size)
     options = Options(output, data_dir, tls, processes=processes)
     _measure("reconnect", lambda screen: reconnect(parameters, options, screen), options, report.RECONNECT)
+
+
+@bench.command("history")
+def history_command(
+    messages: Annotated[
+        int, option("Messages in the database.", "NUMBER", 10_000_000, min=4_000, max=1_000_000_000)
+    ] = 10_000_000,
+    conversations: Annotated[
+        int, option("Conversations in which they lie.", "NUMBER", 100_000, min=200, max=10_000_000)
+    ] = 100_000,
+    clients: Annotated[int, option("Clients who ask at once.", "NUMBER", 4, min=1, max=500)] = 4,
+    unread: Annotated[int, option("Conversations with unread messages.", "NUMBER", 50, min=1, max=50)] = 50,
+    size: Size = 200,
+    starts: Annotated[int, option("Starts of the server on that database.", "NUMBER", 5, min=1, max=100)] = 5,
+    seconds: Seconds = 5.0,
+    warm_up: WarmUp = 1.0,
+    processes: Processes = HALF_THE_CORES,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """How long pages of history, unread counts and a start take with ten million messages."""
+    parameters = HistoryParameters(messages, conversations, clients, unread, size, starts)
+    options = Options(output, data_dir, tls, seconds, warm_up, processes)
+    _measure("history", lambda screen: history(parameters, options, screen), options, report.HISTORY)
 
 
 def _measure(

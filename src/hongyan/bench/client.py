@@ -79,6 +79,15 @@ class Client(WSListener):
         """Enter a chat room."""
         await self._ask(lambda serial: frames.join(self.peer, cid, serial))
 
+    async def page(self, cid: str, before: int, limit: int) -> list[int]:
+        """The times of the `limit` messages of a conversation before that time (ms)."""
+        reply = await self._ask(lambda serial: frames.logs(self.peer, cid, before, limit, serial))
+        return [message.timestamp for message in reply.logsMessage.logs]
+
+    async def say(self, cid: str, size: int) -> None:
+        """One message, which is stored when this returns."""
+        await self._ask(lambda serial: frames.direct(self.peer, cid, size, serial))
+
     async def echo(self) -> None:
         """One keep-alive, there and back."""
         await self._ask(frames.echo)

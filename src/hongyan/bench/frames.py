@@ -66,6 +66,23 @@ def receipt(peer: str, cid: str, message_id: str) -> bytes:
     return command.SerializeToString()
 
 
+def logs(peer: str, cid: str, before: int, limit: int, serial: int) -> bytes:
+    """The `limit` messages of a conversation before a time (ms), oldest first."""
+    command = pb.GenericCommand(cmd=pb.logs, peerId=peer, i=serial)
+    command.logsMessage.cid = cid
+    command.logsMessage.t = before
+    command.logsMessage.l = limit
+    return command.SerializeToString()
+
+
+def direct(peer: str, cid: str, size: int, serial: int) -> bytes:
+    """One message of `size` bytes; for many see `Message`."""
+    command = pb.GenericCommand(cmd=pb.direct, peerId=peer, i=serial)
+    command.directMessage.cid = cid
+    command.directMessage.msg = timed_body(size)
+    return command.SerializeToString()
+
+
 def sent_at(body: str) -> int:
     """The monotonic time in ns that `Message.at` wrote into a body."""
     return int(body[len(BODY_HEAD) : len(BODY_HEAD) + TIME_DIGITS])

@@ -101,9 +101,9 @@ def _each(run: dict[str, Any]) -> str:
     return f"{session:.1f} KB per session, {connection:.1f} of it for the connection"
 
 
-def _bars(axes: Any, names: list[str], values: list[float], colors: list[str]) -> None:
+def _bars(axes: Any, names: list[str], values: list[float], colors: list[str], form: str = ",.0f") -> None:
     bars = axes.barh(names, values, color=colors)
-    axes.bar_label(bars, [f"{value:,.0f}" for value in values], padding=3)
+    axes.bar_label(bars, [format(value, form) for value in values], padding=3)
     axes.invert_yaxis()
     axes.margins(x=0.18)
     axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -162,6 +162,18 @@ def _draw_reconnect(report: dict[str, Any], left: Any, right: Any) -> None:
         axes.set_xlabel("milliseconds since all connect")
 
 
+def _draw_history(report: dict[str, Any], left: Any, right: Any) -> None:
+    *asked, start = report["runs"]
+    names = [f"{run['name']}, {percent}" for run in asked for percent in ("p50", "p99")]
+    values = [run[figure] or 0 for run in asked for figure in ("p50_ms", "p99_ms")]
+    _bars(left, names, values, [OURS] * len(values), ",.1f")
+    parameters = report["parameters"]
+    left.set_title(f"{parameters['messages']:,} messages, {parameters['clients']} clients ask at once")
+    left.set_xlabel("milliseconds until the answer")
+    _latencies(right, [*asked, {**start, "name": "start to first message"}], "ms", of="answers")
+    right.set_title("Until the answer")
+
+
 DRAWINGS = {
     "chat": _draw_chat,
     "fanout": _draw_fanout,
@@ -171,4 +183,5 @@ DRAWINGS = {
     "sweep": _draw_sweep,
     "rest": _draw_rest,
     "reconnect": _draw_reconnect,
+    "history": _draw_history,
 }

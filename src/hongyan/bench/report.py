@@ -59,6 +59,13 @@ RECONNECT: tuple[Row, ...] = (
     ("server CPU, µs/client", "server_us_per_reopen", 1, ",.0f"),
     *CHAT[-3:],
 )
+HISTORY: tuple[Row, ...] = (
+    ("p50 ms", "p50_ms", 1, ",.1f"),
+    ("p99 ms", "p99_ms", 1, ",.1f"),
+    ("answers/s", "answers_per_second", 1, ",.0f"),
+    ("server CPU, µs/answer", "server_us_each", 1, ",.0f"),
+    *CHAT[-3:],
+)
 FANOUT: tuple[Row, ...] = (
     ("deliveries/s", "deliveries_per_second", 1, ",.0f"),
     ("send to delivery, p50 ms", "delivery_p50_ms", 1, ".1f"),
@@ -134,7 +141,7 @@ def show(report: dict[str, Any], rows: tuple[Row, ...], console: Console) -> Non
 
 def warnings(report: dict[str, Any]) -> list[str]:
     """What makes the figures doubtful, one sentence each."""
-    others = max((run.get("other_cores", 0.0) for run in _all_runs(report)), default=0.0)
+    others = max((run.get("other_cores") or 0.0 for run in _all_runs(report)), default=0.0)
     if others <= OTHER_CORES_MAX:
         return []
     return [f"other programs used up to {others:.2f} cores, so the figures are too low and noisy"]
