@@ -103,6 +103,10 @@ def room_command(
 @bench.command("idle")
 def idle_command(
     sessions: Annotated[int, option("Sessions, one on each connection.", "NUMBER", 5000, min=1, max=1_000_000)] = 5000,
+    servers: Annotated[int, option("Servers that share the sessions.", "NUMBER", 1, min=1, max=64)] = 1,
+    echo_every: Annotated[
+        float, option("Time between two keep-alives of a session.", "SECONDS", 60, min=0.1, max=400)
+    ] = 60.0,
     seconds: Seconds = 5.0,
     processes: Processes = HALF_THE_CORES,
     tls: Tls = False,
@@ -111,7 +115,7 @@ def idle_command(
 ) -> None:
     """Memory per idle session and session opens per second, beside a bare listener."""
     options = Options(output, data_dir, tls, seconds, 0.0, processes)
-    parameters = IdleParameters(sessions)
+    parameters = IdleParameters(sessions, servers, echo_every)
     _measure("idle", lambda screen: idle(parameters, options, screen), options, report.IDLE)
 
 

@@ -83,7 +83,9 @@ def _draw_idle(report: dict[str, Any], left: Any, right: Any) -> None:
         ]
         left.plot(*zip(*points, strict=True), color=color, label=f"{run['name']}, {_each(run)}", linewidth=2)
     left.axvline(sessions, color="black", linewidth=0.8, linestyle=":")
-    left.set_title("Memory of the server (resident, beyond its start)")
+    servers = report["parameters"]["servers"]
+    whose = "the server" if servers == 1 else f"{servers} servers"
+    left.set_title(f"Memory of {whose} (resident, beyond the start)")
     left.set_xlabel(f"{sessions:,} connections, then {sessions:,} session opens")
     left.set_ylabel("MB")
     left.xaxis.set_major_formatter("{x:,.0f}")

@@ -88,6 +88,8 @@ IDLE: tuple[Row, ...] = (
     ("  p99 ms", "open_p99_ms", 1, ".1f"),
     ("  server CPU, µs each", "server_us_per_open", 1, ".0f"),
     ("cores while idle", "idle_cores", 1, ".3f"),
+    ("cores with keep-alives", "echo_cores", 1, ".3f"),
+    ("  echoes/s", "echoes_per_second", 1, ",.0f"),
 )
 BROADCAST: tuple[Row, ...] = (
     ("until all online had it, p50 ms", "to_all_p50_ms", 1, ".1f"),
