@@ -1,17 +1,30 @@
 """A process of the load generator that fails ends the run with one sentence, and no process is left."""
 
+import asyncio
 import os
 import time
 from pathlib import Path
 
 import pytest
 
+from hongyan.bench import workers
 from hongyan.bench.workers import BenchError, Link, Team
 
 
 async def count(number: int, link: Link) -> int:
     link.progress(number)
     return number + await link.gate()
+
+
+async def creep(steps: int, link: Link) -> int:
+    for step in range(steps):
+        await asyncio.sleep(0.2)
+        link.progress(step)
+    return steps
+
+
+async def stand(_: int, link: Link) -> None:
+    await asyncio.Event().wait()
 
 
 async def fail(_: int, link: Link) -> None:
@@ -28,7 +41,30 @@ def test_all_workers_pass_the_gate_together() -> None:
         assert team.count == 3
         team.until(time.monotonic() + 0.1)
         team.go(10)
+        assert team.count == 0
         assert team.results() == [11, 12]
+
+
+def test_what_a_worker_says_while_it_works_is_not_forgotten() -> None:
+    with Team(count, [1, 2]) as team:
+        while team.count < 3:
+            team.until(time.monotonic() + 0.1)
+        team.at_gate()
+        team.go(10)
+        while len(team._said["result"]) < 2:
+            team.until(time.monotonic() + 0.1)
+        assert team.results() == [11, 12]
+
+
+def test_patience_ends_with_a_worker_that_does_not_move_and_not_with_a_slow_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Team(creep, [10]) as team:
+        team.until(time.monotonic() + 1)
+        monkeypatch.setattr(workers, "PATIENCE", 1.0)
+        assert team.results() == [10]
+    with Team(stand, [1]) as team, pytest.raises(BenchError, match="did not get any further for 1 s"):
+        team.results()
 
 
 @pytest.mark.parametrize(

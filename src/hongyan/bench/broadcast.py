@@ -1,29 +1,27 @@
 """`hongyan bench broadcast`: a message to all subscribers of a service conversation, while others chat."""
 
 import contextlib
-import json
 import sqlite3
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from hongyan.bench import machine, servers
 from hongyan.bench.broadcast_load import HearingPlan, HearingResult, hearing_load, subscriber
+from hongyan.bench.rest_load import SERVICES
 from hongyan.bench.run import Figures, Line, Options, Screen, check_files, percentile, place, split
+from hongyan.bench.seed import DATABASE
 from hongyan.bench.servers import Server
 from hongyan.bench.talk import TalkResult
 from hongyan.bench.talk_load import TalkPlan, talk_load
 from hongyan.bench.talk_run import Reading, spread
-from hongyan.bench.workers import BenchError, Team, Window
+from hongyan.bench.workers import Team, Window
 
 CEILING = "the same chat while nothing is broadcast"
 SEED_AT_ONCE = 20_000
 #: Connections beside those of subscribers that a run needs.
 CHAT_PAIRS = 50
-SERVICES = "/1.2/rtm/service-conversations"
 #: The last broadcast comes so long before the end (s).
 HEARING_TIME = 1.0
 
@@ -78,8 +76,8 @@ class _Service:
 
     def __init__(self, server: Server, data_dir: Path) -> None:
         self._server = server
-        self._database = data_dir / "hongyan.db"
-        self.id = str(self._call("POST", SERVICES, {"name": "bench"})["objectId"])
+        self._database = data_dir / DATABASE
+        self.id = str(server.call("POST", SERVICES, {"name": "bench"})["objectId"])
         self.sent_at: dict[str, int] = {}
         self.post_ms: list[float] = []
 
@@ -101,7 +99,7 @@ class _Service:
     def broadcast(self, size: int) -> None:
         text = f"{len(self.sent_at):06d} ".ljust(size, "x")
         self.sent_at[text] = start = time.monotonic_ns()
-        self._call("POST", f"{SERVICES}/{self.id}/broadcasts", {"from_client": "bench", "message": text})
+        self._server.call("POST", f"{SERVICES}/{self.id}/broadcasts", {"from_client": "bench", "message": text})
         self.post_ms.append((time.monotonic_ns() - start) / 1e6)
 
     def rows(self) -> int:
@@ -109,22 +107,6 @@ class _Service:
         with contextlib.closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as connection:
             found = "SELECT count(*) FROM message JOIN conversation c ON c.key = conversation WHERE c.kind = 3"
             return int(connection.execute(found).fetchone()[0])
-
-    def _call(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        server = self._server
-        headers = {
-            "Content-Type": "application/json",
-            "X-LC-Id": server.target.app_id,
-            "X-LC-Key": f"{server.master_key},master",
-        }
-        request = urllib.request.Request(
-            f"{server.http_url}{path}", json.dumps(body).encode(), headers=headers, method=method
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=30, context=server.tls) as answer:
-                return dict(json.load(answer))
-        except OSError as error:
-            raise BenchError(f"{method} {path} failed: {error}") from None
 
 
 def _plans(server: Server, parameters: BroadcastParameters, options: Options) -> list[HearingPlan]:

@@ -12,7 +12,10 @@ from hongyan.bench import picture, report
 from hongyan.bench.broadcast import BroadcastParameters, broadcast
 from hongyan.bench.chat import ChatParameters, chat
 from hongyan.bench.fanout import FanoutParameters, fanout
+from hongyan.bench.history import HistoryParameters, history
 from hongyan.bench.idle import IdleParameters, idle
+from hongyan.bench.reconnect import ReconnectParameters, reconnect
+from hongyan.bench.rest import RestParameters, rest
 from hongyan.bench.room import RoomParameters, room
 from hongyan.bench.run import Figures, Options, Screen
 from hongyan.bench.sweep import SweepParameters, sweep
@@ -100,6 +103,10 @@ def room_command(
 @bench.command("idle")
 def idle_command(
     sessions: Annotated[int, option("Sessions, one on each connection.", "NUMBER", 5000, min=1, max=1_000_000)] = 5000,
+    servers: Annotated[int, option("Servers that share the sessions.", "NUMBER", 1, min=1, max=64)] = 1,
+    echo_every: Annotated[
+        float, option("Time between two keep-alives of a session.", "SECONDS", 60, min=0.1, max=400)
+    ] = 60.0,
     seconds: Seconds = 5.0,
     processes: Processes = HALF_THE_CORES,
     tls: Tls = False,
@@ -108,7 +115,7 @@ def idle_command(
 ) -> None:
     """Memory per idle session and session opens per second, beside a bare listener."""
     options = Options(output, data_dir, tls, seconds, 0.0, processes)
-    parameters = IdleParameters(sessions)
+    parameters = IdleParameters(sessions, servers, echo_every)
     _measure("idle", lambda screen: idle(parameters, options, screen), options, report.IDLE)
 
 
@@ -151,6 +158,67 @@ def sweep_command(
     parameters = SweepParameters(expired, senders, in_flight, size)
     options = Options(output, data_dir, tls, seconds, warm_up, processes)
     _measure("sweep", lambda screen: sweep(parameters, options, screen), options, report.SWEEP)
+
+
+@bench.command("rest")
+def rest_command(
+    connections: Annotated[int, option("Keep-alive HTTP connections.", "NUMBER", 32, min=1, max=4_000)] = 32,
+    in_flight: Annotated[int, option("Requests a connection sends ahead.", "NUMBER", 1, min=1, max=100)] = 1,
+    receivers: Annotated[int, option("Subscribers who are sent messages.", "NUMBER", 100, min=1, max=10_000)] = 100,
+    size: Size = 200,
+    seconds: Seconds = 5.0,
+    warm_up: WarmUp = 1.0,
+    processes: Processes = HALF_THE_CORES,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Messages sent by the REST API per second, beside a bare HTTP server."""
+    parameters = RestParameters(connections, in_flight, receivers, size)
+    options = Options(output, data_dir, tls, seconds, warm_up, processes)
+    _measure("rest", lambda screen: rest(parameters, options, screen), options, report.REST)
+
+
+@bench.command("reconnect")
+def reconnect_command(
+    clients: Annotated[int, option("Clients who come back at once.", "NUMBER", 5000, min=1, max=1_000_000)] = 5000,
+    conversations: Annotated[int, option("Conversations of each client.", "NUMBER", 10, min=1, max=50)] = 10,
+    unread: Annotated[int, option("Unread messages in each conversation.", "NUMBER", 3, min=1, max=100)] = 3,
+    size: Size = 200,
+    processes: Processes = HALF_THE_CORES,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Time until all clients have their sessions and unread counts again after the server started anew."""
+    parameters = ReconnectParameters(clients, conversations, unread, size)
+    options = Options(output, data_dir, tls, processes=processes)
+    _measure("reconnect", lambda screen: reconnect(parameters, options, screen), options, report.RECONNECT)
+
+
+@bench.command("history")
+def history_command(
+    messages: Annotated[
+        int, option("Messages in the database.", "NUMBER", 10_000_000, min=4_000, max=1_000_000_000)
+    ] = 10_000_000,
+    conversations: Annotated[
+        int, option("Conversations in which they lie.", "NUMBER", 100_000, min=200, max=10_000_000)
+    ] = 100_000,
+    clients: Annotated[int, option("Clients who ask at once.", "NUMBER", 4, min=1, max=500)] = 4,
+    unread: Annotated[int, option("Conversations with unread messages.", "NUMBER", 50, min=1, max=50)] = 50,
+    size: Size = 200,
+    starts: Annotated[int, option("Starts of the server on that database.", "NUMBER", 5, min=1, max=100)] = 5,
+    seconds: Seconds = 5.0,
+    warm_up: WarmUp = 1.0,
+    processes: Processes = HALF_THE_CORES,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """How long pages of history, unread counts and a start take with ten million messages."""
+    parameters = HistoryParameters(messages, conversations, clients, unread, size, starts)
+    options = Options(output, data_dir, tls, seconds, warm_up, processes)
+    _measure("history", lambda screen: history(parameters, options, screen), options, report.HISTORY)
 
 
 def _measure(

@@ -36,6 +36,8 @@ class Client(WSListener):
         self.transport: WSTransport | None = None
         self.lost: str | None = None
         self.joined = asyncio.Event()
+        self.told_unread = asyncio.Event()
+        self.unread = pb.UnreadCommand()
         self.on_frame: Callable[[WSFrame], None] = self._decode
         self._serial = 0
         self._replies: dict[int, asyncio.Future[pb.GenericCommand]] = {}
@@ -55,9 +57,13 @@ class Client(WSListener):
             local_addr=(f"127.0.0.{1 + index // CONNECTIONS_PER_ADDRESS}", 0),
         )
 
-    async def open(self, app_id: str) -> None:
-        """Open the session."""
-        await self._ask(lambda serial: frames.open_session(app_id, self.peer, serial))
+    async def open(self, app_id: str, token: str = "", unread_since: int = 0) -> str:
+        """Open the session, or again that of a token; returns its token.
+
+        What is unread comes afterwards: then `told_unread` is set. A session opened again hears only of changes.
+        """
+        reply = await self._ask(lambda serial: frames.open_session(app_id, self.peer, serial, token, unread_since))
+        return str(reply.sessionMessage.st)
 
     async def start(self, members: list[str]) -> str:
         """Start a conversation with `members` and return its id."""
@@ -72,6 +78,15 @@ class Client(WSListener):
     async def join(self, cid: str) -> None:
         """Enter a chat room."""
         await self._ask(lambda serial: frames.join(self.peer, cid, serial))
+
+    async def page(self, cid: str, before: int, limit: int) -> list[int]:
+        """The times of the `limit` messages of a conversation before that time (ms)."""
+        reply = await self._ask(lambda serial: frames.logs(self.peer, cid, before, limit, serial))
+        return [message.timestamp for message in reply.logsMessage.logs]
+
+    async def say(self, cid: str, size: int) -> None:
+        """One message, which is stored when this returns."""
+        await self._ask(lambda serial: frames.direct(self.peer, cid, size, serial))
 
     async def echo(self) -> None:
         """One keep-alive, there and back."""
@@ -130,3 +145,6 @@ class Client(WSListener):
                 reply.set_result(command)
         elif command.op == pb.members_joined:
             self.joined.set()
+        elif command.cmd == pb.unread:
+            self.unread = command.unreadMessage
+            self.told_unread.set()

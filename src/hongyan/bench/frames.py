@@ -15,11 +15,18 @@ TIME_DIGITS = 19
 SMALLEST_BODY = len(BODY_HEAD) + TIME_DIGITS + 2
 
 
-def open_session(app_id: str, peer: str, serial: int) -> bytes:
-    """`session/open` of `peer`."""
+def open_session(app_id: str, peer: str, serial: int, token: str = "", unread_since: int = 0) -> bytes:
+    """`session/open` of `peer`; with the `token` of an earlier session as SDKs open it again after a lost connection.
+
+    They then say up to when they know what is unread.
+    """
     command = pb.GenericCommand(cmd=pb.session, op=pb.open, appId=app_id, peerId=peer, i=serial)
     command.sessionMessage.ua = "hongyan-bench/1"
     command.sessionMessage.configBitmap = CAPABILITIES
+    if token:
+        command.sessionMessage.r = True
+        command.sessionMessage.st = token
+        command.sessionMessage.lastUnreadNotifTime = unread_since
     return command.SerializeToString()
 
 
@@ -59,24 +66,46 @@ def receipt(peer: str, cid: str, message_id: str) -> bytes:
     return command.SerializeToString()
 
 
+def logs(peer: str, cid: str, before: int, limit: int, serial: int) -> bytes:
+    """The `limit` messages of a conversation before a time (ms), oldest first."""
+    command = pb.GenericCommand(cmd=pb.logs, peerId=peer, i=serial)
+    command.logsMessage.cid = cid
+    command.logsMessage.t = before
+    command.logsMessage.l = limit
+    return command.SerializeToString()
+
+
+def direct(peer: str, cid: str, size: int, serial: int) -> bytes:
+    """One message of `size` bytes; for many see `Message`."""
+    command = pb.GenericCommand(cmd=pb.direct, peerId=peer, i=serial)
+    command.directMessage.cid = cid
+    command.directMessage.msg = timed_body(size)
+    return command.SerializeToString()
+
+
 def sent_at(body: str) -> int:
     """The monotonic time in ns that `Message.at` wrote into a body."""
     return int(body[len(BODY_HEAD) : len(BODY_HEAD) + TIME_DIGITS])
+
+
+def timed_body(size: int) -> str:
+    """The body of a message of `size` bytes, with a place for the time."""
+    text = BODY_HEAD + "T" * TIME_DIGITS
+    return text + "x" * (size - len(text) - 2) + '"}'
 
 
 class Message:
     """A `direct` command of one sender to one conversation with a body of `size` bytes."""
 
     def __init__(self, peer: str, cid: str, size: int) -> None:
-        text = BODY_HEAD + "T" * TIME_DIGITS
-        body = text + "x" * (size - len(text) - 2) + '"}'
+        body = timed_body(size)
         command = pb.GenericCommand(cmd=pb.direct, peerId=peer, i=FIRST_SERIAL)
         command.directMessage.cid = cid
         command.directMessage.msg = body
         command.directMessage.dt = "D" * 16
         self._bytes = bytearray(command.SerializeToString())
         self._serial = self._bytes.index(b"\x28" + _varint(FIRST_SERIAL)) + 1
-        self._time = self._bytes.index(text.encode()) + len(BODY_HEAD)
+        self._time = self._bytes.index(body.encode()) + len(BODY_HEAD)
         self._token = self._bytes.rindex(b"D" * 16)
 
     def at(self, serial: int, now: int) -> bytearray:

@@ -83,7 +83,9 @@ def _draw_idle(report: dict[str, Any], left: Any, right: Any) -> None:
         ]
         left.plot(*zip(*points, strict=True), color=color, label=f"{run['name']}, {_each(run)}", linewidth=2)
     left.axvline(sessions, color="black", linewidth=0.8, linestyle=":")
-    left.set_title("Memory of the server (resident, beyond its start)")
+    servers = report["parameters"]["servers"]
+    whose = "the server" if servers == 1 else f"{servers} servers"
+    left.set_title(f"Memory of {whose} (resident, beyond the start)")
     left.set_xlabel(f"{sessions:,} connections, then {sessions:,} session opens")
     left.set_ylabel("MB")
     left.xaxis.set_major_formatter("{x:,.0f}")
@@ -101,9 +103,9 @@ def _each(run: dict[str, Any]) -> str:
     return f"{session:.1f} KB per session, {connection:.1f} of it for the connection"
 
 
-def _bars(axes: Any, names: list[str], values: list[float], colors: list[str]) -> None:
+def _bars(axes: Any, names: list[str], values: list[float], colors: list[str], form: str = ",.0f") -> None:
     bars = axes.barh(names, values, color=colors)
-    axes.bar_label(bars, [f"{value:,.0f}" for value in values], padding=3)
+    axes.bar_label(bars, [format(value, form) for value in values], padding=3)
     axes.invert_yaxis()
     axes.margins(x=0.18)
     axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -111,11 +113,11 @@ def _bars(axes: Any, names: list[str], values: list[float], colors: list[str]) -
     axes.grid(axis="x", alpha=0.3)
 
 
-def _latencies(axes: Any, runs: list[dict[str, Any]], figure: str) -> None:
+def _latencies(axes: Any, runs: list[dict[str, Any]], figure: str, of: str = "messages") -> None:
     for run, color in zip(runs, COLORS, strict=False):
         names = ["max" if percent == "100" else percent for percent in run[figure]]
         axes.plot(names, list(run[figure].values()), marker="o", markersize=3, color=color, label=run["name"])
-    axes.set_xlabel("percentile of messages")
+    axes.set_xlabel(f"percentile of {of}")
     axes.set_ylabel("milliseconds (logarithmic)")
     axes.set_yscale("log")
     _label_powers(axes.yaxis, figure, runs)
@@ -144,6 +146,36 @@ def _draw_sweep(report: dict[str, Any], left: Any, right: Any) -> None:
     right.set_title("From send to acknowledgement")
 
 
+def _draw_rest(report: dict[str, Any], left: Any, right: Any) -> None:
+    runs = report["runs"] + report["ceiling"]["runs"]
+    _bars(left, [run["name"] for run in runs], [run["messages_per_second"] for run in runs], [OURS, BARE])
+    left.set_title("Messages sent by the REST API")
+    left.set_xlabel("requests per second")
+    _latencies(right, runs, "ack_ms", of="requests")
+    right.set_title("From request to answer")
+
+
+def _draw_reconnect(report: dict[str, Any], left: Any, right: Any) -> None:
+    (run,) = report["runs"]
+    parts = {"the first": "first", "half of them": "half", "99 %": "p99", "all": "all"}
+    for axes, figure, title in ((left, "session", "Session open again"), (right, "unread", "Unread counts there")):
+        _bars(axes, list(parts), [run[f"{figure}_{part}_ms"] or 0 for part in parts.values()], [OURS] * len(parts))
+        axes.set_title(f"{title}, of {report['parameters']['clients']:,} clients at once")
+        axes.set_xlabel("milliseconds since all connect")
+
+
+def _draw_history(report: dict[str, Any], left: Any, right: Any) -> None:
+    *asked, start = report["runs"]
+    names = [f"{run['name']}, {percent}" for run in asked for percent in ("p50", "p99")]
+    values = [run[figure] or 0 for run in asked for figure in ("p50_ms", "p99_ms")]
+    _bars(left, names, values, [OURS] * len(values), ",.1f")
+    parameters = report["parameters"]
+    left.set_title(f"{parameters['messages']:,} messages, {parameters['clients']} clients ask at once")
+    left.set_xlabel("milliseconds until the answer")
+    _latencies(right, [*asked, {**start, "name": "start to first message"}], "ms", of="answers")
+    right.set_title("Until the answer")
+
+
 DRAWINGS = {
     "chat": _draw_chat,
     "fanout": _draw_fanout,
@@ -151,4 +183,7 @@ DRAWINGS = {
     "idle": _draw_idle,
     "broadcast": _draw_broadcast,
     "sweep": _draw_sweep,
+    "rest": _draw_rest,
+    "reconnect": _draw_reconnect,
+    "history": _draw_history,
 }

@@ -34,6 +34,38 @@ SWEEP: tuple[Row, ...] = (
     ("expired messages left", "expired_left", 1, ",.0f"),
     *CHAT[5:],
 )
+REST: tuple[Row, ...] = (
+    ("accepted requests/s", "messages_per_second", 1, ",.0f"),
+    ("request to answer, p50 ms", "ack_p50_ms", 1, ".1f"),
+    ("request to answer, p99 ms", "ack_p99_ms", 1, ".1f"),
+    ("request to delivery, p99 ms", "delivery_p99_ms", 1, ".1f"),
+    ("messages per commit", "messages_per_commit", 1, ".1f"),
+    ("server CPU, µs/request", "server_us_per_message", 1, ".1f"),
+    *CHAT[-3:],
+)
+RECONNECT: tuple[Row, ...] = (
+    ("server stopped, s", "stop_s", 1, ".2f"),
+    ("server started, s", "start_s", 1, ".2f"),
+    ("session again: the first, ms", "session_first_ms", 1, ",.0f"),
+    ("  half of the clients", "session_half_ms", 1, ",.0f"),
+    ("  99 %", "session_p99_ms", 1, ",.0f"),
+    ("  all", "session_all_ms", 1, ",.0f"),
+    ("unread counts there: the first, ms", "unread_first_ms", 1, ",.0f"),
+    ("  half of the clients", "unread_half_ms", 1, ",.0f"),
+    ("  99 %", "unread_p99_ms", 1, ",.0f"),
+    ("  all", "unread_all_ms", 1, ",.0f"),
+    ("clients/s", "reopens_per_second", 1, ",.0f"),
+    ("connections tried again", "retries", 1, ",.0f"),
+    ("server CPU, µs/client", "server_us_per_reopen", 1, ",.0f"),
+    *CHAT[-3:],
+)
+HISTORY: tuple[Row, ...] = (
+    ("p50 ms", "p50_ms", 1, ",.1f"),
+    ("p99 ms", "p99_ms", 1, ",.1f"),
+    ("answers/s", "answers_per_second", 1, ",.0f"),
+    ("server CPU, µs/answer", "server_us_each", 1, ",.0f"),
+    *CHAT[-3:],
+)
 FANOUT: tuple[Row, ...] = (
     ("deliveries/s", "deliveries_per_second", 1, ",.0f"),
     ("send to delivery, p50 ms", "delivery_p50_ms", 1, ".1f"),
@@ -56,6 +88,8 @@ IDLE: tuple[Row, ...] = (
     ("  p99 ms", "open_p99_ms", 1, ".1f"),
     ("  server CPU, µs each", "server_us_per_open", 1, ".0f"),
     ("cores while idle", "idle_cores", 1, ".3f"),
+    ("cores with keep-alives", "echo_cores", 1, ".3f"),
+    ("  echoes/s", "echoes_per_second", 1, ",.0f"),
 )
 BROADCAST: tuple[Row, ...] = (
     ("until all online had it, p50 ms", "to_all_p50_ms", 1, ".1f"),
@@ -91,7 +125,7 @@ def write(report: dict[str, Any], file: Path) -> None:
 
 def show(report: dict[str, Any], rows: tuple[Row, ...], console: Console) -> None:
     """Print the runs side by side, and the ceiling."""
-    ceiling = report["ceiling"]
+    ceiling = report["ceiling"] or {}
     runs = _all_runs(report)
     table = Table(Column(no_wrap=True), title=f"hongyan bench {report['benchmark']}{', TLS' if report['tls'] else ''}")
     for run in runs:
@@ -101,14 +135,15 @@ def show(report: dict[str, Any], rows: tuple[Row, ...], console: Console) -> Non
     console.print(table)
     if "batch" in ceiling:
         console.print(f"ceiling: {ceiling['messages_per_second']:,.0f} messages/s, {ceiling['batch']} per commit")
-    console.print(f"{ceiling['what']}; ratio {report['ratio']}")
+    if "what" in ceiling:
+        console.print(f"{ceiling['what']}; ratio {report['ratio']}")
     if "file_system" in report:
         console.print(f"data directory on {report['file_system']}")
 
 
 def warnings(report: dict[str, Any]) -> list[str]:
     """What makes the figures doubtful, one sentence each."""
-    others = max((run.get("other_cores", 0.0) for run in _all_runs(report)), default=0.0)
+    others = max((run.get("other_cores") or 0.0 for run in _all_runs(report)), default=0.0)
     if others <= OTHER_CORES_MAX:
         return []
     return [f"other programs used up to {others:.2f} cores, so the figures are too low and noisy"]
@@ -120,7 +155,7 @@ def faults(report: dict[str, Any]) -> list[str]:
 
 
 def _all_runs(report: dict[str, Any]) -> list[Figures]:
-    return [*report["runs"], *report["ceiling"].get("runs", [])]
+    return [*report["runs"], *(report["ceiling"] or {}).get("runs", [])]
 
 
 def _cell(value: float | None, divisor: float, form: str) -> str:

@@ -13,11 +13,11 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from hongyan.bench import machine
-from hongyan.bench.bare_server import serve
+from hongyan.bench import bare_server, machine
 from hongyan.bench.client import Target
 from hongyan.bench.tls import Certificate
 from hongyan.bench.workers import SPAWN, BenchError
@@ -26,7 +26,14 @@ HONGYAN = (sys.executable, "-m", "hongyan")
 APP_ID = "bench"
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 20.0
+CALL_TIMEOUT = 30.0
 POLL = 0.05
+#: A hundred thousand connections are made before the first of them opens its session.
+ENVIRONMENT = {
+    "HONGYAN_LOG_FORMAT": "json",
+    "HONGYAN_LOG_LEVEL": "info",
+    "HONGYAN_GATEWAY_LOGIN_TIMEOUT": "3600",
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class Server:
     http_url: str | None = None
     master_key: str = ""
     tls: ssl.SSLContext | None = None
+    ports: tuple[int, int] = (0, 0)
 
     def cpu_seconds(self) -> float:
         """The CPU seconds that it has used so far."""
@@ -52,6 +60,39 @@ class Server:
         pairs = [line.split() for line in lines if not line.startswith("#")]
         return {name: float(value) for name, value in pairs if "{" not in name}
 
+    def call(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """A call of the REST API with the master key."""
+        headers = {
+            "Content-Type": "application/json",
+            "X-LC-Id": self.target.app_id,
+            "X-LC-Key": f"{self.master_key},master",
+        }
+        request = urllib.request.Request(
+            f"{self.http_url}{path}", json.dumps(body).encode(), headers=headers, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=CALL_TIMEOUT, context=self.tls) as answer:
+                return dict(json.load(answer))
+        except OSError as error:
+            raise BenchError(f"{method} {path} failed: {error}") from None
+
+
+@dataclass(frozen=True)
+class Home:
+    """What a server needs to start, and to start again: an app without rate limits in a data directory."""
+
+    data_dir: Path
+    certificate: Certificate | None
+    app_id: str
+    master_key: str
+
+    @classmethod
+    def make(cls, data_dir: Path, certificate: Certificate | None, **app_settings: str) -> "Home":
+        """Create the app, with these settings."""
+        app_id = f"{APP_ID}-{secrets.token_hex(4)}"
+        master_key = _create_app(data_dir, app_id, {"limits": "off", **app_settings})
+        return cls(data_dir, certificate, app_id, master_key)
+
 
 @contextmanager
 def hongyan(
@@ -64,22 +105,29 @@ def hongyan(
 
     `prepare(app id)` is called before the start.
     """
-    app_id = f"{APP_ID}-{secrets.token_hex(4)}"
-    master_key = _create_app(data_dir, app_id, {"limits": "off", **app_settings})
-    prepare(app_id)
+    home = Home.make(data_dir, certificate, **app_settings)
+    prepare(home.app_id)
+    with running(home) as server:
+        yield server
+
+
+@contextmanager
+def running(home: Home, ports: tuple[int, int] = (0, 0)) -> Iterator[Server]:
+    """`hongyan serve` on these ports (HTTP, gateway; 0 is any free one), stopped at the end."""
+    data_dir, certificate = home.data_dir, home.certificate
     command = [*HONGYAN, "serve", "--data-dir", str(data_dir), "--host", "127.0.0.1"]
-    command += ["--http-port", "0", "--gateway-port", "0"]
+    command += ["--http-port", str(ports[0]), "--gateway-port", str(ports[1])]
     if certificate:
         command += ["--tls-cert", str(certificate.cert), "--tls-key", str(certificate.key)]
     log = data_dir / "bench-server.log"
     with log.open("w") as output:
-        environment = os.environ | {"HONGYAN_LOG_FORMAT": "json", "HONGYAN_LOG_LEVEL": "info"}
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | ENVIRONMENT)
     try:
         started = _wait_until_started(process, log)
-        target = Target(_url("ws", started["gateway_port"], certificate), app_id, _ca(certificate))
-        http_url = _url("http", started["http_port"], certificate)
-        yield Server(target, process.pid, http_url, master_key, client_context(certificate))
+        ports = started["http_port"], started["gateway_port"]
+        target = Target(_url("ws", ports[1], certificate), home.app_id, _ca(certificate))
+        http_url = _url("http", ports[0], certificate)
+        yield Server(target, process.pid, http_url, home.master_key, client_context(certificate), ports)
         if process.poll() is not None:
             raise BenchError(f"hongyan serve ended during the run: {_last_line(log)}")
     finally:
@@ -87,8 +135,12 @@ def hongyan(
 
 
 @contextmanager
-def bare(certificate: Certificate | None) -> Iterator[Server]:
-    """The bare server, stopped at the end."""
+def bare(
+    certificate: Certificate | None,
+    serve: Callable[[Connection, str | None, str | None], None] = bare_server.serve,
+    scheme: str = "ws",
+) -> Iterator[Server]:
+    """A bare server, stopped at the end: that of websockets unless another is given."""
     ours, theirs = SPAWN.Pipe()
     files = (str(certificate.cert), str(certificate.key)) if certificate else (None, None)
     process = SPAWN.Process(target=serve, args=(theirs, *files), daemon=True)
@@ -97,7 +149,7 @@ def bare(certificate: Certificate | None) -> Iterator[Server]:
     try:
         port = ours.recv()
         assert process.pid is not None
-        yield Server(Target(_url("ws", port, certificate), APP_ID, _ca(certificate)), process.pid)
+        yield Server(Target(_url(scheme, port, certificate), APP_ID, _ca(certificate)), process.pid)
     finally:
         ours.close()
         process.join(STOP_TIMEOUT)

@@ -1,8 +1,9 @@
 """One talking run against a server, and its figures."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hongyan.bench import machine
 from hongyan.bench.run import Figures, Line, Options, percentile
@@ -43,7 +44,18 @@ class Reading:
 
 def talk(server: Server, plans: list[TalkPlan], options: Options, line: Line, load: Load = talk_load) -> Figures:
     """One run of a talking load against a server."""
-    connections = sum(plan.groups * plan.members for plan in plans)
+    return measure(server, load, plans, sum(plan.groups * plan.members for plan in plans), options, line)
+
+
+def measure(
+    server: Server,
+    load: Callable[[Any, Link], Awaitable[TalkResult]],
+    plans: Sequence[Any],
+    connections: int,
+    options: Options,
+    line: Line,
+) -> Figures:
+    """One run of a load that says something, with so many connections in all."""
     with Team(load, plans) as team:
         team.at_gate(lambda: line.show("connecting", team.count, connections))
         window = Window.after(options.warm_up, options.seconds)
@@ -92,6 +104,7 @@ def _costs(total: TalkResult, used: Reading, seconds: float) -> Figures:
         "server_us_per_delivery": ratio(used.server * 1e6, total.deliveries),
         "generator_cores": round(used.generator / seconds, 3),
         "other_cores": round(max(others, 0.0) / seconds, 3),
+        "commits": counters.get("hongyan_commits_total"),
         "messages_per_commit": ratio(
             counters.get("hongyan_messages_total", 0), counters.get("hongyan_commits_total", 0)
         ),

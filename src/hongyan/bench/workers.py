@@ -4,6 +4,7 @@ import asyncio
 import logging
 import multiprocessing
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -13,6 +14,7 @@ import uvloop
 
 SPAWN = multiprocessing.get_context("spawn")
 TICK = 0.1
+#: A worker that does not come any further ends the run after so long.
 PATIENCE = 120.0
 
 
@@ -66,7 +68,7 @@ class Team:
         self.count = 0
         self._pipes: list[Connection] = []
         self._processes = []
-        self._progress = dict.fromkeys(range(len(plans)), 0)
+        self._said: defaultdict[str, dict[int, Any]] = defaultdict(dict)
         for plan in plans:
             ours, theirs = SPAWN.Pipe()
             process = SPAWN.Process(target=_main, args=(load, plan, theirs), daemon=True)
@@ -89,15 +91,16 @@ class Team:
         self._gather("gate", on_tick)
 
     def go(self, value: Any = None) -> None:
-        """Open the gate: every worker goes on with `value`."""
+        """Open the gate: every worker goes on with `value`, and counts from 0."""
+        self._said.pop("progress", None)
+        self.count = 0
         for pipe in self._pipes:
             pipe.send(value)
 
     def until(self, moment: float, on_tick: Callable[[], None] = lambda: None) -> None:
         """Let the workers work until `moment` (monotonic seconds)."""
         while (left := moment - time.monotonic()) > 0:
-            for pipe in wait(self._pipes, min(TICK, left)):
-                self._hear(self._pipes.index(pipe), "progress")  # type: ignore[arg-type]
+            self._hear(min(TICK, left))
             on_tick()
 
     def pids(self) -> list[int]:
@@ -109,29 +112,31 @@ class Team:
         return self._gather("result", on_tick)
 
     def _gather(self, kind: str, on_tick: Callable[[], None]) -> list[Any]:
-        values: dict[int, Any] = {}
-        deadline = time.monotonic() + PATIENCE
-        while len(values) < len(self._pipes):
-            if time.monotonic() > deadline:
-                raise BenchError(f"the load generator did not reach its next step within {PATIENCE:.0f} s")
-            waiting = [pipe for worker, pipe in enumerate(self._pipes) if worker not in values]
-            for pipe in wait(waiting, TICK):
-                worker = self._pipes.index(pipe)  # type: ignore[arg-type]
-                values |= self._hear(worker, kind)
+        heard = time.monotonic()
+        while len(self._said[kind]) < len(self._pipes):
+            if self._hear(TICK):
+                heard = time.monotonic()
+            elif time.monotonic() > heard + PATIENCE:
+                raise BenchError(f"the load generator did not get any further for {PATIENCE:.0f} s")
             on_tick()
-        return [values[worker] for worker in sorted(values)]
+        said = self._said.pop(kind)
+        return [said[worker] for worker in sorted(said)]
 
-    def _hear(self, worker: int, kind: str) -> dict[int, Any]:
-        try:
-            said, value = self._pipes[worker].recv()
-        except EOFError:
-            raise BenchError("a process of the load generator ended early") from None
-        if said == "error":
-            raise BenchError(value)
-        if said == "progress":
-            self._progress[worker] = value
-            self.count = sum(self._progress.values())
-        return {worker: value} if said == kind else {}
+    def _hear(self, seconds: float) -> bool:
+        """Wait so long for what workers say, and keep it; whether there was anything."""
+        waiting = [pipe for worker, pipe in enumerate(self._pipes) if worker not in self._said["result"]]
+        speaking = wait(waiting, seconds)
+        for pipe in speaking:
+            worker = self._pipes.index(pipe)  # type: ignore[arg-type]
+            try:
+                kind, value = self._pipes[worker].recv()
+            except EOFError:
+                raise BenchError("a process of the load generator ended early") from None
+            if kind == "error":
+                raise BenchError(value)
+            self._said[kind][worker] = value
+        self.count = sum(self._said["progress"].values())
+        return bool(speaking)
 
 
 def _main(load: Callable[[Any, Link], Awaitable[Any]], plan: Any, pipe: Connection) -> None:
