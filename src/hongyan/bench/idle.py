@@ -33,10 +33,12 @@ def idle(parameters: IdleParameters, options: Options, screen: Screen) -> Figure
     parts = max(1, options.processes // parameters.servers)
     check_files(-(-parameters.sessions // parameters.servers) + WARM_UP * parts)
     with place(options) as here:
-        with _several(lambda folder: servers.hongyan(folder, here.certificate), here, parameters) as started:
-            ours = _run("hongyan", started, parameters, options, screen)
-        with _several(lambda _: servers.bare(here.certificate), here, parameters) as started:
-            bare = _run("bare", started, parameters, options, screen)
+        line = screen.line("hongyan")
+        with _several(lambda folder: servers.hongyan(folder, here.certificate), here, parameters, line) as started:
+            ours = _run("hongyan", started, parameters, options, line)
+        line = screen.line("bare")
+        with _several(lambda _: servers.bare(here.certificate), here, parameters, line) as started:
+            bare = _run("bare", started, parameters, options, line)
     return {
         "parameters": asdict(parameters),
         "runs": [ours],
@@ -47,20 +49,21 @@ def idle(parameters: IdleParameters, options: Options, screen: Screen) -> Figure
 
 @contextmanager
 def _several(
-    start: Callable[[Path], AbstractContextManager[Server]], here: Place, parameters: IdleParameters
+    start: Callable[[Path], AbstractContextManager[Server]], here: Place, parameters: IdleParameters, line: Line
 ) -> Iterator[list[Server]]:
     """So many servers; the data of the second and all further ones lies in a folder of its own."""
     with ExitStack() as stack:
         started = []
         for number in range(parameters.servers):
+            line.show("starting", number, parameters.servers)
             folder = here.data_dir / f"server-{number}" if number else here.data_dir
             folder.mkdir(mode=0o700, exist_ok=True)
             started.append(stack.enter_context(start(folder)))
         yield started
 
 
-def _run(name: str, started: list[Server], parameters: IdleParameters, options: Options, screen: Screen) -> Figures:
-    line, sessions = screen.line(name), parameters.sessions
+def _run(name: str, started: list[Server], parameters: IdleParameters, options: Options, line: Line) -> Figures:
+    sessions = parameters.sessions
     with Team(idle_load, _plans(started, parameters, options)) as team:
         run = _Run(started, team, sessions, line)
         team.at_gate()
