@@ -104,6 +104,41 @@ async def test_one_connection_too_many_is_closed(http: HttpServer, app: Slow, mo
     await http.stop()
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"x" * 100_000,
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000,
+        b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 20_000,
+    ],
+)
+async def test_a_head_has_an_end(http: HttpServer, app: Slow, head: bytes) -> None:
+    async with connected(http) as (reader, writer):
+        writer.write(head)
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+    app.may_answer.set()
+    await http.stop()
+
+
+async def test_what_stands_between_the_parts_of_a_body_has_an_end(http: HttpServer, app: Slow) -> None:
+    async with connected(http) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;")
+        await app.called.wait()
+        writer.write(b"x" * 70_000)
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+    app.may_answer.set()
+    await http.stop()
+
+
+async def test_a_long_body_is_no_head(http: HttpServer, app: Slow) -> None:
+    app.may_answer.set()
+    async with connected(http) as (reader, writer):
+        for body in (b"Content-Length: 300000\r\n\r\n" + b"x" * 300_000, b"Content-Length: 2\r\n\r\nok"):
+            writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + body)
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+    await http.stop()
+
+
 @pytest.mark.parametrize("sent", [b"\x00\xff\r\n\r\n", b"GET /\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n"])
 async def test_what_is_no_request_is_refused(http: HttpServer, sent: bytes) -> None:
     async with connected(http) as (reader, writer):

@@ -9,11 +9,13 @@ from typing import Any
 
 import uvicorn
 from litestar.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 IDLE_LIMIT = 30.0
 #: The part of the file descriptors that HTTP connections may take.
 SHARE = 4
+#: Bytes of a request's head, and of what may stand between the parts of its body.
+HEAD_MAX = 65_536
 #: Descriptors that HTTP connections leave for files and the database.
 DESCRIPTORS_KEPT = 32
 
@@ -60,15 +62,17 @@ class HttpServer:
         await self._server.shutdown(sockets=[self._listener])
 
 
-class PatientProtocol(H11Protocol):
-    """Closes a connection on which no call has begun for a while, and one too many at once.
+class PatientProtocol(HttpToolsProtocol):
+    """Closes a connection on which no call has begun for a while, one too many at once, and one with too long a head.
 
-    uvicorn waits for a first call for ever, and takes connections until nothing else can open a file.
+    uvicorn waits for a first call for ever, takes connections until nothing else can open a file, and keeps a head of
+    any length.
     """
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._last_scope: object = None
+        self._undecided = 0  # bytes since the last head was complete, or the last part of a body
         self._watch()
         if self._is_one_too_many(transport):
             transport.abort()
@@ -77,6 +81,22 @@ class PatientProtocol(H11Protocol):
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         number = transport.get_extra_info("socket").fileno()
         return len(self.connections) > descriptors // SHARE or number >= descriptors - DESCRIPTORS_KEPT
+
+    def data_received(self, data: bytes) -> None:
+        self._undecided += len(data)
+        super().data_received(data)
+        if self._undecided > HEAD_MAX and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too long.")
+
+    def on_headers_complete(self) -> None:
+        if self.parser.get_http_version() not in ("1.0", "1.1"):
+            raise ValueError("this version of HTTP has no headers")
+        super().on_headers_complete()
+        self._undecided = 0
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._undecided = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._watching.cancel()
