@@ -205,6 +205,7 @@ def test_another_programs_database(path: Path) -> None:
 
 DIE_AT_EVERY_STATEMENT = """
 import itertools, os, pathlib, sys
+from alembic import command, config  # once, instead of in each process
 from hongyan.store import database, versions
 
 def migrate_and_die(path, last):
