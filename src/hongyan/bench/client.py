@@ -36,6 +36,7 @@ class Client(WSListener):
         self.transport: WSTransport | None = None
         self.lost: str | None = None
         self.joined = asyncio.Event()
+        self.token = ""
         self.on_frame: Callable[[WSFrame], None] = self._decode
         self._serial = 0
         self._replies: dict[int, asyncio.Future[pb.GenericCommand]] = {}
@@ -56,8 +57,9 @@ class Client(WSListener):
         )
 
     async def open(self, app_id: str) -> None:
-        """Open the session."""
-        await self._ask(lambda serial: frames.open_session(app_id, self.peer, serial))
+        """Open the session, or reopen the one that was opened before."""
+        reply = await self._ask(lambda serial: frames.open_session(app_id, self.peer, serial, self.token))
+        self.token = reply.sessionMessage.st
 
     async def start(self, members: list[str]) -> str:
         """Start a conversation with `members` and return its id."""
@@ -71,7 +73,26 @@ class Client(WSListener):
 
     async def join(self, cid: str) -> None:
         """Enter a chat room."""
-        await self._ask(lambda serial: frames.join(self.peer, cid, serial))
+        await self.add(cid, self.peer)
+
+    async def add(self, cid: str, member: str) -> None:
+        """Add a member to a conversation."""
+        await self._ask(lambda serial: frames.add(self.peer, cid, member, serial))
+
+    async def remove(self, cid: str, member: str) -> None:
+        """Remove a member, or leave."""
+        await self._ask(lambda serial: frames.remove(self.peer, cid, member, serial))
+
+    async def newest(self, cid: str, limit: int) -> list[pb.LogItem]:
+        """The newest page of a conversation's history, in order."""
+        return await self._logs(lambda serial: frames.newest(self.peer, cid, limit, serial))
+
+    async def after(self, cid: str, place: frames.Place, limit: int) -> list[pb.LogItem]:
+        """The page of history that follows a place, in order."""
+        return await self._logs(lambda serial: frames.after(self.peer, cid, place, limit, serial))
+
+    async def _logs(self, request: Callable[[int], bytes]) -> list[pb.LogItem]:
+        return list((await self._ask(request)).logsMessage.logs)
 
     async def echo(self) -> None:
         """One keep-alive, there and back."""

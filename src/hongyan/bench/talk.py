@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Protocol, Self
 
 from picows import WSFrame, WSTransport
 
@@ -122,12 +123,12 @@ class Speaker(Client):
             self._talk(time.monotonic_ns())
 
     def talk_once(self, due: int) -> None:
-        """Send one message whose latency counts from `due` (monotonic ns); its ack brings no other."""
+        """As `Paced` says."""
         self._one_by_one = False
         self._talk(due)
 
     def finish(self) -> None:
-        """Nothing more will be sent by `talk_once`."""
+        """As `Paced` says."""
         if not self._pending:
             self.done.set()
 
@@ -154,7 +155,17 @@ class Speaker(Client):
             self._talk(now)
 
 
-async def pace(speakers: list[Speaker], rate: float, window: Window) -> None:
+class Paced(Protocol):
+    """Who talks by the clock."""
+
+    def talk_once(self, due: int) -> None:
+        """Send one message whose latency counts from `due` (monotonic ns); its ack brings no other."""
+
+    def finish(self) -> None:
+        """Nothing more will be sent by `talk_once`."""
+
+
+async def pace(speakers: Sequence[Paced], rate: float, window: Window) -> None:
     """Send `rate` messages a second in turn until the window ends, whatever the answers do."""
     start = time.monotonic()
     count = 0

@@ -111,13 +111,14 @@ class Team:
     def _gather(self, kind: str, on_tick: Callable[[], None]) -> list[Any]:
         values: dict[int, Any] = {}
         deadline = time.monotonic() + PATIENCE
-        while len(values) < len(self._pipes):
+        while len(values) < len(self._pipes):  # whoever tells of progress gets as long again
             if time.monotonic() > deadline:
                 raise BenchError(f"the load generator did not reach its next step within {PATIENCE:.0f} s")
             waiting = [pipe for worker, pipe in enumerate(self._pipes) if worker not in values]
             for pipe in wait(waiting, TICK):
                 worker = self._pipes.index(pipe)  # type: ignore[arg-type]
                 values |= self._hear(worker, kind)
+                deadline = time.monotonic() + PATIENCE
             on_tick()
         return [values[worker] for worker in sorted(values)]
 
