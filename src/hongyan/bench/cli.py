@@ -18,6 +18,7 @@ from hongyan.bench.reconnect import ReconnectParameters, reconnect
 from hongyan.bench.rest import RestParameters, rest
 from hongyan.bench.room import RoomParameters, room
 from hongyan.bench.run import Figures, Options, Screen
+from hongyan.bench.soak import SoakParameters, soak
 from hongyan.bench.sweep import SweepParameters, sweep
 from hongyan.bench.workers import BenchError
 
@@ -219,6 +220,29 @@ def history_command(
     parameters = HistoryParameters(messages, conversations, clients, unread, size, starts)
     options = Options(output, data_dir, tls, seconds, warm_up, processes)
     _measure("history", lambda screen: history(parameters, options, screen), options, report.HISTORY)
+
+
+@bench.command("soak")
+def soak_command(
+    minutes: Annotated[float, option("How long.", "MINUTES", 30, min=0.02, max=10_000)] = 30.0,
+    pairs: Annotated[int, option("Pairs that chat.", "NUMBER", 100, min=1, max=10_000)] = 100,
+    groups: Annotated[int, option("Groups of these people; four of each talk.", "NUMBER", 4, min=0, max=1000)] = 4,
+    members: Annotated[int, option("Members of each group.", "NUMBER", 50, min=4, max=490)] = 50,
+    room: Annotated[int, option("Clients in a chat room; 0 for none.", "NUMBER", 100, min=0, max=20_000)] = 100,
+    rate: Annotated[
+        float | None, option("Messages per second. Default: half of what the machine can bear", "NUMBER", min=1)
+    ] = None,
+    size: Size = 200,
+    warm_up: WarmUp = 1.0,
+    processes: Processes = HALF_THE_CORES,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Everything at once for long at half the load, with lost connections; what was sent is what was received."""
+    parameters = SoakParameters(minutes, pairs, groups, members, room, rate, size)
+    options = Options(output, data_dir, tls, minutes * 60, warm_up, processes)
+    _measure("soak", lambda screen: soak(parameters, options, screen), options, report.SOAK)
 
 
 def _measure(

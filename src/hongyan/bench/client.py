@@ -40,6 +40,7 @@ class Client(WSListener):
         self.joined = asyncio.Event()
         self.told_unread = asyncio.Event()
         self.unread = pb.UnreadCommand()
+        self.token = ""
         self.on_frame: Callable[[WSFrame], None] = self._decode
         self._serial = 0
         self._replies: dict[int, asyncio.Future[pb.GenericCommand]] = {}
@@ -65,7 +66,8 @@ class Client(WSListener):
         What is unread comes afterwards: then `told_unread` is set. A session opened again hears only of changes.
         """
         reply = await self._ask(lambda serial: frames.open_session(app_id, self.peer, serial, token, unread_since))
-        return str(reply.sessionMessage.st)
+        self.token = str(reply.sessionMessage.st)
+        return self.token
 
     async def start(self, members: list[str]) -> str:
         """Start a conversation with `members` and return its id."""
@@ -79,7 +81,26 @@ class Client(WSListener):
 
     async def join(self, cid: str) -> None:
         """Enter a chat room."""
-        await self._ask(lambda serial: frames.join(self.peer, cid, serial))
+        await self.add(cid, self.peer)
+
+    async def add(self, cid: str, member: str) -> None:
+        """Add a member to a conversation."""
+        await self._ask(lambda serial: frames.add(self.peer, cid, member, serial))
+
+    async def remove(self, cid: str, member: str) -> None:
+        """Remove a member, or leave."""
+        await self._ask(lambda serial: frames.remove(self.peer, cid, member, serial))
+
+    async def newest(self, cid: str, limit: int) -> list[pb.LogItem]:
+        """The newest page of a conversation's history, in order."""
+        return await self._logs(lambda serial: frames.newest(self.peer, cid, limit, serial))
+
+    async def after(self, cid: str, place: frames.Place, limit: int) -> list[pb.LogItem]:
+        """The page of history that follows a place, in order."""
+        return await self._logs(lambda serial: frames.after(self.peer, cid, place, limit, serial))
+
+    async def _logs(self, request: Callable[[int], bytes]) -> list[pb.LogItem]:
+        return list((await self._ask(request)).logsMessage.logs)
 
     async def page(self, cid: str, before: int, limit: int) -> list[int]:
         """The times of the `limit` messages of a conversation before that time (ms)."""

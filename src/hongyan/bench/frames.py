@@ -12,6 +12,9 @@ IM_SERVICE = 2
 CAPABILITIES = 0xBB
 BODY_HEAD = '{"_lctype":-1,"_lctext":"'
 TIME_DIGITS = 19
+Place = tuple[int, str]
+"""Where a message stands in its conversation: its time and id."""
+BEGINNING: Place = (0, "")
 SMALLEST_BODY = len(BODY_HEAD) + TIME_DIGITS + 2
 
 
@@ -45,11 +48,38 @@ def start_room(peer: str, serial: int) -> bytes:
     return command.SerializeToString()
 
 
-def join(peer: str, cid: str, serial: int) -> bytes:
-    """`conv/add` of `peer` itself."""
-    command = pb.GenericCommand(cmd=pb.conv, op=pb.add, peerId=peer, i=serial)
+def add(peer: str, cid: str, member: str, serial: int) -> bytes:
+    """`conv/add` of a member, by `peer`, who may be the same."""
+    return _change_members(pb.add, peer, cid, member, serial)
+
+
+def remove(peer: str, cid: str, member: str, serial: int) -> bytes:
+    """`conv/remove`, as `add`."""
+    return _change_members(pb.remove, peer, cid, member, serial)
+
+
+def _change_members(operation: pb.OpType, peer: str, cid: str, member: str, serial: int) -> bytes:
+    command = pb.GenericCommand(cmd=pb.conv, op=operation, peerId=peer, i=serial)
     command.convMessage.cid = cid
-    command.convMessage.m.append(peer)
+    command.convMessage.m.append(member)
+    return command.SerializeToString()
+
+
+def newest(peer: str, cid: str, limit: int, serial: int) -> bytes:
+    """`logs`: the newest messages of a conversation."""
+    command = pb.GenericCommand(cmd=pb.logs, peerId=peer, i=serial)
+    command.logsMessage.cid = cid
+    command.logsMessage.limit = limit
+    return command.SerializeToString()
+
+
+def after(peer: str, cid: str, place: Place, limit: int, serial: int) -> bytes:
+    """`logs`: the messages that follow a place in a conversation."""
+    command = pb.GenericCommand(cmd=pb.logs, peerId=peer, i=serial)
+    command.logsMessage.cid = cid
+    command.logsMessage.t, command.logsMessage.mid = place
+    command.logsMessage.direction = pb.LogsCommand.NEW
+    command.logsMessage.limit = limit
     return command.SerializeToString()
 
 
@@ -84,7 +114,7 @@ def direct(peer: str, cid: str, size: int, serial: int) -> bytes:
 
 
 def sent_at(body: str) -> int:
-    """The monotonic time in ns that `Message.at` wrote into a body."""
+    """The monotonic time in ns, or whatever number `Message.at` wrote in its stead into a body."""
     return int(body[len(BODY_HEAD) : len(BODY_HEAD) + TIME_DIGITS])
 
 

@@ -1,5 +1,6 @@
 """The picture of a report: one PNG with the rate beside its ceiling and the latencies or the memory."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ OURS, BARE = "#2f6f9f", "#b8b8b8"
 COLORS = ("#2f6f9f", "#d1661f", "#4d9a4d", "#7b5aa6")
 LONG_AXIS = 10_000
 """Above this ratio of the ends of a logarithmic axis only powers of ten have labels."""
+LONG_SOAK = 300
+"""From so many seconds on time is told in minutes."""
 HINT = "matplotlib is missing: install it with `pip install matplotlib`, or with `pip install 'hongyan[bench]'`"
 
 
@@ -27,8 +30,7 @@ def draw(report: dict[str, Any], file: Path) -> None:
 
     margins = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1, wspace=0.04)
     figure = Figure(figsize=(12, 4.8), layout=margins)
-    left, right = figure.subplots(1, 2)
-    DRAWINGS[report["benchmark"]](report, left, right)
+    DRAWINGS[report["benchmark"]](report, *figure.subplots(1, PLOTS.get(report["benchmark"], 2)))
     figure.suptitle(f"hongyan bench {report['benchmark']} · {_where(report)}", fontsize=11)
     figure.savefig(file, dpi=110)
 
@@ -176,7 +178,28 @@ def _draw_history(report: dict[str, Any], left: Any, right: Any) -> None:
     right.set_title("Until the answer")
 
 
-DRAWINGS = {
+def _draw_soak(report: dict[str, Any], memory: Any, rate: Any, latency: Any) -> None:
+    steps = report["runs"][-1]["steps"]
+    long = steps[-1]["second"] >= LONG_SOAK
+    times = [step["second"] / (60 if long else 1) for step in steps]
+    drawings = (
+        (memory, "Memory of the server", "MiB", [step["rss"] / (1 << 20) for step in steps]),
+        (rate, "Acknowledged messages", "per second", [step["messages_per_second"] for step in steps]),
+        (latency, "From send to acknowledgement, p99", "milliseconds", [step["ack_p99_ms"] for step in steps]),
+    )
+    for axes, title, unit, values in drawings:
+        axes.plot(times, values, marker="o", markersize=3, color=OURS)
+        axes.set_title(title)
+        axes.set_xlabel("minutes" if long else "seconds")
+        axes.set_ylabel(unit)
+        axes.set_xlim(left=0)
+        highest = max((value or 0 for value in values), default=0)
+        axes.set_ylim(0, 1.25 * highest or 1)
+        axes.yaxis.set_major_formatter("{x:,.0f}" if highest >= 10 else "{x:g}")
+        axes.grid(alpha=0.3)
+
+
+DRAWINGS: dict[str, Callable[..., None]] = {
     "chat": _draw_chat,
     "fanout": _draw_fanout,
     "room": _draw_fanout,
@@ -186,4 +209,7 @@ DRAWINGS = {
     "rest": _draw_rest,
     "reconnect": _draw_reconnect,
     "history": _draw_history,
+    "soak": _draw_soak,
 }
+PLOTS = {"soak": 3}
+"""How many drawings stand side by side, where it is not two."""

@@ -103,6 +103,37 @@ BROADCAST: tuple[Row, ...] = (
     ("cores: load generator of chat", "generator_cores", 1, ".2f"),
 )
 
+SOAK: tuple[Row, ...] = (
+    ("acknowledged messages/s", "messages_per_second", 1, ",.0f"),
+    ("deliveries/s", "deliveries_per_second", 1, ",.0f"),
+    ("send to ack, p50 ms", "ack_p50_ms", 1, ".1f"),
+    ("send to ack, p99 ms", "ack_p99_ms", 1, ".1f"),
+    ("  of the slowest step", "worst_ack_p99_ms", 1, ".1f"),
+    ("history page, p99 ms", "page_p99_ms", 1, ".1f"),
+    ("server memory in the middle, MiB", "rss_middle", 1 << 20, ",.1f"),
+    ("  growth in the second half", "rss_growth", 1 << 20, "+,.1f"),
+    ("database, MiB", "database_bytes", 1 << 20, ",.1f"),
+    ("  largest write-ahead log", "wal_bytes", 1 << 20, ",.1f"),
+    ("open connections", "connections", 1, ",.0f"),
+    ("server CPU, µs/message", "server_us_per_message", 1, ".1f"),
+    ("cores: server", "server_cores", 1, ".2f"),
+    ("cores: load generator", "generator_cores", 1, ".2f"),
+    ("cores: other programs", "other_cores", 1, ".2f"),
+    ("messages sent", "sent", 1, ",.0f"),
+    ("  acknowledged", "acknowledged", 1, ",.0f"),
+    ("  stored", "stored", 1, ",.0f"),
+    ("online throughout: messages due", "due_throughout", 1, ",.0f"),
+    ("  received", "received_throughout", 1, ",.0f"),
+    ("cut off from time to time: due", "due_cut", 1, ",.0f"),
+    ("  received", "received_cut", 1, ",.0f"),
+    ("  of these from history", "read_cut", 1, ",.0f"),
+    ("connections cut", "cuts", 1, ",.0f"),
+    ("added to groups and removed", "group_stays", 1, ",.0f"),
+    ("chat room entered and left", "room_stays", 1, ",.0f"),
+    ("  received by these", "received_guests", 1, ",.0f"),
+    ("history pages read", "pages", 1, ",.0f"),
+)
+
 
 def whole(benchmark: str, options: Options, figures: Figures) -> dict[str, Any]:
     """The content of the JSON file: what, when, on what, how, and the figures."""
@@ -135,7 +166,7 @@ def show(report: dict[str, Any], rows: tuple[Row, ...], console: Console) -> Non
     console.print(table)
     if "batch" in ceiling:
         console.print(f"ceiling: {ceiling['messages_per_second']:,.0f} messages/s, {ceiling['batch']} per commit")
-    if "what" in ceiling:
+    if report["ratio"] is not None:
         console.print(f"{ceiling['what']}; ratio {report['ratio']}")
     if "file_system" in report:
         console.print(f"data directory on {report['file_system']}")

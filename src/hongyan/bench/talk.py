@@ -130,12 +130,12 @@ class Talker:
             self._talk(time.monotonic_ns())
 
     def talk_once(self, due: int) -> None:
-        """Send one message whose latency counts from `due` (monotonic ns); its ack brings no other."""
+        """As `Paced` says."""
         self._one_by_one = False
         self._talk(due)
 
     def finish(self) -> None:
-        """Nothing more will be sent by `talk_once`."""
+        """As `Paced` says."""
         if not self._pending:
             self.done.set()
 
@@ -191,7 +191,17 @@ class Speaker(Client, Talker):
             self.acknowledge(reply.i, reply)
 
 
-async def pace(speakers: Sequence[Talker], rate: float, window: Window) -> None:
+class Paced(Protocol):
+    """Who talks by the clock."""
+
+    def talk_once(self, due: int) -> None:
+        """Send one message whose latency counts from `due` (monotonic ns); its ack brings no other."""
+
+    def finish(self) -> None:
+        """Nothing more will be sent by `talk_once`."""
+
+
+async def pace(speakers: Sequence[Paced], rate: float, window: Window) -> None:
     """Send `rate` messages a second in turn until the window ends, whatever the answers do."""
     start = time.monotonic()
     count = 0
