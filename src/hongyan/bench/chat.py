@@ -62,15 +62,15 @@ def _runs(server: Server, parameters: ChatParameters, options: Options, screen: 
 def run(name: str, server: Server, plan: TalkPlan, options: Options, screen: Screen, load: Load = talk_load) -> Figures:
     """The load of a plan, shared by the processes."""
     plans = [
-        replace(
-            plan,
-            name=f"{plan.name}{part}",
-            groups=groups,
-            rate=plan.rate and plan.rate * groups / plan.groups,
-        )
-        for part, groups in enumerate(split(plan.groups, options.processes))
+        replace(plan, name=part, groups=groups, rate=plan.rate and plan.rate * groups / plan.groups)
+        for part, groups in parts(plan.name, plan.groups, options.processes)
     ]
     return {"name": name, **talk(server, plans, options, screen.line(name), load)}
+
+
+def parts(name: str, groups: int, processes: int) -> list[tuple[str, int]]:
+    """What the part of a plan that each process takes is called, and its groups."""
+    return [(f"{name}{part}", share) for part, share in enumerate(split(groups, processes))]
 
 
 def _ceiling(here: Place, parameters: ChatParameters, options: Options, batch: int, screen: Screen) -> float:

@@ -12,6 +12,7 @@ from hongyan.bench import picture, report
 from hongyan.bench.broadcast import BroadcastParameters, broadcast
 from hongyan.bench.chat import ChatParameters, chat
 from hongyan.bench.fanout import FanoutParameters, fanout
+from hongyan.bench.growth import GrowthParameters, growth
 from hongyan.bench.history import HistoryParameters, history
 from hongyan.bench.idle import IdleParameters, idle
 from hongyan.bench.reconnect import ReconnectParameters, reconnect
@@ -243,6 +244,28 @@ def soak_command(
     parameters = SoakParameters(minutes, pairs, groups, members, room, rate, size)
     options = Options(output, data_dir, tls, minutes * 60, warm_up, processes)
     _measure("soak", lambda screen: soak(parameters, options, screen), options, report.SOAK)
+
+
+@bench.command("growth")
+def growth_command(
+    members: Annotated[int, option("Members of the largest groups.", "NUMBER", 500, min=2, max=500)] = 500,
+    conversations: Annotated[int, option("Conversations at most.", "NUMBER", 100_000, min=1, max=1_000_000)] = 100_000,
+    history: Annotated[
+        int, option("Messages that exist before, at most.", "NUMBER", 10_000_000, min=0, max=1_000_000_000)
+    ] = 10_000_000,
+    pairs: Annotated[int, option("Pairs that talk.", "NUMBER", 100, min=1, max=10_000)] = 100,
+    size: Size = 200,
+    seconds: Seconds = 5.0,
+    warm_up: WarmUp = 1.0,
+    processes: Processes = HALF_THE_CORES,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """What a delivery and a message cost the server as groups, conversations and history grow."""
+    parameters = GrowthParameters(members, conversations, history, pairs, size)
+    options = Options(output, data_dir, tls, seconds, warm_up, processes)
+    _measure("growth", lambda screen: growth(parameters, options, screen), options, report.GROWTH)
 
 
 def _measure(

@@ -199,6 +199,39 @@ def _draw_soak(report: dict[str, Any], memory: Any, rate: Any, latency: Any) -> 
         axes.grid(alpha=0.3)
 
 
+def _draw_growth(report: dict[str, Any], members: Any, conversations: Any, history: Any) -> None:
+    drawings = (
+        (members, "members", "members of a group", "delivery"),
+        (conversations, "conversations", "conversations, used in turn", "message"),
+        (history, "history", "messages in the database before", "message"),
+    )
+    for axes, grows, name, per in drawings:
+        runs = [run for run in report["runs"] if run["grows"] == grows]
+        sizes = [run["size"] for run in runs]
+        costs = [run[f"server_us_per_{per}"] for run in runs]
+        axes.plot(sizes, costs, marker="o", markersize=4, color=OURS)
+        smallest = min((size for size in sizes if size), default=1)
+        axes.set_xscale("symlog", linthresh=smallest / (10 if 0 in sizes else 1))
+        axes.set_xticks(sizes, [_short(size) for size in sizes])
+        axes.set_xticks([], minor=True)
+        axes.set_title(f"Server CPU per {per}")
+        axes.set_xlabel(f"{name} (logarithmic)")
+        axes.set_ylabel("microseconds")
+        axes.set_ylim(0, 1.25 * max((cost or 0 for cost in costs), default=0) or 1)
+        axes.margins(x=0.12)
+        axes.grid(alpha=0.3)
+        for size, cost in zip(sizes, costs, strict=True):
+            axes.annotate(f"{cost or 0:.3g}", (size, cost or 0), (0, 7), textcoords="offset points", ha="center")
+
+
+def _short(size: int) -> str:
+    """1,500 as 1.5 k and so on."""
+    for unit, name in ((1_000_000, " M"), (1_000, " k")):
+        if size >= unit:
+            return f"{size / unit:g}{name}"
+    return str(size)
+
+
 DRAWINGS: dict[str, Callable[..., None]] = {
     "chat": _draw_chat,
     "fanout": _draw_fanout,
@@ -210,6 +243,7 @@ DRAWINGS: dict[str, Callable[..., None]] = {
     "reconnect": _draw_reconnect,
     "history": _draw_history,
     "soak": _draw_soak,
+    "growth": _draw_growth,
 }
-PLOTS = {"soak": 3}
+PLOTS = {"soak": 3, "growth": 3}
 """How many drawings stand side by side, where it is not two."""

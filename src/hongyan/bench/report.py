@@ -17,6 +17,9 @@ Row = tuple[str, str, float, str]
 OTHER_CORES_MAX = 0.2
 """Cores that other programs may use before the figures mean little."""
 
+SIDE_BY_SIDE = 6
+"""So many runs stand side by side in a table."""
+
 CHAT: tuple[Row, ...] = (
     ("acknowledged messages/s", "messages_per_second", 1, ",.0f"),
     ("send to ack, p50 ms", "ack_p50_ms", 1, ".1f"),
@@ -103,6 +106,12 @@ BROADCAST: tuple[Row, ...] = (
     ("cores: load generator of chat", "generator_cores", 1, ".2f"),
 )
 
+GROWTH: tuple[Row, ...] = (
+    ("µs/message", "server_us_per_message", 1, ",.0f"),
+    ("µs/delivery", "server_us_per_delivery", 1, ",.1f"),
+    ("messages/s", "messages_per_second", 1, ",.0f"),
+    ("frames/write", "frames_per_write", 1, ".1f"),
+)
 SOAK: tuple[Row, ...] = (
     ("acknowledged messages/s", "messages_per_second", 1, ",.0f"),
     ("deliveries/s", "deliveries_per_second", 1, ",.0f"),
@@ -155,14 +164,21 @@ def write(report: dict[str, Any], file: Path) -> None:
 
 
 def show(report: dict[str, Any], rows: tuple[Row, ...], console: Console) -> None:
-    """Print the runs side by side, and the ceiling."""
+    """Print the runs side by side, or below each other if they are many, and the ceiling."""
     ceiling = report["ceiling"] or {}
     runs = _all_runs(report)
+    heads = [name for name, *_ in rows]
+    cells = [[_cell(run[figure], divisor, form) for _, figure, divisor, form in rows] for run in runs]
+    names = [run["name"] for run in runs]
+    if len(runs) > SIDE_BY_SIDE:
+        names, heads = heads, names
+    else:
+        cells = [list(row) for row in zip(*cells, strict=True)]
     table = Table(Column(no_wrap=True), title=f"hongyan bench {report['benchmark']}{', TLS' if report['tls'] else ''}")
-    for run in runs:
-        table.add_column(run["name"], justify="right")
-    for name, figure, divisor, form in rows:
-        table.add_row(name, *(_cell(run[figure], divisor, form) for run in runs))
+    for name in names:
+        table.add_column(name, justify="right")
+    for head, row in zip(heads, cells, strict=True):
+        table.add_row(head, *row)
     console.print(table)
     if "batch" in ceiling:
         console.print(f"ceiling: {ceiling['messages_per_second']:,.0f} messages/s, {ceiling['batch']} per commit")

@@ -13,6 +13,8 @@ from hongyan.store import database
 
 DATABASE = "hongyan.db"
 SENDER = "old"
+#: Old messages lie in so many conversations, in turns, as they would have come.
+CONVERSATIONS = 1_000
 #: Rows of a transaction, and the pages kept in memory meanwhile (KiB, negative): both make it faster.
 ROWS, CACHE = 10_000, -524_288
 CONVERSATION = (
@@ -28,13 +30,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Conversation:
-    """A conversation of some messages, the last of them at `last_at`; of each member, how many of them it has read."""
+    """A conversation of some messages, the last of them, if any, at `last_at`; of each member, how many it has read."""
 
     id: str
     members: dict[str, int]
     messages: int
     created_at: int
-    last_at: int
+    last_at: int | None
 
 
 class Seed:
@@ -92,6 +94,18 @@ def seeding(data_dir: Path, app_id: str) -> Iterator[Seed]:
         yield Seed(connection, app_key)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def old_messages(seed: Seed, count: int, size: int, first: int) -> Iterator[int]:
+    """Writes messages from the time `first` (ms) on, in turns to some conversations; yields how many are written."""
+    each = count // CONVERSATIONS + 1
+    keys = list(
+        seed.conversations(
+            Conversation(f"old-{number}", {SENDER: 0}, each, first, first + each) for number in range(CONVERSATIONS)
+        )
+    )
+    places = ((key, seq, first + seq) for seq in range(1, each + 1) for key in keys)
+    return seed.messages(itertools.islice(places, count), size)
 
 
 def exhaust(written: Iterable[int]) -> None:

@@ -135,7 +135,6 @@ class Person(Client):
         self._online = True
         self._next = itertools.count(FIRST_SERIAL)
         self._pending: dict[int, tuple[Voice, int, int]] = {}
-        self._counted = asyncio.Event()
         self.on_frame = self._hear
 
     @property
@@ -168,10 +167,10 @@ class Person(Client):
         for record in self.records.values():
             record.wait()
         self.lost = None
-        self._counted.clear()
+        self.told_unread.clear()
         await self.connect(plan.target, plan.target.tls(), index, READ_BUFFER)
         await self.open(plan.target.app_id, self.token)
-        await asyncio.wait_for(self._counted.wait(), REPLY_TIMEOUT)
+        await asyncio.wait_for(self.told_unread.wait(), REPLY_TIMEOUT)
         self._send_again()
         await asyncio.gather(*map(self._catch_up, self.records.values()))
 
@@ -198,11 +197,9 @@ class Person(Client):
             self._receive(command.directMessage)
         elif command.cmd == pb.ack:
             self._acknowledged(command)
-        elif command.cmd == pb.unread:
-            self._counted.set()
         elif command.cmd == pb.conv and not command.HasField("i"):
             self._changed(command)
-        elif command.HasField("i"):
+        else:
             self._decode(frame)
 
     def _receive(self, message: pb.DirectCommand) -> None:

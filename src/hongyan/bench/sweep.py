@@ -1,9 +1,7 @@
 """`hongyan bench sweep`: how long messages take while old ones are deleted, beside how long they take without."""
 
 import contextlib
-import itertools
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -11,15 +9,13 @@ from hongyan import admin
 from hongyan.bench import machine, servers
 from hongyan.bench.chat import PAIR, run
 from hongyan.bench.run import Figures, Options, Screen, check_files, place
-from hongyan.bench.seed import DATABASE, SENDER, Conversation, Seed, seeding
+from hongyan.bench.seed import DATABASE, old_messages, seeding
 from hongyan.bench.talk_load import TalkPlan
 from hongyan.bench.talk_run import ratio
 from hongyan.datadir import DataDir
 from hongyan.store import database
 
 WHAT = "p99 from send to acknowledgement: while sweeping, beside before it"
-#: The old messages lie in so many conversations, in turns, as they would have come.
-CONVERSATIONS = 1_000
 DAY = 86_400_000
 LEFT = "SELECT count(*) FROM message WHERE timestamp < ?"
 
@@ -45,7 +41,7 @@ def sweep(parameters: SweepParameters, options: Options, screen: Screen) -> Figu
             line = screen.line("old messages")
             line.show("writing", 0, parameters.expired)
             with seeding(here.data_dir, app_id) as seed:
-                for written in _write(seed, parameters, now - 10 * DAY):
+                for written in old_messages(seed, parameters.expired, parameters.size, now - 10 * DAY):
                     line.show("writing", written, parameters.expired)
 
         with servers.hongyan(here.data_dir, here.certificate, prepare, message_days="2") as server:
@@ -69,18 +65,6 @@ def sweep(parameters: SweepParameters, options: Options, screen: Screen) -> Figu
             "ceiling": {"what": WHAT},
             "ratio": ratio(during["ack_p99_ms"], before["ack_p99_ms"]),
         }
-
-
-def _write(seed: Seed, parameters: SweepParameters, first: int) -> Iterator[int]:
-    """Writes the old messages; how many so far."""
-    each = parameters.expired // CONVERSATIONS + 1
-    keys = list(
-        seed.conversations(
-            Conversation(f"old-{number}", {SENDER: 0}, each, first, first + each) for number in range(CONVERSATIONS)
-        )
-    )
-    places = ((key, seq, first + seq) for seq in range(1, each + 1) for key in keys)
-    return seed.messages(itertools.islice(places, parameters.expired), parameters.size)
 
 
 def _left(file: Path, before: int) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hongyan.bench.client import Client, Target
@@ -22,8 +23,9 @@ class TalkPlan:
     """`groups` conversations of `members` connections each, with messages of `size` bytes.
 
     Each speaker keeps `in_flight` messages unacknowledged, unless `rate` sets the messages per second of all
-    groups. With `receipts` every listener acks every message. With `room` the conversations are chat rooms. Runs on
-    one server need different names.
+    groups. With `receipts` every listener acks every message. With `room` the conversations are chat rooms. With
+    `existing` each group has so many conversations already, called as `existing_id` says, and uses them in turn. Runs
+    on one server need different names.
     """
 
     target: Target
@@ -35,7 +37,29 @@ class TalkPlan:
     rate: float | None = None
     receipts: bool = False
     room: bool = False
+    existing: int = 0
     first_connection: int = 0
+
+
+def client_id(plan: str, group: int, member: int) -> str:
+    """What a member of a group of a plan is called."""
+    return f"{plan}-{group:05d}-{member:04d}"
+
+
+def existing_id(plan: str, group: int, number: int) -> str:
+    """What a conversation that a group of a plan has already is called."""
+    return f"{plan}-{group:05d}-{number:06d}"
+
+
+class InTurn:
+    """Messages to several conversations, one after the other and again from the start."""
+
+    def __init__(self, messages: Sequence[Patched]) -> None:
+        self._messages = messages
+
+    def at(self, serial: int, now: int) -> bytearray:
+        """As `Patched` says; serials are consecutive."""
+        return self._messages[serial % len(self._messages)].at(serial, now)
 
 
 class Group:
@@ -51,7 +75,7 @@ class Group:
     message: Patched
 
     def __init__(self, plan: TalkPlan, number: int, result: TalkResult) -> None:
-        peers = [f"{plan.name}-{number:05d}-{member:04d}" for member in range(plan.members)]
+        peers = [client_id(plan.name, number, member) for member in range(plan.members)]
         self.speaker = self.speaker_role(peers[0], result)
         every = 1 if plan.receipts else ROOM_PROBES if plan.room else plan.members
         self.listeners: list[Listener] = [
@@ -62,14 +86,25 @@ class Group:
         ]
         self.probes = [listener for listener in self.listeners if isinstance(listener, self.probe_role)]
         self.room = plan.room
+        self.existing = [existing_id(plan.name, number, place) for place in range(plan.existing)]
         self.everybody: list[Client] = [self.speaker, *self.listeners]
 
     async def start(self, size: int) -> None:
-        """Create the conversation and wait until every member knows it."""
-        cid = await (self._enter() if self.room else self._invite())
-        self.message = Message(self.speaker.peer, cid, size)
+        """Create the conversation and wait until every member knows it, unless there are some."""
+        cids = await self._wait_for_counts() if self.existing else [await self._begin()]
+        self.message = InTurn([Message(self.speaker.peer, cid, size) for cid in cids])
         for listener in self.listeners:
             listener.on_frame = listener.count
+
+    async def _wait_for_counts(self) -> list[str]:
+        """Until everybody has been told what is unread: then nothing but messages comes."""
+        async with asyncio.timeout(SETUP_TIMEOUT):
+            for member in self.everybody:
+                await member.told_unread.wait()
+        return self.existing
+
+    async def _begin(self) -> str:
+        return await (self._enter() if self.room else self._invite())
 
     async def _invite(self) -> str:
         cid = await self.speaker.start([member.peer for member in self.everybody])
