@@ -13,7 +13,7 @@ from tests.bench.test_cli import bench
 def test_several_servers(tmp_path: Path) -> None:
     data = tmp_path / "data"
     arguments = ("--sessions", "31", "--servers", "2", "--echo-every", "0.1", "--seconds", "0.3")
-    report = bench("idle", *arguments, "--processes", "4", "--data-dir", str(data), output=tmp_path)
+    report = bench("idle", *arguments, "--processes", "2", "--data-dir", str(data), output=tmp_path)
     for run in report["runs"] + report["ceiling"]["runs"]:
         assert run["faults"] == []
         assert run["alive"] == 31
