@@ -1,10 +1,11 @@
 """Messages to members gather until the end of the tick: who hears what, in which order, in how many pieces."""
 
+import dataclasses
 from typing import Any
 
 import pytest
 
-from hongyan.engine.events import ConversationUpdated, MembersLeft
+from hongyan.engine.events import ConversationUpdated, MembersLeft, SilenceChanged
 from hongyan.engine.values import Conversation, ConversationKind
 from hongyan.gateway.registry import Session
 from tests.gateway.hall import APP, TEXT, Hall, commands, heard, writes
@@ -103,3 +104,60 @@ def test_trouble_with_one_conversation_is_not_the_next_one_s(hall: Hall) -> None
     text = hall.say(group("bob", key=2))
     hall.tick()
     assert heard(bob) == [text]
+
+
+def test_who_speaks_has_been_told_before_what_stands_before_its_own(hall: Hall) -> None:
+    ann, bob, cem = (hall.session(client) for client in ("ann", "bob", "cem"))
+    bobs_other = hall.session("bob")
+    talk = group("ann", "bob", "cem")
+    said = []
+    for origin in (ann, bob, ann, bob, bob):
+        hall.delivery.gathering.tell_speaker(origin, talk.id)
+        heard_before = heard(origin)
+        assert heard_before == [text for text, speaker in said if speaker is not origin]
+        said.append((hall.say(talk, origin=origin), origin))
+    hall.delivery.gathering.tell_speaker(cem, "another")
+    assert heard(cem) == []
+    hall.tick()
+    everything = [text for text, _ in said]
+    assert heard(ann) == [text for text, speaker in said if speaker is not ann]
+    assert heard(bob) == [text for text, speaker in said if speaker is not bob]
+    assert heard(bobs_other) == heard(cem) == everything
+    assert (writes(bobs_other), writes(cem)) == (1, 1)
+    assert hall.delivery.gathering.deliveries == 15
+
+
+def test_who_is_told_early_is_told_once(hall: Hall) -> None:
+    """A message sent again is answered, and told to nobody."""
+    ann, bob = hall.session("ann"), hall.session("bob")
+    talk = group("ann", "bob")
+    text = hall.say(talk, origin=ann)
+    hall.delivery.gathering.tell_speaker(bob, talk.id)
+    hall.tick()
+    assert (heard(bob), hall.delivery.gathering.deliveries) == ([text], 1)
+
+
+@pytest.mark.parametrize("why", ["left", "logged out", "knows no temporary ones"])
+def test_nobody_is_told_early_what_it_may_not_hear(hall: Hall, why: str) -> None:
+    ann, bob = hall.session("ann", bitmap=0xBB), hall.session("bob", bitmap=0xBB)
+    talk = group("ann", *(["bob"] if why != "left" else []), kind=ConversationKind.TEMPORARY)
+    if why == "logged out":
+        del bob.connection.sessions["bob"]
+    elif why != "left":
+        bob.ticket = dataclasses.replace(bob.ticket, bitmap=0)
+    hall.say(talk, origin=ann)
+    hall.delivery.gathering.tell_speaker(bob, talk.id)
+    assert heard(bob) == []
+
+
+def test_a_small_room_hears_what_was_said_before_what_else_happens(hall: Hall) -> None:
+    bob, cem = hall.session("bob"), hall.session("cem")
+    room = hall.room()
+    hall.enter(bob, room)
+    hall.enter(cem, room)
+    text = hall.say(room)
+    hall.delivery.on_event(SilenceChanged(room, ("bob",), silenced=True, by="silencer", at=1))
+    hall.leave(cem, room)
+    hall.tick()
+    assert names(bob) == [text, "silencer", "silencer"]
+    assert names(cem) == [text, "silencer"]
