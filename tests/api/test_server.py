@@ -1,8 +1,10 @@
 """The HTTP server on a real socket: idle connections, calls in progress at the end, malformed requests."""
 
 import asyncio
+import gc
 import re
 import resource
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -253,3 +255,24 @@ async def test_what_came_whole_is_answered_before_what_is_broken_ends_the_connec
             await asyncio.sleep(0)
         echo[1].may_answer.set()
         assert answers(await reader.read()) == ["/slow done"]
+
+
+async def test_nothing_is_left_of_a_connection_whose_calls_waited(echo: tuple[HttpServer, Echo]) -> None:
+    connections = echo[0]._server.server_state.connections
+    gc.collect()
+    gc.disable()
+    try:
+        async with connected(echo[0]) as (_, writer):
+            writer.write(call("/slow") + call("/1") * 5)
+            while not echo[1].called:
+                await asyncio.sleep(0)
+            protocol = weakref.ref(*connections)
+        while connections:
+            await asyncio.sleep(0)
+        echo[1].may_answer.set()
+        while echo[0]._server.server_state.tasks:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert protocol() is None
+    finally:
+        gc.enable()

@@ -145,6 +145,8 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._watching.cancel()
         super().connection_lost(exc)
+        self.pipeline.clear()  # calls that waited hold this: it would live on until cycles are looked for
+        self.cycle = None  # type: ignore[assignment]  # as before the first call
 
     def _watch(self) -> None:
         self._watching = asyncio.get_running_loop().call_later(IDLE_LIMIT, self._check)
