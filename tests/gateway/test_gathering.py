@@ -1,14 +1,19 @@
 """Messages to members gather until the end of the tick: who hears what, in which order, in how many pieces."""
 
 import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hongyan.engine.events import ConversationUpdated, MembersLeft, SilenceChanged
-from hongyan.engine.values import Conversation, ConversationKind
+from hongyan.engine.events import ConversationUpdated, MembersLeft, MessageSent, SilenceChanged
+from hongyan.engine.values import Conversation, ConversationKind, Message
 from hongyan.gateway.registry import Session
+from tests.fuzz.harness import Harness, Pair, Running, app_of, numbered, open_command, running
+from tests.fuzz.peers import Peer
 from tests.gateway.hall import APP, TEXT, Hall, commands, heard, writes
+from tests.support.client import command, named
 
 
 @pytest.fixture
@@ -161,3 +166,52 @@ def test_a_small_room_hears_what_was_said_before_what_else_happens(hall: Hall) -
     hall.tick()
     assert names(bob) == [text, "silencer", "silencer"]
     assert names(cem) == [text, "silencer"]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Running]:
+    with running(tmp_path) as made:
+        yield made
+
+
+def say_at_once(harness: Harness, pair: Pair, text: str) -> None:
+    """A commit brings the pair a message of somebody else."""
+
+    def use(found: Any) -> None:
+        harness.gateway.delivery.on_event(MessageSent(found, Message("m", 1_000, 1_000, "other", text), None))
+
+    harness.engine.access.with_conversation(app_of(harness, pair.app), pair.conversation, use)
+
+
+def told(peer: Peer) -> list[str]:
+    return [named(got) for got in peer.commands() if named(got) != "unread"]
+
+
+def test_who_logs_out_is_told_what_was_said_before(server: Running) -> None:
+    async def go(harness: Harness) -> None:
+        pair, peer = harness.secret, harness.secret.peers[1]
+        say_at_once(harness, pair, "said before")
+        peer.say(numbered(1, command("session", "close", pair.names[1])))
+        say_at_once(harness, pair, "said after")
+        await harness.settle()
+        assert told(peer) == ["direct", "session/closed"]
+        assert told(pair.peers[0]) == ["direct", "direct"]
+
+    server.run(go(server.harness))
+
+
+def test_who_is_logged_out_by_another_device_is_told_what_was_said_before(server: Running) -> None:
+    async def go(harness: Harness) -> None:
+        pair, client = harness.secret, harness.secret.names[1]
+        devices = []
+        for device in ("one", "other"):
+            devices.append(harness.connect())
+            login = open_command(pair.app, client)
+            login.sessionMessage.tag, login.sessionMessage.deviceId = "mobile", device
+            say_at_once(harness, pair, f"before {device}")
+            devices[-1].say(numbered(1, login))
+            await harness.settle()
+        assert told(devices[0]) == ["session/opened", "direct", "session/closed"]
+        assert told(devices[1]) == ["session/opened"]
+
+    server.run(go(server.harness))
