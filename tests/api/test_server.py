@@ -1,6 +1,7 @@
 """The HTTP server on a real socket: idle connections, calls in progress at the end, malformed requests."""
 
 import asyncio
+import contextlib
 import gc
 import re
 import resource
@@ -44,7 +45,8 @@ class Echo:
         body, more = b"", True
         while more:
             event = await receive()
-            assert event["type"] == "http.request"
+            if event["type"] == "http.disconnect":
+                return
             body, more = body + event["body"], event["more_body"]
         self.called.append(scope["path"])
         if "slow" in scope["path"]:
@@ -276,3 +278,14 @@ async def test_nothing_is_left_of_a_connection_whose_calls_waited(echo: tuple[Ht
         assert protocol() is None
     finally:
         gc.enable()
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    echo: tuple[HttpServer, Echo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "IDLE_LIMIT", 0.05)
+    async with connected(echo[0]) as (reader, writer):
+        writer.write(call("/1", "body")[:-1])
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+    assert echo[1].called == []

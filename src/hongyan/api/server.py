@@ -68,8 +68,9 @@ class HttpServer:
 class PatientProtocol(HttpToolsProtocol):
     """Closes a connection on which no call has begun for a while, one too many at once, and one with too long a head.
 
-    uvicorn waits for a first call for ever, takes connections until nothing else can open a file, keeps a head of any
-    length and any number of calls, and drops the body of a call that offers another protocol.
+    And one that sends nothing more of a body. uvicorn waits for a first call and for bodies for ever, takes connections
+    until nothing else can open a file, keeps a head of any length and any number of calls, and drops the body of a call
+    that offers another protocol.
     """
 
     def connection_made(self, transport: Any) -> None:
@@ -77,6 +78,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._last_scope: object = None
         self._undecided = 0  # bytes since the last head was complete, or the last part of a body
         self._is_over = False  # nothing more is read
+        self._is_silent = False  # nothing has come since the last look
         self._watch()
         if self._is_one_too_many(transport):
             transport.abort()
@@ -89,6 +91,7 @@ class PatientProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_over:
             return
+        self._is_silent = False
         self._undecided += len(data)
         self._unset_keepalive_if_required()
         try:
@@ -111,7 +114,8 @@ class PatientProtocol(HttpToolsProtocol):
                 return
 
     def _head_without_offer(self) -> bytes:
-        first = b"%b %b HTTP/1.1\r\n" % (self.parser.get_method(), self.url)
+        version = self.parser.get_http_version().encode()
+        first = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)
         fields = [b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade"]
         return b"".join([first, *fields, b"\r\n"])
 
@@ -153,8 +157,12 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _check(self) -> None:
         in_progress = self.cycle is not None and not self.cycle.response_complete
+        if in_progress and self.cycle.more_body and self._is_silent:
+            self.transport.abort()
+            return
         if not in_progress and self.scope is self._last_scope:
             self.transport.close()
             return
         self._last_scope = self.scope
+        self._is_silent = True
         self._watch()
