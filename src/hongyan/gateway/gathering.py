@@ -36,12 +36,12 @@ class _Gathered:
 
     def tell(self, session: Session) -> int:
         """Tell a session what it has not been told, one by one; how many deliveries that made."""
-        since = self.told.get(session, 0)
-        self.told[session] = len(self.frames)
+        since, upto = self.told.get(session, 0), len(self.frames)
+        self.told[session] = upto
         count = 0
-        for frame, origin, seq in zip(self.frames[since:], self.origins[since:], self.seqs[since:], strict=True):
-            if session is not origin:
-                _leave(self, session, frame, seq)
+        for place in range(since, upto):
+            if self.origins[place] is not session:
+                _leave(self, session, self.frames[place], self.seqs[place])
                 count += 1
         return count
 
