@@ -10,7 +10,7 @@ from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import Conversation, ConversationKind, Stored, Unread
 from hongyan.errors import Refused
-from hongyan.store import Store, read_marks
+from hongyan.store import Store, gathered_reads, read_marks
 from hongyan.store import unread as unread_reads
 from hongyan.store.database import Bulk
 from hongyan.store.plan import Call
@@ -197,7 +197,7 @@ async def test_last_messages_are_fetched_only_for_what_is_told(store: Store, sta
 
 async def test_many_ask_at_once_and_each_is_told_its_own(store: Store) -> None:
     """More than are read together, with limits and times of their own, some of them for nothing."""
-    clients = [f"client\0{number}" for number in range(3 * unread_reads.BATCH_MAX + 5)]
+    clients = [f"client\0{number}" for number in range(3 * gathered_reads.BATCH_MAX + 5)]
     conversations = [await start(store, "ann", client) for client in clients]
     for conversation in conversations[::2]:
         await send(store, conversation, "ann", f"to {conversation.id}", mentions=(clients[2],))

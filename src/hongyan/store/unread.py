@@ -1,8 +1,7 @@
 """Unread counts of many clients by one read: after a restart thousands ask in the same second."""
 
-import asyncio
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,13 +9,10 @@ import msgspec
 from hongyan.engine.values import ConversationKind, Message, Unread
 from hongyan.store import hot, service_views
 from hongyan.store.database import Bulk
+from hongyan.store.gathered_reads import GatheredReads
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
-#: Clients whose counts are read together.
-BATCH_MAX = 32
-#: So many of these reads are under way at a time; what is asked meanwhile gathers.
-READS_AT_ONCE = 2
 #: Last messages of more bytes are read one by one, so that an answer for many clients takes no more memory.
 LONG = 1_024
 _SERVICE = int(ConversationKind.SERVICE)
@@ -31,9 +27,6 @@ class Asked(NamedTuple):
     since: int | None
     limit: int
     services: bool
-
-
-_Waiting = tuple[Asked, asyncio.Future[list[Unread]]]
 
 
 class _Row(msgspec.Struct, array_like=True, frozen=True):
@@ -98,59 +91,21 @@ def since(limit: int) -> Bulk:
 
 
 class UnreadReads:
-    """Gathers what is asked in one tick, and while earlier reads are under way. On the event loop."""
+    """The states, all of which have been told."""
 
     def __init__(self, reader: Reader, writer: Writer) -> None:
         self._reader = reader
         self._writer = writer
-        self._waiting: list[_Waiting] = []
-        self._reading: set[asyncio.Task[None]] = set()
-        self._is_due = False
+        self._reads = GatheredReads(self._read)
 
-    def of(self, asked: Asked) -> asyncio.Future[list[Unread]]:
-        """The states, all of which have been told. Raises Refused."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[list[Unread]] = loop.create_future()
-        self._waiting.append((asked, answer))
-        if not self._is_due:
-            self._is_due = True
-            loop.call_soon(self._begin)
-        return answer
+    def of(self, asked: Asked) -> Awaitable[list[Unread]]:
+        """One client's. Raises Refused."""
+        return self._reads.of(asked)
 
-    def _begin(self) -> None:
-        self._is_due = False
-        while self._waiting and len(self._reading) < READS_AT_ONCE:
-            batch, self._waiting = self._waiting[:BATCH_MAX], self._waiting[BATCH_MAX:]
-            task = asyncio.get_running_loop().create_task(self._answer(batch))
-            self._reading.add(task)
-            task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._reading.discard(task)
-        self._begin()
-
-    async def _answer(self, batch: Sequence[_Waiting]) -> None:
-        """Read for all. What fails is read for each alone: one client's question fails no other's."""
-        try:
-            found = await self._reader.run(functools.partial(read, wanted=[asked for asked, _ in batch]))
-            await self._writer.told()
-        except Exception as error:
-            if len(batch) > 1:
-                await asyncio.gather(*(self._answer([each]) for each in batch))
-            else:
-                _fail(batch[0][1], error)
-        else:
-            for (_, answer), states in zip(batch, found, strict=True):
-                if not answer.done():
-                    answer.set_result(states)
-        finally:
-            for _, answer in batch:
-                answer.cancel()  # if it is not done: the server stops
-
-
-def _fail(answer: asyncio.Future[list[Unread]], error: Exception) -> None:
-    if not answer.done():
-        answer.set_exception(error)
+    async def _read(self, wanted: Sequence[Asked]) -> list[list[Unread]]:
+        found = await self._reader.run(functools.partial(read, wanted=wanted))
+        await self._writer.told()
+        return found
 
 
 def read(driver: Any, wanted: Sequence[Asked]) -> list[list[Unread]]:
