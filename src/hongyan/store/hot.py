@@ -213,36 +213,18 @@ MENTIONED = (
     "(max(m.mention_seq, CASE WHEN c.mention_all_by = m.client THEN c.mention_all_before ELSE c.mention_all_seq END)"
     f" > {READ_TO})"
 )
-_MEMBERSHIPS = (
+UNREAD_STATES = (
     f"SELECT c.key, c.id, c.kind, c.last_seq, c.last_message_at, {UNREAD} AS unread, {MENTIONED} AS mentioned"
     " FROM member m JOIN conversation c ON c.key = m.conversation"
 )
-
-
-def _with_last_message(memberships: str) -> str:
-    """The bodies are fetched for the few rows that are told, not for all that are sorted."""
-    message = ", ".join(f"l.{name.strip()}" for name in MESSAGE_COLUMNS.split(","))
-    return (
-        f"SELECT u.id, u.kind, u.last_seq, u.unread, u.mentioned, {message} FROM ({memberships}) u"
-        " LEFT JOIN message l"
-        " ON l.conversation = u.key AND l.timestamp = u.last_message_at AND l.seq = u.last_seq"
-        " ORDER BY u.last_message_at DESC"
-    )
-
-
 #: Conversations that end after a time, or never: for FOREVER, those that are not temporary.
 _LIVING = "(c.expires_at IS NULL OR c.expires_at > ?)"
-_ALL = f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {_LIVING} AND {UNREAD} > 0"
-_SINCE = (
-    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {_LIVING}"
-    " AND (c.last_message_at > ? OR m.read_at > ? OR (c.swept_at > ? AND c.swept_seq > m.read_seq))"
-    " AND c.last_seq > 0"
+_LAST_MESSAGE = ", ".join(f"l.{name.strip()}" for name in MESSAGE_COLUMNS.split(","))
+UNREAD_ONE = (
+    f"SELECT u.id, u.kind, u.last_seq, u.unread, u.mentioned, {_LAST_MESSAGE}"
+    f" FROM ({UNREAD_STATES} WHERE m.conversation = ? AND m.client = ?) u"
+    " LEFT JOIN message l ON l.conversation = u.key AND l.timestamp = u.last_message_at AND l.seq = u.last_seq"
 )
-_LATEST = "ORDER BY c.last_message_at DESC LIMIT ?"
-#: Without service conversations: of one that is gone, streams may be left for a while.
-UNREAD_ALL = _with_last_message(f"{_ALL} AND c.kind <> {_SERVICE} {_LATEST}")
-UNREAD_SINCE = _with_last_message(f"{_SINCE} AND c.kind <> {_SERVICE} {_LATEST}")
-UNREAD_ONE = _with_last_message(f"{_MEMBERSHIPS} WHERE m.conversation = ? AND m.client = ?")
 READ_MARK = (
     f"SELECT {READ_TO}, m.own_since_read, c.last_seq, c.last_message_at"
     " FROM member m JOIN conversation c ON c.key = m.conversation WHERE m.conversation = ? AND m.client = ?"

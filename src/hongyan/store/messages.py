@@ -21,11 +21,12 @@ from hongyan.engine.values import (
     Unread,
 )
 from hongyan.errors import Refused
-from hongyan.store import hot, members, receipts, service_views
+from hongyan.store import hot, members, receipts
 from hongyan.store.ack_state import unpack
 from hongyan.store.plan import Append, Call
 from hongyan.store.read_marks import Counted, Passed, move_read_mark, write_counting
 from hongyan.store.reading import Reader
+from hongyan.store.unread import Asked, UnreadReads
 from hongyan.store.writer import Writer
 
 
@@ -34,6 +35,7 @@ class Messages:
         self._reader = reader
         self._writer = writer
         self._clock = clock
+        self._unread = UnreadReads(reader, writer)
 
     def append(
         self,
@@ -95,7 +97,7 @@ class Messages:
     ) -> list[Missed]:
         whose = (app_key, client, hot.living_at(self._clock.now(), temporary=temporary))
         missed = await self._reader.run(lambda driver: _missed(driver, whose, conversations, messages, tracked))
-        await self._told()
+        await self._writer.told()
         return missed
 
     async def unread(
@@ -109,25 +111,8 @@ class Messages:
         temporary: bool = True,
     ) -> tuple[list[Unread], int]:
         at = self._writer.horizon()
-        whose = (app_key, client, hot.living_at(self._clock.now(), temporary=temporary))
-
-        def read(driver: Any) -> list[Unread]:
-            if since is None:
-                rows = driver.execute(hot.UNREAD_ALL, (*whose, limit))
-            else:
-                rows = driver.execute(hot.UNREAD_SINCE, (*whose, since, since, since, limit))
-            found = [_unread(row) for row in rows.fetchall()]
-            if not services:
-                return found
-            return service_views.merged(found, service_views.unread(driver, app_key, client, since, limit), limit)
-
-        unread = await self._reader.run(read)
-        await self._told()
-        return unread, at
-
-    async def _told(self) -> None:
-        """Wait until what a reader has seen is told: it sees a commit a moment before the event loop hears of it."""
-        await self._writer.call(lambda bound: None)
+        living = hot.living_at(self._clock.now(), temporary=temporary)
+        return await self._unread.of(Asked(app_key, client, living, since, limit, services)), at
 
 
 def _missed(driver: Any, whose: tuple[int, str, int], conversations: int, messages: int, tracked: int) -> list[Missed]:

@@ -101,6 +101,10 @@ class Writer:
         self._queue.put(_BULK)
         return future
 
+    def told(self) -> asyncio.Future[Any]:
+        """Done when what a reader has seen is told: it sees a commit a moment before the event loop hears of it."""
+        return self.call(lambda bound: None)
+
     def horizon(self) -> int:
         """A time before which everything that was ever given that time is visible to readers (ms)."""
         now = self._clock.now()  # first: a batch planned after this has a later time
