@@ -17,15 +17,14 @@ from hongyan.engine.values import (
     Stored,
     Subscriber,
     Unread,
-    new_message_id,
     stream_id,
 )
 from hongyan.errors import Refused
-from hongyan.store import blacklists, deletion, hot, members, service_views
-from hongyan.store.plan import AHEAD_MAX
+from hongyan.store import blacklists, deletion, members, service_views
+from hongyan.store.plan import Entry, Spread
 from hongyan.store.read_marks import Counted, Passed, move_read_mark, write_counting
 from hongyan.store.reading import Reader
-from hongyan.store.writer import Writer
+from hongyan.store.writer import Writer, promise
 
 _SERVICE = int(ConversationKind.SERVICE)
 
@@ -146,28 +145,9 @@ class Services:
         draft: Draft,
         committed: Callable[[Sequence[Stored]], None],
     ) -> Awaitable[Sequence[Stored]]:
-        return self._writer.call_then(
-            lambda bound: self._send(_driver(bound), streams, sender, draft),
-            committed,
-            *(stream.key for stream in streams),
-        )
-
-    def _send(self, driver: Any, streams: Sequence[Conversation], sender: str, draft: Draft) -> Sequence[Stored]:
-        rows = hot.FIND_HEADS.run(driver, [(stream.key,) for stream in streams])
-        seqs = {key: seq + 1 for key, _, seq, _ in rows}
-        if len(seqs) < len(streams):
-            raise Refused(errors.INVALID_MESSAGING_TARGET, "the conversation is gone")
-        now = self._clock.now()
-        at = max(now, *((last or 0) + 1 for *_, last in rows))
-        if at - now > AHEAD_MAX:
-            raise Refused(errors.MESSAGE_SENT_QUOTA_EXCEEDED, "too many messages to one of these clients")
-        message_id = new_message_id(at)
-        places = [Stored(message_id, seqs[stream.key], at) for stream in streams]
-        placed = list(zip(streams, places, strict=True))
-        hot.INSERT_MESSAGES.run(driver, [hot.message_row(stream.key, sender, draft, place) for stream, place in placed])
-        hot.MOVE_HEADS.run(driver, [(stream.key, place.seq, at) for stream, place in placed])
-        hot.COUNT_OWN.run(driver, [(stream.key, sender, 1, place.seq, place.seq, at) for stream, place in placed])
-        return places
+        future, done = promise(committed)
+        self._writer.submit(Spread([Entry(stream, sender, draft) for stream in streams], done))
+        return future
 
     # what a client has of a service conversation
 

@@ -22,7 +22,7 @@ from hongyan.engine.clock import Clock
 from hongyan.engine.values import Stored
 from hongyan.errors import Refused
 from hongyan.store.failures import is_fatal, refusal_of_all
-from hongyan.store.plan import Append, Call, Head, Plan, Unit
+from hongyan.store.plan import Append, Call, Head, Plan, Spread, Unit
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Writer:
         touches_all: bool = False,
     ) -> asyncio.Future[Any]:
         """`call`, with `committed(result)` run in commit order before the awaiting task goes on."""
-        future, done = _promise(committed)
+        future, done = promise(committed)
         self.submit(Call(change, done, touches, touches_all))
         return future
 
@@ -96,7 +96,7 @@ class Writer:
 
         It takes a few milliseconds at most: what comes meanwhile waits for it.
         """
-        future, done = _promise(committed)
+        future, done = promise(committed)
         self._bulk.put(Call(change, done, touches, touches_all))
         self._queue.put(_BULK)
         return future
@@ -213,6 +213,8 @@ class Writer:
         for unit in batch:
             if isinstance(unit, Append):
                 plan.add(unit)
+            elif isinstance(unit, Spread):
+                plan.spread(unit)
             elif isinstance(unit, Call):
                 plan.call(unit)
             else:
@@ -224,7 +226,7 @@ class Writer:
         return [plan.outcomes[id(unit)] for unit in batch]
 
 
-def _promise(committed: Callable[[Any], None]) -> tuple[asyncio.Future[Any], Callable[[Any], None]]:
+def promise(committed: Callable[[Any], None]) -> tuple[asyncio.Future[Any], Callable[[Any], None]]:
     """A future, and what fulfils it with the outcome of a unit, `committed` first."""
     future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
