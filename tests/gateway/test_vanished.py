@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 import pytest
 
-from hongyan.gateway.listener import Listener
-from hongyan.gateway.sockets import notice_vanished_peers
 from tests.gateway.talk import settled
 from tests.support.client import Connection, login
 from tests.support.server import Certificate, Server
@@ -44,17 +42,3 @@ async def test_a_vanished_peer_is_noticed_when_something_is_sent_to_it(
         assert list(online.sessionMessage.onlineSessionPeerIds) == ["jerry"]
         assert tom.connection.socket.close_code is None, "tom has not heard of it"
         tom.connection.abort()
-
-
-def test_what_notices_vanished_peers_is_inherited_from_the_listening_socket() -> None:
-    with Listener("127.0.0.1", 0, 1, 1 << 20) as listener:
-        notice_vanished_peers(listener, 7)
-        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
-            for level, option, value in (
-                (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-                (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 7_000),
-                (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-                (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 45),
-                (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
-            ):
-                assert accepted.getsockopt(level, option) == value

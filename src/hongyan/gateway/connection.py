@@ -67,6 +67,7 @@ class Connection(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
+        sockets.notice_vanished_peers(transport, self.gateway.options.tcp_user_timeout)
         self.gateway.connected(self)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:

@@ -23,7 +23,6 @@ from hongyan.gateway.listener import Listener
 from hongyan.gateway.live_queries import Listeners
 from hongyan.gateway.outbox import Flusher
 from hongyan.gateway.registry import Registry
-from hongyan.gateway.sockets import notice_vanished_peers
 from hongyan.gateway.subscriptions import Subscriptions
 from hongyan.wire import subprotocol
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand
@@ -84,11 +83,9 @@ class Gateway:
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Take connections. Raises OSError if the port is taken."""
         highest = _descriptors() - DESCRIPTORS_KEPT // 2
-        listener = Listener(host, port, self.options.backlog, highest)
-        notice_vanished_peers(listener, self.options.tcp_user_timeout)
         self._server = await ws_create_server(
             self._accept,
-            sock=listener,
+            sock=Listener(host, port, self.options.backlog, highest),
             ssl=tls,
             ssl_handshake_timeout=TLS_PATIENCE if tls else None,
             backlog=self.options.backlog,

@@ -15,11 +15,11 @@ def close_code_to_answer(frame: WSFrame) -> int:
     return code if 1000 <= code < 5000 and code not in (1004, 1005, 1006, 1015) else WSCloseCode.OK.value
 
 
-def notice_vanished_peers(listening: socket.socket, timeout: int) -> None:
-    """Of the connections it accepts, which inherit its options: set on each, they took a tenth of its CPU.
-
-    Unacknowledged data ends a connection after `timeout` seconds, an idle peer's silence in about a minute.
-    """
+def notice_vanished_peers(transport: WSTransport, timeout: int) -> None:
+    """Unacknowledged data ends the connection after `timeout` seconds, an idle peer's silence in about a minute."""
+    raw = transport.underlying_transport.get_extra_info("socket")
+    if raw is None:
+        return
     for level, option, value in (
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
         (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout * 1000),
@@ -27,4 +27,4 @@ def notice_vanished_peers(listening: socket.socket, timeout: int) -> None:
         (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 45),
         (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
     ):
-        listening.setsockopt(level, option, value)
+        raw.setsockopt(level, option, value)
