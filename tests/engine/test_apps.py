@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import re
 from collections.abc import Callable
 
 import pytest
@@ -81,6 +82,8 @@ def test_every_setting_says_what_it_is() -> None:
         assert field.metadata["help"].endswith(".")
         if "choices" in field.metadata:
             assert field.default in field.metadata["choices"]
+        elif "pattern" in field.metadata:
+            assert re.fullmatch(field.metadata["pattern"], field.default)
         else:
             assert isinstance(field.default, bool) or field.metadata["min"] <= field.default <= field.metadata["max"]
 

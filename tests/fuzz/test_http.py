@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from litestar.types import ASGIApp
 from structlog.testing import capture_logs
 
+from hongyan import blobs
 from hongyan.api.application import application
 from hongyan.api.site import Site
 from hongyan.bus.local import LocalBus
 from hongyan.config_load import load
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
+from hongyan.engine.files import Files
 from hongyan.engine.values import ConversationRow
 from hongyan.store import Store
 
@@ -52,6 +54,18 @@ PATHS = [
     "/1.2/rtm/service-conversations/65f000000000000000000001/subscribers/tom/messages",
     "/1.1/LiveQuery/subscribe",
     "/1.1/LiveQuery/unsubscribe",
+    "/1.1/fileTokens",
+    "/1.1/fileCallback",
+    "/1.1/files",
+    "/1.1/files/65f000000000000000000001",
+    "/1.1/classes/_File",
+    "/1.1/classes/_File/65f000000000000000000001",
+    "/1.1/fileUploads/1-65f000000000000000000001-1700000000000-00",
+    "/1.1/fileUploads/1-65f000000000000000000001-1700000000000-00/buckets/b/objects/bmFtZQ==/uploads",
+    "/1.1/fileUploads/1-65f000000000000000000001-1700000000000-00/buckets/b/objects/bmFtZQ==/uploads/x",
+    "/1.1/fileUploads/1-65f000000000000000000001-1700000000000-00/buckets/b/objects/bmFtZQ==/uploads/x/1",
+    "/files/abcdefghijklmnopqrstuvwxyz012345.png",
+    "/files/~1700000000.00/abcdefghijklmnopqrstuvwxyz012345/name.png",
 ]
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"]
 #: Header fields that something here reads, and what makes them go wrong.
@@ -227,7 +241,8 @@ class Door:
         )
         self.conversations = [service.id, rows[0].id]
         settings = load(options={"trusted_proxies": "10.0.0.0/8", "metrics_from": "203.0.113.0/24"}, environment={})
-        return application(Site(settings, engine, gateway_port=8001, ready=True))
+        files = Files(self.store.files, blobs.local(path / "files"), engine.clock, bytes(32), uploads=4, pixels=100_000)
+        return application(Site(settings, engine, files, gateway_port=8001, ready=True))
 
     def close(self) -> None:
         self.run(self.store.close())
@@ -370,5 +385,5 @@ def test_any_call_with_the_right_keys_is_answered(
 def test_the_paths_are_served(door: Door, path: str) -> None:
     """A path that is not served any more would be tried in vain."""
     answer = door.call("GET", path.encode(), b"appId=home", [(b"host", b"localhost")])
-    assert answer.status == 200 or path.startswith(("/assets/", "/1.1/", "/1.2/")), "those need a file, or credentials"
+    assert answer.status == 200 or path.startswith(("/assets/", "/1.1/", "/1.2/", "/files/")), "those need a file, or credentials"
     assert answer.status != 404 or path.startswith("/assets/")
