@@ -60,7 +60,8 @@ class Server:
         self.store = Store.open(settings.database_path, secret, clock)
         self.engine = Engine(self.store, bus, clock, secret)
         self.gateway = Gateway(self.engine, bus, settings.gateway)
-        self.files = _files(settings, self.store, clock, secret)
+        options, place = settings.files, blobs.place(settings)
+        self.files = Files(self.store.files, place, clock, secret, options.max_uploads, options.max_pixels)
         self.site = Site(settings, self.engine, self.files, stats=Figures(self.gateway, self.store))
         self.admin = admin.AdminServer(data.admin_socket, self._perform)
 
@@ -154,12 +155,6 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, partial(_stop, stopping, number))
         return stopping
-
-
-def _files(settings: Settings, store: Store, clock: Clock, secret: bytes) -> Files:
-    options = settings.files
-    place = blobs.local(settings.files_path) if options.s3_bucket is None else blobs.s3(options)
-    return Files(store.files, place, clock, secret, options.max_uploads, options.max_pixels)
 
 
 def _stop(stopping: asyncio.Event, number: signal.Signals) -> None:

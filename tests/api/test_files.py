@@ -12,6 +12,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from hongyan.api import incoming
 from hongyan.engine.engine import Engine
 from hongyan.engine.files import TOKEN_TTL, UNFINISHED_TTL, Files
 from hongyan.engine.values import App
@@ -441,6 +442,23 @@ async def test_too_many_uploads_of_an_address(calling: Calling, set_app: Any, ma
         assert (await here.post("/1.1/files/x", content=b"x")).status_code == 429
         assert (await here.post("/1.1/fileTokens", json=given, headers=master)).status_code == 201
         assert (await there.post("/1.1/fileTokens", json=given)).status_code == 201
+
+
+@pytest.mark.parametrize(("name", "value"), [("SILENCE", 0.01), ("GRACE", -1.0)])
+async def test_a_body_that_comes_too_slowly(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: float
+) -> None:
+    """It is silent for too long, or too slow on average."""
+    monkeypatch.setattr(incoming, name, value)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.Event().wait()
+
+    begun = await begin(http)
+    answer = await http.put(begun["upload_url"], content=slow())
+    assert (answer.status_code, answer.json()["code"]) == (408, 408)
+    await assert_nothing_is_there(http, begun, tmp_path)
 
 
 # who may do what

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import resource
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -153,13 +154,24 @@ async def test_a_name_that_is_none_is_refused(store: Blobs, name: str) -> None:
         await store.delete(name)
 
 
-def test_a_directory_has_what_a_crash_left_cleaned_away(tmp_path: Path) -> None:
+async def test_a_directory_has_what_a_crash_left_cleaned_away_and_not_what_arrives(tmp_path: Path) -> None:
     folder = tmp_path / "1" / "ab" / "token"
     folder.mkdir(parents=True)
     for name in ("original", "original#1", "original#23"):
         (folder / name).write_bytes(b"x")
-    asyncio.run(blobs.local(tmp_path).clean())
-    assert [each.name for each in folder.iterdir()] == ["original"]
+        os.utime(folder / name, (1_000, 1_000))
+    store = blobs.local(tmp_path)
+    (folder / "original#2").write_bytes(b"x")
+    await store.clean()
+    assert sorted(each.name for each in folder.iterdir()) == ["original", "original#2"]
+
+
+async def test_no_directory_is_left_of_what_never_arrived(tmp_path: Path) -> None:
+    store = blobs.local(tmp_path)
+    with pytest.raises(Stopped):
+        await store.put("1/ab/token/original", broken(LOCAL_PART))
+    await store.delete("1/ab/token")
+    assert list((tmp_path / "1" / "ab").iterdir()) == []
 
 
 async def test_nothing_of_an_upload_that_was_given_up_is_left_in_a_bucket(s3_url: str, bucket: Any) -> None:

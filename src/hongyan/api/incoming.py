@@ -23,17 +23,23 @@ async def pieces(request: AnyRequest) -> AsyncIterator[bytes]:
     began, received, more = time.monotonic(), 0, True
     while more:
         left = began + GRACE + received / SLOWEST - time.monotonic()
-        try:
-            async with asyncio.timeout(max(0.0, min(left, SILENCE))):
-                event: Any = await request.receive()
-        except TimeoutError:
-            raise HttpError(408, "The body of the request comes too slowly.") from None
+        event = await _next(request, min(left, SILENCE))
         if event["type"] == "http.disconnect":
             raise HttpError(400, "The connection was lost before the body was complete.")
         more = event.get("more_body", False)
         if event["body"]:
             received += len(event["body"])
             yield event["body"]
+
+
+async def _next(request: AnyRequest, seconds: float) -> Any:
+    try:
+        if seconds > 0:
+            async with asyncio.timeout(seconds):
+                return await request.receive()
+    except TimeoutError:
+        pass
+    raise HttpError(408, "The body of the request comes too slowly.")
 
 
 async def file_of_form(request: AnyRequest, names: frozenset[str]) -> AsyncIterator[bytes]:

@@ -1,7 +1,7 @@
 """Blobs in an object store of `obstore`, of which the local disk is one."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,31 +22,12 @@ READ = 262_144
 _FULL = re.compile(r"os error (28|122|27)\b")
 
 
-async def _nothing(_: str) -> None:
-    """Most places need nothing more."""
-
-
-async def _nothing_left() -> None:
-    """Most places keep nothing that is half-written."""
-
-
 class ObjectBlobs:
-    """`part`: bytes that are gathered before they are written. `settle`: what makes a name that was put last.
+    """`part`: bytes that are gathered before they are written; an upload holds about three such parts in memory."""
 
-    Parts are written two at a time, so an upload holds about three of them in memory.
-    """
-
-    def __init__(
-        self,
-        store: ObjectStore,
-        part: int,
-        settle: Callable[[str], Awaitable[None]] = _nothing,
-        clean: Callable[[], Awaitable[None]] = _nothing_left,
-    ) -> None:
+    def __init__(self, store: ObjectStore, part: int) -> None:
         self._store = store
         self._part = part
-        self._settle = settle
-        self._clean = clean
 
     async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
         """The store gives the name when all is there; whatever ends it before leaves nothing."""
@@ -54,7 +35,6 @@ class ObjectBlobs:
             await obstore.put_async(
                 self._store, name, content, use_multipart=True, chunk_size=self._part, max_concurrency=2
             )
-        await self._settle(name)
 
     async def get(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         with _told(name):
@@ -76,7 +56,7 @@ class ObjectBlobs:
             return len(sizes), sum(sizes)
 
     async def clean(self) -> None:
-        await self._clean()
+        """A bucket shows nothing that is half-written."""
 
     async def _all(self, folder: str) -> "list[ObjectMeta]":
         """Few: a file, its thumbnails, its parts."""

@@ -1,15 +1,18 @@
 """The places that blobs can be in."""
 
 import asyncio
+import contextlib
 import os
 import re
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from obstore.store import LocalStore, S3Store
 
 from hongyan.blobs.objects import ObjectBlobs
-from hongyan.config import FilesOptions
+from hongyan.config import FilesOptions, Settings
 from hongyan.errors import StartupError
 
 if TYPE_CHECKING:
@@ -22,21 +25,38 @@ _DIRECTORY_MODE = 0o700
 _HALF_WRITTEN = re.compile(r".+#[0-9]+")
 
 
+def place(settings: Settings) -> ObjectBlobs:
+    """Where the settings say. Raises StartupError."""
+    return local(settings.files_path) if settings.files.s3_bucket is None else s3(settings.files)
+
+
 def local(directory: Path) -> ObjectBlobs:
     """A directory of this machine, made if there is none. Raises StartupError."""
     try:
         directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
     except OSError as error:
         raise StartupError(f"The directory {directory} for files can't be made: {error.strerror}.") from None
-    store = LocalStore(directory, automatic_cleanup=True)
+    return LocalBlobs(directory)
 
-    async def settle(name: str) -> None:
-        await asyncio.to_thread(_sync, directory, name)
 
-    async def clean() -> None:
-        await asyncio.to_thread(_clean, directory)
+class LocalBlobs(ObjectBlobs):
+    """Blobs that outlive a power failure, and leave no empty directories."""
 
-    return ObjectBlobs(store, LOCAL_PART, settle, clean)
+    def __init__(self, directory: Path) -> None:
+        super().__init__(LocalStore(directory, automatic_cleanup=True), LOCAL_PART)
+        self._directory = directory
+        self._since = time.time()
+
+    async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
+        await super().put(name, content)
+        await asyncio.to_thread(_sync, self._directory, name)
+
+    async def delete(self, folder: str) -> None:
+        await super().delete(folder)
+        await asyncio.to_thread(_remove_if_empty, self._directory / folder)
+
+    async def clean(self) -> None:
+        await asyncio.to_thread(_clean, self._directory, self._since)
 
 
 def s3(options: FilesOptions) -> ObjectBlobs:
@@ -74,7 +94,16 @@ def _sync(directory: Path, name: str) -> None:
         path = path.parent
 
 
-def _clean(directory: Path) -> None:
+def _remove_if_empty(folder: Path) -> None:
+    """What began to arrive and never did leaves a directory."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _clean(directory: Path, before: float) -> None:
+    """Delete what was half-written before this time: what is newer may still be arriving."""
     for folder, _, names in os.walk(directory):
-        for name in filter(_HALF_WRITTEN.fullmatch, names):
-            Path(folder, name).unlink(missing_ok=True)
+        for path in (Path(folder, name) for name in names if _HALF_WRITTEN.fullmatch(name)):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    path.unlink()

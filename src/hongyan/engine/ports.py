@@ -561,7 +561,7 @@ class Blobs(Protocol):
         """How many there are whose names begin with `folder` and a slash, and their bytes."""
 
     async def clean(self) -> None:
-        """Delete what a crash has left half-written. Only while nothing is being put."""
+        """Delete what a crash has left half-written."""
 
 
 class Store(Protocol):
