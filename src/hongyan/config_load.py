@@ -171,6 +171,10 @@ def _check_url(name: str, url: str | None, schemes: tuple[str, str]) -> None:
 
 
 def _check_bucket(files: FilesOptions) -> None:
+    if files.s3_bucket is not None and not _BUCKET.fullmatch(files.s3_bucket):
+        raise StartupError(
+            "Setting `files.s3_bucket` must be the name of a bucket: small letters, digits, `-` and `.`."
+        )
     if files.s3_bucket is not None and files.directory is not None:
         raise StartupError("Settings `files.directory` and `files.s3_bucket` exclude each other: set one of them.")
     if (files.s3_access_key is None) != (files.s3_secret_key is None):
@@ -181,6 +185,7 @@ def _check_bucket(files: FilesOptions) -> None:
         raise StartupError("Setting `files.s3_prefix` must have letters, digits, `-` and `_`, with `/` between them.")
 
 
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 
 

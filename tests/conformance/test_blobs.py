@@ -1,22 +1,26 @@
 """What `engine.ports.Blobs` promises, on each of its adapters: the local disk, and S3 on a server of the test."""
 
 import asyncio
+import io
 import logging
 import os
 import resource
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from moto.server import ThreadedMotoServer
+from PIL import Image
 
 from hongyan import blobs, errors
 from hongyan.blobs.places import LOCAL_PART, S3_PART
 from hongyan.config import FilesOptions
 from hongyan.engine.ports import Blobs
 from hongyan.errors import Refused
+from tests.support.server import Server
 
 BUCKET = "chat-files"
 KEYS = {"s3_access_key": "access", "s3_secret_key": "secret", "s3_region": "us-east-1"}
@@ -211,3 +215,27 @@ async def test_a_full_disk_refuses_what_comes_and_keeps_nothing_of_it(tmp_path: 
     assert [each for each in (tmp_path / "files").rglob("*") if each.is_file()] == []
     await store.put("1/a", pieces(b"x"))
     assert await read(store, "1/a") == b"x"
+
+
+async def test_a_server_whose_files_are_in_a_bucket(
+    s3_url: str, bucket: Any, server_factory: Callable[..., Server]
+) -> None:
+    """Upload, part, thumbnail and deletion; nothing of it is on the server's own disk."""
+    variables = {"bucket": BUCKET, "endpoint": s3_url, "region": "us-east-1", "access_key": "a", "secret_key": "b"}
+    server = server_factory(environment={f"HONGYAN_FILES_S3_{name.upper()}": text for name, text in variables.items()})
+    await asyncio.to_thread(server.start)
+    file = io.BytesIO()
+    Image.new("RGB", (60, 40)).save(file, "PNG")
+    app = {"X-LC-Id": server.app.id, "X-LC-Key": server.app.key}
+    async with httpx.AsyncClient(base_url=server.http_url, headers=app) as http:
+        begun = (await http.post("/1.1/fileTokens", json={"name": "a.png"})).json()
+        assert (await http.put(begun["upload_url"], content=file.getvalue())).status_code == 200
+        assert (await http.get(begun["url"])).content == file.getvalue()
+        assert (await http.get(begun["url"], headers={"Range": "bytes=1-3"})).content == b"PNG"
+        small = await http.get(f"{begun['url']}?imageView/2/w/30/h/30")
+        assert Image.open(io.BytesIO(small.content)).size == (30, 20)
+        assert len(list(bucket.objects.all())) == 2
+        master = {"X-LC-Key": f"{server.app.master_key},master"}
+        assert (await http.delete(f"/1.1/files/{begun['objectId']}", headers=master)).json() == {}
+    assert list(bucket.objects.all()) == []
+    assert not (server.data_dir / "files").exists()

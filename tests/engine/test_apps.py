@@ -43,6 +43,8 @@ def test_settings(name: str, text: str, value: bool | int | str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
+        ("file_types", "image", "The app setting file_types is a list such as */*, not 'image'."),
+        ("file_types", "", "The app setting file_types is a list such as */*, not ''."),
         ("limits", "yes", "The app setting limits is on or off, not 'yes'."),
         ("limits", "OFF", "The app setting limits is on or off, not 'OFF'."),
         ("limits", "", "The app setting limits is on or off, not ''."),

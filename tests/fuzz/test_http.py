@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote
@@ -21,9 +21,15 @@ from hongyan.config_load import load
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.files import Files
-from hongyan.engine.values import ConversationRow
+from hongyan.engine.values import ConversationRow, File
 from hongyan.store import Store
 
+#: A file that is there, under two keys.
+FILE_TOKEN, FILE_ENDS = "abcdefghijklmnopqrstuvwxyz012345", (".png", "/name.png")
+IMAGE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d494844520000000100000001080600000"
+    "01f15c4890000000d49444154789c63fccfc0f01f0005000201b3c9d6a00000000049454e44ae426082"
+)
 #: A line for each path that is served.
 PATHS = [
     "/",
@@ -64,8 +70,7 @@ PATHS = [
     "/1.1/fileUploads/1-65f000000000000000000001-1700000000000-00/buckets/b/objects/bmFtZQ==/uploads",
     "/1.1/fileUploads/1-65f000000000000000000001-1700000000000-00/buckets/b/objects/bmFtZQ==/uploads/x",
     "/1.1/fileUploads/1-65f000000000000000000001-1700000000000-00/buckets/b/objects/bmFtZQ==/uploads/x/1",
-    "/files/abcdefghijklmnopqrstuvwxyz012345.png",
-    "/files/~1700000000.00/abcdefghijklmnopqrstuvwxyz012345/name.png",
+    *(f"/files/{before}{FILE_TOKEN}{end}" for before, end in zip(("", "~1700000000.00/"), FILE_ENDS, strict=True)),
 ]
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"]
 #: Header fields that something here reads, and what makes them go wrong.
@@ -212,6 +217,10 @@ class Answer:
             self.body += message.get("body", b"")
 
 
+async def _image() -> AsyncIterator[bytes]:
+    yield IMAGE
+
+
 class Door:
     """The application over apps in a real store, called as the HTTP server calls it."""
 
@@ -241,7 +250,15 @@ class Door:
         )
         self.conversations = [service.id, rows[0].id]
         settings = load(options={"trusted_proxies": "10.0.0.0/8", "metrics_from": "203.0.113.0/24"}, environment={})
-        files = Files(self.store.files, blobs.local(path / "files"), engine.clock, bytes(32), uploads=4, pixels=100_000)
+        place = blobs.local(path / "files")
+        for end in FILE_ENDS:
+            await self.store.files.insert(
+                File(
+                    app.key, end, "x", "image/png", 1, key=FILE_TOKEN + end, size=len(IMAGE), md5="0" * 32, updated_at=1
+                )
+            )
+        await place.put(f"{app.key}/{FILE_TOKEN[:2]}/{FILE_TOKEN}/original", _image())
+        files = Files(self.store.files, place, engine.clock, bytes(32), uploads=4, pixels=100_000)
         return application(Site(settings, engine, files, gateway_port=8001, ready=True))
 
     def close(self) -> None:
@@ -385,7 +402,5 @@ def test_any_call_with_the_right_keys_is_answered(
 def test_the_paths_are_served(door: Door, path: str) -> None:
     """A path that is not served any more would be tried in vain."""
     answer = door.call("GET", path.encode(), b"appId=home", [(b"host", b"localhost")])
-    assert answer.status == 200 or path.startswith(("/assets/", "/1.1/", "/1.2/", "/files/")), (
-        "those need a file, or credentials"
-    )
+    assert answer.status == 200 or path.startswith(("/assets/", "/1.1/", "/1.2/")), "those need a file, or credentials"
     assert answer.status != 404 or path.startswith("/assets/")
