@@ -66,8 +66,14 @@ FIXED = {
 NOT_DOCUMENTED = {"en": "not documented", "zh": "未公开"}
 NO_LIMIT = {"en": "no limit", "zh": "不限"}
 FOR_EVER = {"en": "0: for ever", "zh": "0：永久"}
+ANY = {"en": "any", "zh": "任意"}
 #: Defaults that need a word.
-HERE: dict[str, object] = {"message_days": FOR_EVER, "conversation_days": FOR_EVER}
+HERE: dict[str, object] = {
+    "message_days": FOR_EVER,
+    "conversation_days": FOR_EVER,
+    "file_types": ANY,
+    "file_link_ttl": FOR_EVER,
+}
 #: What LeanCloud has for a setting; a setting that is not here has nothing like it there.
 LEANCLOUD = {
     "limits": {"en": "always", "zh": "始终启用"},
@@ -97,6 +103,11 @@ LEANCLOUD = {
     "filter": "replace",
     "filter_direct": "off",
     "subscriptions_max": NOT_DOCUMENTED,
+    "file_max": NOT_DOCUMENTED,
+    "file_types": ANY,
+    "file_upload": "key",
+    "file_rate": {"en": "REST: 30 per app", "zh": "REST：每个应用 30"},
+    "file_link_ttl": FOR_EVER,
 }
 
 

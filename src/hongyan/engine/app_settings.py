@@ -11,8 +11,8 @@ class AppSettings:
     limits: bool = field(
         default=True,
         metadata={
-            "help": "Whether `send_rate`, `read_rate`, `other_rate` and `delivery_rate` hold; on or off.",
-            "help_zh": "是否启用 `send_rate`、`read_rate`、`other_rate`、`delivery_rate` 限流；on 或 off。",
+            "help": "Whether `send_rate`, `read_rate`, `other_rate`, `delivery_rate` and `file_rate` hold; on or off.",
+            "help_zh": "是否启用 `send_rate`、`read_rate`、`other_rate`、`delivery_rate`、`file_rate`；on 或 off。",
         },
     )
     session_ttl: int = field(
@@ -234,6 +234,49 @@ class AppSettings:
             "help_zh": "每个 client 可订阅的服务号数。",
             "min": 1,
             "max": 10_000,
+        },
+    )
+    file_max: int = field(
+        default=104_857_600,
+        metadata={
+            "help": "Size of one uploaded file, in bytes.",
+            "help_zh": "单个上传文件的大小上限（字节）。",
+            "min": 1,
+            "max": 99_999_999_999,
+        },
+    )
+    file_types: str = field(
+        default="*/*",
+        metadata={
+            "help": "Types of files that may be uploaded, such as `image/*,audio/*,application/pdf`.",
+            "help_zh": "允许上传的文件类型，例如 `image/*,audio/*,application/pdf`。",
+            "pattern": r"[a-z0-9.+*-]+/[a-z0-9.+*-]+(,[a-z0-9.+*-]+/[a-z0-9.+*-]+){0,49}",
+        },
+    )
+    file_upload: Literal["key", "master"] = field(
+        default="key",
+        metadata={
+            "help": "Who may upload files: whoever has the app key, or only who has the master key.",
+            "help_zh": "谁可以上传文件：key 为持有 app key 者，master 为仅持有 master key 者。",
+            "choices": ("key", "master"),
+        },
+    )
+    file_rate: int = field(
+        default=600,
+        metadata={
+            "help": "Files that may be uploaded per minute from one address; not counted with the master key.",
+            "help_zh": "每个来源地址每分钟可上传的文件数；使用 master key 时不计。",
+            "min": 1,
+            "max": 1_000_000,
+        },
+    )
+    file_link_ttl: int = field(
+        default=0,
+        metadata={
+            "help": "Seconds for which a link to a file is good; 0: for ever.",
+            "help_zh": "文件链接的有效期（秒）；0 表示永久有效。",
+            "min": 0,
+            "max": 31_536_000,
         },
     )
 

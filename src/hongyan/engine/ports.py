@@ -14,6 +14,7 @@ from hongyan.engine.events import Event
 from hongyan.engine.query import Query, TemporaryQuery
 from hongyan.engine.values import (
     App,
+    Arrival,
     Arrived,
     Attributes,
     Conversation,
@@ -25,6 +26,8 @@ from hongyan.engine.values import (
     Edit,
     Edited,
     Expired,
+    File,
+    FileQuery,
     HistoryRange,
     Marks,
     MemberInfo,
@@ -516,11 +519,58 @@ class WordStore(Protocol):
     async def all(self) -> Mapping[int, list[str]]: ...
 
 
+class FileStore(Protocol):
+    """What is known of files. Their bytes are in `Blobs`."""
+
+    async def insert(self, file: File) -> None: ...
+
+    async def get(self, app_key: int, file_id: str) -> File | None: ...
+
+    async def by_key(self, key: str) -> File | None: ...
+
+    async def finish(self, file: File, arrival: Arrival, at: int) -> File:
+        """Note that it has arrived. Raises Refused: FILE_NOT_FOUND, or FILE_EXISTS if it had before."""
+
+    async def delete(self, file: File) -> None: ...
+
+    async def find(self, app_key: int, query: FileQuery) -> list[File]:
+        """Those that have arrived or are elsewhere, in order of (creation time, id)."""
+
+    async def count(self, app_key: int, query: FileQuery) -> int: ...
+
+    async def unfinished(self, before: int, limit: int) -> list[File]:
+        """Some of those that were begun before this time and have not arrived."""
+
+
+class Blobs(Protocol):
+    """The bytes of files, by names of letters, digits, `-`, `_`, and `/` between the parts.
+
+    Every method raises Refused: STORAGE_FULL, or INTERNAL_ERROR if the place is out of reach.
+    """
+
+    async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
+        """Keep what comes, piece by piece. It is there whole and on disk, or, if anything fails, not at all."""
+
+    def get(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from `start` to before `end`, piece by piece. Raises Refused(FILE_NOT_FOUND)."""
+
+    async def delete(self, folder: str) -> None:
+        """Delete everything whose name begins with `folder` and a slash, if there is anything."""
+
+    async def measure(self, folder: str) -> tuple[int, int]:
+        """How many there are whose names begin with `folder` and a slash, and their bytes."""
+
+    async def clean(self) -> None:
+        """Delete what a crash has left half-written."""
+
+
 class Store(Protocol):
     @property
     def apps(self) -> AppStore: ...
     @property
     def conversations(self) -> ConversationStore: ...
+    @property
+    def files(self) -> FileStore: ...
     @property
     def info(self) -> InfoStore: ...
     @property

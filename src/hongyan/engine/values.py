@@ -508,8 +508,53 @@ class Swept(NamedTuple):
     conversations: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """An uploaded file, or one elsewhere that is known by its `url`.
+
+    `key` is the end of the URL of an uploaded one: the part before the first dot or slash can't be guessed and names
+    its bytes. `size` and `md5` (hex) are None until it has arrived whole; `detected` is the type that its bytes show.
+    """
+
+    app_key: int
+    id: str
+    name: str
+    mime_type: str
+    created_at: int
+    key: str | None = None
+    url: str | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    acl: dict[str, Any] | None = None
+    size: int | None = None
+    md5: str | None = None
+    detected: str | None = None
+    updated_at: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is something to be had: it is elsewhere, or has arrived."""
+        return self.url is not None or self.size is not None
+
+
+class Arrival(NamedTuple):
+    """What is known of a file when all of it is there."""
+
+    size: int
+    md5: str
+    detected: str | None
+
+
+class FileQuery(NamedTuple):
+    """Which files: those whose columns have one of these values; newest last unless `newest_first`."""
+
+    among: dict[str, list[str]]
+    newest_first: bool
+    limit: int
+    skip: int
+
+
 def new_object_id() -> str:
-    """A conversation id: 24 lower-case hex digits."""
+    """The id of a conversation or a file: 24 lower-case hex digits."""
     return secrets.token_hex(12)
 
 

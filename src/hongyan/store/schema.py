@@ -233,3 +233,29 @@ word_list = sa.Table(
     sa.Column("words", sa.JSON, nullable=False),
     sa.Column("updated_at", sa.BigInteger, nullable=False),
 )
+
+#: Uploaded files, and files elsewhere that are known by their URL. The bytes are elsewhere (the room `blobs`).
+file = sa.Table(
+    "file",
+    metadata,
+    sa.Column("app", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    # what the uploader says, and what the first bytes say
+    sa.Column("mime_type", sa.Text, nullable=False),
+    sa.Column("detected", sa.Text),
+    # the end of our URL, or the whole URL of a file elsewhere
+    sa.Column("key", sa.Text),
+    sa.Column("url", sa.Text),
+    # NULL until it has arrived whole
+    sa.Column("size", sa.BigInteger),
+    sa.Column("md5", sa.Text),
+    sa.Column("meta", sa.JSON, nullable=False),
+    sa.Column("acl", sa.JSON(none_as_null=True)),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Index("file_by_key", "key", unique=True, sqlite_where=sa.text("key IS NOT NULL")),
+    sa.Index("file_by_url", "app", "url", sqlite_where=sa.text("url IS NOT NULL")),
+    sa.Index("file_by_time", "app", "created_at", "id"),
+    sa.Index("file_unfinished", "created_at", sqlite_where=sa.text("size IS NULL")),
+)

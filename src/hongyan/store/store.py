@@ -17,6 +17,7 @@ from hongyan.store.blacklists import Blacklists
 from hongyan.store.conversations import Conversations
 from hongyan.store.deletion import last_deletion
 from hongyan.store.edits import Edits, newest_edit
+from hongyan.store.files import Files
 from hongyan.store.info import Info
 from hongyan.store.live_queries import LiveQueries
 from hongyan.store.messages import Messages
@@ -61,6 +62,7 @@ class Store:
         self.writer = Writer(self._bound, clock, lambda error: self.on_fatal(error))
         self.apps = Apps(self._reader, self.writer, secret)
         self.conversations = Conversations(self._reader, self.writer, clock)
+        self.files = Files(self._reader, self.writer)
         self.info = Info(self._reader, self.writer, clock)
         self.messages = Messages(self._reader, self.writer, clock)
         self.signatures = Signatures(self.writer)
