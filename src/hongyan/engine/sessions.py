@@ -1,10 +1,13 @@
 """Opening sessions: whose they are, and the tokens that reopen them (reference 1.9, 3.4)."""
 
+import base64
 import dataclasses
 import hmac
+import json
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -22,6 +25,10 @@ TAG_DEFAULT = "default"
 BITMAP_DEFAULT = 0xAB
 #: The capability without which a client is told nothing of temporary conversations (reference 4.1).
 TEMPORARY = 0x02
+
+#: What every token begins with: {"typ":"JWT","alg":"HS256"}.
+_HEADER = b"eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9."
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,8 @@ class Sessions:
     def __init__(self, store: TokenStore, clock: Clock, secret: bytes) -> None:
         self._store = store
         self._clock = clock
-        self._key = OctKey.import_key(hmac.digest(secret, b"session tokens", "sha256"))
+        self._secret = hmac.digest(secret, b"session tokens", "sha256")
+        self._key = OctKey.import_key(self._secret)
         self._revoked: dict[str, int] = {}
         self.on_revoked: list[Callable[[Ticket], None]] = []
         """Called when a ticket has become void."""
@@ -85,7 +93,7 @@ class Sessions:
             "exp": expires_at,
         }
         latest = dataclasses.replace(ticket, expires_at=max(expires_at, ticket.expires_at))
-        return jwt.encode({"alg": "HS256"}, claims, self._key), latest
+        return _sign(claims, self._secret), latest
 
     def redeem(self, app: App, client: str, token: str, *, expired_too: bool = False) -> Ticket:
         """The ticket of a token of this app and client. Raises Refused(SESSION_TOKEN_EXPIRED)."""
@@ -116,3 +124,16 @@ class Sessions:
         now = self._clock.now()
         while self._revoked and next(iter(self._revoked.values())) < now:
             del self._revoked[next(iter(self._revoked))]
+
+
+def _sign(claims: dict[str, Any], secret: bytes) -> str:
+    """What joserfc's `jwt.encode` makes of these claims, in a quarter of the time: each login is given a token.
+
+    Only joserfc reads tokens, as only there a mistake would let somebody in.
+    """
+    signed = _HEADER + _base64url(_to_json(claims).encode())
+    return (signed + b"." + _base64url(hmac.digest(secret, signed, "sha256"))).decode()
+
+
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")

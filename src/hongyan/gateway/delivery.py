@@ -102,11 +102,11 @@ class Delivery:
             return
         teller = self._tellers.get(type(event))  # some are for others than clients
         if teller is not None:
-            self.gathering.tell()
+            self.tell_gathered()
             teller(event)
 
     def tell_gathered(self) -> None:
-        """Tell all that has gathered in this tick."""
+        """Tell all that has gathered in this tick: at its end, and before anything else happens."""
         self.gathering.tell()
         self.fanout.tell_small()
 

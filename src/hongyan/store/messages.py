@@ -98,6 +98,19 @@ class Messages:
         await self._told()
         return missed
 
+    async def unread_in(self, conversation: Conversation, client: str) -> int:
+        key = conversation.key
+
+        def read(driver: Any) -> int:
+            if conversation.kind is ConversationKind.SERVICE:
+                found = service_views.find_stream(driver, conversation.app_key, key, conversation.id, client)
+                rows = driver.execute(service_views.UNREAD_ONE, (key, found[0] if found else None, client)).fetchall()
+                return max(0, rows[0][2]) if rows else 0
+            row = driver.execute(hot.UNREAD_ONE, (key, client)).fetchone()
+            return max(0, row[3]) if row else 0
+
+        return await self._reader.run(read)
+
     async def unread(
         self,
         app_key: int,

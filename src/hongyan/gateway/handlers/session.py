@@ -73,6 +73,7 @@ async def _log_in_once(connection: Connection, command: GenericCommand, app: App
 
 def _log_in(connection: Connection, command: GenericCommand, app: App, ticket: Ticket, rivals: list[Session]) -> None:
     command.peerId = ticket.client
+    connection.gateway.delivery.tell_gathered()  # to who is logged out by this, and not to who comes after it
     session = connection.begin_session(app, ticket.client, ticket)
     conflicts.expel(connection, rivals, errors.SESSION_CONFLICT, "logged in on another device of this kind")
     connection.gateway.engine.chatrooms.came_back(session)
@@ -151,6 +152,7 @@ def _opened(session: Session, op: int) -> GenericCommand:
 
 def close_session(connection: Connection, session: Session, command: GenericCommand) -> None:
     """Log out: the client is offline at once, and its token is void before the answer."""
+    connection.gateway.delivery.tell_gathered()  # it was said while the client was here
     connection.end_session(session, Departure.LOGGED_OUT)
     voided = connection.gateway.engine.sessions.revoke(session.ticket)
     count_login(connection, session.app)
