@@ -78,6 +78,7 @@ class Server:
         self.store.start(asyncio.get_running_loop())
         parts.push_async_callback(self.store.close)
         await self.engine.start()
+        parts.push_async_callback(self.engine.visitors.flush)
         parts.push_async_callback(self.engine.live_queries.stop)
 
         listener = listen.bind(settings.host, settings.http_port, "http_port")
