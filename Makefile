@@ -79,6 +79,7 @@ lock: setup ## Write the lock files from pyproject.toml and package.json; ARGS=-
 	$(compile) $(ARGS) pyproject.toml --group build -o requirements/serve.txt
 	$(compile) $(ARGS) pyproject.toml --group build --group dev --extra bench -c requirements/serve.txt -o requirements/dev.txt
 	$(compile) $(ARGS) --group node -o requirements/node.txt
+	$(compile) $(ARGS) --group leancloud -o requirements/leancloud.txt
 	cd tests/journeys/js && $(with_node) npm install --package-lock-only --ignore-scripts
 
 clean: ## Remove everything that can be made again

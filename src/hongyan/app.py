@@ -81,6 +81,7 @@ class Server:
         self.store.start(asyncio.get_running_loop())
         parts.push_async_callback(self.store.close)
         await self.engine.start()
+        parts.push_async_callback(self.engine.visitors.flush)
         parts.push_async_callback(self.engine.live_queries.stop)
         parts.callback(self.files.close)
 

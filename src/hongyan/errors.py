@@ -96,6 +96,13 @@ UNPARSEABLE_RAW_MESSAGE = _kind(
 MESSAGE_SENT_QUOTA_EXCEEDED = _kind(
     "MESSAGE_SENT_QUOTA_EXCEEDED", 4116, "Slow down.", "请降低发送频率。", status=429, retry=True
 )
+KICKED_BY_APP = _kind(
+    "KICKED_BY_APP",
+    4115,
+    "The application has logged this client out: log in anew.",
+    "应用已将该 client 强制下线：请重新登录。",
+    status=401,
+)
 INTERNAL_ERROR = _kind(
     "INTERNAL_ERROR", 4200, "Try again; tell the operator.", "请重试，并告知管理员。", status=500, retry=True
 )

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from hongyan.engine.events import Event
 from hongyan.engine.files import Files
 from hongyan.engine.values import App
 from hongyan.store import Store
+from tests.support.rest import Rest
 
 GATEWAY_PORT = 8001
 
@@ -93,6 +94,7 @@ def site(served: Served, engine: Engine, files: Files) -> Site:
 
 
 Calling = Callable[..., httpx.AsyncClient]
+Answered = Callable[..., Awaitable[httpx.Response]]
 
 
 @pytest.fixture
@@ -105,3 +107,22 @@ def calling(served: Served, site: Site) -> Calling:
         return httpx.AsyncClient(transport=transport, base_url=url)
 
     return client
+
+
+@pytest.fixture
+async def master(calling: Calling, app: App) -> AsyncIterator[Rest]:
+    """The application's own server, with its master key."""
+    async with calling() as http:
+        http.headers.update({"X-LC-Id": app.id, "X-LC-Key": f"{app.master_key},master"})
+        yield Rest(http)
+
+
+@pytest.fixture
+def answered(calling: Calling) -> Answered:
+    """Makes a call with these headers, and a body of JSON if there is one."""
+
+    async def call(method: str, path: str, headers: dict[str, str], body: Any = None) -> httpx.Response:
+        async with calling() as http:
+            return await http.request(method, path, headers=headers, json=body)
+
+    return call

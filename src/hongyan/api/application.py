@@ -12,7 +12,11 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from hongyan.api import errors, files, health, metrics, pages
 from hongyan.api.leancloud import (
+    archive,
     blacklists,
+    broadcasts,
+    clients,
+    legacy_messages,
     livequery,
     member_infos,
     messages,
@@ -46,6 +50,10 @@ def application(site: Site) -> ASGIApp:
             route.router,
             notifications.router,
             messages.router,
+            archive.router,
+            broadcasts.router,
+            clients.router,
+            legacy_messages.router,
             livequery.router,
             member_infos.router,
             silenceds.router,

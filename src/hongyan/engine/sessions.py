@@ -15,6 +15,7 @@ from joserfc.jwk import OctKey
 
 from hongyan import errors
 from hongyan.engine.clock import Clock
+from hongyan.engine.kicks import Voids, never
 from hongyan.engine.ports import TokenStore
 from hongyan.engine.values import CLIENT_ID_MAX, App
 from hongyan.errors import Refused
@@ -65,7 +66,9 @@ def check_client_id(client: str) -> None:
 class Sessions:
     """Tokens are signed and stateless; a logout puts the token's id on a list until it would have expired."""
 
-    def __init__(self, store: TokenStore, clock: Clock, secret: bytes) -> None:
+    def __init__(self, store: TokenStore, clock: Clock, secret: bytes, voids: Voids = never) -> None:
+        """`voids`: whether a client was expelled since a time; then its tokens from before are void."""
+        self._voids = voids
         self._store = store
         self._clock = clock
         self._secret = hmac.digest(secret, b"session tokens", "sha256")
@@ -91,6 +94,7 @@ class Sessions:
             "dev": ticket.device,
             "bit": ticket.bitmap,
             "exp": expires_at,
+            "at": self._clock.now(),
         }
         latest = dataclasses.replace(ticket, expires_at=max(expires_at, ticket.expires_at))
         return _sign(claims, self._secret), latest
@@ -104,6 +108,8 @@ class Sessions:
             )
         except (JoseError, ValueError, KeyError, TypeError):
             raise Refused(errors.SESSION_TOKEN_EXPIRED, "not a session token") from None
+        if self._voids(app, client, claims.get("at", 0)):
+            raise Refused(errors.SESSION_TOKEN_EXPIRED, "the client was expelled since this token was made")
         if claims["app"] != app.id or ticket.client != client or ticket.id in self._revoked:
             raise Refused(errors.SESSION_TOKEN_EXPIRED, "the token is not valid")
         if ticket.expires_at * 1000 <= self._clock.now() and not expired_too:

@@ -270,6 +270,26 @@ class Edited:
     changed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A message and where it stands: `stream` is empty but for what a service conversation is to one client alone."""
+
+    conversation_id: str
+    stream: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """A message to all clients of an app, told until `valid_till`. `key` grows with each."""
+
+    key: int
+    app_key: int
+    conversation_id: str
+    valid_till: int
+    message: Message
+
+
 class Stored(NamedTuple):
     """The place a message got: `repeated` when the same client had sent the same token before."""
 
@@ -442,6 +462,15 @@ class HistoryRange:
     end_id: str = ""
     end_included: bool = False
     lctype: int | None = None
+
+
+#: Milliseconds of a day.
+DAY = 86_400_000
+
+
+def day_of(time: int) -> int:
+    """The number of the day (UTC) of a time."""
+    return time // DAY
 
 
 class Departure(Enum):

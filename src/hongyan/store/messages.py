@@ -21,7 +21,7 @@ from hongyan.engine.values import (
     Unread,
 )
 from hongyan.errors import Refused
-from hongyan.store import hot, members, receipts
+from hongyan.store import hot, members, receipts, service_views
 from hongyan.store.ack_state import unpack
 from hongyan.store.plan import Append, Call
 from hongyan.store.read_marks import Counted, Passed, move_read_mark, write_counting
@@ -99,6 +99,19 @@ class Messages:
         missed = await self._reader.run(lambda driver: _missed(driver, whose, conversations, messages, tracked))
         await self._writer.told()
         return missed
+
+    async def unread_in(self, conversation: Conversation, client: str) -> int:
+        key = conversation.key
+
+        def read(driver: Any) -> int:
+            if conversation.kind is ConversationKind.SERVICE:
+                found = service_views.find_stream(driver, conversation.app_key, key, conversation.id, client)
+                rows = driver.execute(service_views.UNREAD_ONE, (key, found[0] if found else None, client)).fetchall()
+                return max(0, rows[0][2]) if rows else 0
+            row = driver.execute(hot.UNREAD_ONE, (key, client)).fetchone()
+            return max(0, row[3]) if row else 0
+
+        return await self._reader.run(read)
 
     async def unread(
         self,

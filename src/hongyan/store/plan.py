@@ -14,7 +14,15 @@ import sqlalchemy as sa
 from pysqlite3 import dbapi2 as sqlite
 
 from hongyan import errors
-from hongyan.engine.values import OF_MEMBERS, Conversation, Draft, Standing, Stored, new_message_id
+from hongyan.engine.values import (
+    OF_MEMBERS,
+    Conversation,
+    ConversationKind,
+    Draft,
+    Standing,
+    Stored,
+    new_message_id,
+)
 from hongyan.errors import Refused
 from hongyan.store import hot
 from hongyan.store.failures import driver_error, is_fatal
@@ -25,6 +33,11 @@ log = logging.getLogger(__name__)
 #: A conversation whose clock runs further ahead of the wall takes no more messages for now (ms).
 AHEAD_MAX = 2_000
 HEADS_MAX = 100_000
+#: Who is known to have written where, some 200 bytes each.
+AUTHORS_MAX = 100_000
+
+#: (app, client, conversation)
+Author = tuple[int, str, int]
 
 
 @dataclass(slots=True, eq=False)
@@ -87,10 +100,19 @@ class Head(NamedTuple):
 class Plan:
     """One batch in the making. Messages gather into multi-row statements; a call that could see them flushes them."""
 
-    def __init__(self, driver: Any, bound: sa.Connection, heads: OrderedDict[int, Head], now: int) -> None:
+    def __init__(
+        self,
+        driver: Any,
+        bound: sa.Connection,
+        heads: OrderedDict[int, Head],
+        authors: OrderedDict[Author, None],
+        now: int,
+    ) -> None:
         self._driver = driver
         self._bound = bound
         self._kept = heads
+        self._authors = authors
+        self._new_authors: dict[Author, None] = {}
         self._now = now
         self._heads: dict[int, Head | None] = {}
         self._messages: list[Append | Spread] = []
@@ -220,17 +242,27 @@ class Plan:
         sent: dict[tuple[int, str], list[Stored]] = {}
         for unit, stored in placed:
             key, draft = unit.conversation.key, unit.draft
-            messages.append(hot.message_row(key, unit.sender, draft, stored))
+            messages.append(hot.message_row(unit.conversation, unit.sender, draft, stored))
             if draft.token:
                 tokens.append((key, unit.sender, draft.token, stored.id, stored.seq, stored.timestamp))
-            sent.setdefault((key, unit.sender), []).append(stored)
+            own = sent.setdefault((key, unit.sender), [])
+            if not own and unit.conversation.kind is not ConversationKind.SERVICE:
+                self._new_authors[unit.conversation.app_key, unit.sender, key] = None
+            own.append(stored)
         hot.INSERT_MESSAGES.run(self._driver, messages)
         heads = [(key, self._head(key)) for key in {unit.conversation.key for unit, _ in placed}]
         hot.MOVE_HEADS.run(self._driver, [(key, head.seq, head.timestamp) for key, head in heads if head])
         hot.COUNT_OWN.run(self._driver, [(*who, len(own), *_first_run(own)) for who, own in sent.items()])
         if tokens:
             hot.INSERT_TOKENS.run(self._driver, tokens)
+        self._note_authors()
         self._mark_mentions(placed)
+
+    def _note_authors(self) -> None:
+        """Who has written for the first time here. It is asked per message, so most of it is in memory."""
+        unknown = [author for author in self._new_authors if author not in self._authors]
+        if unknown:
+            hot.NOTE_AUTHORS.run(self._driver, list(unknown))
 
     def _mark_mentions(self, placed: list[tuple[Entry, Stored]]) -> None:
         """Who is mentioned, up to which message. Nobody is mentioned by his own."""
@@ -244,8 +276,11 @@ class Plan:
         if mentions:
             hot.MARK_MENTIONS.run(self._driver, [(*who, seq) for who, seq in mentions.items()])
 
-    def keep_heads(self) -> None:
+    def keep(self) -> None:
         """After the commit: what was planned is now true."""
+        self._authors.update(self._new_authors)
+        while len(self._authors) > AUTHORS_MAX:
+            self._authors.popitem(last=False)
         for key, head in self._heads.items():
             if head is None:
                 self._kept.pop(key, None)

@@ -20,7 +20,7 @@ from hongyan.engine.values import (
     stream_id,
 )
 from hongyan.errors import Refused
-from hongyan.store import blacklists, deletion, members, service_views
+from hongyan.store import blacklists, deletion, edits, members, service_views
 from hongyan.store.plan import Entry, Spread
 from hongyan.store.read_marks import Counted, Passed, move_read_mark, write_counting
 from hongyan.store.reading import Reader
@@ -39,8 +39,6 @@ INSERT_STREAM = (
     f" VALUES (?, ?, {_SERVICE}, '', ?, ?, 1, ?)"
 )
 INSERT_MEMBER = "INSERT INTO member (conversation, client, app, joined_at, read_seq) VALUES (?, ?, ?, ?, 0)"
-FIND_MESSAGE = "SELECT seq FROM message WHERE conversation = ? AND timestamp = ? AND id = ? AND sender = ?"
-DELETE_MESSAGE = "DELETE FROM message WHERE conversation = ? AND timestamp = ? AND seq = ?"
 HIDE = "INSERT OR IGNORE INTO hidden_message (conversation, client, timestamp, seq) VALUES (?, ?, ?, ?)"
 
 
@@ -166,10 +164,10 @@ class Services:
             driver = _driver(bound)
             stream = _find_stream(driver, service, client)
             place = (timestamp, message_id, sender)
-            if stream is not None and (row := driver.execute(FIND_MESSAGE, (stream.key, *place)).fetchone()):
-                driver.execute(DELETE_MESSAGE, (stream.key, timestamp, *row))
-            elif row := driver.execute(FIND_MESSAGE, (service.key, *place)).fetchone():
-                driver.execute(HIDE, (service.key, client, timestamp, *row))
+            if stream is not None and (found := edits.find_of(driver, stream.key, *place)):
+                edits.erase(driver, stream.key, found)
+            elif found := edits.find_of(driver, service.key, *place):
+                driver.execute(HIDE, (service.key, client, timestamp, found.seq))
             else:
                 raise Refused(errors.MESSAGE_NOT_FOUND, "the client has no such message of this sender")
 

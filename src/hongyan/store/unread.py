@@ -69,7 +69,7 @@ def _of_many(row: str, changed: str, limit: int) -> Bulk:
         " l.id, l.sender, hex(l.body), l.flags, l.mentions, l.patched_at, l.acked_at, l.read_at)"
         f" ORDER BY u.last_message_at DESC) FROM ({states}) u"
         " LEFT JOIN message l ON l.conversation = u.key AND l.timestamp = u.last_message_at AND l.seq = u.last_seq"
-        f" AND length(l.body) + coalesce(length(l.mentions), 0) <= {LONG}"
+        f" AND l.{hot.KEPT} AND length(l.body) + coalesce(length(l.mentions), 0) <= {LONG}"
     )
     return Bulk(f"SELECT json_group_array(json_array(v.column1, ({rows}))) FROM (VALUES {{rows: {row}}}) v")
 

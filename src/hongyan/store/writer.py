@@ -22,7 +22,7 @@ from hongyan.engine.clock import Clock
 from hongyan.engine.values import Stored
 from hongyan.errors import Refused
 from hongyan.store.failures import is_fatal, refusal_of_all
-from hongyan.store.plan import Append, Call, Head, Plan, Spread, Unit
+from hongyan.store.plan import Append, Author, Call, Head, Plan, Spread, Unit
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ class Writer:
         self._queue: queue.SimpleQueue[Unit | _Bulk | None] = queue.SimpleQueue()
         self._bulk: queue.SimpleQueue[Call] = queue.SimpleQueue()
         self._heads: OrderedDict[int, Head] = OrderedDict()
+        self._authors: OrderedDict[Author, None] = OrderedDict()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._planned_at: int | None = None
@@ -208,7 +209,7 @@ class Writer:
 
     def _write(self, batch: list[Unit]) -> list[Any]:
         """The outcomes of a batch, committed."""
-        plan = Plan(self._driver, self._bound, self._heads, self._clock.now())
+        plan = Plan(self._driver, self._bound, self._heads, self._authors, self._clock.now())
         self._driver.execute("BEGIN IMMEDIATE")
         for unit in batch:
             if isinstance(unit, Append):
@@ -222,7 +223,7 @@ class Writer:
         plan.flush()
         plan.write_received()
         self._driver.execute("COMMIT")
-        plan.keep_heads()
+        plan.keep()
         return [plan.outcomes[id(unit)] for unit in batch]
 
 
