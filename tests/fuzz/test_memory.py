@@ -95,8 +95,9 @@ async def crowd(harness: Harness, chance: random.Random) -> None:
 
 
 async def an_hour_passes(harness: Harness) -> None:
-    """Tokens expire and are forgotten."""
+    """Tokens expire and are forgotten; who came today has been noted."""
     harness.ahead += 3_600_000
+    await harness.engine.visitors.flush()
     await harness.store.prune()
 
 
