@@ -97,7 +97,9 @@ async def test_the_file_has_what_cannot_be_changed_later(store: Store, path: Pat
     assert rows(path, "SELECT value FROM meta WHERE name = 'oldest_compatible'") == [("0001",)]
     without_rowid = "SELECT name FROM pragma_table_list WHERE wr AND name NOT LIKE 'sqlite%' ORDER BY name"
     tables = ["hidden_message", "member", "notification", "refusal", "revoked_token", "seat", "sent_token", "standing"]
-    assert rows(path, without_rowid) == [(table,) for table in [*tables, "used_signature"]]
+    assert rows(path, without_rowid) == [
+        (table,) for table in [*tables, "used_signature", "user_identity", "user_session"]
+    ]
 
 
 async def test_the_writer_waits_for_the_disk(store: Store) -> None:
@@ -161,7 +163,7 @@ def test_a_newer_file(path: Path) -> None:
     newer = "UPDATE alembic_version SET version_num = '0042'"
     change(path, newer, "UPDATE meta SET value = '0007'")
     before = path.read_bytes()
-    sentence = f"The database {path} was written by a newer Hongyan (schema 0042, this program knows 0003)."
+    sentence = f"The database {path} was written by a newer Hongyan (schema 0042, this program knows 0006)."
     assert refused(path) == sentence
     assert path.read_bytes() == before
 
@@ -234,7 +236,7 @@ def test_a_first_start_that_dies_at_any_statement_leaves_nothing_half_made(tmp_p
     assert len(files) > len(schema.metadata.tables)
     for file in files:
         versions.migrate(file)
-        assert rows(file, "SELECT version_num FROM alembic_version") == [("0003",)]
+        assert rows(file, "SELECT version_num FROM alembic_version") == [("0006",)]
         assert rows(file, "SELECT * FROM meta") == [("oldest_compatible", "0001")]
         assert rows(file, "PRAGMA auto_vacuum") == [(2,)]
 

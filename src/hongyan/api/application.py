@@ -8,11 +8,15 @@ from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from hongyan.api import errors, health, metrics, pages
+from hongyan.api.compression import compressed
 from hongyan.api.leancloud import (
+    batch,
     blacklists,
+    installations,
     livequery,
     member_infos,
     messages,
@@ -21,8 +25,11 @@ from hongyan.api.leancloud import (
     service_conversations,
     service_messages,
     silenceds,
+    storage,
+    users,
 )
 from hongyan.api.site import Site
+from hongyan.api.tunnel import REQUEST_MAX, tunnelled
 
 TRACE_HEADER = "X-Trace-Id"
 
@@ -38,7 +45,12 @@ CORS = CORSConfig(
 
 def application(site: Site) -> ASGIApp:
     """Build the application over a running server."""
-    app = Litestar(
+    return traced(compressed(tunnelled(framework(site))))
+
+
+def framework(site: Site | None, openapi: OpenAPIConfig | None = None) -> Litestar:
+    """Every resource, without what is done before and after all calls; `site` is None if none will come."""
+    return Litestar(
         route_handlers=[
             health.router,
             metrics.metrics,
@@ -51,15 +63,19 @@ def application(site: Site) -> ASGIApp:
             blacklists.router,
             service_conversations.router,
             service_messages.router,
+            users.router,
+            installations.router,
+            storage.router,
+            batch.router,
             pages.router,
         ],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
         exception_handlers=errors.HANDLERS,
         cors_config=CORS,
         logging_config=None,
-        openapi_config=None,
+        openapi_config=openapi,
+        request_max_body_size=REQUEST_MAX,
     )
-    return traced(app)
 
 
 def traced(app: Any) -> ASGIApp:

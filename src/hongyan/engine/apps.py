@@ -7,6 +7,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
+from hongyan.engine import web_domains
 from hongyan.engine.app_settings import PRESETS, AppSettings
 from hongyan.engine.clock import Clock
 from hongyan.engine.ports import AppStore
@@ -113,6 +114,8 @@ def _parse(field: "dataclasses.Field[Any]", text: str) -> bool | int | str:
         return text == "on"
     if "choices" in field.metadata:
         return _choose(field, text)
+    if "sites" in field.metadata:
+        return web_domains.parse(text)
     low, high = field.metadata["min"], field.metadata["max"]
     if not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
         raise ValueError(f"The app setting {field.name} is a whole number from {low} to {high}, not {text!r}.")

@@ -11,6 +11,7 @@ from hongyan.engine.edits import Edits
 from hongyan.engine.filtering import Filtering
 from hongyan.engine.history import History
 from hongyan.engine.info import ConversationInfo
+from hongyan.engine.installations import Installations
 from hongyan.engine.limits import DeliveryBudget, Limits
 from hongyan.engine.live_queries import LiveQueries
 from hongyan.engine.messages import Messages
@@ -28,6 +29,7 @@ from hongyan.engine.streams import Streams
 from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.temporary import TemporaryConversations
 from hongyan.engine.unread import UnreadCounts
+from hongyan.engine.users import Users
 from hongyan.engine.wills import Wills
 from hongyan.engine.words import WordFilter
 
@@ -88,6 +90,8 @@ class Engine:
         standings, lists = store.standings, store.standing_lists
         self.roles = Roles(standings, lists, self.access, bus, clock)
         self.silence = Silence(standings, lists, self.access, bus, clock)
+        self.users = Users(store.users, clock)
+        self.installations = Installations(store.installations)
         self.sweeps = Sweeps(store.sweep, self.apps, self.access, clock)
 
     async def start(self) -> None:

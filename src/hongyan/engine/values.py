@@ -444,6 +444,17 @@ class HistoryRange:
     lctype: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """An object of the storage service. `key` is its integer in the store; `values` are all keys but id and times."""
+
+    key: int
+    id: str
+    values: Mapping[str, Any]
+    created_at: int
+    updated_at: int
+
+
 class Departure(Enum):
     """Why a client's session ended. Who logs out, is ended or is there at a stop leaves no will (reference 3.16)."""
 

@@ -8,9 +8,10 @@ from litestar import Request
 
 from hongyan.api.errors import HttpError
 from hongyan.api.site import Site
+from hongyan.engine import web_domains
 from hongyan.engine.sessions import Ticket
 from hongyan.engine.values import App
-from hongyan.errors import APP_NOT_AVAILABLE, Refused
+from hongyan.errors import APP_NOT_AVAILABLE, INVALID_ORIGIN, Refused
 
 MASTER = "master"
 #: Signed with the key that the original gives to Android apps; there is none here to check it with.
@@ -38,6 +39,8 @@ def app_of(request: AnyRequest, site: Site) -> App:
     app = site.apps.get(app_id)
     if app is None:
         raise Refused(APP_NOT_AVAILABLE, "no app has this id")
+    if not web_domains.allows(app.settings.web_domains, request.headers.get("Origin")):
+        raise Refused(INVALID_ORIGIN, "pages of this site may not use the app")
     _check_key(app, _header(request, "X-LC-Key", "Application-Key"))
     _check_master_key(app, _header(request, "", "Master-Key"))
     _check_signature(app, _header(request, "X-LC-Sign", "Request-Sign"))
@@ -56,6 +59,11 @@ def client_of(request: AnyRequest, site: Site, app: App, client: str) -> Ticket:
     """The session of the client that calls. Raises Refused(SESSION_TOKEN_EXPIRED)."""
     token = request.headers.get("X-LC-IM-Session-Token", "")
     return site.engine.sessions.redeem(app, client, token)
+
+
+def session_of(request: AnyRequest) -> str | None:
+    """The session token of the user that calls, if there is one."""
+    return _header(request, "X-LC-Session", "Session-Token") or None
 
 
 def has_master_key(request: AnyRequest) -> bool:
