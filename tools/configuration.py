@@ -116,7 +116,7 @@ def _app_meaning(metadata: Mapping[str, Any], language: str) -> str:
 
 
 def _code(default: object) -> str:
-    if default is None or default == ():
+    if default in (None, (), ""):
         return ""
     return f"`{'on' if default else 'off'}`" if isinstance(default, bool) else f"`{default}`"
 

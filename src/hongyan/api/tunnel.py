@@ -119,8 +119,8 @@ def _headers(given: Mapping[str, Any]) -> dict[bytes, bytes]:
         value = given.get(key)
         if value is None:
             continue
-        text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-        if not text.isprintable() or not text.isascii():
+        text = str(value)
+        if not isinstance(value, str | int) or not text.isprintable() or not text.isascii():
             raise _Wrong(400, 1, f"The parameter `{key}` must be a string.")
         said[name.encode()] = (f"{text},master" if key == "_MasterKey" else text).encode()
     return said

@@ -135,15 +135,18 @@ class Users:
         user = await self._store.by(app.key, name, _text(given[name]))
         if user is None:
             raise Refused(errors.USER_NOT_FOUND, f"no user has this {name}")
-        seen, newer = await self._check_password(user, _text(given["password"]))
-        return await self._log_in(user, seen, newer)
+        password = _text(given["password"])
+        async with self._turn(user):
+            seen, newer = await self._check_password(user, password)
+            return await self._log_in(user, seen, newer)
 
     async def change_password(self, app: App, object_id: str, old: str, new: str, caller: Caller) -> LoggedIn:
         """Who knows the old one. All sessions end but the new one."""
         user = await self._own(app, object_id, caller)
         passwords.check(new)
-        seen, _ = await self._check_password(user, old)
-        return await self._log_in(user, seen, await self._passwords.hash(new), alone=True)
+        async with self._turn(user):
+            seen, _ = await self._check_password(user, old)
+            return await self._log_in(user, seen, await self._passwords.hash(new), alone=True)
 
     async def renew(self, app: App, object_id: str, caller: Caller) -> LoggedIn:
         """A new session; all others end."""
@@ -231,22 +234,25 @@ class Users:
         return LoggedIn(user, token)
 
     async def _check_password(self, user: ObjectRow, password: str) -> tuple[str, str | None]:
-        """The hash that was checked, and a newer one to keep. Raises Refused: PASSWORD_WRONG, LOGIN_LOCKED.
+        """The hash that was checked, and a newer one to keep. Raises Refused: PASSWORD_WRONG, LOGIN_LOCKED."""
+        self._check_lock(user)
+        kept = await self._store.password(user.key)
+        is_right, newer = await self._passwords.verify(kept, password) if kept else (False, None)
+        if not is_right or kept is None:
+            self._note_failure(user)
+            raise Refused(errors.PASSWORD_WRONG, "the password is wrong")
+        self._failures.pop(user.key, None)
+        return kept, newer
 
-        One at a time for each user: guesses at once must not all come before the first is counted.
+    def _turn(self, user: ObjectRow) -> asyncio.Lock:
+        """Passwords of a user are looked at one at a time.
+
+        So guesses at once are counted before the next, and a login finds what the one before it has kept anew.
         """
         lock = self._one_by_one.get(user.key)
         if lock is None:
             lock = self._one_by_one[user.key] = asyncio.Lock()
-        async with lock:
-            self._check_lock(user)
-            kept = await self._store.password(user.key)
-            is_right, newer = await self._passwords.verify(kept, password) if kept else (False, None)
-            if not is_right or kept is None:
-                self._note_failure(user)
-                raise Refused(errors.PASSWORD_WRONG, "the password is wrong")
-            self._failures.pop(user.key, None)
-            return kept, newer
+        return lock
 
     def _check_lock(self, user: ObjectRow) -> None:
         since = self._clock.now() - FAILURES_TIME

@@ -13,8 +13,8 @@ from hongyan.engine.conditions import Condition
 from hongyan.engine.query import Query
 from hongyan.engine.values import ObjectRow, iso_time
 
-#: Bytes of a call's body; one object has fewer, by far (`engine/objects.py`).
-BODY_MAX = 1_048_576
+#: Bytes of a call's body: twice what an object may have, as what is longer would only hold others up.
+BODY_MAX = 2 * objects.SIZE_MAX
 #: Rows made in the event loop; more are made in a thread.
 LARGE = 100
 

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from hongyan.api.errors import HttpError
 from hongyan.api.leancloud import objects, parameters
 from hongyan.api.leancloud.credentials import app_of, app_of_master, has_master_key, require_key, session_of
-from hongyan.api.leancloud.parameters import body_of, body_or_query, query_of
+from hongyan.api.leancloud.parameters import WRONG, body_of, body_or_query, query_of
 from hongyan.api.site import CurrentSite, Site
 from hongyan.engine.objects import parse_condition
 from hongyan.engine.users import Caller, LoggedIn
@@ -165,7 +165,9 @@ def _without(paths: list[str], what: str) -> HTTPRouteHandler:
     async def unavailable(request: AnyRequest, site: CurrentSite) -> Row:
         """Refused: nothing can be sent to the user."""
         _app(request, site)
-        raise HttpError(501, f"This server sends no {what}: the app's own server must do this with the master key.")
+        raise HttpError(
+            400, f"This server sends no {what}: the app's own server must do this with the master key.", WRONG
+        )
 
     return unavailable
 
@@ -174,7 +176,9 @@ def _without(paths: list[str], what: str) -> HTTPRouteHandler:
 async def reset_by_code(request: AnyRequest, site: CurrentSite, code: Id) -> Row:
     """Refused: there are no codes."""
     _app(request, site)
-    raise HttpError(501, "This server sends no text messages: the app's own server must do this with the master key.")
+    raise HttpError(
+        400, "This server sends no text messages: the app's own server must do this with the master key.", WRONG
+    )
 
 
 router: Router = objects.router(
@@ -218,7 +222,7 @@ async def _log_in(request: AnyRequest, site: Site, given: Mapping[str, Any]) -> 
 def _refuse_codes(given: Mapping[str, Any]) -> None:
     """Raises HttpError for who comes with a code from a text message."""
     if given.get("smsCode") is not None:
-        raise HttpError(501, "This server sends no text messages: log in by a password.")
+        raise HttpError(400, "This server sends no text messages: log in by a password.", WRONG)
 
 
 async def _sign(request: AnyRequest, site: Site, given: Mapping[str, Any]) -> Response[Row]:
@@ -235,7 +239,7 @@ async def _sign(request: AnyRequest, site: Site, given: Mapping[str, Any]) -> Re
 
 
 def _came_in(site: Site, came: LoggedIn) -> Response[Row]:
-    return Response({**_own_row(site, came.user), "sessionToken": came.token}, headers=_NOT_KEPT)
+    return Response({**_own_row(site, came.user), "sessionToken": came.token}, status_code=200, headers=_NOT_KEPT)
 
 
 def _own_row(site: Site, user: ObjectRow) -> Row:
