@@ -6,17 +6,21 @@ from typing import Any
 import structlog
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from hongyan.api import errors, health, metrics, pages
+from hongyan.api import errors, files, health, metrics, pages
+from hongyan.api.answer import Answer
 from hongyan.api.compression import compressed
 from hongyan.api.leancloud import (
+    archive,
     batch,
     blacklists,
+    broadcasts,
+    clients,
     installations,
+    legacy_messages,
     livequery,
     member_infos,
     messages,
@@ -26,19 +30,23 @@ from hongyan.api.leancloud import (
     service_messages,
     silenceds,
     storage,
+    uploads,
     users,
 )
 from hongyan.api.site import Site
 from hongyan.api.tunnel import REQUEST_MAX, tunnelled
 
 TRACE_HEADER = "X-Trace-Id"
+_TRACE = TRACE_HEADER.lower().encode()
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_CORS_PREFIX = b"access-control-"
 
 # LeanCloud REST 1.4: browsers on any site call this API. Nothing else is for pages of other sites to read.
-SDK_PATHS = ("/v1/", "/1/", "/2/", "/1.1/", "/1.2/")
+SDK_PATHS = ("/v1/", "/1/", "/2/", "/1.1/", "/1.2/", "/files/")
 CORS = CORSConfig(
     allow_origins=["*"],
     allow_methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"],
-    expose_headers=[TRACE_HEADER],
+    expose_headers=[TRACE_HEADER, "Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Location"],
     max_age=86_400,
 )
 
@@ -57,12 +65,18 @@ def framework(site: Site | None, openapi: OpenAPIConfig | None = None) -> Litest
             route.router,
             notifications.router,
             messages.router,
+            archive.router,
+            broadcasts.router,
+            clients.router,
+            legacy_messages.router,
             livequery.router,
             member_infos.router,
             silenceds.router,
             blacklists.router,
             service_conversations.router,
             service_messages.router,
+            uploads.router,
+            files.router,
             users.router,
             installations.router,
             storage.router,
@@ -70,6 +84,7 @@ def framework(site: Site | None, openapi: OpenAPIConfig | None = None) -> Litest
             pages.router,
         ],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
+        response_class=Answer,
         exception_handlers=errors.HANDLERS,
         cors_config=CORS,
         logging_config=None,
@@ -86,24 +101,19 @@ def traced(app: Any) -> ASGIApp:
 
         async def send_traced(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableScopeHeaders.from_message(message)
-                headers[TRACE_HEADER] = trace_id
-                headers["X-Content-Type-Options"] = "nosniff"
+                headers = [*message["headers"], (_TRACE, trace_id.encode()), _NO_SNIFFING]
                 if not scope["path"].startswith(SDK_PATHS):
-                    _keep_to_own_pages(headers)
+                    headers = [header for header in headers if not header[0].lower().startswith(_CORS_PREFIX)]
+                message["headers"] = headers
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(trace_id=trace_id):
-            await app(_head_as_get(scope), receive, send_traced)
+        # the server runs each call in a task, whose context ends with it
+        structlog.contextvars.bind_contextvars(trace_id=trace_id)
+        await app(_head_as_get(scope), receive, send_traced)
 
     return call
 
 
-def _keep_to_own_pages(headers: MutableScopeHeaders) -> None:
-    for name in {name for name in headers if name.lower().startswith("access-control-")}:
-        del headers[name]
-
-
 def _head_as_get(scope: Any) -> Any:
     """The server leaves the body out: it looks at the scope it made."""
-    return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+    return {**scope, "method": "GET", files.HEAD: True} if scope["method"] == "HEAD" else scope

@@ -1,6 +1,6 @@
 """Events from the bus to the sessions here: encoded once, left in each connection's outbox."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from hongyan.engine.congestion import Congestion
@@ -79,7 +79,7 @@ class Delivery:
         self._changes = changes
         self.gathering = Gathering(registry, budget, wake)
         self.fanout = Fanout(registry, budget, congestion, call_soon, wake)
-        self._tellers: Mapping[type[Any], Callable[[Any], None]] = {
+        self._tellers: dict[type[Any], Callable[[Any], None]] = {
             MessageSynced: self._synced,
             MembersJoined: self._members_joined,
             MembersLeft: self._members_left,
@@ -95,6 +95,10 @@ class Delivery:
             ChatRoomEntered: self._entered,
             ChatRoomLeft: self._left,
         }
+
+    def on(self, kind: type[Event], teller: Callable[[Any], None]) -> None:
+        """Have others tell of events of this kind."""
+        self._tellers[kind] = teller
 
     def on_event(self, event: Event) -> None:
         if type(event) is MessageSent:
@@ -117,7 +121,15 @@ class Delivery:
             return
         shared = SharedFrame(direct_command(conversation.id, int(conversation.kind), message))
         priority = message.priority if conversation.kind == ConversationKind.CHATROOM else 0
-        told = Told(shared, conversation.id, origin, seq=message.seq, priority=priority, is_message=True)
+        told = Told(
+            shared,
+            conversation.id,
+            origin,
+            seq=message.seq,
+            priority=priority,
+            is_message=True,
+            passed_over=None if event.to_sender else message.sender,
+        )
         self.fanout.tell(conversation, told)
 
     def _tell_all(self, conversation: Conversation, command: GenericCommand, origin: object | None = None) -> int:

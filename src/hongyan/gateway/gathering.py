@@ -25,9 +25,9 @@ class _Gathered:
 
     __slots__ = ("conversation", "early", "frames", "members", "origins", "seqs", "told")
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: Conversation, members: set[str]) -> None:
         self.conversation = conversation
-        self.members = conversation.members
+        self.members = members
         self.frames: list[SharedFrame] = []
         self.origins: list[object | None] = []
         self.seqs: list[int] = []
@@ -59,14 +59,15 @@ class Gathering:
     def add(self, event: MessageSent) -> None:
         conversation, message = event.conversation, event.message
         place = conversation.stream or conversation.id
+        members = conversation.members if event.to_sender else conversation.members - {message.sender}
         gathered = self._waiting.get(place)
-        if gathered is not None and gathered.members is not conversation.members:
+        if gathered is not None and gathered.members is not members:
             self.tell()
             gathered = None
         if gathered is None:
             if not self._waiting:
                 self._wake()
-            gathered = self._waiting[place] = _Gathered(conversation)
+            gathered = self._waiting[place] = _Gathered(conversation, members)
         gathered.frames.append(SharedFrame(direct_command(conversation.id, int(conversation.kind), message)))
         gathered.origins.append(event.origin)
         gathered.seqs.append(message.seq)

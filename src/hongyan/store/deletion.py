@@ -23,6 +23,8 @@ TABLES = {
     "sent_token": "client, token",
     "hidden_message": "client, timestamp, seq",
     "seat": "app, client, device",
+    "author": "app, client",
+    "broadcast": "key",
 }
 #: What belongs to a conversation, in steps of so many rows.
 BELONGINGS = (
