@@ -10,7 +10,7 @@ import typer
 
 import hongyan
 from hongyan import log
-from hongyan.cli import app, doctor, goaway, serve, sweep
+from hongyan.cli import app, doctor, goaway, openapi, serve, sweep
 from hongyan.errors import StartupError
 
 FAILED = 2
@@ -59,6 +59,7 @@ def commands(arguments: list[str]) -> typer.Typer:
     tree.add_typer(app.tree, name="app")
     tree.command()(goaway.goaway)
     tree.command()(doctor.doctor)
+    tree.command()(openapi.openapi)
     tree.command()(sweep.sweep)
     if not arguments or arguments[0] == "bench" or _HELP_OPTIONS & {arguments[0]}:
         _add_bench(tree)
