@@ -289,6 +289,12 @@ BLOCKED_BY_CONV = _kind(
 SILIENCED_MEMBER_LIST_FULL = _kind(  # (sic), as SDKs know it
     "SILIENCED_MEMBER_LIST_FULL", 4561, "Let somebody speak again first.", "禁言名单已满：请先解除部分成员的禁言。"
 )
+CONDITION_NOT_MET = _kind(
+    "CONDITION_NOT_MET",
+    305,
+    "Read the object again: the write was to be done only where a condition holds.",
+    "请重新读取对象：该写入仅在满足条件时生效。",
+)
 SILIENCED = _kind("SILIENCED", 4563, "Silenced in this conversation.", "已在该对话中被禁言。", status=403)
 
 # Of files: over HTTP only.

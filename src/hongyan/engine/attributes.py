@@ -57,7 +57,7 @@ def parse(text: str) -> Changes:
         raise _failed("attr is not JSON") from None
     if not isinstance(given, dict):
         raise _failed("attr is not an object")
-    items = tuple(Change(_path(key), _operator(value)) for key, value in given.items())
+    items = tuple(Change(_path(key), operator(value)) for key, value in given.items())
     _check_apart([change.path for change in items])
     # Not as it came: of a key that stands there twice each parser takes another.
     return Changes(_dump(given), items)
@@ -165,7 +165,7 @@ def _change(values: dict[str, Any], change: Change) -> None:
 # operators
 
 
-def _operator(value: Any) -> Operator:
+def operator(value: Any) -> Operator:
     if not isinstance(value, dict) or "__op" not in value:
         return lambda _: value
     name = value["__op"]
@@ -193,6 +193,23 @@ def _add_number(sign: int) -> Callable[[Mapping[str, Any]], Operator]:
                 return start + sign * amount
             except OverflowError:
                 raise _failed("the number is too large") from None
+
+        return operator
+
+    return make
+
+
+def _change_bits(combine: Callable[[int, int], int]) -> Callable[[Mapping[str, Any]], Operator]:
+    def make(asked: Mapping[str, Any]) -> Operator:
+        value: Any = asked.get("value")
+        if type(value) is not int:
+            raise _failed("value is not a whole number")
+
+        def operator(before: Any) -> Any:
+            start = 0 if before is ABSENT else before
+            if type(start) is not int:
+                raise _failed("only the bits of a whole number can be changed")
+            return combine(start, value)
 
         return operator
 
@@ -272,6 +289,9 @@ _OPERATORS: dict[str, Callable[[Mapping[str, Any]], Operator]] = {
     "Delete": _delete,
     "Increment": _add_number(1),
     "Decrement": _add_number(-1),
+    "BitAnd": _change_bits(int.__and__),
+    "BitOr": _change_bits(int.__or__),
+    "BitXor": _change_bits(int.__xor__),
     "Add": _add,
     "AddUnique": _with_objects(_add_unique),
     "Remove": _with_objects(_remove),
