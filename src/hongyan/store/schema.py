@@ -61,6 +61,8 @@ conversation = sa.Table(
     sa.Column("swept_seq", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("swept_at", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("app", "id"),
+    # with the key behind it: an app's conversations in the order in which they were made
+    sa.Index("conversation_by_app", "app", sqlite_where=sa.text("parent IS NULL")),
     sa.Index("conversation_by_expiry", "expires_at", sqlite_where=sa.text("expires_at IS NOT NULL")),
     sa.Index("conversation_by_parent", "parent", "last_message_at", sqlite_where=sa.text("parent IS NOT NULL")),
     sa.Index("service_conversation", "app", sqlite_where=sa.text("kind = 3 AND parent IS NULL")),
