@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from hongyan import blobs, errors
+from hongyan.blobs import places
 from hongyan.blobs.places import LOCAL_PART, S3_PART
 from hongyan.config import FilesOptions
 from hongyan.engine.ports import Blobs
@@ -193,6 +195,19 @@ async def test_a_store_out_of_reach_is_one_clear_error() -> None:
         errors.INTERNAL_ERROR,
         "the store of the files can't be reached",
     )
+
+
+async def test_a_store_that_says_nothing_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "SILENCE", timedelta(milliseconds=50))
+    calls: list[asyncio.StreamWriter] = []
+    async with await asyncio.start_server(lambda _, writer: calls.append(writer), "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        store = blobs.s3(FilesOptions(s3_bucket=BUCKET, s3_endpoint=url, **KEYS))
+        for attempt in (read(store, "1/a"), store.put("1/a", pieces(b"x")), store.delete("1/a")):
+            with pytest.raises(Refused, match="the store of the files can't be reached"):
+                await attempt
+        for writer in calls:
+            writer.close()
 
 
 async def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a part: S3 takes none under 5 MiB but the last, and at most 10,000 of them.
 LOCAL_PART, S3_PART = 1_048_576, 8_388_608
+#: How long a bucket may say nothing.
+SILENCE = timedelta(seconds=60)
 _DIRECTORY_MODE = 0o700
 #: What `LocalStore` calls a file that it has not finished.
 _HALF_WRITTEN = re.compile(r".+#[0-9]+")
@@ -74,7 +77,7 @@ def s3(options: FilesOptions) -> ObjectBlobs:
         options.s3_bucket,
         config=config,
         prefix=options.s3_prefix,
-        client_options={"allow_http": http, "timeout": "1h", "connect_timeout": "10s"},
+        client_options={"allow_http": http, "timeout": "1h", "read_timeout": SILENCE, "connect_timeout": "10s"},
         retry_config={"max_retries": 3},
     )
     return ObjectBlobs(store, S3_PART)
