@@ -1,6 +1,7 @@
 """How the bytes of files are given out: parts, conditions, names, and nothing that a browser would run."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -76,6 +77,19 @@ async def test_conditions(http: httpx.AsyncClient, url: str) -> None:
         assert (await http.get(url, headers={**part, "If-Range": condition})).content == CONTENT
 
 
+@pytest.mark.parametrize("asked", [{}, {"Range": "bytes=2-4"}])
+async def test_bytes_that_are_not_there_are_one_clear_error(
+    http: httpx.AsyncClient, url: str, tmp_path: Path, asked: Any
+) -> None:
+    """The row may come from a backup that is newer than the one of the bytes."""
+    for each in (tmp_path / "files").rglob("original"):
+        each.unlink()
+    answer = await http.get(url, headers=asked)
+    assert (answer.status_code, answer.json()["code"]) == (404, 101)
+    assert "the bytes of this file are not there" in answer.json()["error"]
+    assert "Cache-Control" not in answer.headers
+
+
 @pytest.mark.parametrize(("asked", "length", "status"), [({}, "10", 200), ({"Range": "bytes=2-4"}, "3", 206)])
 async def test_the_head_alone(http: httpx.AsyncClient, url: str, asked: Any, length: str, status: int) -> None:
     answer = await http.head(url, headers=asked)
@@ -143,12 +157,13 @@ async def test_a_browser_runs_nothing_of_a_file(
     ("name", "told"),
     [
         ("a.txt", "filename=\"a.txt\"; filename*=UTF-8''a.txt"),
-        ("报告 é.txt", "filename=\" e.txt\"; filename*=UTF-8''%E6%8A%A5%E5%91%8A%20%C3%A9.txt"),
+        ("报告 é.txt", "filename=\"e.txt\"; filename*=UTF-8''%E6%8A%A5%E5%91%8A%20%C3%A9.txt"),
         ("日本", "filename=\"file\"; filename*=UTF-8''%E6%97%A5%E6%9C%AC"),
         ('a"; filename="b.exe', "filename=\"a_; filename=_b.exe\"; filename*=UTF-8''a%22%3B%20filename%3D%22b.exe"),
         ("a\r\nSet-Cookie: x", "filename=\"a__Set-Cookie: x\"; filename*=UTF-8''a__Set-Cookie%3A%20x"),
         ("../../etc/passwd", "filename=\"_.._etc_passwd\"; filename*=UTF-8''_.._etc_passwd"),
         ("C:\\x\\y.txt", "filename=\"C:_x_y.txt\"; filename*=UTF-8''C%3A_x_y.txt"),
+        ("／..／＂x", "filename=\"_..__x\"; filename*=UTF-8''%EF%BC%8F..%EF%BC%8F%EF%BC%82x"),
         ("...", "filename=\"file\"; filename*=UTF-8''file"),
     ],
 )

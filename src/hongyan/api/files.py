@@ -49,7 +49,7 @@ async def read(request: AnyRequest, site: CurrentSite, link: FromPath[str]) -> R
     headers = {**SAFETY, "Cache-Control": f"private, max-age={lifetime}"}
     if wish is not None:
         return await _thumbnail(request, site, file, wish, headers)
-    return _answer(request, site, file, headers)
+    return await _answer(request, site, file, headers)
 
 
 router = Router("/", route_handlers=[read])
@@ -81,7 +81,7 @@ async def _find(site: Site, link: str) -> tuple[File, App]:
     return file, apps[file.app_key]
 
 
-def _answer(request: AnyRequest, site: Site, file: File, headers: Headers) -> Response[Any]:
+async def _answer(request: AnyRequest, site: Site, file: File, headers: Headers) -> Response[Any]:
     assert file.size is not None
     assert file.md5 is not None
     mime_type, is_shown = file_types.served(file.mime_type, file.detected)
@@ -104,7 +104,7 @@ def _answer(request: AnyRequest, site: Site, file: File, headers: Headers) -> Re
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
     headers["Content-Length"] = str(end - start)
     is_empty = HEAD in request.scope or start == end
-    content = _nothing() if is_empty else site.files.read(file, start, end)
+    content = _nothing() if is_empty else await _begun(site.files.read(file, start, end))
     return Stream(content, status_code=200 if part is None else 206, headers=headers, media_type=mime_type)
 
 
@@ -140,9 +140,21 @@ def disposition(name: str, *, is_shown: bool) -> str:
     """`Content-Disposition` (RFC 6266): the name in UTF-8, and for old programs what ASCII has of it."""
     name = clean_name(name)
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    plain = "".join("_" if each in '"\\%' else each for each in plain) or "file"
+    plain = "".join("_" if each in '"%' else each for each in clean_name(plain))  # again: of "／" ASCII has "/"
     kind = "inline" if is_shown else "attachment"
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+async def _begun(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Wait for the first piece: only before the answer begins can be told that there is none."""
+    first = await anext(content)
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in content:
+            yield piece
+
+    return whole()
 
 
 async def _nothing() -> AsyncIterator[bytes]:
