@@ -1,5 +1,7 @@
 """How the bytes of files are given out: parts, conditions, names, and nothing that a browser would run."""
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hongyan.api import ranges
-from tests.api.conftest import Calling
+from hongyan.engine.files import Files
+from tests.api.conftest import Calling, Served
 from tests.api.test_files import KEY, picture, uploaded
 
 CONTENT = b"0123456789"
@@ -88,6 +91,42 @@ async def test_bytes_that_are_not_there_are_one_clear_error(
     assert (answer.status_code, answer.json()["code"]) == (404, 101)
     assert "the bytes of this file are not there" in answer.json()["error"]
     assert "Cache-Control" not in answer.headers
+
+
+async def test_a_reader_that_goes_away_leaves_nothing_open(
+    url: str, served: Served, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_open, is_sent = True, asyncio.Event()
+
+    async def content(*_: Any) -> AsyncIterator[bytes]:
+        nonlocal is_open
+        try:
+            yield b"01234"
+            yield b"56789"
+        finally:
+            is_open = False
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            is_sent.set()
+            await asyncio.Event().wait()  # nothing more is taken
+
+    async def receive() -> Any:
+        await is_sent.wait()
+        return {"type": "http.disconnect"}
+
+    monkeypatch.setattr(files, "read", content)
+    path = httpx.URL(url).path
+    connection = {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000), "scheme": "http", "http_version": "1.1"}
+    asked = {"method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": []}
+    gc.disable()
+    try:
+        await served[1](
+            {"type": "http", "asgi": {"version": "3.0"}, "root_path": "", **connection, **asked}, receive, send
+        )
+        assert not is_open
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("asked", "length", "status"), [({}, "10", 200), ({"Range": "bytes=2-4"}, "3", 206)])

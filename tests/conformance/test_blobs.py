@@ -18,6 +18,7 @@ from PIL import Image
 
 from hongyan import blobs, errors
 from hongyan.blobs import places
+from hongyan.blobs.objects import READ
 from hongyan.blobs.places import LOCAL_PART, S3_PART
 from hongyan.config import FilesOptions
 from hongyan.engine.ports import Blobs
@@ -158,6 +159,24 @@ async def test_a_name_that_is_none_is_refused(store: Blobs, name: str) -> None:
         await read(store, name)
     with pytest.raises(ValueError, match="is no name of a blob"):
         await store.delete(name)
+
+
+async def test_a_reading_that_is_cancelled_leaves_no_file_open(tmp_path: Path) -> None:
+    store = blobs.local(tmp_path)
+    await store.put("1/a", pieces(b"x" * 4 * READ))
+    reading = store.get("1/a")
+    await anext(reading)
+    opened = str((tmp_path / "1" / "a").resolve())
+    assert opened in open_files()
+    with pytest.raises(asyncio.CancelledError) as kept:
+        await reading.athrow(asyncio.CancelledError())
+    assert opened not in open_files()
+    del kept
+
+
+def open_files() -> list[str]:
+    """What this process has open."""
+    return [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
 
 
 async def test_a_directory_has_what_a_crash_left_cleaned_away_and_not_what_arrives(tmp_path: Path) -> None:

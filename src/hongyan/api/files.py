@@ -5,12 +5,14 @@ and never shown, no type is guessed, and whatever is shown after all may run not
 """
 
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import quote, unquote
 
 from litestar import Request, Response, Router, get
+from litestar.background_tasks import BackgroundTask
 from litestar.params import FromPath
 from litestar.response import Stream
 
@@ -105,7 +107,13 @@ async def _answer(request: AnyRequest, site: Site, file: File, headers: Headers)
     headers["Content-Length"] = str(end - start)
     is_empty = HEAD in request.scope or start == end
     content = _nothing() if is_empty else await _begun(site.files.read(file, start, end))
-    return Stream(content, status_code=200 if part is None else 206, headers=headers, media_type=mime_type)
+    return Stream(
+        content,
+        status_code=200 if part is None else 206,
+        headers=headers,
+        media_type=mime_type,
+        background=BackgroundTask(_end, content),
+    )
 
 
 async def _thumbnail(
@@ -145,18 +153,24 @@ def disposition(name: str, *, is_shown: bool) -> str:
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-async def _begun(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _begun(content: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     """Wait for the first piece: only before the answer begins can be told that there is none."""
-    first = await anext(content)
+    pieces = [await anext(content)]
 
-    async def whole() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in content:
-            yield piece
+    async def whole() -> AsyncGenerator[bytes]:
+        async with aclosing(content):
+            yield pieces.pop()
+            async for piece in content:
+                yield piece
 
     return whole()
 
 
-async def _nothing() -> AsyncIterator[bytes]:
+async def _end(content: AsyncGenerator[bytes]) -> None:
+    """Of a reader that goes away nobody else ends it: the file would be open until the garbage is collected."""
+    await content.aclose()
+
+
+async def _nothing() -> AsyncGenerator[bytes]:
     for _ in ():
         yield b""

@@ -12,7 +12,7 @@ import logging
 import re
 import secrets
 import string
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -248,7 +248,7 @@ class Files:
         expires_at = self._clock.now() // 1000 + ttl
         return f"~{expires_at}.{self._mac('link', f'{expires_at}-{key}')}/{key}"
 
-    def read(self, file: File, start: int, end: int) -> AsyncIterator[bytes]:
+    def read(self, file: File, start: int, end: int) -> AsyncGenerator[bytes]:
         """The bytes from `start` to before `end`."""
         return self._blobs.get(_original(file), start, end)
 
