@@ -501,6 +501,15 @@ async def test_too_many_uploads_of_an_address(calling: Calling, set_app: Any, ma
         assert (await there.post("/1.1/fileTokens", json=given)).status_code == 201
 
 
+async def test_the_addresses_of_one_ipv6_network_count_as_one(calling: Calling, set_app: Any) -> None:
+    await set_app(file_rate="1")
+    statuses = []
+    for address in ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:2::1"):
+        async with calling(address) as http:
+            statuses.append((await http.post("/1.1/fileTokens", json={"name": "x"}, headers=KEY)).status_code)
+    assert statuses == [201, 429, 201]
+
+
 async def test_an_address_is_not_another_one_by_a_header_of_its_own(calling: Calling, set_app: Any) -> None:
     """Behind a proxy that appends a line of its own, as HAProxy does, the first line is what the caller has sent."""
     await set_app(file_rate="2")

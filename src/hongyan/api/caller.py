@@ -34,6 +34,13 @@ class Caller:
     secure: bool
 
     @property
+    def origin(self) -> str:
+        """What calls are counted by: of IPv6 the network, since everybody there has any number of addresses."""
+        if isinstance(self.address, IPv6Address):
+            return str(IPv6Network((self.address, 64), strict=False))
+        return str(self.address)
+
+    @property
     def is_local(self) -> bool:
         return self.address is not None and self.address.is_loopback
 

@@ -21,6 +21,10 @@ READ = 65_536
 #: No space left on the device, over the quota, file too large for the file system: all that obstore gives is a text.
 _FULL = re.compile(r"os error (28|122|27)\b")
 
+_OUT_OF_REACH = "the store of the files can't be reached"
+#: How S3 says that all of it is missing, where obstore speaks of the object.
+_NO_BUCKET = "NoSuchBucket"
+
 
 class ObjectBlobs:
     """`part`: bytes that are gathered before they are written; an upload holds about three such parts in memory."""
@@ -73,9 +77,11 @@ def _told(name: str) -> Iterator[None]:
         raise ValueError(f"{name!r} is no name of a blob")
     try:
         yield
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if _NO_BUCKET in str(error):
+            raise Refused(errors.INTERNAL_ERROR, _OUT_OF_REACH) from error
         raise Refused(errors.FILE_NOT_FOUND, "the bytes of this file are not there") from None
     except (BaseError, OSError) as error:
         if _FULL.search(str(error)):
             raise Refused(errors.STORAGE_FULL, "the server's disk is full") from error
-        raise Refused(errors.INTERNAL_ERROR, "the store of the files can't be reached") from error
+        raise Refused(errors.INTERNAL_ERROR, _OUT_OF_REACH) from error

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from obstore.store import LocalStore, S3Store
 
+from hongyan import errors
 from hongyan.blobs.objects import ObjectBlobs
-from hongyan.config import FilesOptions, Settings
-from hongyan.errors import StartupError
+from hongyan.config import FREE_SPACE_MIN, FilesOptions, Settings
+from hongyan.errors import Refused, StartupError
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -51,8 +53,19 @@ class LocalBlobs(ObjectBlobs):
         self._since = time.time()
 
     async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
-        await super().put(name, content)
+        await super().put(name, self._while_there_is_room(content))
         await asyncio.to_thread(_sync, self._directory, name)
+
+    async def _while_there_is_room(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Files end before the disk is full, since the database needs some of it as well."""
+        unchecked = LOCAL_PART
+        async for piece in content:
+            unchecked += len(piece)
+            if unchecked >= LOCAL_PART:
+                unchecked = 0
+                if shutil.disk_usage(self._directory).free < FREE_SPACE_MIN:
+                    raise Refused(errors.STORAGE_FULL, "the server's disk is nearly full")
+            yield piece
 
     async def delete(self, folder: str) -> None:
         await super().delete(folder)

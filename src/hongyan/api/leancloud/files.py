@@ -125,7 +125,7 @@ def uploader(request: AnyRequest, site: Site) -> App:
         return app
     if app.settings.file_upload == "master":
         raise HttpError(403, "This app takes files with the master key only: its setting `file_upload` says so.")
-    where = f"address {caller_of(request, site.settings).address}"
+    where = f"address {caller_of(request, site.settings).origin}"
     if not site.engine.limits.allow(app, where, Operation.FILE):
         raise Refused(CONVERSATION_API_QUOTA_EXCEEDED, f"at most {rate(app, Operation.FILE)} files per minute")
     return app
