@@ -58,7 +58,10 @@ async def test_a_row_is_made(http: httpx.AsyncClient, api: Rest, version: str, e
     answer = await http.post(path, json={"name": "tea", "m": ["bob", "ann"], "x": {"y": [1]}, "objectId": "mine"})
     made = answer.json()
     assert (answer.status_code, made.keys()) == (201, {"objectId", "createdAt"})
-    assert answer.headers["Location"] == f"{path}/{made['objectId']}"
+    assert (
+        answer.headers["Location"]
+        == f"/{'1.1' if version == '1' else version}/classes/_Conversation/{made['objectId']}"
+    )
     assert await api.call("GET", answer.headers["Location"]) == {
         **made,
         "updatedAt": made["createdAt"],
