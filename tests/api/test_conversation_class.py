@@ -75,6 +75,14 @@ async def test_a_row_is_answered_whole_if_that_is_wanted(http: httpx.AsyncClient
     assert (await http.post(f"{ROWS}?fetchWhenSave=maybe", json={})).status_code == 400
 
 
+async def test_members_are_added_to_what_is_not_there_yet(http: httpx.AsyncClient, api: Rest) -> None:
+    """LeanCloud's Python SDK makes conversations so."""
+    members = {"__op": "AddUnique", "objects": ["bob", "ann", "bob"]}
+    made = (await http.post(ROWS, json={"m": members, "n": {"__op": "Increment", "amount": 1}})).json()
+    row = await api.call("GET", f"{ROWS}/{made['objectId']}")
+    assert (row["m"], row["n"]) == (["ann", "bob"], 1)
+
+
 async def test_a_unique_row_is_found_again(http: httpx.AsyncClient) -> None:
     first, second = [(await http.post(ROWS, json={"m": list(m), "unique": True})).json() for m in ("ab", "ba")]
     assert first == second
@@ -410,6 +418,9 @@ async def test_the_class_is_closed_to_the_app_key_unless_opened(
     [
         ({"m": "ann"}, 1),
         ({"m": [1]}, 1),
+        ({"m": {"__op": "AddUnique", "objects": [1]}}, 4301),
+        ({"m": {"x": 1}}, 4301),
+        ({"m": {"__op": "Nothing"}}, 4306),
         ({"tr": 1}, 1),
         ({"sys": "x"}, 1),
         ({"tr": True, "sys": True}, 1),
