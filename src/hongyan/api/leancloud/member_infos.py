@@ -26,7 +26,7 @@ NOT_FROM_CLIENTS = 119
 MISSING = 101
 SESSION_TOKEN = "X-LC-IM-Session-Token"
 _CLASS = legacy("/classes/_ConversationMemberInfo")
-_OBJECT = [f"{path}/{{info_id:str}}" for path in _CLASS]
+_OBJECT = f"{_CLASS}/{{info_id:str}}"
 _INFOS, _INFO = paths("member-infos", WITH_STANDINGS), paths("member-infos/{info_id:str}", WITH_STANDINGS)
 
 AnyRequest = Request[Any, Any, Any]

@@ -84,9 +84,9 @@ async def of_kind(request: AnyRequest, site: Site, app: App, conversation_id: st
     return conversation
 
 
-def legacy(path: str) -> list[str]:
-    """The paths of a call of the older API, of which version 1 is another name (REST reference 1.1)."""
-    return [f"/{version}{path}" for version in ("1.1", "1")]
+def legacy(path: str) -> str:
+    """The path of a call of the older API. Its version 1 is another name of 1.1, for all calls (`tunnel.py`)."""
+    return f"/1.1{path}"
 
 
 def router(*handlers: HTTPRouteHandler) -> Router:

@@ -106,7 +106,7 @@ async def subscribers_of_old(request: AnyRequest, site: CurrentSite) -> list[dic
     return await _subscribers(site, app, parameters.text(asked, "conv_id"), asked)
 
 
-@get([f"{path}/count" for path in LEGACY_SUBSCRIBERS])
+@get(f"{LEGACY_SUBSCRIBERS}/count")
 async def count_of_old(request: AnyRequest, site: CurrentSite) -> dict[str, int]:
     """S8."""
     app = app_of_master(request, site)
