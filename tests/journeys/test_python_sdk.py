@@ -118,3 +118,17 @@ async def test_what_it_is_refused(server: Server, sdk: PythonSdk) -> None:
     with python_sdk(server, wrong) as wronged, pytest.raises(LeanCloudError) as unsigned:
         wronged.do("find_all")
     assert unsigned.value.code == 401
+
+
+async def test_making_a_conversation_and_adding_a_member(server: Server, sdk: PythonSdk) -> None:
+    """By the class, as the SDK does: who was added is a member for other clients too."""
+    ann, bob, cem = people("ann", "bob", "cem")
+    cid = sdk.do("create", "trip", [ann, bob])
+    assert sdk.do("read", cid) == {"name": "trip", "members": [ann, bob], "is_system": None}
+    sdk.do("add_member", cid, cem)
+    assert sdk.do("read", cid)["members"] == [ann, bob, cem]
+    async with login(server, cem) as session:
+        assert (await session.send(cid, "hello")).t > 0
+    assert sdk.do("create", "trip", [ann, bob]) != cid
+    news = sdk.do("create", "news", [], is_system=True)
+    assert sdk.do("read", news)["is_system"] is True
