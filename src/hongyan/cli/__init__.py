@@ -10,7 +10,7 @@ import typer
 
 import hongyan
 from hongyan import log
-from hongyan.cli import app, doctor, goaway, serve, sweep
+from hongyan.cli import app, doctor, goaway, importing, serve, sweep
 from hongyan.errors import StartupError
 
 FAILED = 2
@@ -60,6 +60,8 @@ def commands(arguments: list[str]) -> typer.Typer:
     tree.command()(goaway.goaway)
     tree.command()(doctor.doctor)
     tree.command()(sweep.sweep)
+    tree.add_typer(importing.import_tree, name="import")
+    tree.add_typer(importing.export_tree, name="export")
     if not arguments or arguments[0] == "bench" or _HELP_OPTIONS & {arguments[0]}:
         _add_bench(tree)
     return tree

@@ -10,6 +10,7 @@ from hongyan.engine.conversations import Conversations
 from hongyan.engine.edits import Edits
 from hongyan.engine.filtering import Filtering
 from hongyan.engine.history import History
+from hongyan.engine.imports import Imports
 from hongyan.engine.info import ConversationInfo
 from hongyan.engine.limits import DeliveryBudget, Limits
 from hongyan.engine.live_queries import LiveQueries
@@ -88,6 +89,7 @@ class Engine:
         standings, lists = store.standings, store.standing_lists
         self.roles = Roles(standings, lists, self.access, bus, clock)
         self.silence = Silence(standings, lists, self.access, bus, clock)
+        self.imports = Imports(store.imports, self.access, self.services)
         self.sweeps = Sweeps(store.sweep, self.apps, self.access, clock)
 
     async def start(self) -> None:

@@ -20,7 +20,7 @@ SCAN, PAGE = 2_000, 50
 
 FIND = f"SELECT {hot.MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND timestamp = ? AND id = ?"
 REPLACE = (
-    "UPDATE message SET body = ?, flags = ?, mentions = ?, patched_at = ?"
+    f"UPDATE message SET body = ?, flags = ? | (flags & {hot.IMPORTED}), mentions = ?, patched_at = ?"
     " WHERE conversation = ? AND timestamp = ? AND seq = ?"
 )
 #: Kept apart because no index finds the latest edit of all conversations.
@@ -59,6 +59,11 @@ class Edits:
     @property
     def newest(self) -> int:
         return self._newest
+
+    def note(self, driver: Any, at: int) -> None:
+        """Inside a write: an edit of this time was brought in; those made here are later."""
+        self._newest = max(self._newest, at)
+        driver.execute(KEEP_NEWEST, (str(self._newest),))
 
     def apply(
         self,

@@ -35,11 +35,6 @@ MEMBERSHIPS = "SELECT conversation FROM member WHERE app = ? AND client = ?"
 SUBSCRIBERS = "SELECT client, joined_at FROM member WHERE conversation = ? AND client > ? ORDER BY client LIMIT ?"
 COUNT = "SELECT member_count FROM conversation WHERE key = ?"
 IS_ALIVE = "SELECT 1 FROM conversation WHERE key = ?"
-INSERT_STREAM = (
-    "INSERT INTO conversation (app, id, kind, creator, created_at, updated_at, member_count, parent)"
-    f" VALUES (?, ?, {_SERVICE}, '', ?, ?, 1, ?)"
-)
-INSERT_MEMBER = "INSERT INTO member (conversation, client, app, joined_at, read_seq) VALUES (?, ?, ?, ?, 0)"
 FIND_MESSAGE = "SELECT seq FROM message WHERE conversation = ? AND timestamp = ? AND id = ? AND sender = ?"
 DELETE_MESSAGE = "DELETE FROM message WHERE conversation = ? AND timestamp = ? AND seq = ?"
 HIDE = "INSERT OR IGNORE INTO hidden_message (conversation, client, timestamp, seq) VALUES (?, ?, ?, ?)"
@@ -133,11 +128,8 @@ class Services:
         return await self._reader.run(find)
 
     def _make_stream(self, driver: Any, service: Conversation, client: str) -> Conversation:
-        now, app_key = self._clock.now(), service.app_key
-        row = (app_key, stream_id(service.id, client), now, now, service.key)
-        key = driver.execute(INSERT_STREAM, row).lastrowid
-        driver.execute(INSERT_MEMBER, (key, client, app_key, now))
-        return _stream(service, client, key, 1)
+        made = service_views.make_stream(driver, service.app_key, service.key, service.id, client, self._clock.now())
+        return _stream(service, client, *made)
 
     def send(
         self,

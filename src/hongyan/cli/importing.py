@@ -1,0 +1,229 @@
+"""`hongyan import leancloud` and `hongyan export leancloud`: moving in, and out."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from hongyan import admin
+from hongyan.cli.app import check_exists
+from hongyan.cli.options import Config, Database, DataDirectory, settings_for
+from hongyan.cli.output import print_json
+from hongyan.config import Settings
+from hongyan.errors import StartupError
+
+import_tree = typer.Typer(help="Bring the data of another server in.", no_args_is_help=True)
+export_tree = typer.Typer(help="Write data out in the shapes of another server.", no_args_is_help=True)
+
+App = Annotated[str, typer.Option("--app", metavar="ID", help="Id or name of the app.")]
+
+
+@import_tree.callback()
+@export_tree.callback()
+def _group() -> None:
+    """Keeps the name of the other server a word of its own, also while there is only one."""
+
+
+@import_tree.command("leancloud")
+def import_leancloud(
+    app: App,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH…", help="Files, folders and archives of an export.", show_default=False),
+    ] = None,
+    class_name: Annotated[
+        str | None,
+        typer.Option("--class", metavar="CLASS", help="Class of all rows, for files whose names don't say it."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Where rows that are left out are listed.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Only say what would happen; nothing is changed.")
+    ] = False,
+    config: Config = None,
+    data_dir: DataDirectory = None,
+    database: Database = None,
+) -> None:
+    """Bring an export of LeanCloud into an app.
+
+    PATH may be a .jsonl, .json or .bson file, a .tar.gz, .zip or .gz of them, or
+    a folder. The name of a file says its class, such as `_Conversation.jsonl`;
+    messages are known by their keys.
+
+    The server may run meanwhile. Nobody is told of what comes in, and nothing
+    of it is unread. To do it again changes nothing: rows that are there stay,
+    and those that were changed on LeanCloud since are brought up to date.
+    """
+    settings = settings_for(config, data_dir, database)
+    check_exists(settings.data_dir)
+    if not paths:
+        raise StartupError("Say which files are to be brought in.")
+    _import(settings, app, paths, class_name, report, dry_run)
+
+
+@export_tree.command("leancloud")
+def export_leancloud(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder for the files.")],
+    app: App,
+    config: Config = None,
+    data_dir: DataDirectory = None,
+    database: Database = None,
+) -> None:
+    """Write all data of an app as LeanCloud exports it: JSON Lines, a file for each class.
+
+    The server may run meanwhile: what is changed during the export may be in it
+    or not. Everything can be brought in again with `hongyan import leancloud`.
+    """
+    settings = settings_for(config, data_dir, database)
+    check_exists(settings.data_dir)
+    # Imported when needed: the database's libraries would slow down `hongyan --help`.
+    from hongyan.importing.export import export
+    from hongyan.store.exporting import reading
+
+    with reading(settings.database_path, _id_of(settings, app)) as found, _progress() as (_, say):
+        counts = export(found, folder, lambda name, count: say(f"Writing {name}", count, None))
+    print_json({"folder": str(folder), "rows": counts})
+
+
+def _import(
+    settings: Settings, app: str, paths: Sequence[Path], class_name: str | None, report_at: Path | None, dry: bool
+) -> None:
+    from hongyan.cli.perform import performing
+    from hongyan.importing import classes
+    from hongyan.importing.report import Report
+    from hongyan.importing.run import run
+    from hongyan.importing.staging import Staging
+
+    if class_name is not None and class_name not in classes.NAMES:
+        raise StartupError(f"There is no class {class_name!r}; the classes are {', '.join(classes.NAMES)}.")
+    folder = settings.data_dir / "imports"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    report = Report(report_at or folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.report.jsonl")
+    app_id, began = _id_of(settings, app), time.monotonic()
+    with _alone(folder), performing(settings) as answer, _progress() as watch:
+        staging = Staging(folder / "staging.db")
+        try:
+            run(paths, _Target(settings, answer, app_id, dry), staging, report, _Watcher(*watch), class_name)
+        finally:
+            staging.close()
+            report.close()
+    _tell(report, time.monotonic() - began, dry)
+
+
+class _Target:
+    """An app of this server: `importing.run.Target`."""
+
+    def __init__(self, settings: Settings, answer: Callable[[admin.Command], Any], app_id: str, dry: bool) -> None:
+        self._settings = settings
+        self._answer = answer
+        self._app_id = app_id
+        self._dry = dry
+
+    def write(self, rows: Sequence[Any]) -> Any:
+        import msgspec
+
+        from hongyan.engine.imported import Imported
+
+        made = admin.IMPORTS[type(rows[0])]
+        return msgspec.convert(self._answer(made(app=self._app_id, rows=list(rows), dry=self._dry)), Imported)
+
+    def subscribers(self) -> Iterator[tuple[str, str]]:
+        from hongyan.store.exporting import reading
+
+        with reading(self._settings.database_path, self._app_id) as found:
+            yield from found.all_subscribers()
+
+
+class _Watcher:
+    """Shows how far an import is: `importing.run.Watcher`."""
+
+    def __init__(self, progress: Progress, say: "Say") -> None:
+        self._say = say
+
+    def reading(self, rows: int) -> None:
+        self._say("Reading", rows, None)
+
+    def writing(self, done: int, total: int) -> None:
+        self._say("Writing", done, total)
+
+
+Say = Callable[[str, int, int | None], None]
+
+
+@contextmanager
+def _progress() -> Iterator[tuple[Progress, Say]]:
+    """A bar on the terminal; nothing elsewhere."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        tasks: dict[str, Any] = {}
+
+        def say(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], completed=done, total=total)
+
+        yield progress, say
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One import at a time: two would move the same messages. Raises StartupError."""
+    import fcntl
+
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartupError("Another import is under way.") from None
+        yield
+
+
+def _id_of(settings: Settings, app: str) -> str:
+    """The id of the app with this id or name. Raises StartupError."""
+    from hongyan.cli.perform import perform
+
+    return str(perform(settings, admin.FindApp(app)))
+
+
+def _tell(report: Any, seconds: float, dry: bool) -> None:
+    """What came of it: a table for people, JSON for programs."""
+    written = str(report.path) if report.written else None
+    if not sys.stdout.isatty():
+        tallies = {name: asdict(tally) for name, tally in report.tallies.items()}
+        print_json({"dry_run": dry, "classes": tallies, "files_left_out": list(report.skipped), "report": written})
+    else:
+        _show(report, seconds, dry, written)
+
+
+def _show(report: Any, seconds: float, dry: bool, written: str | None) -> None:
+    console = Console(highlight=False)
+    headings = ["Class", "Rows read", "New", "Changed", "There already", "Twice", "Left out"]
+    table = Table(headings[0], box=None, pad_edge=False)
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right")
+    for name, tally in report.tallies.items():
+        counts = (tally.read, tally.new, tally.changed, tally.same, tally.doubles, tally.bad)
+        table.add_row(name, *(f"{count:,}" for count in counts))
+    console.print(table)
+    for label in report.skipped:
+        console.print(f"Left out: {label}")
+    if written:
+        console.print(f"What is left out, and why: {written}")
+    rows = sum(tally.read for tally in report.tallies.values())
+    console.print(f"{rows:,} rows in {seconds:,.1f} s." + (" Nothing was changed (--dry-run)." if dry else ""))
