@@ -168,7 +168,5 @@ def living(empty_database: Path, tmp_path: Path) -> Iterator[Callable[[Steps], N
 
 @PATIENT
 @given(steps=st.lists(STEP, max_size=14))
-def test_merged_histories_stand_in_order_and_are_never_unread(
-    steps: Steps, living: Callable[[Steps], None]
-) -> None:
+def test_merged_histories_stand_in_order_and_are_never_unread(steps: Steps, living: Callable[[Steps], None]) -> None:
     living(steps)

@@ -1,5 +1,7 @@
 """`hongyan import leancloud` and `hongyan export leancloud`: moving in, and out."""
 
+import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +25,9 @@ from hongyan.errors import StartupError
 
 import_tree = typer.Typer(help="Bring the data of another server in.", no_args_is_help=True)
 export_tree = typer.Typer(help="Write data out in the shapes of another server.", no_args_is_help=True)
+
+#: The variable with the master key for `--live`: a command line can be read by others.
+MASTER_KEY = "LEANCLOUD_MASTER_KEY"
 
 App = Annotated[str, typer.Option("--app", metavar="ID", help="Id or name of the app.")]
 
@@ -50,6 +55,19 @@ def import_leancloud(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", metavar="", help="Only say what would happen; nothing is changed.")
     ] = False,
+    live: Annotated[
+        str | None,
+        typer.Option("--live", metavar="URL", help="Fetch it from this REST API instead, or what is new there."),
+    ] = None,
+    live_app: Annotated[
+        str | None, typer.Option("--live-app", metavar="ID", help="The app's id there; default: as here.")
+    ] = None,
+    rate: Annotated[
+        float, typer.Option("--rate", metavar="N", min=0.01, max=1000, help="Requests a second, at most.")
+    ] = 10.0,
+    lists: Annotated[
+        bool, typer.Option("--lists/--no-lists", metavar="", help="Ask each conversation for its lists.")
+    ] = True,
     config: Config = None,
     data_dir: DataDirectory = None,
     database: Database = None,
@@ -63,12 +81,27 @@ def import_leancloud(
     The server may run meanwhile. Nobody is told of what comes in, and nothing
     of it is unread. To do it again changes nothing: rows that are there stay,
     and those that were changed on LeanCloud since are brought up to date.
+
+    With --live it is fetched from LeanCloud itself. The master key comes from
+    the variable LEANCLOUD_MASTER_KEY, or is asked for. What is broken off goes
+    on where it was, and later the same command brings what is new.
     """
     settings = settings_for(config, data_dir, database)
     check_exists(settings.data_dir)
-    if not paths:
-        raise StartupError("Say which files are to be brought in.")
-    _import(settings, app, paths, class_name, report, dry_run)
+    if bool(paths) == (live is not None):
+        raise StartupError("Say either which files are to be brought in, or --live with the URL of the API.")
+    folder = settings.data_dir / "imports"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with _alone(folder):
+        app_id = _id_of(settings, app)
+        fetched = None if live is None else _fetch(folder, live, live_app or app_id, rate, lists)
+        _import(
+            settings, app_id, sorted(fetched.glob("*.jsonl")) if fetched else paths or [], class_name, report, dry_run
+        )
+        if fetched and not dry_run:
+            from hongyan.importing.live import forget
+
+            forget(fetched)
 
 
 @export_tree.command("leancloud")
@@ -96,7 +129,7 @@ def export_leancloud(
 
 
 def _import(
-    settings: Settings, app: str, paths: Sequence[Path], class_name: str | None, report_at: Path | None, dry: bool
+    settings: Settings, app_id: str, paths: Sequence[Path], class_name: str | None, report_at: Path | None, dry: bool
 ) -> None:
     from hongyan.cli.perform import performing
     from hongyan.importing import classes
@@ -107,10 +140,9 @@ def _import(
     if class_name is not None and class_name not in classes.NAMES:
         raise StartupError(f"There is no class {class_name!r}; the classes are {', '.join(classes.NAMES)}.")
     folder = settings.data_dir / "imports"
-    folder.mkdir(mode=0o700, exist_ok=True)
     report = Report(report_at or folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.report.jsonl")
-    app_id, began = _id_of(settings, app), time.monotonic()
-    with _alone(folder), performing(settings) as answer, _progress() as watch:
+    began = time.monotonic()
+    with performing(settings) as answer, _progress() as watch:
         staging = Staging(folder / "staging.db")
         try:
             run(paths, _Target(settings, answer, app_id, dry), staging, report, _Watcher(*watch), class_name)
@@ -118,6 +150,24 @@ def _import(
             staging.close()
             report.close()
     _tell(report, time.monotonic() - began, dry)
+
+
+def _fetch(folder: Path, url: str, app_id: str, rate: float, lists: bool) -> Path:
+    """The folder with what an app on LeanCloud has. Raises StartupError."""
+    from hongyan.importing.live import Api, Fetch
+
+    key = os.environ.get(MASTER_KEY)
+    if not key and not sys.stdin.isatty():
+        raise StartupError(f"The variable {MASTER_KEY} must hold the master key of the app on LeanCloud.")
+    api = Api(url, app_id, key or typer.prompt("Master key on LeanCloud", hide_input=True), rate)
+    into = folder / f"live-{re.sub('[^A-Za-z0-9_-]', '_', app_id)}"
+    into.mkdir(mode=0o700, exist_ok=True)
+    try:
+        with _progress() as (_, say):
+            Fetch(api, into, lambda name, rows: say(f"Fetching {name}", rows, None), lists=lists).run()
+    finally:
+        api.close()
+    return into
 
 
 class _Target:

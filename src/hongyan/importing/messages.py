@@ -7,7 +7,7 @@ import re
 from typing import Any, NamedTuple
 
 from hongyan.engine.imported import ImportedMessage
-from hongyan.engine.values import RECALLED_BODY
+from hongyan.engine.values import RECALLED_BODY, stream_id
 from hongyan.importing.plain import Mistake, number, target, text
 
 #: What makes the id of a conversation the key of its messages.
@@ -40,7 +40,8 @@ def record(row: dict[str, Any], now: int) -> Record:
 def sys_message(row: dict[str, Any], now: int) -> Record:
     """A row of `_SysMessage`: what a client said to a service conversation. Raises Mistake."""
     message = _message(row, row.get("msgId"), row.get("ackAt"), now)
-    return Record(target(row.get("conv"), "conv"), "", message.sender, message)
+    conversation_id = target(row.get("conv"), "conv")
+    return Record(conversation_id, stream_id(conversation_id, message.sender), message.sender, message)
 
 
 def _place(row: dict[str, Any]) -> tuple[str, str]:

@@ -72,18 +72,17 @@ class _Reading:
             if not self._read % TELL_EVERY:
                 self._watcher.reading(self._read)
             class_name = named or (classes.of_row(found.row) if found.row else None)
-            if found.row is not None and class_name is None:
+            if class_name is None:
                 self._report.skip(source.label, "neither its name nor its rows say which class it has")
                 return
-            name = class_name or "unknown"
-            self._report.tallies[name].read += 1
+            self._report.tallies[class_name].read += 1
             if found.row is None:
-                self._report.bad(name, source.label, found.line, found.mistake)
+                self._report.bad(class_name, source.label, found.line, found.mistake)
                 continue
             try:
-                self._stage(name, found.row, source.label, Origin(number, found.line))
+                self._stage(class_name, found.row, source.label, Origin(number, found.line))
             except Mistake as mistake:
-                self._report.bad(name, source.label, found.line, str(mistake))
+                self._report.bad(class_name, source.label, found.line, str(mistake))
 
     def _stage(self, name: str, row: dict[str, Any], label: str, origin: Origin) -> None:
         if name == classes.MESSAGES:
@@ -133,8 +132,9 @@ class _Writing:
             self._send(classes.MESSAGES, histories(batch), [item.origin for item in batch])
             written += len(batch)
         doubles = self._staging.count_messages() - written
-        self._report.tallies[classes.MESSAGES].doubles += doubles
-        self._done += doubles
+        if doubles:
+            self._report.tallies[classes.MESSAGES].doubles += doubles
+            self._done += doubles
 
     def _send(self, name: str, rows: Sequence[Any], origins: Sequence[Origin]) -> None:
         done = self._target.write(rows)

@@ -51,9 +51,8 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
         return
     for each in sorted(path.iterdir()):
-        if each.is_dir() or is_data(each.name):
-            if each.is_dir() and each.name.startswith((".", "__MACOSX")):
-                continue
+        is_folder = each.is_dir() and not each.name.startswith((".", "__MACOSX"))
+        if is_folder or (each.is_file() and is_data(each.name)):
             yield from _files(each)
 
 
