@@ -10,7 +10,7 @@ with_node := PATH="$(CURDIR)/.venv/bin:$$PATH"
 # Every start of a server would compile its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup web serve test test-services fuzz check format lint proto bench lock docs clean
+.PHONY: help setup web serve test test-long test-services fuzz check format lint proto bench lock docs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -26,12 +26,18 @@ serve: ## Set up and run the server; ARGS="--http-port 9000" passes options on
 web: ## Build the web pages if they are absent or differ from their sources
 	@$(prepare) web
 
-test: setup web ## Set up and run all tests that need only PyPI and npm packages; ARGS are pytest's
-	$(with_node) $(bin)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
+pytest = $(with_node) $(bin)/python -m pytest
+in_parallel = -n auto --maxprocesses 4 --dist loadgroup
+
+test: setup web ## Set up and run the tests that need only PyPI and npm packages; ARGS are pytest's
+	$(pytest) $(in_parallel) $(ARGS)
+
+test-long: setup web ## The tests of the benchmarks, and others that take long
+	$(pytest) $(in_parallel) -m "long and not services" $(ARGS)
 
 test-services: setup web ## Install Debian's browser and servers (as root) and run the tests that need them
 	@$(prepare) services
-	$(with_node) $(bin)/python -m pytest -m services $(ARGS)
+	$(pytest) -m services $(ARGS)
 
 fuzz: setup ## Look for inputs that do harm, by coverage; ARGS="--seconds 60 commands" limits time and targets
 	$(bin)/python -m tests.fuzz.run $(ARGS)
@@ -73,6 +79,7 @@ lock: setup ## Write the lock files from pyproject.toml and package.json; ARGS=-
 	$(compile) $(ARGS) pyproject.toml --group build -o requirements/serve.txt
 	$(compile) $(ARGS) pyproject.toml --group build --group dev --extra bench -c requirements/serve.txt -o requirements/dev.txt
 	$(compile) $(ARGS) --group node -o requirements/node.txt
+	$(compile) $(ARGS) --group leancloud -o requirements/leancloud.txt
 	cd tests/journeys/js && $(with_node) npm install --package-lock-only --ignore-scripts
 
 clean: ## Remove everything that can be made again

@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder of the SVG file")
     arguments = parser.parse_args()
     output = arguments.output / f"flame-{arguments.load}.svg"
+    output.parent.mkdir(parents=True, exist_ok=True)
     try:
         figures = draw(arguments.load, arguments.seconds, output, LOADS[arguments.load])
     except BenchError as error:

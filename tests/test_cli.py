@@ -166,6 +166,7 @@ def test_the_doctor_finds_nothing_wrong_before_the_first_start_and_makes_nothing
         "SQLite",
         "Data directory",
         "Secret key",
+        "Files",
         "Free space",
         "Ports",
         "File descriptors",
@@ -195,6 +196,20 @@ def test_the_doctor_tells_what_fails(tmp_path: Path) -> None:
     assert "does not belong to this machine" in failed["Ports"]
     assert "was valid until" in failed["TLS files"]
     assert "s behind the last change of the database" in failed["Clock"]
+
+
+def test_the_doctor_tells_that_files_have_no_place(tmp_path: Path) -> None:
+    file = tmp_path / "hongyan.toml"
+    file.write_text(
+        '[files]\ns3_bucket = "chat"\ns3_endpoint = "http://127.0.0.1:9"\ns3_access_key = "a"\ns3_secret_key = "hidden"'
+    )
+    done = run("doctor", "--data-dir", tmp_path / "data", "--config", file)
+    assert done.returncode == 1
+    assert findings(done)["Files"].startswith("failed  the bucket chat: the store of the files can't be reached (")
+    assert "hidden" not in done.stdout
+    (tmp_path / "data").mkdir(0o700)
+    (tmp_path / "data" / "files").write_text("")
+    assert findings(run("doctor", "--data-dir", tmp_path / "data"))["Files"].startswith("failed ")
 
 
 def test_the_doctor_warns_of_a_directory_that_is_open_to_others(tmp_path: Path) -> None:

@@ -215,6 +215,7 @@ def test_only_the_user_who_runs_the_server_may_read_its_data(running: Server) ->
     assert stat.S_IMODE(running.data_dir.stat().st_mode) == 0o700
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in running.data_dir.iterdir()}
     assert {"hongyan.db", "secret.key", "lock", "admin.sock"} <= set(modes)
+    assert modes.pop("files") == 0o700
     assert set(modes.values()) == {0o600}
 
 

@@ -103,6 +103,8 @@ def _app_values(metadata: Mapping[str, Any], default: object, language: str, swi
         return switch
     if "choices" in metadata:
         return (" or " if language == "en" else " 或 ").join(f"`{choice}`" for choice in metadata["choices"])
+    if "pattern" in metadata:
+        return {"en": "a list, separated by commas", "zh": "以逗号分隔的列表"}[language]
     least, most = metadata["min"], metadata["max"]
     if language == "en":
         return f"a whole number from {least} to {most}"

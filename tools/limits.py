@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from hongyan.api.leancloud import messages, service_conversations, service_messages
+from hongyan.api.leancloud import clients, messages, sending, service_conversations
 from hongyan.engine import (
     blacklist,
     chatrooms,
@@ -18,7 +18,8 @@ from hongyan.engine import (
     word_list,
 )
 from hongyan.engine.app_settings import AppSettings
-from hongyan.engine.values import CLIENT_ID_MAX, REJOIN_WINDOW
+from hongyan.engine.broadcasts import VALIDITY
+from hongyan.engine.values import CLIENT_ID_MAX, DAY, REJOIN_WINDOW
 from hongyan.gateway.handlers import session
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -66,8 +67,19 @@ FIXED = {
 NOT_DOCUMENTED = {"en": "not documented", "zh": "未公开"}
 NO_LIMIT = {"en": "no limit", "zh": "不限"}
 FOR_EVER = {"en": "0: for ever", "zh": "0：永久"}
+ANY = {"en": "any", "zh": "任意"}
+ANY_NUMBER = {"en": "0: any number", "zh": "0：不限"}
 #: Defaults that need a word.
-HERE: dict[str, object] = {"message_days": FOR_EVER, "conversation_days": FOR_EVER}
+HERE: dict[str, object] = {
+    "message_days": FOR_EVER,
+    "conversation_days": FOR_EVER,
+    "file_types": ANY,
+    "file_link_ttl": FOR_EVER,
+    "rest_send_rate": ANY_NUMBER,
+    "rest_subscription_rate": ANY_NUMBER,
+    "rest_subscriptions_daily": ANY_NUMBER,
+    "rest_broadcast_rate": ANY_NUMBER,
+}
 #: What LeanCloud has for a setting; a setting that is not here has nothing like it there.
 LEANCLOUD = {
     "limits": {"en": "always", "zh": "始终启用"},
@@ -97,6 +109,16 @@ LEANCLOUD = {
     "filter": "replace",
     "filter_direct": "off",
     "subscriptions_max": NOT_DOCUMENTED,
+    "file_max": NOT_DOCUMENTED,
+    "file_types": ANY,
+    "file_upload": "key",
+    "file_rate": {"en": "REST: 30 per app", "zh": "REST：每个应用 30"},
+    "file_link_ttl": FOR_EVER,
+    "rest_send_rate": "1800",
+    "rest_subscription_rate": "30",
+    "rest_subscriptions_daily": "1000",
+    "rest_broadcast_rate": "10",
+    "rest_broadcasts_daily": "30",
 }
 
 
@@ -148,9 +170,15 @@ ROWS = [
     ),
     (
         {"en": "Clients that one message of a service conversation names", "zh": "服务号一次可指定的接收者数"},
-        service_messages.CLIENTS_MAX,
+        sending.CLIENTS_MAX,
         20,
     ),
+    (
+        {"en": "Days that a broadcast to all clients is told, at most", "zh": "全员广播的最长有效期（天）"},
+        VALIDITY // DAY,
+        30,
+    ),
+    ({"en": "Characters of the reason for logging a client out", "zh": "强制下线原因的字符数"}, clients.REASON_MAX, 20),
     (
         {"en": "Silenced clients of a conversation, of a chat room", "zh": "禁言人数：普通对话、聊天室"},
         _each(silence.SILENCED_MAX),

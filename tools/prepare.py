@@ -22,11 +22,13 @@ PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = ROOT / "requirements"
 WEB = ROOT / "web"
 WEB_DIST = ROOT / "src" / "hongyan" / "web_dist"
+LEANCLOUD = VENV / "leancloud"
 JOURNEYS_JS = ROOT / "tests" / "journeys" / "js"
 
 SERVICES = ["chromium", "fonts-noto-cjk", "ejabberd", "erlang-p1-pgsql", "postgresql"]
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
 OLDEST_PYTHON = (3, 11)
+NEWEST_LEANCLOUD = (3, 11)  # there are no wheels of its gevent for later Pythons
 OLDEST_NODE = (20, 19)  # the oldest that current web build tools accept
 
 
@@ -63,6 +65,7 @@ def node() -> None:
 def journeys() -> None:
     """Install the official SDKs that the journeys drive."""
     install_node_modules(JOURNEYS_JS)
+    install_leancloud()
 
 
 def web() -> None:
@@ -142,6 +145,17 @@ def install_node_modules(folder: Path) -> None:
     say(f"Installing {folder.relative_to(ROOT)}/package-lock.json")
     run(npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", cwd=folder)
     stamp(name, inputs)
+
+
+def install_leancloud() -> None:
+    """Install LeanCloud's SDK for servers in an environment of its own, inside the other one."""
+    if sys.version_info[:2] > NEWEST_LEANCLOUD or is_current("leancloud", [lock("leancloud")], LEANCLOUD):
+        return
+    say("Installing requirements/leancloud.txt into .venv/leancloud")
+    run(PYTHON, "-m", "venv", "--clear", "--without-pip", LEANCLOUD)
+    python = LEANCLOUD / "bin" / "python"
+    pip("--python", python, "install", "--require-hashes", "--no-deps", "-r", lock("leancloud"))
+    stamp("leancloud", [lock("leancloud")])
 
 
 def web_sources() -> Iterable[Path]:

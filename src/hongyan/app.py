@@ -14,7 +14,7 @@ import structlog
 import uvloop
 
 import hongyan
-from hongyan import admin, listen, log, process, tls
+from hongyan import admin, blobs, listen, log, process, tls
 from hongyan.api.application import application
 from hongyan.api.caller import WILDCARDS, bracketed
 from hongyan.api.server import HttpServer
@@ -24,6 +24,7 @@ from hongyan.config import Settings
 from hongyan.datadir import DataDir
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
+from hongyan.engine.files import Files
 from hongyan.engine.values import App
 from hongyan.figures import Figures
 from hongyan.gateway.server import Gateway
@@ -59,7 +60,9 @@ class Server:
         self.store = Store.open(settings.database_path, secret, clock)
         self.engine = Engine(self.store, bus, clock, secret)
         self.gateway = Gateway(self.engine, bus, settings.gateway)
-        self.site = Site(settings, self.engine, stats=Figures(self.gateway, self.store))
+        options, place = settings.files, blobs.place(settings)
+        self.files = Files(self.store.files, place, clock, secret, options.max_uploads, options.max_pixels)
+        self.site = Site(settings, self.engine, self.files, stats=Figures(self.gateway, self.store))
         self.admin = admin.AdminServer(data.admin_socket, self._perform)
 
     async def run(self) -> None:
@@ -78,7 +81,9 @@ class Server:
         self.store.start(asyncio.get_running_loop())
         parts.push_async_callback(self.store.close)
         await self.engine.start()
+        parts.push_async_callback(self.engine.visitors.flush)
         parts.push_async_callback(self.engine.live_queries.stop)
+        parts.callback(self.files.close)
 
         listener = listen.bind(settings.host, settings.http_port, "http_port")
         self.http = HttpServer(application(self.site), listener, self.context, settings.stop_timeout)
@@ -91,8 +96,8 @@ class Server:
         parts.push_async_callback(self.admin.stop)
 
         created = await self._create_first_app()
-        sweeping = asyncio.create_task(self.engine.sweeps.run())
-        parts.push_async_callback(process.end_task, sweeping)
+        for sweeper in (self.engine.sweeps, self.files):
+            parts.push_async_callback(process.end_task, asyncio.create_task(sweeper.run()))
         process.settle()
         self._set_ready(True)
         parts.callback(self._set_ready, False)

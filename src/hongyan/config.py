@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, inspect, structs
 
 PREFIX = "HONGYAN_"
 DATABASE_NAME = "hongyan.db"
+FILES_NAME = "files"
 
 
 def _help(en: str, zh: str, *, least: float | None = None, most: float | None = None) -> Meta:
@@ -106,6 +107,81 @@ class GatewayOptions(Struct, frozen=True, kw_only=True):
             most=65_535,
         ),
     ] = 4_096
+
+
+class FilesOptions(Struct, frozen=True, kw_only=True):
+    """Where uploaded files are, and what one server does with them at once."""
+
+    url: Annotated[
+        str | None,
+        _help(
+            "Where clients fetch files, if not under `public_url`, such as `https://files.example.com`. Messages keep "
+            "the addresses of their files: choose it before the first is sent.",
+            "客户端获取文件的地址（若不同于 `public_url`），例如 `https://files.example.com`。"
+            "消息会保留其中文件的地址，请在发送第一个文件之前确定。",
+        ),
+    ] = None
+    directory: Annotated[
+        Path | None,
+        _help(
+            "Directory of uploaded files; the default is `files` in the data directory.",
+            "上传文件所在目录；默认为数据目录中的 `files`。",
+        ),
+    ] = None
+    s3_bucket: Annotated[
+        str | None,
+        _help(
+            "Bucket of an S3-compatible store that takes the files instead of the directory.",
+            "S3 兼容存储的 bucket；设置后文件存放于此，而不在本地目录中。",
+        ),
+    ] = None
+    s3_prefix: Annotated[
+        str | None,
+        _help("What the names in the bucket begin with.", "bucket 中对象名称的前缀。"),
+    ] = None
+    s3_endpoint: Annotated[
+        str | None,
+        _help(
+            "URL of the S3-compatible store; not needed for AWS.",
+            "S3 兼容存储的地址；使用 AWS 时无需设置。",
+        ),
+    ] = None
+    s3_region: Annotated[
+        str | None,
+        _help("Region of the bucket.", "bucket 所在区域。"),
+    ] = None
+    s3_access_key: Annotated[
+        str | None,
+        _help(
+            "Access key for the bucket; if not set, AWS' own variables and files are asked.",
+            "访问 bucket 的 access key；未设置时采用 AWS 的环境变量和配置文件。",
+        ),
+    ] = None
+    s3_secret_key: Annotated[
+        str | None,
+        _help(
+            "Secret key for the bucket; better set by its environment variable.",
+            "访问 bucket 的 secret key；建议通过环境变量设置。",
+        ),
+    ] = None
+    max_uploads: Annotated[
+        int,
+        _help(
+            "Files that may arrive at once; each may hold a few MiB of memory (S3: 24 MiB).",
+            "可同时上传的文件数；每个上传最多占用数 MiB 内存（S3 为 24 MiB）。",
+            least=1,
+            most=10_000,
+        ),
+    ] = 64
+    max_pixels: Annotated[
+        int,
+        _help(
+            "Pixels of the largest image of which thumbnails are made.",
+            "可生成缩略图的图片的最大像素数。",
+            least=10_000,
+            most=500_000_000,
+        ),
+    ] = 40_000_000
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -210,6 +286,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = 10.0
     gateway: GatewayOptions = GatewayOptions()
+    files: FilesOptions = FilesOptions()
+
+    @property
+    def files_path(self) -> Path:
+        """The directory of uploaded files."""
+        return self.files.directory or self.data_dir / FILES_NAME
 
     @property
     def database_path(self) -> Path:

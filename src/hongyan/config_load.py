@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from hongyan.config import FIELDS, PREFIX, Field, GatewayOptions, Settings
+from hongyan.config import FIELDS, PREFIX, Field, FilesOptions, GatewayOptions, Settings
 from hongyan.errors import StartupError
 
 SECTIONS = sorted({field.path[0] for field in FIELDS.values() if len(field.path) > 1})
@@ -119,9 +119,16 @@ def _path(_type: type[Path], value: Any) -> Path:
 
 
 def _build(values: Mapping[str, Any]) -> Settings:
-    gateway = {name.removeprefix("gateway."): value for name, value in values.items() if "." in name}
     top = {name: value for name, value in values.items() if "." not in name}
-    return Settings(**top, gateway=GatewayOptions(**gateway))
+    return Settings(
+        **top,
+        gateway=GatewayOptions(**_section(values, "gateway.")),
+        files=FilesOptions(**_section(values, "files.")),
+    )
+
+
+def _section(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
 
 
 def check(settings: Settings) -> None:
@@ -135,6 +142,9 @@ def check(settings: Settings) -> None:
     _check_database(settings.database)
     _check_url("public_url", settings.public_url, ("http", "https"))
     _check_url("public_gateway_url", settings.public_gateway_url, ("ws", "wss"))
+    _check_url("files.url", settings.files.url, ("http", "https"))
+    _check_url("files.s3_endpoint", settings.files.s3_endpoint, ("http", "https"))
+    _check_bucket(settings.files)
     _check_networks("trusted_proxies", settings.trusted_proxies)
     _check_networks("metrics_from", settings.metrics_from)
 
@@ -158,6 +168,25 @@ def _check_url(name: str, url: str | None, schemes: tuple[str, str]) -> None:
         valid = False
     if not valid or not _URL_CHARACTERS.fullmatch(url):
         raise StartupError(f"Setting `{name}` must be a URL that begins with {schemes[0]}:// or {schemes[1]}://.")
+
+
+def _check_bucket(files: FilesOptions) -> None:
+    if files.s3_bucket is not None and not _BUCKET.fullmatch(files.s3_bucket):
+        raise StartupError(
+            "Setting `files.s3_bucket` must be the name of a bucket: small letters, digits, `-` and `.`."
+        )
+    if files.s3_bucket is not None and files.directory is not None:
+        raise StartupError("Settings `files.directory` and `files.s3_bucket` exclude each other: set one of them.")
+    if (files.s3_access_key is None) != (files.s3_secret_key is None):
+        raise StartupError(
+            "Settings `files.s3_access_key` and `files.s3_secret_key` need each other: set both or none."
+        )
+    if files.s3_prefix is not None and not _PREFIX.fullmatch(files.s3_prefix):
+        raise StartupError("Setting `files.s3_prefix` must have letters, digits, `-` and `_`, with `/` between them.")
+
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 
 
 def _check_networks(name: str, networks: tuple[str, ...]) -> None:

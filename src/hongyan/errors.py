@@ -96,6 +96,13 @@ UNPARSEABLE_RAW_MESSAGE = _kind(
 MESSAGE_SENT_QUOTA_EXCEEDED = _kind(
     "MESSAGE_SENT_QUOTA_EXCEEDED", 4116, "Slow down.", "请降低发送频率。", status=429, retry=True
 )
+KICKED_BY_APP = _kind(
+    "KICKED_BY_APP",
+    4115,
+    "The application has logged this client out: log in anew.",
+    "应用已将该 client 强制下线：请重新登录。",
+    status=401,
+)
 INTERNAL_ERROR = _kind(
     "INTERNAL_ERROR", 4200, "Try again; tell the operator.", "请重试，并告知管理员。", status=500, retry=True
 )
@@ -283,5 +290,59 @@ SILIENCED_MEMBER_LIST_FULL = _kind(  # (sic), as SDKs know it
     "SILIENCED_MEMBER_LIST_FULL", 4561, "Let somebody speak again first.", "禁言名单已满：请先解除部分成员的禁言。"
 )
 SILIENCED = _kind("SILIENCED", 4563, "Silenced in this conversation.", "已在该对话中被禁言。", status=403)
+
+# Of files: over HTTP only.
+FILE_NOT_FOUND = _kind(
+    "FILE_NOT_FOUND", 101, "Check the id or the URL of the file.", "请检查文件的 id 或地址。", status=404
+)
+FILE_TOO_LARGE = _kind(
+    "FILE_TOO_LARGE",
+    413,
+    "Send a smaller file; the operator can raise the app setting `file_max`.",
+    "请缩小文件；管理员可调高应用设置 `file_max`。",
+    status=413,
+)
+FILE_TYPE_REFUSED = _kind(
+    "FILE_TYPE_REFUSED",
+    415,
+    "The app setting `file_types` says which types of files this app takes.",
+    "该应用接受的文件类型由应用设置 `file_types` 决定。",
+    status=415,
+)
+FILE_DAMAGED = _kind(
+    "FILE_DAMAGED",
+    1,
+    "What arrived is not what was announced: upload the file again.",
+    "收到的内容与声明的不符：请重新上传。",
+    retry=True,
+)
+FILE_EXISTS = _kind(
+    "FILE_EXISTS",
+    409,
+    "A file is never overwritten: begin another upload.",
+    "文件不可覆盖：请重新开始一次上传。",
+    status=409,
+)
+FILE_UPLOAD_REFUSED = _kind(
+    "FILE_UPLOAD_REFUSED",
+    403,
+    "Ask for an upload address again, and use it soon.",
+    "请重新获取上传地址，并尽快使用。",
+    status=403,
+)
+FILE_LINK_EXPIRED = _kind(
+    "FILE_LINK_EXPIRED",
+    403,
+    "Ask for the file by its id, which gives a new link.",
+    "请按文件 id 重新查询，以获得新的链接。",
+    status=403,
+)
+FILES_BUSY = _kind("FILES_BUSY", 503, "Try again in a moment.", "请稍后重试。", status=503, retry=True)
+IMAGE_REFUSED = _kind(
+    "IMAGE_REFUSED",
+    1,
+    "Ask for a size and a format that images can have, of a file that is an image.",
+    "请对图片文件请求有效的尺寸和格式。",
+)
 
 KINDS: dict[str, Kind] = {value.name: value for value in list(globals().values()) if isinstance(value, Kind)}

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import httpx
 import pytest
 from litestar.types import ASGIApp
 
+from hongyan import blobs
 from hongyan.api.application import application
 from hongyan.api.site import Site
 from hongyan.bus.local import LocalBus
@@ -18,8 +19,10 @@ from hongyan.config_load import load
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.events import Event
+from hongyan.engine.files import Files
 from hongyan.engine.values import App
 from hongyan.store import Store
+from tests.support.rest import Rest
 
 GATEWAY_PORT = 8001
 
@@ -69,20 +72,29 @@ Served = tuple[Site, ASGIApp]
 def served() -> Served:
     """The application, which takes long to build, and the server that it knows, in each test another one."""
     nobody: Any = None
-    site = Site(load(environment={}), nobody)
+    site = Site(load(environment={}), nobody, nobody)
     return site, application(site)
 
 
 @pytest.fixture
-def site(served: Served, engine: Engine) -> Site:
+def files(store: Store, engine: Engine, tmp_path: Path) -> Iterator[Files]:
+    """The files of that server, in a directory of the test."""
+    made = Files(store.files, blobs.local(tmp_path / "files"), engine.clock, bytes(32), uploads=4, pixels=1_000_000)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def site(served: Served, engine: Engine, files: Files) -> Site:
     """A server that is ready."""
-    made = Site(load(environment={}), engine, gateway_port=GATEWAY_PORT, ready=True)
+    made = Site(load(environment={}), engine, files, gateway_port=GATEWAY_PORT, ready=True)
     for field in dataclasses.fields(Site):
         setattr(served[0], field.name, getattr(made, field.name))
     return served[0]
 
 
 Calling = Callable[..., httpx.AsyncClient]
+Answered = Callable[..., Awaitable[httpx.Response]]
 
 
 @pytest.fixture
@@ -95,3 +107,22 @@ def calling(served: Served, site: Site) -> Calling:
         return httpx.AsyncClient(transport=transport, base_url=url)
 
     return client
+
+
+@pytest.fixture
+async def master(calling: Calling, app: App) -> AsyncIterator[Rest]:
+    """The application's own server, with its master key."""
+    async with calling() as http:
+        http.headers.update({"X-LC-Id": app.id, "X-LC-Key": f"{app.master_key},master"})
+        yield Rest(http)
+
+
+@pytest.fixture
+def answered(calling: Calling) -> Answered:
+    """Makes a call with these headers, and a body of JSON if there is one."""
+
+    async def call(method: str, path: str, headers: dict[str, str], body: Any = None) -> httpx.Response:
+        async with calling() as http:
+            return await http.request(method, path, headers=headers, json=body)
+
+    return call

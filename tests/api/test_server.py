@@ -1,7 +1,11 @@
 """The HTTP server on a real socket: idle connections, calls in progress at the end, malformed requests."""
 
 import asyncio
+import contextlib
+import gc
+import re
 import resource
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -30,6 +34,29 @@ class Slow:
         await send({"type": "http.response.body", "body": b"ok", "more_body": False})
 
 
+class Echo:
+    """An application that answers with what it was called with; a path that says `slow` waits until it may."""
+
+    def __init__(self) -> None:
+        self.called: list[str] = []
+        self.may_answer = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body, more = b"", True
+        while more:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                return
+            body, more = body + event["body"], event["more_body"]
+        self.called.append(scope["path"])
+        if "slow" in scope["path"]:
+            await self.may_answer.wait()
+        answer = f"[{scope['path']} {body.decode()}]".encode()
+        headers = [(b"content-length", b"%d" % len(answer))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})  # type: ignore[typeddict-item]
+        await send({"type": "http.response.body", "body": answer, "more_body": False})
+
+
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -52,6 +79,28 @@ async def http(app: Slow) -> HttpServer:
     made = HttpServer(app, bind("127.0.0.1", 0, "http_port"), None, stop_timeout=30)
     await made.start()
     return made
+
+
+@pytest.fixture
+async def echo() -> AsyncIterator[tuple[HttpServer, Echo]]:
+    """A running server and what it serves."""
+    app = Echo()
+    made = HttpServer(app, bind("127.0.0.1", 0, "http_port"), None, stop_timeout=30)
+    await made.start()
+    yield made, app
+    app.may_answer.set()
+    await made.stop()
+
+
+def call(path: str, body: str = "", *fields: str) -> bytes:
+    """A call with a body and further header fields."""
+    head = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *fields]
+    return ("\r\n".join(head) + "\r\n\r\n" + body).encode()
+
+
+def answers(told: bytes) -> list[str]:
+    """What `Echo` has answered."""
+    return re.findall(r"\[(.*?)\]", told.decode())
 
 
 async def test_a_call_in_progress_is_answered_before_the_end(http: HttpServer, app: Slow) -> None:
@@ -145,3 +194,98 @@ async def test_what_is_no_request_is_refused(http: HttpServer, sent: bytes) -> N
         writer.write(sent)
         assert (await reader.read()).startswith(b"HTTP/1.1 400")
     await http.stop()
+
+
+OFFER = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__")
+
+
+@pytest.mark.parametrize("at", [0, 3, 20])
+async def test_who_offers_another_protocol_is_served_in_this_one(echo: tuple[HttpServer, Echo], at: int) -> None:
+    """Java's HttpClient does so with its first call to any server."""
+    offered = call("/1", "first", *OFFER)
+    async with connected(echo[0]) as (reader, writer):
+        writer.write(offered[: len(offered) - at])
+        await writer.drain()
+        told = b"" if at else await reader.readuntil(b"first]")
+        writer.write(offered[len(offered) - at :] + call("/2", "second", *OFFER) + call("/3", "third"))
+        told += await reader.readuntil(b"third]")
+    assert answers(told) == ["/1 first", "/2 second", "/3 third"]
+
+
+async def test_a_body_after_an_offer_is_not_the_next_call(echo: tuple[HttpServer, Echo]) -> None:
+    hidden = call("/hidden")
+    async with connected(echo[0]) as (reader, writer):
+        writer.write(call("/1", hidden.decode(), *OFFER)[: -len(hidden)])
+        while not echo[0]._server.server_state.tasks:
+            await asyncio.sleep(0)
+        writer.write(hidden)
+        await reader.readuntil(b"]")
+    assert echo[1].called == ["/1"]
+
+
+async def test_nothing_is_tunnelled(echo: tuple[HttpServer, Echo]) -> None:
+    async with connected(echo[0]) as (reader, writer):
+        writer.write(b"CONNECT / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+
+
+async def test_of_many_calls_at_once_some_are_answered_and_no_more_are_kept(echo: tuple[HttpServer, Echo]) -> None:
+    async with connected(echo[0]) as (reader, writer):
+        writer.write(call("/slow") + b"".join(call(f"/{number}") for number in range(100)))
+        while not echo[1].called:
+            await asyncio.sleep(0)
+        (protocol,) = echo[0]._server.server_state.connections
+        assert len(protocol.pipeline) == server.WAITING_MAX
+        echo[1].may_answer.set()
+        told = answers(await reader.read())
+    assert told == ["/slow ", *(f"/{number} " for number in range(server.WAITING_MAX))]
+    assert len(echo[1].called) == len(told)
+
+
+@pytest.mark.parametrize("rest", [b"\x00\xff\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000])
+async def test_what_came_whole_is_answered_before_what_is_broken_ends_the_connection(
+    echo: tuple[HttpServer, Echo], rest: bytes
+) -> None:
+    """It has been done: who is told otherwise does it again."""
+    async with connected(echo[0]) as (reader, writer):
+        writer.write(call("/slow", "done"))
+        while not echo[1].called:
+            await asyncio.sleep(0)
+        writer.write(rest)
+        (protocol,) = echo[0]._server.server_state.connections
+        while not (protocol._is_over or protocol.transport.is_closing()):
+            await asyncio.sleep(0)
+        echo[1].may_answer.set()
+        assert answers(await reader.read()) == ["/slow done"]
+
+
+async def test_nothing_is_left_of_a_connection_whose_calls_waited(echo: tuple[HttpServer, Echo]) -> None:
+    connections = echo[0]._server.server_state.connections
+    gc.collect()
+    gc.disable()
+    try:
+        async with connected(echo[0]) as (_, writer):
+            writer.write(call("/slow") + call("/1") * 5)
+            while not echo[1].called:
+                await asyncio.sleep(0)
+            protocol = weakref.ref(*connections)
+        while connections:
+            await asyncio.sleep(0)
+        echo[1].may_answer.set()
+        while echo[0]._server.server_state.tasks:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert protocol() is None
+    finally:
+        gc.enable()
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    echo: tuple[HttpServer, Echo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "IDLE_LIMIT", 0.05)
+    async with connected(echo[0]) as (reader, writer):
+        writer.write(call("/1", "body")[:-1])
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+    assert echo[1].called == []

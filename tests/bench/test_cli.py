@@ -61,6 +61,7 @@ def test_chat(tmp_path: Path) -> None:
     assert report["versions"]["sqlite"]
 
 
+@pytest.mark.long
 def test_fanout_with_tls_and_two_processes(tmp_path: Path) -> None:
     arguments = ("--groups", "2", "--members", "5", "--in-flight", "2", "--processes", "2", "--tls")
     report = bench("fanout", *arguments, *SHORT, output=tmp_path)
@@ -73,6 +74,7 @@ def test_fanout_with_tls_and_two_processes(tmp_path: Path) -> None:
     assert report["tls"] is True
 
 
+@pytest.mark.long
 def test_room(tmp_path: Path) -> None:
     report = bench("room", "--members", "300", "--rate", "50", *SHORT, output=tmp_path)
     for run in report["runs"] + report["ceiling"]["runs"]:
@@ -93,6 +95,7 @@ def test_idle_in_a_data_directory_that_was_given(tmp_path: Path) -> None:
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
 
 
+@pytest.mark.long
 def test_broadcast(tmp_path: Path) -> None:
     arguments = ("--subscribers", "50", "--online", "10", "--every", "0.1", "--rate", "50", "--processes", "2")
     report = bench("broadcast", *arguments, *SHORT, output=tmp_path)
@@ -130,6 +133,7 @@ def test_what_cannot_be_measured_ends_with_one_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_sweep(tmp_path: Path) -> None:
     arguments = ("--expired", "20000", "--senders", "3", "--in-flight", "2")
     report = bench("sweep", *arguments, *SHORT, output=tmp_path)

@@ -8,6 +8,7 @@ from bench import flame
 from hongyan.bench.workers import BenchError
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("load", "size"), [("chat", (10, 2, 2)), ("fanout", (10, 5, 2))])
 def test_the_server_under_load(load: str, size: tuple[int, int, int], tmp_path: Path) -> None:
     output = tmp_path / "flame.svg"

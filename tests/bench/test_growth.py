@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from hongyan.bench.growth import MEMBERS, points
 from tests.bench.test_cli import SHORT, bench, check_counts
 
 
+@pytest.mark.long
 def test_growth(tmp_path: Path) -> None:
     sizes = ("--members", "2", "--conversations", "40", "--history", "5000", "--pairs", "10", "--processes", "2")
     report = bench("growth", *sizes, *SHORT, output=tmp_path)

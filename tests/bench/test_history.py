@@ -3,6 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from hongyan.bench.history_layout import Layout, client_id
 from tests.bench.test_cli import SHORT, bench, check_counts
 
@@ -35,6 +37,7 @@ def test_every_client_has_as_many_unread_conversations_as_it_should() -> None:
         assert LAYOUT.unread_of(number) == {place: unread for place, unread in found.items() if unread}
 
 
+@pytest.mark.long
 def test_history(tmp_path: Path) -> None:
     arguments = ("--messages", "6000", "--conversations", "250", "--clients", "2", "--unread", "3", "--starts", "1")
     report = bench("history", *arguments, *SHORT, output=tmp_path)

@@ -10,6 +10,7 @@ from hongyan.bench.workers import Window
 from tests.bench.test_cli import bench
 
 
+@pytest.mark.long
 def test_several_servers(tmp_path: Path) -> None:
     data = tmp_path / "data"
     arguments = ("--sessions", "31", "--servers", "2", "--echo-every", "0.1", "--seconds", "0.3")

@@ -56,6 +56,7 @@ async def test_who_cannot_come_back_is_a_fault(monkeypatch: pytest.MonkeyPatch) 
     assert result.retries == reconnect_load.TRIES
 
 
+@pytest.mark.long
 def test_reconnect(tmp_path: Path) -> None:
     arguments = ("--clients", "25", "--conversations", "3", "--unread", "2", "--processes", "2", "--tls")
     report: dict[str, Any] = bench("reconnect", *arguments, output=tmp_path)

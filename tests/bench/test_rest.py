@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hongyan.bench.client import Target
 from hongyan.bench.frames import sent_at
 from hongyan.bench.rest_load import Poster, Request, RestPlan, receiver
@@ -82,6 +84,7 @@ def test_a_refusal_and_a_lost_connection_are_faults() -> None:
     assert other.done.is_set()
 
 
+@pytest.mark.long
 def test_rest(tmp_path: Path) -> None:
     arguments = ("--connections", "3", "--receivers", "7", "--in-flight", "2", "--processes", "2")
     report = bench("rest", *arguments, *SHORT, output=tmp_path)

@@ -10,6 +10,7 @@ from hongyan.bench.soak import MIB, _leak, _memory, quantile
 from tests.bench.test_cli import bench
 
 
+@pytest.mark.long
 def test_soak(tmp_path: Path) -> None:
     sizes = ("--pairs", "12", "--groups", "2", "--members", "10", "--room", "12", "--processes", "2")
     report = bench("soak", "--minutes", "0.08", "--warm-up", "0.1", *sizes, output=tmp_path)

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import re
 from collections.abc import Callable
 
 import pytest
@@ -42,6 +43,8 @@ def test_settings(name: str, text: str, value: bool | int | str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
+        ("file_types", "image", "The app setting file_types is a list such as */*, not 'image'."),
+        ("file_types", "", "The app setting file_types is a list such as */*, not ''."),
         ("limits", "yes", "The app setting limits is on or off, not 'yes'."),
         ("limits", "OFF", "The app setting limits is on or off, not 'OFF'."),
         ("limits", "", "The app setting limits is on or off, not ''."),
@@ -81,6 +84,8 @@ def test_every_setting_says_what_it_is() -> None:
         assert field.metadata["help"].endswith(".")
         if "choices" in field.metadata:
             assert field.default in field.metadata["choices"]
+        elif "pattern" in field.metadata:
+            assert re.fullmatch(field.metadata["pattern"], field.default)
         else:
             assert isinstance(field.default, bool) or field.metadata["min"] <= field.default <= field.metadata["max"]
 

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import hmac
 import json
 from collections.abc import Callable
 
@@ -123,6 +124,15 @@ def forged(token: str, **header: object) -> str:
     _, payload, _ = token.split(".")
     text = json.dumps(header).encode()
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode() + f".{payload}."
+
+
+@given(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8")), st.integers(0, 2**63))
+def test_tokens_are_those_of_the_library(client: str, tag: str, bitmap: int) -> None:
+    sessions = Sessions(None, Clock(lambda: 0, lambda: 0), SECRET)  # type: ignore[arg-type]
+    token, issued = sessions.issue(OTHER_APP, Ticket("id", client, tag, "device", bitmap))
+    claims = {"jti": "id", "app": "other", "sub": client, "tag": tag, "dev": "device", "bit": bitmap}
+    key = hmac.digest(SECRET, b"session tokens", "sha256")
+    assert token == signed({**claims, "exp": issued.expires_at}, key)
 
 
 CLAIMS = {"jti": "id", "app": "test", "sub": "ann", "tag": "", "dev": "", "bit": 0, "exp": 1 << 40}

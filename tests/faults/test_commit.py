@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.faults.disk import Disk
-from tests.support.client import ConnectionLost, Session, login, named
+from tests.support.client import ConnectionLost, Session, command, login, named
 from tests.support.server import Server
 
 
@@ -66,6 +66,31 @@ async def test_messages_that_wait_for_a_commit_share_the_next(server_on_disk: tu
         acks = await asyncio.gather(*sending)
         assert disk.syncs - before == 2
         assert [ack.t for ack in acks] == sorted({ack.t for ack in acks})
+
+
+async def test_of_one_commit_each_is_told_in_order(server_on_disk: tuple[Server, Disk]) -> None:
+    """Who sent the second message has the first before the acknowledgement of its own."""
+    server, disk = server_on_disk
+    async with login(server, "ann") as ann, login(server, "bob") as bob:
+        conversation = await ann.start("bob")
+        await bob.expect("conv/joined")
+        with disk.gate():
+            sending = [asyncio.create_task(ann.send(conversation, "held"))]
+            await asyncio.to_thread(disk.wait_at_gate)
+            for number in range(10):
+                for session in (ann, bob):
+                    request = command("direct", peer=session.peer, cid=conversation, msg=f"{session.peer} {number}")
+                    request.i = -1 - number
+                    await session.connection.send(request)
+                    await session.connection.echo()
+        await asyncio.gather(*sending)
+        for session in (ann, bob):
+            await session.connection.expect(lambda push: push.HasField("i") and push.i == -10)  # the last is taken out
+            await session.connection.echo()
+            seen = [push for push in session.connection.pushes if named(push) in ("ack", "direct")]
+            times = [push.ackMessage.t if named(push) == "ack" else push.directMessage.timestamp for push in seen]
+            assert len(seen) >= 19
+            assert times == sorted(times)
 
 
 @pytest.mark.parametrize("power", ["kept", "lost"])

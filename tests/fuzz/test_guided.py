@@ -12,6 +12,7 @@ from tests.fuzz.targets import TARGETS
 RUNS = {"parsers": 10_000, "commands": 500}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", RUNS)
 def test_no_input_does_harm(tmp_path: Path, name: str) -> None:
     ended = fuzz(name, tmp_path, f"-runs={RUNS[name]}", "-seed=1", quiet=True)
@@ -21,6 +22,7 @@ def test_no_input_does_harm(tmp_path: Path, name: str) -> None:
     assert int(tried[1]) >= RUNS[name]
 
 
+@pytest.mark.long
 def test_harm_is_told_and_its_input_kept(tmp_path: Path) -> None:
     ended = fuzz("failing", tmp_path, "-runs=100000", "-seed=1", quiet=True)
     assert ended.returncode != 0

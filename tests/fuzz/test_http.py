@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote
@@ -13,15 +13,23 @@ from hypothesis import strategies as st
 from litestar.types import ASGIApp
 from structlog.testing import capture_logs
 
+from hongyan import blobs
 from hongyan.api.application import application
 from hongyan.api.site import Site
 from hongyan.bus.local import LocalBus
 from hongyan.config_load import load
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
-from hongyan.engine.values import ConversationRow
+from hongyan.engine.files import Files
+from hongyan.engine.values import ConversationRow, File
 from hongyan.store import Store
 
+#: A file that is there, under two keys.
+FILE_TOKEN, FILE_ENDS = "abcdefghijklmnopqrstuvwxyz012345", (".png", "/name.png")
+IMAGE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d494844520000000100000001080600000"
+    "01f15c4890000000d49444154789c63fccfc0f01f0005000201b3c9d6a00000000049454e44ae426082"
+)
 #: A line for each path that is served.
 PATHS = [
     "/",
@@ -50,8 +58,39 @@ PATHS = [
     "/1.2/rtm/service-conversations/65f000000000000000000001/messages",
     "/1.2/rtm/service-conversations/65f000000000000000000001/messages/AYvLzfwBAgMEBQYHCAkKCw/recall",
     "/1.2/rtm/service-conversations/65f000000000000000000001/subscribers/tom/messages",
+    "/1.2/rtm/conversations/65f000000000000000000001/messages/AYvLzfwBAgMEBQYHCAkKCw",
+    "/1.2/rtm/chatrooms/65f000000000000000000001/messages/AYvLzfwBAgMEBQYHCAkKCw/recall",
+    "/1.2/rtm/messages",
+    "/1.2/rtm/clients/known-1/messages",
+    "/1.2/rtm/clients/known-1/unread-count",
+    "/1.2/rtm/clients/known-1/kick",
+    "/1.2/rtm/clients/check-online",
+    "/1.2/rtm/stats",
+    "/1.2/rtm/broadcasts",
+    "/1.2/rtm/broadcasts/AYvLzfwBAgMEBQYHCAkKCw",
+    "/1.1/rtm/messages",
+    "/1.1/rtm/messages/history",
+    "/1.1/rtm/messages/logs",
+    "/1.1/rtm/messages/unread/known-1/65f000000000000000000001",
+    "/1.1/rtm/patch/message",
+    "/1.1/rtm/broadcast",
+    "/1.1/rtm/broadcast/subscriber",
+    "/1.1/rtm/online",
+    "/1.1/rtm/client/kick",
+    "/1.1/rtm/stats",
     "/1.1/LiveQuery/subscribe",
     "/1.1/LiveQuery/unsubscribe",
+    "/1.1/fileTokens",
+    "/1.1/fileCallback",
+    "/1.1/files",
+    "/1.1/files/65f000000000000000000001",
+    "/1.1/classes/_File",
+    "/1.1/classes/_File/65f000000000000000000001",
+    "/1.1/fileUploads/1-65f000000000000000000001-1700000000000-00",
+    "/1.1/fileUploads/1-65f000000000000000000001-1700000000000-00/buckets/b/objects/bmFtZQ==/uploads",
+    "/1.1/fileUploads/1-65f000000000000000000001-1700000000000-00/buckets/b/objects/bmFtZQ==/uploads/x",
+    "/1.1/fileUploads/1-65f000000000000000000001-1700000000000-00/buckets/b/objects/bmFtZQ==/uploads/x/1",
+    *(f"/files/{before}{FILE_TOKEN}{end}" for before, end in zip(("", "~1700000000.00/"), FILE_ENDS, strict=True)),
 ]
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"]
 #: Header fields that something here reads, and what makes them go wrong.
@@ -198,6 +237,10 @@ class Answer:
             self.body += message.get("body", b"")
 
 
+async def _image() -> AsyncIterator[bytes]:
+    yield IMAGE
+
+
 class Door:
     """The application over apps in a real store, called as the HTTP server calls it."""
 
@@ -227,7 +270,16 @@ class Door:
         )
         self.conversations = [service.id, rows[0].id]
         settings = load(options={"trusted_proxies": "10.0.0.0/8", "metrics_from": "203.0.113.0/24"}, environment={})
-        return application(Site(settings, engine, gateway_port=8001, ready=True))
+        place = blobs.local(path / "files")
+        for end in FILE_ENDS:
+            await self.store.files.insert(
+                File(
+                    app.key, end, "x", "image/png", 1, key=FILE_TOKEN + end, size=len(IMAGE), md5="0" * 32, updated_at=1
+                )
+            )
+        await place.put(f"{app.key}/{FILE_TOKEN[:2]}/{FILE_TOKEN}/original", _image())
+        files = Files(self.store.files, place, engine.clock, bytes(32), uploads=4, pixels=100_000)
+        return application(Site(settings, engine, files, gateway_port=8001, ready=True))
 
     def close(self) -> None:
         self.run(self.store.close())

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import os
 import resource
+import socket
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 from websockets.exceptions import InvalidMessage, InvalidStatus
 
+from hongyan.gateway.listener import ACCEPTED_AT_ONCE, Listener
 from tests.gateway.raw import DATA, Peer, message, raise_descriptors, tcp, upgrade_request, websocket
 from tests.gateway.talk import clients, numbered, people, settled, texts
 from tests.support.client import Connection, ConnectionLost, command, connect, login
@@ -194,3 +196,23 @@ async def takes_one(server: Server) -> bool:
     except (InvalidStatus, InvalidMessage, ConnectionError):
         return False
     return True
+
+
+def test_of_many_who_connect_at_once_only_some_are_taken_in_one_turn() -> None:
+    """The others are not forgotten: the event loop asks again in its next turn, as the socket is still readable."""
+    many = 2 * ACCEPTED_AT_ONCE + 5
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(Listener("127.0.0.1", 0, many, 1 << 20))
+        listener.setblocking(False)
+        for _ in range(many):
+            stack.enter_context(socket.create_connection(listener.getsockname()))
+        turns: list[int] = []
+        while sum(turns) < many:
+            turns.append(0)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    stack.enter_context(listener.accept()[0])
+                    turns[-1] += 1
+        assert turns == [ACCEPTED_AT_ONCE, ACCEPTED_AT_ONCE, 5]
+        stack.enter_context(socket.create_connection(listener.getsockname()))
+        stack.enter_context(listener.accept()[0])

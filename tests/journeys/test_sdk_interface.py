@@ -12,6 +12,7 @@ NEVER_SENT = {"event:unhandledmessage"}
 """What an SDK says of commands that it does not know."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sdk", SDKS)
 @pytest.mark.timeout(600)
 def test_the_journeys_use_the_whole_interface(

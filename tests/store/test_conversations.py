@@ -11,6 +11,7 @@ from hongyan.engine.values import Conversation, ConversationKind, Draft, Members
 from hongyan.errors import Refused
 from hongyan.store import Store
 from hongyan.store.conversations import unique_key
+from hongyan.store.gathered_reads import BATCH_MAX
 from tests.store.steps import APP, NOON, Wall, create, held, load, rows, send, start
 
 LIMIT = 500
@@ -43,6 +44,20 @@ async def test_what_is_not_there(store: Store) -> None:
     conversation = await start(store, "ann", "bob")
     assert await store.conversations.load(APP, "absent") is None
     assert await store.conversations.load(APP + 1, conversation.id) is None
+
+
+@pytest.mark.parametrize("app", [APP, 2**31])
+async def test_many_are_loaded_at_once(store: Store, app: int) -> None:
+    names = ["ann", 'quo"te', "nul\0nul", "back\\slash", "雁🪿", "\u2028", "", "x" * 64]
+    groups = [names[: 1 + number % len(names)] for number in range(BATCH_MAX + 9)]
+    ids = [(await create(store, *group, app=app))[0].id for group in groups]
+    asked = [each for one in ids for each in ((app, one), (app, "absent"), (app + 1, one), (app, one))]
+    found = await asyncio.gather(*(store.conversations.load(*each) for each in asked))
+    for same in (found[0::4], found[3::4]):
+        assert [(each.app_key, each.id, each.members, each.creator) for each in same if each is not None] == [
+            (app, one, set(group), "ann") for one, group in zip(ids, groups, strict=True)
+        ]
+    assert found[1::4] == found[2::4] == [None] * len(ids)
 
 
 async def test_ids_are_not_repeated(store: Store) -> None:

@@ -94,10 +94,11 @@ async def test_the_file_has_what_cannot_be_changed_later(store: Store, path: Pat
     assert rows(path, "PRAGMA page_size") == [(4096,)]
     assert rows(path, "PRAGMA auto_vacuum") == [(2,)]  # incremental
     assert rows(path, "PRAGMA journal_mode") == [("wal",)]
-    assert rows(path, "SELECT value FROM meta WHERE name = 'oldest_compatible'") == [("0001",)]
+    assert rows(path, "SELECT value FROM meta WHERE name = 'oldest_compatible'") == [("0005",)]
     without_rowid = "SELECT name FROM pragma_table_list WHERE wr AND name NOT LIKE 'sqlite%' ORDER BY name"
-    tables = ["hidden_message", "member", "notification", "refusal", "revoked_token", "seat", "sent_token", "standing"]
-    assert rows(path, without_rowid) == [(table,) for table in [*tables, "used_signature"]]
+    tables = ["author", "client", "hidden_message", "kick", "member", "notification", "refusal", "revoked_token"]
+    tables += ["seat", "sent_token", "standing", "used_signature"]
+    assert rows(path, without_rowid) == [(table,) for table in tables]
 
 
 async def test_the_writer_waits_for_the_disk(store: Store) -> None:
@@ -159,10 +160,10 @@ def test_sqlite_too_old(version: str) -> None:
 def test_a_newer_file(path: Path) -> None:
     versions.migrate(path)
     newer = "UPDATE alembic_version SET version_num = '0042'"
-    change(path, newer, "UPDATE meta SET value = '0007'")
+    change(path, newer, "UPDATE meta SET value = '0041'")
     before = path.read_bytes()
-    sentence = f"The database {path} was written by a newer Hongyan (schema 0042, this program knows 0003)."
-    assert refused(path) == sentence
+    what = f"schema 0042, this program knows {versions.CURRENT}"
+    assert refused(path) == f"The database {path} was written by a newer Hongyan ({what})."
     assert path.read_bytes() == before
 
 
@@ -234,8 +235,8 @@ def test_a_first_start_that_dies_at_any_statement_leaves_nothing_half_made(tmp_p
     assert len(files) > len(schema.metadata.tables)
     for file in files:
         versions.migrate(file)
-        assert rows(file, "SELECT version_num FROM alembic_version") == [("0003",)]
-        assert rows(file, "SELECT * FROM meta") == [("oldest_compatible", "0001")]
+        assert rows(file, "SELECT version_num FROM alembic_version") == [(versions.CURRENT,)]
+        assert rows(file, "SELECT * FROM meta") == [("oldest_compatible", "0005")]
         assert rows(file, "PRAGMA auto_vacuum") == [(2,)]
 
 

@@ -25,7 +25,20 @@ from hongyan.engine.values import (
 from hongyan.errors import Refused
 from hongyan.store import Store, sweep
 from tests.store.conftest import OpenStore
-from tests.store.steps import APP, NOON, Wall, held, on_driver, rows, send, service, start, submit, traced
+from tests.store.steps import (
+    APP,
+    NOON,
+    Wall,
+    batches,
+    held,
+    on_driver,
+    rows,
+    send,
+    service,
+    start,
+    submit,
+    traced,
+)
 
 
 async def subscribe(store: Store, conversation: Conversation, client: str, by: str = "") -> None:
@@ -123,6 +136,45 @@ async def test_a_stream_too_far_ahead_refuses_the_message_to_all(store: Store, w
     sending = store.services.send([bob, ann], "app", Draft("x"), lambda places: None)
     assert await refusal(sending) is errors.MESSAGE_SENT_QUOTA_EXCEEDED
     assert await history(store, news, "bob") == []
+
+
+async def test_what_is_told_shares_the_statements_of_its_batch(store: Store) -> None:
+    news = await service(store)
+    clients = [f"client{number}" for number in range(64)]
+    streams = [await store.services.stream(news, client) for client in clients]
+    statements = await traced(store)
+    async with held(store):
+        sending = [
+            submit(store, streams[0], clients[0], "up"),
+            *(store.services.send(streams[at : at + 2], "app", Draft("x"), lambda places: None) for at in range(63)),
+        ]
+    await asyncio.gather(*sending)
+    assert batches(statements)[-1] == [
+        "BEGIN IMMEDIATE",
+        "SELECT conversation",
+        "SELECT conversation",  # whether the client may write
+        "INSERT message",
+        "UPDATE conversation",
+        "UPDATE member",
+        "COMMIT",
+    ]
+    assert [await history(store, news, client) for client in clients[:2]] == [["up", "x"], ["x", "x"]]
+
+
+async def test_one_refused_to_all_leaves_the_rest_of_its_batch(store: Store, wall: Wall) -> None:
+    """Not even a place is taken: what follows in the same batch has the next one."""
+    news = await service(store)
+    ann, bob, cem = [await store.services.stream(news, client) for client in ("ann", "bob", "cem")]
+    ahead = "UPDATE conversation SET last_message_at = ? WHERE key = ?"
+    await on_driver(store, lambda driver: driver.execute(ahead, (wall.at + 5_000, ann.key)))
+    async with held(store):
+        first, refused, last = [
+            store.services.send(streams, "app", Draft(text), lambda places: None)
+            for text, streams in (("1", [bob]), ("x", [bob, ann]), ("2", [bob, cem]))
+        ]
+    assert await refusal(refused) is errors.MESSAGE_SENT_QUOTA_EXCEEDED
+    assert [place.seq for place in (*await first, *await last)] == [1, 2, 1]
+    assert [await history(store, news, client) for client in ("bob", "cem")] == [["1", "2"], ["2"]]
 
 
 # subscribers

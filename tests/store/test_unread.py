@@ -10,7 +10,9 @@ from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import Conversation, ConversationKind, Stored, Unread
 from hongyan.errors import Refused
-from hongyan.store import Store, hot, read_marks
+from hongyan.store import Store, gathered_reads, read_marks
+from hongyan.store import unread as unread_reads
+from hongyan.store.database import Bulk
 from hongyan.store.plan import Call
 from tests.store.steps import APP, NOON, PATIENCE, Wall, held, on_driver, send, start, submit, traced
 
@@ -183,13 +185,56 @@ async def test_the_latest_conversations_first_and_only_so_many(store: Store, wal
     assert found == [conversations[n].id for n in (1, 4, 3)]
 
 
-@pytest.mark.parametrize(("query", "values"), [(hot.UNREAD_ALL, 4), (hot.UNREAD_SINCE, 7)])
-async def test_last_messages_are_fetched_only_for_what_is_told(store: Store, query: str, values: int) -> None:
+@pytest.mark.parametrize(("statement", "values"), [(unread_reads.all_of(50), 4), (unread_reads.since(50), 5)])
+async def test_last_messages_are_fetched_only_for_what_is_told(store: Store, statement: Bulk, values: int) -> None:
     """After the sorting: who has thousands of conversations doesn't read as many messages."""
+    query = statement._texts[1]
     plan = await on_driver(store, lambda d: d.execute(f"EXPLAIN QUERY PLAN {query}", (1,) * values).fetchall())
     steps = [row[3] for row in plan]
     fetching = next(n for n, step in enumerate(steps) if step.startswith("SEARCH l "))
     assert "USE TEMP B-TREE FOR ORDER BY" in steps[:fetching]
+
+
+async def test_many_ask_at_once_and_each_is_told_its_own(store: Store) -> None:
+    """More than are read together, with limits and times of their own, some of them for nothing."""
+    clients = [f"client\0{number}" for number in range(3 * gathered_reads.BATCH_MAX + 5)]
+    conversations = [await start(store, "ann", client) for client in clients]
+    for conversation in conversations[::2]:
+        await send(store, conversation, "ann", f"to {conversation.id}", mentions=(clients[2],))
+    asking = [
+        unread(store, client, since=(None, 0)[number % 3 == 0], limit=40 + number % 2)
+        for number, client in enumerate(clients)
+    ]
+    found = await asyncio.gather(*asking)
+    told = [[(each.conversation_id, each.count, each.last_message) for each in states] for states in found]
+    assert [[(id, count, message and message.content) for id, count, message in states] for states in told] == [
+        [(each.id, 1, f"to {each.id}")] if number % 2 == 0 else [] for number, each in enumerate(conversations)
+    ]
+    assert [number for number, states in enumerate(found) if states and states[0].mentioned] == [2]
+    assert found[2][0].last_message is not None
+    assert found[2][0].last_message.mentions == (clients[2],)
+
+
+@pytest.mark.parametrize("content", [b"", "", bytes(range(256)), "好" * unread_reads.LONG, b"\xff" * 60_000])
+async def test_the_last_message_is_told_whatever_its_length(store: Store, content: str | bytes) -> None:
+    conversation = await start(store, "ann", "bob")
+    await send(store, conversation, "ann", content)
+    (told,) = await unread(store, "bob")
+    assert told.last_message is not None
+    assert told.last_message.content == content
+
+
+async def test_counts_that_cannot_be_read_fail_nobody_else(store: Store) -> None:
+    """Of clients who are read together, one has a last message that is damaged on the disk."""
+    good, bad = await start(store, "ann", "bob"), await start(store, "ann", "cem")
+    for each in (good, bad):
+        await send(store, each, "ann")
+    damage = "UPDATE message SET body = x'00ff' WHERE conversation = ?"
+    await on_driver(store, lambda driver: driver.execute(damage, (bad.key,)).rowcount)
+    of_bob, of_cem = await asyncio.gather(unread(store, "bob"), unread(store, "cem"), return_exceptions=True)
+    assert isinstance(of_cem, UnicodeDecodeError)
+    assert isinstance(of_bob, list)
+    assert [each.conversation_id for each in of_bob] == [good.id]
 
 
 async def test_since_tells_what_changed(store: Store, wall: Wall) -> None:

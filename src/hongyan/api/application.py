@@ -10,9 +10,13 @@ from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from hongyan.api import errors, health, metrics, pages
+from hongyan.api import errors, files, health, metrics, pages
 from hongyan.api.leancloud import (
+    archive,
     blacklists,
+    broadcasts,
+    clients,
+    legacy_messages,
     livequery,
     member_infos,
     messages,
@@ -21,17 +25,18 @@ from hongyan.api.leancloud import (
     service_conversations,
     service_messages,
     silenceds,
+    uploads,
 )
 from hongyan.api.site import Site
 
 TRACE_HEADER = "X-Trace-Id"
 
 # LeanCloud REST 1.4: browsers on any site call this API. Nothing else is for pages of other sites to read.
-SDK_PATHS = ("/v1/", "/1/", "/2/", "/1.1/", "/1.2/")
+SDK_PATHS = ("/v1/", "/1/", "/2/", "/1.1/", "/1.2/", "/files/")
 CORS = CORSConfig(
     allow_origins=["*"],
     allow_methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"],
-    expose_headers=[TRACE_HEADER],
+    expose_headers=[TRACE_HEADER, "Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Location"],
     max_age=86_400,
 )
 
@@ -45,12 +50,18 @@ def application(site: Site) -> ASGIApp:
             route.router,
             notifications.router,
             messages.router,
+            archive.router,
+            broadcasts.router,
+            clients.router,
+            legacy_messages.router,
             livequery.router,
             member_infos.router,
             silenceds.router,
             blacklists.router,
             service_conversations.router,
             service_messages.router,
+            uploads.router,
+            files.router,
             pages.router,
         ],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
@@ -90,4 +101,4 @@ def _keep_to_own_pages(headers: MutableScopeHeaders) -> None:
 
 def _head_as_get(scope: Any) -> Any:
     """The server leaves the body out: it looks at the scope it made."""
-    return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+    return {**scope, "method": "GET", files.HEAD: True} if scope["method"] == "HEAD" else scope

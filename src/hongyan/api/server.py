@@ -7,6 +7,7 @@ import socket
 import ssl
 from typing import Any
 
+import httptools
 import uvicorn
 from litestar.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,6 +17,8 @@ IDLE_LIMIT = 30.0
 SHARE = 4
 #: Bytes of a request's head, and of what may stand between the parts of its body.
 HEAD_MAX = 65_536
+#: Calls of one connection that wait for the one in progress.
+WAITING_MAX = 16
 #: Descriptors that HTTP connections leave for files and the database.
 DESCRIPTORS_KEPT = 32
 
@@ -65,14 +68,17 @@ class HttpServer:
 class PatientProtocol(HttpToolsProtocol):
     """Closes a connection on which no call has begun for a while, one too many at once, and one with too long a head.
 
-    uvicorn waits for a first call for ever, takes connections until nothing else can open a file, and keeps a head of
-    any length.
+    And one that sends nothing more of a body. uvicorn waits for a first call and for bodies for ever, takes connections
+    until nothing else can open a file, keeps a head of any length and any number of calls, and drops the body of a call
+    that offers another protocol.
     """
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._last_scope: object = None
         self._undecided = 0  # bytes since the last head was complete, or the last part of a body
+        self._is_over = False  # nothing more is read
+        self._is_silent = False  # nothing has come since the last look
         self._watch()
         if self._is_one_too_many(transport):
             transport.abort()
@@ -83,32 +89,80 @@ class PatientProtocol(HttpToolsProtocol):
         return len(self.connections) > descriptors // SHARE or number >= descriptors - DESCRIPTORS_KEPT
 
     def data_received(self, data: bytes) -> None:
+        if self._is_over:
+            return
+        self._is_silent = False
         self._undecided += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
         if self._undecided > HEAD_MAX and not self.transport.is_closing():
             self.send_400_response("The head of the request is too long.")
+
+    def _parse(self, data: bytes) -> None:
+        """The parser reads no body after the offer of another protocol: another one reads all without the offer."""
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                data = self._head_without_offer() + data[offer.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            else:
+                return
+
+    def _head_without_offer(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        first = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)
+        fields = [b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade"]
+        return b"".join([first, *fields, b"\r\n"])
+
+    def send_400_response(self, msg: str) -> None:
+        """A call that has come whole is answered before the connection ends: it may have been done already."""
+        self._is_over = True
+        if self.cycle is None or self.cycle.more_body or self.cycle.response_complete:
+            super().send_400_response(msg)
+        else:
+            self.cycle.keep_alive = False
 
     def on_headers_complete(self) -> None:
         if self.parser.get_http_version() not in ("1.0", "1.1"):
             raise ValueError("this version of HTTP has no headers")
-        super().on_headers_complete()
-        self._undecided = 0
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError("this is no proxy")
+        if len(self.pipeline) >= WAITING_MAX:
+            raise ValueError("too many calls wait for their answers")
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+            self._undecided = 0
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
         self._undecided = 0
 
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._watching.cancel()
         super().connection_lost(exc)
+        self.pipeline.clear()  # calls that waited hold this: it would live on until cycles are looked for
+        self.cycle = None  # type: ignore[assignment]  # as before the first call
 
     def _watch(self) -> None:
         self._watching = asyncio.get_running_loop().call_later(IDLE_LIMIT, self._check)
 
     def _check(self) -> None:
         in_progress = self.cycle is not None and not self.cycle.response_complete
+        if in_progress and self.cycle.more_body and self._is_silent:
+            self.transport.abort()
+            return
         if not in_progress and self.scope is self._last_scope:
             self.transport.close()
             return
         self._last_scope = self.scope
+        self._is_silent = True
         self._watch()

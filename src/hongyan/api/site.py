@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from hongyan.config import Settings
 from hongyan.engine.apps import Apps
 from hongyan.engine.engine import Engine
+from hongyan.engine.files import Files
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Site:
 
     settings: Settings
     engine: Engine
+    files: Files
     gateway_port: int = 0
     ready: bool = False
     stats: Callable[[], Iterable[Figure]] = field(default=list)

@@ -214,14 +214,18 @@ def _draw_growth(report: dict[str, Any], members: Any, conversations: Any, histo
         axes.set_xscale("symlog", linthresh=smallest / (10 if 0 in sizes else 1))
         axes.set_xticks(sizes, [_short(size) for size in sizes])
         axes.set_xticks([], minor=True)
-        axes.set_title(f"Server CPU per {per}")
+        axes.set_title(f"Server CPU per {per}, over {grows}")
         axes.set_xlabel(f"{name} (logarithmic)")
         axes.set_ylabel("microseconds")
         axes.set_ylim(0, 1.25 * max((cost or 0 for cost in costs), default=0) or 1)
         axes.margins(x=0.12)
         axes.grid(alpha=0.3)
         for size, cost in zip(sizes, costs, strict=True):
-            axes.annotate(f"{cost or 0:.3g}", (size, cost or 0), (0, 7), textcoords="offset points", ha="center")
+            axes.annotate(_three_digits(cost or 0), (size, cost or 0), (0, 7), textcoords="offset points", ha="center")
+
+
+def _three_digits(cost: float) -> str:
+    return f"{cost:,.0f}" if cost >= 100 else f"{cost:.3g}"
 
 
 def _short(size: int) -> str:

@@ -22,7 +22,10 @@ CONVERSATION = (
     f" VALUES (?, ?, 1, '{SENDER}', ?, ?, ?, ?, ?)"
 )
 MEMBER = "INSERT INTO member (conversation, client, app, joined_at, read_seq) VALUES (?, ?, ?, ?, ?)"
-MESSAGE = f"INSERT INTO message (conversation, timestamp, seq, id, sender, body) VALUES (?, ?, ?, ?, '{SENDER}', ?)"
+MESSAGE = (
+    f"INSERT INTO message (app, conversation, timestamp, seq, id, sender, body) VALUES (?, ?, ?, ?, ?, '{SENDER}', ?)"
+)
+AUTHOR = f"INSERT OR IGNORE INTO author (app, client, conversation) VALUES (?, '{SENDER}', ?)"
 HEAD = "UPDATE conversation SET last_seq = ?, last_message_at = ? WHERE key = ?"
 
 T = TypeVar("T")
@@ -59,9 +62,10 @@ class Seed:
         body = b"\x00" + b"x" * size
         written = 0
         for some in _batches(places):
-            rows = [(key, at, seq, _message_id(at, next(self._numbers)), body) for key, seq, at in some]
+            rows = [(self._app, key, at, seq, _message_id(at, next(self._numbers)), body) for key, seq, at in some]
             with self._transaction():
                 self._connection.executemany(MESSAGE, rows)
+                self._connection.executemany(AUTHOR, {(self._app, key) for key, _, _ in some})
             written += len(rows)
             yield written
 

@@ -1,5 +1,6 @@
 """What `hongyan doctor` looks at. Each check reads, changes nothing, and answers one finding."""
 
+import asyncio
 import os
 import platform
 import resource
@@ -19,7 +20,7 @@ from hongyan import listen, tls
 from hongyan.cli import inspection
 from hongyan.config import Settings
 from hongyan.datadir import SECRET_BYTES, SECRET_NAME, holds_data, read_secret
-from hongyan.errors import StartupError
+from hongyan.errors import Refused, StartupError
 from hongyan.store import database
 
 FREE_SPACE_MIN = 512 * 2**20
@@ -98,6 +99,30 @@ def secret_key(subject: Subject) -> Finding:
         return ok(f"{SECRET_BYTES} bytes; no database yet")
     inspection.check_secret(database_file, secret)
     return ok("the one of the database")
+
+
+def files(subject: Subject) -> Finding:
+    settings = subject.settings
+    if settings.files.s3_bucket is not None:
+        return _bucket(settings, settings.files.s3_bucket)
+    path = settings.files_path
+    if not path.exists():
+        return ok(f"{path} does not exist yet: the first start makes it")
+    if not path.is_dir() or not os.access(path, os.W_OK):
+        return failed(f"{path} is no directory that this user may write to")
+    return ok(str(path.resolve()))
+
+
+def _bucket(settings: Settings, name: str) -> Finding:
+    """Asked for what no app has, so that the answer is short."""
+    from hongyan import blobs
+
+    try:
+        asyncio.run(blobs.place(settings).measure("0"))
+    except Refused as refusal:
+        why = str(refusal.__cause__).partition("\n")[0]
+        return failed(f"the bucket {name}: {refusal.detail} ({why})")
+    return ok(f"the bucket {name}")
 
 
 def free_space(subject: Subject) -> Finding:
@@ -185,6 +210,7 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
     "SQLite": sqlite,
     "Data directory": data_directory,
     "Secret key": secret_key,
+    "Files": files,
     "Free space": free_space,
     "Ports": ports,
     "File descriptors": file_descriptors,

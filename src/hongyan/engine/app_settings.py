@@ -11,8 +11,8 @@ class AppSettings:
     limits: bool = field(
         default=True,
         metadata={
-            "help": "Whether `send_rate`, `read_rate`, `other_rate` and `delivery_rate` hold; on or off.",
-            "help_zh": "是否启用 `send_rate`、`read_rate`、`other_rate`、`delivery_rate` 限流；on 或 off。",
+            "help": "Whether the rates hold, those of clients, of HTTP calls and `delivery_rate`; on or off.",
+            "help_zh": "是否启用各项限流（client、HTTP 调用及 `delivery_rate`）；on 或 off。",
         },
     )
     session_ttl: int = field(
@@ -234,6 +234,98 @@ class AppSettings:
             "help_zh": "每个 client 可订阅的服务号数。",
             "min": 1,
             "max": 10_000,
+        },
+    )
+    file_max: int = field(
+        default=104_857_600,
+        metadata={
+            "help": "Size of one uploaded file, in bytes.",
+            "help_zh": "单个上传文件的大小上限（字节）。",
+            "min": 1,
+            "max": 99_999_999_999,
+        },
+    )
+    file_types: str = field(
+        default="*/*",
+        metadata={
+            "help": "Types of files that may be uploaded, such as `image/*,audio/*,application/pdf`.",
+            "help_zh": "允许上传的文件类型，例如 `image/*,audio/*,application/pdf`。",
+            "pattern": r"[a-z0-9.+*-]+/[a-z0-9.+*-]+(,[a-z0-9.+*-]+/[a-z0-9.+*-]+){0,49}",
+        },
+    )
+    file_upload: Literal["key", "master"] = field(
+        default="key",
+        metadata={
+            "help": "Who may upload files: whoever has the app key, or only who has the master key.",
+            "help_zh": "谁可以上传文件：key 为持有 app key 者，master 为仅持有 master key 者。",
+            "choices": ("key", "master"),
+        },
+    )
+    file_rate: int = field(
+        default=600,
+        metadata={
+            "help": "Files that may be uploaded per minute from one address; not counted with the master key.",
+            "help_zh": "每个来源地址每分钟可上传的文件数；使用 master key 时不计。",
+            "min": 1,
+            "max": 1_000_000,
+        },
+    )
+    file_link_ttl: int = field(
+        default=0,
+        metadata={
+            "help": "Seconds for which a link to a file is good; 0: for ever.",
+            "help_zh": "文件链接的有效期（秒）；0 表示永久有效。",
+            "min": 0,
+            "max": 31_536_000,
+        },
+    )
+    rest_send_rate: int = field(
+        default=0,
+        metadata={
+            "help": "Messages, edits and recalls per minute over HTTP by the app's own server; 0: any number."
+            " LeanCloud's is 1800. Over it, nothing more is taken for a minute.",
+            "help_zh": "应用服务端每分钟可通过 HTTP 发送、修改、撤回消息的次数；0 表示不限。LeanCloud 为 1800。"
+            "超出后一分钟内不再接受。",
+            "min": 0,
+            "max": 1_000_000,
+        },
+    )
+    rest_subscription_rate: int = field(
+        default=0,
+        metadata={
+            "help": "Messages to all subscribers of a service conversation, and their edits and recalls, per minute; 0:"
+            " any number. LeanCloud's is 30.",
+            "help_zh": "每分钟可向服务号全体订阅者发送、修改、撤回消息的次数；0 表示不限。LeanCloud 为 30。",
+            "min": 0,
+            "max": 1_000_000,
+        },
+    )
+    rest_subscriptions_daily: int = field(
+        default=0,
+        metadata={
+            "help": "The same per day (UTC); 0: any number. LeanCloud's is 1000.",
+            "help_zh": "同上，每天（UTC）的次数；0 表示不限。LeanCloud 为 1000。",
+            "min": 0,
+            "max": 10_000_000,
+        },
+    )
+    rest_broadcast_rate: int = field(
+        default=0,
+        metadata={
+            "help": "Broadcasts to all clients of the app, and their edits, per minute; 0: any number. LeanCloud's is"
+            " 10.",
+            "help_zh": "每分钟可向应用全体用户发送广播（含修改）的次数；0 表示不限。LeanCloud 为 10。",
+            "min": 0,
+            "max": 1_000_000,
+        },
+    )
+    rest_broadcasts_daily: int = field(
+        default=30,
+        metadata={
+            "help": "The same per day (UTC); 0: any number.",
+            "help_zh": "同上，每天（UTC）的次数；0 表示不限。",
+            "min": 0,
+            "max": 1_000,
         },
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import re
 import secrets
 import string
 from collections.abc import Mapping
@@ -113,6 +114,8 @@ def _parse(field: "dataclasses.Field[Any]", text: str) -> bool | int | str:
         return text == "on"
     if "choices" in field.metadata:
         return _choose(field, text)
+    if "pattern" in field.metadata:
+        return _match(field, text)
     low, high = field.metadata["min"], field.metadata["max"]
     if not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
         raise ValueError(f"The app setting {field.name} is a whole number from {low} to {high}, not {text!r}.")
@@ -123,6 +126,12 @@ def _choose(field: "dataclasses.Field[Any]", text: str) -> str:
     choices = field.metadata["choices"]
     if text not in choices:
         raise ValueError(f"The app setting {field.name} is {' or '.join(choices)}, not {text!r}.")
+    return text
+
+
+def _match(field: "dataclasses.Field[Any]", text: str) -> str:
+    if not re.fullmatch(field.metadata["pattern"], text):
+        raise ValueError(f"The app setting {field.name} is a list such as {field.default}, not {text!r}.")
     return text
 
 

@@ -1,8 +1,12 @@
 """The engine: every rule, wired to its ports."""
 
 from hongyan.engine.access import Access
+from hongyan.engine.app_messages import AppMessages
 from hongyan.engine.apps import Apps
+from hongyan.engine.archive import Archive
 from hongyan.engine.blacklist import Blacklists
+from hongyan.engine.broadcasts import Broadcasts
+from hongyan.engine.budgets import Budgets
 from hongyan.engine.chatrooms import ChatRooms
 from hongyan.engine.clock import Clock
 from hongyan.engine.congestion import Congestion
@@ -12,6 +16,7 @@ from hongyan.engine.filtering import Filtering
 from hongyan.engine.history import History
 from hongyan.engine.imports import Imports
 from hongyan.engine.info import ConversationInfo
+from hongyan.engine.kicks import Kicks
 from hongyan.engine.limits import DeliveryBudget, Limits
 from hongyan.engine.live_queries import LiveQueries
 from hongyan.engine.messages import Messages
@@ -29,6 +34,7 @@ from hongyan.engine.streams import Streams
 from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.temporary import TemporaryConversations
 from hongyan.engine.unread import UnreadCounts
+from hongyan.engine.visitors import Visitors
 from hongyan.engine.wills import Wills
 from hongyan.engine.words import WordFilter
 
@@ -45,8 +51,9 @@ class Engine:
         self.congestion = Congestion()
         self.changes = DeliveryBudget()  # of their own: large attributes must keep nobody from writing
         self.apps = Apps(store.apps, clock)
-        self.sessions = Sessions(store.tokens, clock, secret)
-        self.signatures = Signatures(store.signatures, clock)
+        self.kicks = Kicks(store.kicks, bus, clock)
+        self.sessions = Sessions(store.tokens, clock, secret, self.kicks.voids)
+        self.signatures = Signatures(store.signatures, clock, self.kicks.voids)
         self.presence = Presence(bus, clock)
         self.access = Access(store.conversations, clock)
         self.words = WordFilter(store.words, clock)
@@ -75,6 +82,31 @@ class Engine:
             self.filtering,
             self.congestion,
         )
+        self.app_messages = AppMessages(
+            store.messages,
+            store.edits,
+            self.edits,
+            self.access,
+            bus,
+            clock,
+            self.deliveries,
+            self.filtering,
+            self.congestion,
+        )
+        self.archive = Archive(store.archive)
+        self.budgets = Budgets(clock)
+        self.broadcasts = Broadcasts(
+            store.broadcasts,
+            store.visitors,
+            self.presence,
+            self.budgets,
+            bus,
+            clock,
+            self.deliveries,
+            self.filtering,
+            lambda: self.visitors.flush(),
+        )
+        self.visitors = Visitors(store.visitors, bus, clock, self.broadcasts.first_mark)
         self.conversations = Conversations(store.conversations, self.access, bus)
         self.wills = Wills(self.access, bus, clock, self.deliveries, self.filtering, self.congestion)
         self.chatrooms = ChatRooms(store.seats, store.conversations, self.access, bus, clock)
@@ -99,3 +131,5 @@ class Engine:
         await self.words.load()
         await self.services.load()
         await self.chatrooms.load()
+        await self.kicks.load()
+        await self.broadcasts.load()

@@ -18,12 +18,14 @@ from hongyan.engine.values import (
 class MessageSent:
     """A message for every member's sessions except the one it came from.
 
-    `origin` is the sending session as the gateway knows it (None for REST and the system).
+    `origin` is the sending session as the gateway knows it (None for REST and the system). Not `to_sender`: no session
+    of the sender hears it.
     """
 
     conversation: Conversation
     message: Message
     origin: object | None
+    to_sender: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,24 @@ class ChatRoomLeft:
     login: object
 
 
+@dataclass(frozen=True, slots=True)
+class BroadcastSent:
+    """A message to all clients of an app. `key` is 0 if it is kept for nobody who is not online now."""
+
+    conversation: Conversation
+    message: Message
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKicked:
+    """The application expelled a client: all its sessions are over."""
+
+    app_key: int
+    client: str
+    reason: str
+
+
 Event = (
     MessageSent
     | MembersJoined
@@ -266,4 +286,6 @@ Event = (
     | MessageSynced
     | ChatRoomEntered
     | ChatRoomLeft
+    | BroadcastSent
+    | ClientKicked
 )

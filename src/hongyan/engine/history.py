@@ -7,7 +7,7 @@ from hongyan.engine.access import Access, check_member
 from hongyan.engine.ports import MessageStore
 from hongyan.engine.service_messages import ServiceMessages
 from hongyan.engine.standings import is_blocked
-from hongyan.engine.values import App, Conversation, ConversationKind, HistoryRange, Message
+from hongyan.engine.values import OF_MEMBERS, App, Conversation, ConversationKind, HistoryRange, Message
 from hongyan.errors import Refused
 
 LIMIT_DEFAULT = 20
@@ -31,26 +31,16 @@ class History:
         Of a service conversation any client reads its own stream and the broadcasts.
         """
         conversation = await self._access.conversation(app, conversation_id)
+        check_reader(conversation, client)
         if conversation.kind is ConversationKind.SERVICE:
             return conversation, await self._services.page(conversation, client, wanted)
-        if conversation.kind is not ConversationKind.CHATROOM:
-            check_member(conversation, client, errors.CONVERSATION_LOG_REJECTED)
-        elif is_blocked(conversation, client):
-            raise Refused(errors.CONVERSATION_LOG_REJECTED, "blocked here")
         return conversation, await self._store.page(conversation, wanted)
 
-    async def long_page(
-        self, app: App, conversation_id: str, wanted: HistoryRange, *, member: str | None
-    ) -> list[Message]:
-        """Messages in the order they are read in; `member`: who must be one, None for who may read everything.
+    async def long_page(self, conversation: Conversation, wanted: HistoryRange) -> list[Message]:
+        """Messages in the order they are read in; who may read them must be known.
 
         It may end early, but is empty only where nothing is left.
         """
-        if member is None:
-            conversation = await self._access.conversation(app, conversation_id)
-        else:
-            refusal = errors.CONVERSATION_LOG_REJECTED
-            conversation = await self._access.as_member(app, conversation_id, member, refusal)
         found: list[Message] = []
         content = 0
         while len(found) < wanted.limit and content < LONG_CONTENT_MAX:
@@ -62,3 +52,11 @@ class History:
                 break
             wanted = replace(wanted, start=found[-1].timestamp, start_id=found[-1].id, start_included=False)
         return found
+
+
+def check_reader(conversation: Conversation, client: str) -> None:
+    """Raises Refused(CONVERSATION_LOG_REJECTED) for who may not read what was said there."""
+    if conversation.kind in OF_MEMBERS:
+        check_member(conversation, client, errors.CONVERSATION_LOG_REJECTED)
+    elif conversation.kind is ConversationKind.CHATROOM and is_blocked(conversation, client):
+        raise Refused(errors.CONVERSATION_LOG_REJECTED, "blocked here")

@@ -17,12 +17,14 @@ _WINDOW = 60.0
 class Operation(Enum):
     """A kind of command, and the setting that says how many a client may send per minute.
 
-    READ is history pages and read marks: a busy chat would use up the 30 of OTHER with marks alone.
+    READ is history pages and read marks: a busy chat would use up the 30 of OTHER with marks alone. FILE is counted by
+    address, since whoever uploads says no client id.
     """
 
     SEND = "send_rate"
     READ = "read_rate"
     OTHER = "other_rate"
+    FILE = "file_rate"
 
     def __hash__(self) -> int:  # the default walks through str(name); this is asked per message
         return id(self)

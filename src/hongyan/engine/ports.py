@@ -15,8 +15,11 @@ from hongyan.engine.imported import Imported, ImportedRow
 from hongyan.engine.query import Query, TemporaryQuery
 from hongyan.engine.values import (
     App,
+    Archived,
+    Arrival,
     Arrived,
     Attributes,
+    Broadcast,
     Conversation,
     ConversationDraft,
     ConversationRow,
@@ -26,6 +29,8 @@ from hongyan.engine.values import (
     Edit,
     Edited,
     Expired,
+    File,
+    FileQuery,
     HistoryRange,
     Marks,
     MemberInfo,
@@ -296,6 +301,9 @@ class MessageStore(Protocol):
         Of each conversation the last `tracked` messages are looked at. All that is answered has been told before.
         """
 
+    async def unread_in(self, conversation: Conversation, client: str) -> int:
+        """How many messages of this conversation the client has not read; none for who has nothing to do with it."""
+
     async def unread(
         self,
         app_key: int,
@@ -342,6 +350,87 @@ class EditStore(Protocol):
 
         A message that is edited again meanwhile may be left out: that edit is told.
         """
+
+    def delete(self, conversation: Conversation, sender: str, message_id: str, timestamp: int) -> Awaitable[object]:
+        """Take a message out of the history; nobody is told. Raises Refused(MESSAGE_NOT_FOUND)."""
+
+    def rewrite(
+        self, conversation: Conversation, sender: str, message_id: str, timestamp: int, content: str | bytes
+    ) -> Awaitable[object]:
+        """Put other content into the history, which is no edit: nobody is told. Raises as `delete`."""
+
+
+class ArchiveStore(Protocol):
+    """Messages of many conversations in the order of (timestamp, id), in which they are walked: see `HistoryRange`.
+
+    Raises Refused(CONVERSATION_LOG_FAILED) if it takes too long.
+    """
+
+    async def of_app(self, app_key: int, wanted: HistoryRange) -> list[Archived]:
+        """Of all conversations. Of messages with one id and time all or none, so the limit is kept nearly."""
+
+    async def of_author(self, app_key: int, client: str, wanted: HistoryRange) -> list[Archived]:
+        """What a client has sent, without service conversations."""
+
+    async def stream_of(self, app_key: int, own_id: str) -> tuple[str, str] | None:
+        """The id of the service conversation, and the client, of which this is the id of the stream."""
+
+
+class BroadcastStore(Protocol):
+    """Broadcasts to all clients of an app."""
+
+    async def valid(self) -> tuple[list[Broadcast], int]:
+        """All that are to be told still, in the order of their keys; and the last key that was ever given."""
+
+    async def made_since(self, since: int) -> dict[int, int]:
+        """How many each app (key) has made since this time."""
+
+    def insert(
+        self,
+        service: Conversation,
+        sender: str,
+        draft: Draft,
+        valid_till: int,
+        committed: Callable[[int, Stored], None],
+    ) -> Awaitable[object]:
+        """`committed(key, place)`. Raises Refused: INVALID_MESSAGING_TARGET, MESSAGE_SENT_QUOTA_EXCEEDED."""
+
+    def replace(
+        self, key: int, content: str | bytes, patched_at: int, committed: Callable[[], None]
+    ) -> Awaitable[object]:
+        """Raises Refused(MESSAGE_NOT_FOUND)."""
+
+    def delete(
+        self, app_key: int, message_id: str, timestamp: int, committed: Callable[[int], None]
+    ) -> Awaitable[object]:
+        """Also one that is not told any more; `committed(key)`. Raises Refused(MESSAGE_NOT_FOUND)."""
+
+
+class KickStore(Protocol):
+    """When clients were expelled. The store forgets what has expired."""
+
+    def kick(
+        self, app_key: int, client: str, at: int, expires_at: int, committed: Callable[[], None]
+    ) -> Awaitable[object]: ...
+
+    async def all(self) -> list[tuple[int, str, int, int]]:
+        """(app key, client, when, when that expires), in the order in which they expire."""
+
+
+class VisitorStore(Protocol):
+    """Clients that have logged in. Visits are (app key, client, day since the epoch, key of a broadcast)."""
+
+    async def saw(self, visits: Sequence[tuple[int, str, int, int]]) -> None:
+        """Note the days; the broadcasts are those that clients seen for the first time count as told."""
+
+    async def told(self, visits: Sequence[tuple[int, str, int, int]]) -> None:
+        """Note the days, and that all broadcasts up to these were told."""
+
+    async def told_until(self, app_key: int, client: str) -> int | None:
+        """The last broadcast that the client was told; None: it was never here before."""
+
+    async def count(self, app_key: int, day: int) -> int:
+        """How many clients were seen last on this day."""
 
 
 class ServiceStore(Protocol):
@@ -450,6 +539,9 @@ class SweepStore(Protocol):
     def clean(self) -> Awaitable[bool]:
         """A step: delete some of what belonged to deleted conversations; whether there may be more."""
 
+    def delete_broadcasts(self, app_key: int, before: int) -> Awaitable[int]:
+        """Delete broadcasts to all clients that were made before this time and are told no more; how many that were."""
+
     def shrink(self) -> Awaitable[bool]:
         """A step: give room back to the file system; whether there is more."""
 
@@ -535,11 +627,58 @@ class WordStore(Protocol):
     async def all(self) -> Mapping[int, list[str]]: ...
 
 
+class FileStore(Protocol):
+    """What is known of files. Their bytes are in `Blobs`."""
+
+    async def insert(self, file: File) -> None: ...
+
+    async def get(self, app_key: int, file_id: str) -> File | None: ...
+
+    async def by_key(self, key: str) -> File | None: ...
+
+    async def finish(self, file: File, arrival: Arrival, at: int) -> File:
+        """Note that it has arrived. Raises Refused: FILE_NOT_FOUND, or FILE_EXISTS if it had before."""
+
+    async def delete(self, file: File) -> None: ...
+
+    async def find(self, app_key: int, query: FileQuery) -> list[File]:
+        """Those that have arrived or are elsewhere, in order of (creation time, id)."""
+
+    async def count(self, app_key: int, query: FileQuery) -> int: ...
+
+    async def unfinished(self, before: int, limit: int) -> list[File]:
+        """Some of those that were begun before this time and have not arrived."""
+
+
+class Blobs(Protocol):
+    """The bytes of files, by names of letters, digits, `-`, `_`, and `/` between the parts.
+
+    Every method raises Refused: STORAGE_FULL, or INTERNAL_ERROR if the place is out of reach.
+    """
+
+    async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
+        """Keep what comes, piece by piece. It is there whole and on disk, or, if anything fails, not at all."""
+
+    def get(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from `start` to before `end`, piece by piece. Raises Refused(FILE_NOT_FOUND)."""
+
+    async def delete(self, folder: str) -> None:
+        """Delete everything whose name begins with `folder` and a slash, if there is anything."""
+
+    async def measure(self, folder: str) -> tuple[int, int]:
+        """How many there are whose names begin with `folder` and a slash, and their bytes."""
+
+    async def clean(self) -> None:
+        """Delete what a crash has left half-written."""
+
+
 class Store(Protocol):
     @property
     def apps(self) -> AppStore: ...
     @property
     def conversations(self) -> ConversationStore: ...
+    @property
+    def files(self) -> FileStore: ...
     @property
     def info(self) -> InfoStore: ...
     @property
@@ -572,6 +711,14 @@ class Store(Protocol):
     def words(self) -> WordStore: ...
     @property
     def imports(self) -> ImportStore: ...
+    @property
+    def archive(self) -> ArchiveStore: ...
+    @property
+    def broadcasts(self) -> BroadcastStore: ...
+    @property
+    def kicks(self) -> KickStore: ...
+    @property
+    def visitors(self) -> VisitorStore: ...
 
 
 class ContentFilter(Protocol):

@@ -3,7 +3,7 @@
 Not written down: after a restart nobody is, and each login tells it anew.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import ClientOffline, ClientOnline
@@ -33,6 +33,10 @@ class Presence:
         if not clients[client]:
             del clients[client]
             self._bus.publish(ClientOffline(app.key, client, why, self._clock.now()))
+
+    def all(self, app: App) -> Collection[str]:
+        """Everybody who is online; not to be kept."""
+        return self._apps.get(app.key, {}).keys()
 
     def online(self, app: App, asked: Iterable[str]) -> list[str]:
         """Those who are, in the order they are asked for."""

@@ -1,10 +1,13 @@
 """Opening sessions: whose they are, and the tokens that reopen them (reference 1.9, 3.4)."""
 
+import base64
 import dataclasses
 import hmac
+import json
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -12,6 +15,7 @@ from joserfc.jwk import OctKey
 
 from hongyan import errors
 from hongyan.engine.clock import Clock
+from hongyan.engine.kicks import Voids, never
 from hongyan.engine.ports import TokenStore
 from hongyan.engine.values import CLIENT_ID_MAX, App
 from hongyan.errors import Refused
@@ -22,6 +26,10 @@ TAG_DEFAULT = "default"
 BITMAP_DEFAULT = 0xAB
 #: The capability without which a client is told nothing of temporary conversations (reference 4.1).
 TEMPORARY = 0x02
+
+#: What every token begins with: {"typ":"JWT","alg":"HS256"}.
+_HEADER = b"eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9."
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +66,13 @@ def check_client_id(client: str) -> None:
 class Sessions:
     """Tokens are signed and stateless; a logout puts the token's id on a list until it would have expired."""
 
-    def __init__(self, store: TokenStore, clock: Clock, secret: bytes) -> None:
+    def __init__(self, store: TokenStore, clock: Clock, secret: bytes, voids: Voids = never) -> None:
+        """`voids`: whether a client was expelled since a time; then its tokens from before are void."""
+        self._voids = voids
         self._store = store
         self._clock = clock
-        self._key = OctKey.import_key(hmac.digest(secret, b"session tokens", "sha256"))
+        self._secret = hmac.digest(secret, b"session tokens", "sha256")
+        self._key = OctKey.import_key(self._secret)
         self._revoked: dict[str, int] = {}
         self.on_revoked: list[Callable[[Ticket], None]] = []
         """Called when a ticket has become void."""
@@ -83,9 +94,10 @@ class Sessions:
             "dev": ticket.device,
             "bit": ticket.bitmap,
             "exp": expires_at,
+            "at": self._clock.now(),
         }
         latest = dataclasses.replace(ticket, expires_at=max(expires_at, ticket.expires_at))
-        return jwt.encode({"alg": "HS256"}, claims, self._key), latest
+        return _sign(claims, self._secret), latest
 
     def redeem(self, app: App, client: str, token: str, *, expired_too: bool = False) -> Ticket:
         """The ticket of a token of this app and client. Raises Refused(SESSION_TOKEN_EXPIRED)."""
@@ -96,6 +108,8 @@ class Sessions:
             )
         except (JoseError, ValueError, KeyError, TypeError):
             raise Refused(errors.SESSION_TOKEN_EXPIRED, "not a session token") from None
+        if self._voids(app, client, claims.get("at", 0)):
+            raise Refused(errors.SESSION_TOKEN_EXPIRED, "the client was expelled since this token was made")
         if claims["app"] != app.id or ticket.client != client or ticket.id in self._revoked:
             raise Refused(errors.SESSION_TOKEN_EXPIRED, "the token is not valid")
         if ticket.expires_at * 1000 <= self._clock.now() and not expired_too:
@@ -116,3 +130,16 @@ class Sessions:
         now = self._clock.now()
         while self._revoked and next(iter(self._revoked.values())) < now:
             del self._revoked[next(iter(self._revoked))]
+
+
+def _sign(claims: dict[str, Any], secret: bytes) -> str:
+    """What joserfc's `jwt.encode` makes of these claims, in a quarter of the time: each login is given a token.
+
+    Only joserfc reads tokens, as only there a mistake would let somebody in.
+    """
+    signed = _HEADER + _base64url(_to_json(claims).encode())
+    return (signed + b"." + _base64url(hmac.digest(secret, signed, "sha256"))).decode()
+
+
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from hongyan import errors
 from hongyan.engine.clock import Clock
+from hongyan.engine.kicks import Voids, never
 from hongyan.engine.ports import SignatureStore
 from hongyan.engine.values import App
 from hongyan.errors import Kind, Refused
@@ -86,16 +87,21 @@ class Signatures:
     Where the app wants each signature used once, a check returns when that it was used is on disk.
     """
 
-    def __init__(self, store: SignatureStore, clock: Clock) -> None:
+    def __init__(self, store: SignatureStore, clock: Clock, voids: Voids = never) -> None:
+        """`voids`: whether a client was expelled since a time."""
         self._store = store
         self._clock = clock
+        self._voids = voids
 
     def login(self, app: App, client: str, given: Signature) -> Use | None:
         """Check a login without waiting; what is returned must be used up before the client is logged in."""
         if not app.settings.sign_login:
             return None
         text = login_text(app.id, client, given.time, given.nonce)
-        return self._verify(app, given, [text], errors.SIGNATURE_FAILED)
+        use = self._verify(app, given, [text], errors.SIGNATURE_FAILED)
+        if self._voids(app, client, _made_at(given.time)):
+            raise Refused(errors.SIGNATURE_FAILED, "the client was expelled since this was signed")
+        return use
 
     async def check_start(
         self, app: App, client: str, members: Sequence[str], given: Signature, *, temporary: bool
@@ -185,13 +191,17 @@ class Signatures:
     def _expires_at(self, time: str, kind: Kind) -> int:
         if not (time.isascii() and time.isdigit() and len(time) <= _TIME_DIGITS):
             raise Refused(kind, "the time of the signature is not a number of milliseconds")
-        made_at = int(time) if int(time) >= _MILLISECONDS_FROM else int(time) * 1000
+        made_at = _made_at(time)
         now = self._clock.now()
         if made_at > now + AHEAD_MAX:
             raise Refused(kind, "the time of the signature is in the future")
         if made_at + VALIDITY < now:
             raise Refused(kind, "the signature has expired")
         return made_at + VALIDITY
+
+
+def _made_at(time: str) -> int:
+    return int(time) if int(time) >= _MILLISECONDS_FROM else int(time) * 1000
 
 
 def _signed(app: App, digits: str, texts: Iterable[str]) -> bytes | None:

@@ -157,6 +157,9 @@ class Sweeps:
             for start in range(0, len(whole), CONVERSATIONS):
                 conversations += await self._delete_conversations(whole[start : start + CONVERSATIONS])
             messages += await self._delete_messages([each for each in expired if each.messages_before is not None])
+        for app_key, each_app in cutoffs.items():
+            if each_app.messages is not None:
+                messages += await self._paced(self._store.delete_broadcasts(app_key, each_app.messages))
         return Swept(messages, conversations)
 
     async def _delete_conversations(self, expired: Sequence[Expired]) -> int:

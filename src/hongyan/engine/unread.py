@@ -31,6 +31,18 @@ class UnreadCounts:
         limit, services = app.settings.unread_conversations, self._services.any(app)
         return await self._store.unread(app.key, client, since, limit, services=services, temporary=temporary)
 
+    async def count(self, app: App, client: str, conversation_id: str | None) -> int:
+        """Of one conversation, or of all that a client is told of at a login; of each no more than it is told.
+
+        Raises Refused(CONVERSATION_NOT_FOUND).
+        """
+        most = app.settings.unread_max
+        if conversation_id is None:
+            unread, _ = await self.since(app, client, None)
+            return sum(min(each.count, most) for each in unread)
+        conversation = await self._access.conversation(app, conversation_id)
+        return min(await self._store.unread_in(conversation, client), most)
+
     async def mark_read(
         self, app: App, client: str, conversation_id: str, message_id: str, timestamp: int | None
     ) -> None:

@@ -270,6 +270,26 @@ class Edited:
     changed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A message and where it stands: `stream` is empty but for what a service conversation is to one client alone."""
+
+    conversation_id: str
+    stream: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """A message to all clients of an app, told until `valid_till`. `key` grows with each."""
+
+    key: int
+    app_key: int
+    conversation_id: str
+    valid_till: int
+    message: Message
+
+
 class Stored(NamedTuple):
     """The place a message got: `repeated` when the same client had sent the same token before."""
 
@@ -444,6 +464,15 @@ class HistoryRange:
     lctype: int | None = None
 
 
+#: Milliseconds of a day.
+DAY = 86_400_000
+
+
+def day_of(time: int) -> int:
+    """The number of the day (UTC) of a time."""
+    return time // DAY
+
+
 class Departure(Enum):
     """Why a client's session ended. Who logs out, is ended or is there at a stop leaves no will (reference 3.16)."""
 
@@ -508,8 +537,53 @@ class Swept(NamedTuple):
     conversations: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """An uploaded file, or one elsewhere that is known by its `url`.
+
+    `key` is the end of the URL of an uploaded one: the part before the first dot or slash can't be guessed and names
+    its bytes. `size` and `md5` (hex) are None until it has arrived whole; `detected` is the type that its bytes show.
+    """
+
+    app_key: int
+    id: str
+    name: str
+    mime_type: str
+    created_at: int
+    key: str | None = None
+    url: str | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    acl: dict[str, Any] | None = None
+    size: int | None = None
+    md5: str | None = None
+    detected: str | None = None
+    updated_at: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is something to be had: it is elsewhere, or has arrived."""
+        return self.url is not None or self.size is not None
+
+
+class Arrival(NamedTuple):
+    """What is known of a file when all of it is there."""
+
+    size: int
+    md5: str
+    detected: str | None
+
+
+class FileQuery(NamedTuple):
+    """Which files: those whose columns have one of these values; newest last unless `newest_first`."""
+
+    among: dict[str, list[str]]
+    newest_first: bool
+    limit: int
+    skip: int
+
+
 def new_object_id() -> str:
-    """A conversation id: 24 lower-case hex digits."""
+    """The id of a conversation or a file: 24 lower-case hex digits."""
     return secrets.token_hex(12)
 
 

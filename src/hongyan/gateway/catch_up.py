@@ -8,9 +8,9 @@ import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
-from hongyan.engine.values import TEMPORARY_PREFIX
+from hongyan.engine.values import TEMPORARY_PREFIX, ConversationKind
 from hongyan.errors import Refused
-from hongyan.gateway.pushes import offline_commands, patch_command, unread_command
+from hongyan.gateway.pushes import direct_command, offline_commands, patch_command, unread_command
 from hongyan.gateway.registry import PATCHES, TEMPORARY, Held, Session
 from hongyan.wire.messages2_pb2 import SessionCommand
 
@@ -37,6 +37,7 @@ class _Told:
 def begin(session: Session, wish: SessionCommand) -> None:
     """Fetch and push edits, for clients that want them; then counts, or for clients of the older mode the messages."""
     session.held = held = list(session.held or ())  # a second open goes on where the first one was
+    session.connection.gateway.engine.broadcasts.begin(session.app, session.client)
     edited_since = _edited_since(session, wish)
     session.connection.spawn(_tell(session, held, edited_since, wish.lastUnreadNotifTime or None))
 
@@ -70,9 +71,13 @@ async def _tell(session: Session, held: list[Held], edited_since: int | None, un
             await _attempt("unread counts", _tell_unread(session, held, unread_since, told))
         else:
             await _attempt("missed messages", _tell_messages(session, held, told))
+        if session.connection.gateway.engine.broadcasts.valid(session.app.key):
+            await _attempt("broadcasts", _tell_broadcasts(session, held))
     finally:
         if session.held is held:
             _release(session, told)
+        broadcasts = session.connection.gateway.engine.broadcasts
+        await _attempt("broadcasts", broadcasts.end(session.app, session.client, session.broadcast))
 
 
 async def _attempt(what: str, work: Awaitable[None]) -> None:
@@ -138,6 +143,26 @@ async def _tell_messages(session: Session, held: list[Held], told: _Told) -> Non
             told.messages |= conversation.places
             if not await connection.drained():
                 return
+
+
+async def _tell_broadcasts(session: Session, held: list[Held]) -> None:
+    """Messages to all clients that this one has not been told; those that wait to be delivered are left to that."""
+    connection, broadcasts = session.connection, session.connection.gateway.engine.broadcasts
+    async with connection.reads:
+        pending = await broadcasts.pending(session.app, session.client)
+    waiting = {place for place, *_ in held}
+    for count, broadcast in enumerate(pending, 1):
+        if not _is_waiting(session, held):
+            return
+        if broadcast.message.id not in waiting:
+            kind = int(ConversationKind.SERVICE)
+            command = direct_command(broadcast.conversation_id, kind, broadcast.message)
+            if not connection.subprotocol.unread:
+                command.directMessage.offline = True
+            connection.tell(command, session.client)
+        session.broadcast = max(session.broadcast, broadcast.key)
+        if count % EDITS_AT_ONCE == 0 and not await connection.drained():
+            return
 
 
 def _release(session: Session, told: _Told) -> None:

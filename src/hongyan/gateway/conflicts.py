@@ -1,14 +1,22 @@
-"""One device of a kind: who is logged out when a client logs in elsewhere (reference 3.6)."""
+"""Who is logged out: by a login elsewhere, as of some kinds of devices there is one, or by the application.
+
+Reference 3.5, 3.6.
+"""
 
 import logging
+from typing import TYPE_CHECKING
 
 from hongyan import errors
+from hongyan.engine.events import ClientKicked
 from hongyan.engine.sessions import Ticket, conflict
 from hongyan.engine.values import App, Departure
-from hongyan.errors import Kind, Refused
+from hongyan.errors import Refused
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.registry import Session
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, OpType, SessionCommand
+
+if TYPE_CHECKING:
+    from hongyan.gateway.server import Gateway
 
 log = logging.getLogger(__name__)
 
@@ -22,18 +30,18 @@ def rivals(connection: Connection, app: App, ticket: Ticket) -> list[Session]:
     ]
 
 
-def expel(connection: Connection, sessions: list[Session], kind: Kind, detail: str) -> None:
-    """End sessions of others on behalf of a login here: they are told why, and their tokens are void at once.
+def expel(gateway: "Gateway", sessions: list[Session], told: GenericCommand) -> None:
+    """End sessions of one client: they are told why, and their tokens are void at once.
 
     Their connections stay open.
     """
     if not sessions:
         return
-    tokens = connection.gateway.engine.sessions
+    tokens = gateway.engine.sessions
     voided = [tokens.revoke(session.ticket) for session in sessions]
     for session in sessions:
         session.connection.end_session(session, Departure.EXPELLED)
-        session.connection.tell(closed(Refused(kind, detail)), session.client)
+        session.connection.tell(told, session.client)
 
     async def keep() -> None:
         for each in voided:
@@ -42,12 +50,18 @@ def expel(connection: Connection, sessions: list[Session], kind: Kind, detail: s
             except Refused as refusal:
                 log.error("a void token could not be written down, it is valid again after a restart: %s", refusal)
 
-    connection.gateway.spawn(keep())
+    gateway.spawn(keep())
 
 
-def closed(refusal: Refused) -> GenericCommand:
+def kicked(gateway: "Gateway", event: ClientKicked) -> None:
+    """The application's own words are the reason, if it has given any."""
+    told = closed(Refused(errors.KICKED_BY_APP, "logged out by the application"), event.reason)
+    expel(gateway, list(gateway.registry.of_client(event.app_key, event.client)), told)
+
+
+def closed(refusal: Refused, reason: str = "") -> GenericCommand:
     """`session/closed` with a reason: a session was not the client's to keep."""
-    message = SessionCommand(code=refusal.kind.code, reason=refusal.kind.name, detail=refusal.detail)
+    message = SessionCommand(code=refusal.kind.code, reason=reason or refusal.kind.name, detail=refusal.detail)
     return GenericCommand(cmd=CommandType.session, op=OpType.closed, sessionMessage=message)
 
 

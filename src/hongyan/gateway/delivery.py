@@ -1,6 +1,6 @@
 """Events from the bus to the sessions here: encoded once, left in each connection's outbox."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from hongyan.engine.congestion import Congestion
@@ -79,7 +79,7 @@ class Delivery:
         self._changes = changes
         self.gathering = Gathering(registry, budget, wake)
         self.fanout = Fanout(registry, budget, congestion, call_soon, wake)
-        self._tellers: Mapping[type[Any], Callable[[Any], None]] = {
+        self._tellers: dict[type[Any], Callable[[Any], None]] = {
             MessageSynced: self._synced,
             MembersJoined: self._members_joined,
             MembersLeft: self._members_left,
@@ -96,17 +96,21 @@ class Delivery:
             ChatRoomLeft: self._left,
         }
 
+    def on(self, kind: type[Event], teller: Callable[[Any], None]) -> None:
+        """Have others tell of events of this kind."""
+        self._tellers[kind] = teller
+
     def on_event(self, event: Event) -> None:
         if type(event) is MessageSent:
             self._message(event)
             return
         teller = self._tellers.get(type(event))  # some are for others than clients
         if teller is not None:
-            self.gathering.tell()
+            self.tell_gathered()
             teller(event)
 
     def tell_gathered(self) -> None:
-        """Tell all that has gathered in this tick."""
+        """Tell all that has gathered in this tick: at its end, and before anything else happens."""
         self.gathering.tell()
         self.fanout.tell_small()
 
@@ -117,7 +121,15 @@ class Delivery:
             return
         shared = SharedFrame(direct_command(conversation.id, int(conversation.kind), message))
         priority = message.priority if conversation.kind == ConversationKind.CHATROOM else 0
-        told = Told(shared, conversation.id, origin, seq=message.seq, priority=priority, is_message=True)
+        told = Told(
+            shared,
+            conversation.id,
+            origin,
+            seq=message.seq,
+            priority=priority,
+            is_message=True,
+            passed_over=None if event.to_sender else message.sender,
+        )
         self.fanout.tell(conversation, told)
 
     def _tell_all(self, conversation: Conversation, command: GenericCommand, origin: object | None = None) -> int:

@@ -18,16 +18,32 @@ log = logging.getLogger(__name__)
 
 
 class _Gathered:
-    """Messages of one conversation, with who were its members when they were sent."""
+    """Messages of one conversation, with who were its members when they were sent.
 
-    __slots__ = ("conversation", "frames", "members", "origins", "seqs")
+    `told` says of sessions that have been told some of them before the others are how many that were.
+    """
 
-    def __init__(self, conversation: Conversation) -> None:
+    __slots__ = ("conversation", "early", "frames", "members", "origins", "seqs", "told")
+
+    def __init__(self, conversation: Conversation, members: set[str]) -> None:
         self.conversation = conversation
-        self.members = conversation.members
+        self.members = members
         self.frames: list[SharedFrame] = []
         self.origins: list[object | None] = []
         self.seqs: list[int] = []
+        self.told: dict[object, int] = {}
+        self.early = 0
+
+    def tell(self, session: Session) -> int:
+        """Tell a session what it has not been told, one by one; how many deliveries that made."""
+        since, upto = self.told.get(session, 0), len(self.frames)
+        self.told[session] = upto
+        count = 0
+        for place in range(since, upto):
+            if self.origins[place] is not session:
+                _leave(self, session, self.frames[place], self.seqs[place])
+                count += 1
+        return count
 
 
 class Gathering:
@@ -37,22 +53,32 @@ class Gathering:
         self._registry = registry
         self._budget = budget
         self._wake = wake
-        self._waiting: dict[int, _Gathered] = {}
+        self._waiting: dict[str, _Gathered] = {}  # by id, which is what a sender knows of a conversation
         self.deliveries = 0
 
     def add(self, event: MessageSent) -> None:
         conversation, message = event.conversation, event.message
-        gathered = self._waiting.get(conversation.key)
-        if gathered is not None and gathered.members is not conversation.members:
+        place = conversation.stream or conversation.id
+        members = conversation.members if event.to_sender else conversation.members - {message.sender}
+        gathered = self._waiting.get(place)
+        if gathered is not None and gathered.members is not members:
             self.tell()
             gathered = None
         if gathered is None:
             if not self._waiting:
                 self._wake()
-            gathered = self._waiting[conversation.key] = _Gathered(conversation)
+            gathered = self._waiting[place] = _Gathered(conversation, members)
         gathered.frames.append(SharedFrame(direct_command(conversation.id, int(conversation.kind), message)))
         gathered.origins.append(event.origin)
         gathered.seqs.append(message.seq)
+
+    def tell_speaker(self, session: Session, conversation_id: str) -> None:
+        """Tell who is about to learn the place of its own message what stands before it."""
+        gathered = self._waiting.get(conversation_id)
+        if gathered is None or not session.is_open or session.client not in gathered.members:
+            return
+        if gathered.conversation.kind is not ConversationKind.TEMPORARY or session.can(TEMPORARY):
+            gathered.early += gathered.tell(session)
 
     def tell(self) -> None:
         """Tell all that has gathered. To be called before anything else is told to members."""
@@ -70,7 +96,8 @@ class Gathering:
         found = self._registry.of_clients(app_key, gathered.members)
         if gathered.conversation.kind is ConversationKind.TEMPORARY:
             found = ([session for session in sessions if session.can(TEMPORARY)] for sessions in found)
-        count = _alone(gathered, found) if len(gathered.frames) == 1 else _in_one_piece(gathered, found)
+        is_one = len(gathered.frames) == 1 and not gathered.told
+        count = gathered.early + (_alone(gathered, found) if is_one else _in_one_piece(gathered, found))
         self.deliveries += count
         self._budget.charge(app_key, count)
 
@@ -98,15 +125,13 @@ def _leave(gathered: _Gathered, session: Session, shared: SharedFrame, seq: int)
 
 def _in_one_piece(gathered: _Gathered, found: Iterable[list[Session]]) -> int:
     """Tell several messages; how many deliveries that made."""
-    shared, origins, number = SharedFrames(gathered.frames), set(gathered.origins), len(gathered.frames)
+    shared, number = SharedFrames(gathered.frames), len(gathered.frames)
+    special = {*gathered.origins, *gathered.told}
     count = 0
     for sessions in found:
         for session in sessions:
-            if session in origins or session.held is not None:
-                for frame, origin, seq in zip(gathered.frames, gathered.origins, gathered.seqs, strict=True):
-                    if session is not origin:
-                        _leave(gathered, session, frame, seq)
-                        count += 1
+            if session in special or session.held is not None:
+                count += gathered.tell(session)
                 continue
             connection, tail = session.connection, session.tail
             connection.push_many(shared.text(tail) if connection.subprotocol.text else shared.binary(tail), number)

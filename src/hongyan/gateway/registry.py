@@ -24,10 +24,11 @@ HELD_BYTES_MAX = 4_194_304
 class Session:
     """One opened client on one connection.
 
-    `tail` is its part of every shared frame. While `held` is a list, deliveries gather there instead of going out.
+    `broadcast` is the key of the last message to all clients that it was told. `tail` is its part of every shared
+    frame. While `held` is a list, deliveries gather there instead of going out.
     """
 
-    __slots__ = ("app", "audiences", "client", "connection", "held", "tail", "ticket")
+    __slots__ = ("app", "audiences", "broadcast", "client", "connection", "held", "tail", "ticket")
 
     def __init__(self, connection: "Connection", app: App, client: str, ticket: "Ticket") -> None:
         self.connection = connection
@@ -37,6 +38,7 @@ class Session:
         self.tail = frames.peer_tail(client)
         self.held: list[Held] | None = None
         self.audiences: tuple[int, ...] = ()
+        self.broadcast = 0
 
     def hold(self, conversation_id: str, seq: int, frame: bytes, patched_at: int = 0) -> None:
         """Keep a delivery back, while `held` is a list."""
@@ -144,6 +146,10 @@ class Registry:
 
     def of_client(self, app_key: int, client: str) -> list[Session]:
         return self._apps.get(app_key, {}).get(client, [])
+
+    def of_app(self, app_key: int) -> list[Session]:
+        """All sessions of an app, as they are now."""
+        return [session for sessions in self._apps.get(app_key, {}).values() for session in sessions]
 
     def of_clients(self, app_key: int, wanted: set[str]) -> Iterator[list[Session]]:
         """The sessions of each of these clients that is online; walks the smaller of the two sets."""

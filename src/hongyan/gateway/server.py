@@ -14,11 +14,13 @@ from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithLis
 from hongyan import errors
 from hongyan.config import GatewayOptions
 from hongyan.engine.engine import Engine
+from hongyan.engine.events import BroadcastSent, ClientKicked
 from hongyan.engine.ports import Bus
 from hongyan.errors import Refused
-from hongyan.gateway import handlers
+from hongyan.gateway import conflicts, handlers
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.delivery import Delivery
+from hongyan.gateway.everyone import Everyone
 from hongyan.gateway.listener import Listener
 from hongyan.gateway.live_queries import Listeners
 from hongyan.gateway.outbox import Flusher
@@ -68,6 +70,9 @@ class Gateway:
             self.loop.call_soon,
             lambda: self.flusher.wake(),
         )
+        self.everyone = Everyone(self.registry, engine.deliveries, self.loop.call_soon)
+        self.delivery.on(BroadcastSent, self.everyone.tell)
+        self.delivery.on(ClientKicked, lambda event: conflicts.kicked(self, event))
         self.flusher = Flusher(self.loop, self.delivery.tell_gathered)
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -107,7 +112,9 @@ class Gateway:
             "connections": len(self.connections),
             "sessions": self.registry.sessions,
             "commands_in": self.commands_in,
-            "deliveries": self.delivery.gathering.deliveries + self.delivery.fanout.deliveries,
+            "deliveries": sum(
+                each.deliveries for each in (self.delivery.gathering, self.delivery.fanout, self.everyone)
+            ),
             "left_out": self.left_out,
             "shed": self.delivery.fanout.shed,
             "frames_out": self.frames_out,
@@ -167,6 +174,7 @@ class Gateway:
         return (
             bool(self.tasks)
             or self.delivery.fanout.is_busy
+            or self.everyone.is_busy
             or any(connection.is_answering for connection in self.connections)
         )
 

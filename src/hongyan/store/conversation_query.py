@@ -168,7 +168,8 @@ def _last_messages(bound: sa.Connection, rows: Sequence[Any]) -> dict[int, Messa
     if not ends:
         return {}
     found = sa.select(_message.c.conversation, *columns).where(
-        sa.tuple_(_message.c.conversation, _message.c.timestamp, _message.c.seq).in_(ends)
+        sa.tuple_(_message.c.conversation, _message.c.timestamp, _message.c.seq).in_(ends),
+        _message.c.flags.bitwise_and(hot.DELETED) == 0,
     )
     return {row[0]: hot.decode_message(_raw(row[1:])) for row in bound.execute(found)}
 

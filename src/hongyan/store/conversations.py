@@ -24,7 +24,8 @@ from hongyan.engine.values import (
     new_object_id,
 )
 from hongyan.errors import Refused
-from hongyan.store import blacklists, conversation_query, hot, members, schema, standings
+from hongyan.store import blacklists, conversation_query, hot, loading, members, schema, standings
+from hongyan.store.gathered_reads import GatheredReads
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
@@ -49,9 +50,13 @@ class Conversations:
         self._clock = clock
         self._scans = asyncio.Semaphore(_SCANS)
         self._slow = asyncio.Semaphore(_SLOW)
+        self._loads = GatheredReads(self._load)
 
     async def load(self, app_key: int, conversation_id: str) -> Conversation | None:
-        return await self._reader.run_bound(lambda bound: _load(bound, app_key, conversation_id))
+        return await self._loads.of((app_key, conversation_id))
+
+    async def _load(self, wanted: Sequence[loading.Key]) -> list[Conversation | None]:
+        return await self._reader.run(lambda driver: loading.load(driver, wanted))
 
     async def query(self, app_key: int, caller: str, query: Query) -> list[ConversationRow]:
         async with self._room(query):
@@ -182,14 +187,6 @@ def insert(bound: sa.Connection, app_key: int, draft: ConversationDraft, now: in
     if draft.device is not None:
         bound.exec_driver_sql(hot.TAKE_SEAT, (app_key, draft.creator, draft.device, key))
     return key
-
-
-def _load(bound: sa.Connection, app_key: int, conversation_id: str) -> Conversation | None:
-    found = sa.select(_conversation).where(
-        _conversation.c.app == app_key, _conversation.c.id == conversation_id, _conversation.c.parent.is_(None)
-    )
-    row = bound.execute(found).one_or_none()
-    return None if row is None else conversation_of(bound, row)
 
 
 def conversation_of(bound: sa.Connection, row: Any) -> Conversation:

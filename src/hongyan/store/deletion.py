@@ -24,6 +24,8 @@ TABLES = {
     "hidden_message": "client, timestamp, seq",
     "seat": "app, client, device",
     "imported_column": "name",
+    "author": "app, client",
+    "broadcast": "key",
 }
 #: What belongs to a conversation, in steps of so many rows.
 BELONGINGS = (

@@ -18,7 +18,13 @@ from hongyan.store.writer import Writer
 #: Edits that one look at the index finds, and messages that are read at a time.
 SCAN, PAGE = 2_000, 50
 
-FIND = f"SELECT {hot.MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND timestamp = ? AND id = ?"
+FIND = f"SELECT {hot.MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND timestamp = ? AND id = ? AND {hot.KEPT}"
+REWRITE = "UPDATE message SET body = ?, flags = ? WHERE conversation = ? AND timestamp = ? AND seq = ?"
+#: Its mentions and the time of an edit go, too: no client is to be told of it.
+ERASE = (
+    f"UPDATE message SET body = x'00', flags = {hot.DELETED} | (flags & {hot.IMPORTED}), mentions = NULL,"
+    " patched_at = NULL WHERE conversation = ? AND timestamp = ? AND seq = ?"
+)
 REPLACE = (
     f"UPDATE message SET body = ?, flags = ? | (flags & {hot.IMPORTED}), mentions = ?, patched_at = ?"
     " WHERE conversation = ? AND timestamp = ? AND seq = ?"
@@ -88,6 +94,27 @@ class Edits:
             more = len(found) == SCAN
             since = found[-1][0] if found else since
 
+    def delete(self, conversation: Conversation, sender: str, message_id: str, timestamp: int) -> Awaitable[object]:
+        def change(bound: sa.Connection) -> None:
+            driver: Any = bound.connection.driver_connection
+            erase(driver, conversation.key, _found(driver, conversation.key, timestamp, message_id, sender))
+
+        return self._writer.call(change, conversation.key)
+
+    def rewrite(
+        self, conversation: Conversation, sender: str, message_id: str, timestamp: int, content: str | bytes
+    ) -> Awaitable[object]:
+        def change(bound: sa.Connection) -> None:
+            driver: Any = bound.connection.driver_connection
+            found = _found(driver, conversation.key, timestamp, message_id, sender)
+            flags = hot.RECEIPT if found.receipt else 0
+            flags |= hot.encode_flags(Draft(content, mention_all=found.mention_all))
+            flags |= hot.RECALLED if found.recalled else 0
+            values = (hot.encode_body(content), flags, conversation.key, timestamp, found.seq)
+            driver.execute(REWRITE, values)
+
+        return self._writer.call(change, conversation.key)
+
     def _apply(self, driver: Any, conversation: Conversation, edit: Edit, by: str, checked: bool) -> Edited:
         if conversation.has_ended(self._clock.now()):
             raise Refused(errors.CONVERSATION_NOT_FOUND, "the conversation has ended")
@@ -144,3 +171,23 @@ class Edits:
 def _find(driver: Any, conversation: Conversation, edit: Edit) -> Message | None:
     row = driver.execute(FIND, (conversation.key, edit.timestamp, edit.message_id)).fetchone()
     return None if row is None else hot.decode_message(row)
+
+
+def find_of(driver: Any, key: int, timestamp: int, message_id: str, sender: str) -> Message | None:
+    """A message that this client sent."""
+    row = driver.execute(FIND, (key, timestamp, message_id)).fetchone()
+    message = None if row is None else hot.decode_message(row)
+    return message if message is not None and message.sender == sender else None
+
+
+def erase(driver: Any, key: int, message: Message) -> None:
+    """Delete a message: nothing finds it any more."""
+    driver.execute(ERASE, (key, message.timestamp, message.seq))
+
+
+def _found(driver: Any, key: int, timestamp: int, message_id: str, sender: str) -> Message:
+    """Raises Refused(MESSAGE_NOT_FOUND)."""
+    message = find_of(driver, key, timestamp, message_id, sender)
+    if message is None:
+        raise Refused(errors.MESSAGE_NOT_FOUND, "no message of this id, timestamp and sender")
+    return message

@@ -36,7 +36,7 @@ REFUSALS = (
     " WHERE r.app = ? AND (r.client, r.conversation) > (?, ?) ORDER BY r.client, r.conversation LIMIT ?"
 )
 MESSAGES = (
-    f"SELECT {hot.MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND (timestamp, seq) > (?, ?)"
+    f"SELECT {hot.MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND (timestamp, seq) > (?, ?) AND {hot.KEPT}"
     " ORDER BY timestamp, seq LIMIT ?"
 )
 OWNER = (

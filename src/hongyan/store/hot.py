@@ -6,15 +6,17 @@ SQLAlchemy costs about 100 µs per statement, the driver about 6: what runs per 
 import json
 from typing import Any, NamedTuple
 
-from hongyan.engine.values import FOREVER, ConversationKind, Draft, HistoryRange, Message, Stored
+from hongyan.engine.values import FOREVER, Conversation, ConversationKind, Draft, HistoryRange, Message, Stored
 from hongyan.store.database import Bulk
 
 BINARY = 1
 MENTION_ALL = 2
 RECEIPT = 4
 RECALLED = 8
+#: What is left of a deleted message: its place and its sender, who would else have an unread message of his own.
+DELETED = 16
 #: Brought in from another server: nobody needs to read or to acknowledge it.
-IMPORTED = 16
+IMPORTED = 32
 
 _PLAIN = b"\x00"
 _SERVICE = int(ConversationKind.SERVICE)
@@ -33,8 +35,12 @@ FIND_HEADS = Bulk(
     f" AND (parent IS NULL OR {PARENT_LIVES})"
 )
 INSERT_MESSAGES = Bulk(
-    "INSERT INTO message (conversation, timestamp, seq, id, sender, body, flags, mentions)"
-    " SELECT * FROM (VALUES {rows: (?, ?, ?, ?, ?, ?, ?, ?)}) WHERE column1 IS NOT NULL"
+    "INSERT INTO message (conversation, app, timestamp, seq, id, sender, body, flags, mentions)"
+    " SELECT * FROM (VALUES {rows: (?, ?, ?, ?, ?, ?, ?, ?, ?)}) WHERE column1 IS NOT NULL"
+)
+NOTE_AUTHORS = Bulk(
+    "INSERT OR IGNORE INTO author (app, client, conversation)"
+    " SELECT * FROM (VALUES {rows: (?, ?, ?)}) WHERE column1 IS NOT NULL"
 )
 INSERT_TOKENS = Bulk(
     "INSERT INTO sent_token (conversation, client, token, message_id, seq, timestamp)"
@@ -82,6 +88,9 @@ PRUNE_TOKENS = (
 )
 
 MESSAGE_COLUMNS = "id, seq, timestamp, sender, body, flags, mentions, patched_at, acked_at, read_at"
+#: The same of a broadcast to all clients.
+BROADCAST_COLUMNS = "id, 0, timestamp, sender, body, flags, NULL, patched_at, NULL, NULL"
+KEPT = f"flags & {DELETED} = 0"
 _SEQ_MIN, _SEQ_MAX = -(1 << 62), 1 << 62
 _SEQ_OF_ID = "coalesce((SELECT seq FROM message WHERE conversation = ? AND timestamp = ? AND id = ? LIMIT 1), ?)"
 _NOT_HIDDEN = (
@@ -109,10 +118,11 @@ def encode_flags(draft: Draft) -> int:
     return flags | RECEIPT if draft.receipt else flags
 
 
-def message_row(conversation: int, sender: str, draft: Draft, stored: Stored) -> tuple[Any, ...]:
+def message_row(conversation: Conversation, sender: str, draft: Draft, stored: Stored) -> tuple[Any, ...]:
     """The values of INSERT_MESSAGES."""
     return (
-        conversation,
+        conversation.key,
+        conversation.app_key,
         stored.timestamp,
         stored.seq,
         stored.id,
@@ -145,7 +155,7 @@ def decode_message(row: tuple[Any, ...]) -> Message:
 
 def page(connection: Any, conversation: int, wanted: HistoryRange) -> list[Message]:
     """Messages of a conversation, ascending. See `HistoryRange` for the bounds."""
-    where = ["conversation = ?"]
+    where = ["conversation = ?", KEPT]
     values: list[Any] = [conversation]
 
     def bound(time: int | None, message_id: str, sign: str, included: bool) -> None:
@@ -175,32 +185,50 @@ def page(connection: Any, conversation: int, wanted: HistoryRange) -> list[Messa
     return messages if wanted.newer else messages[::-1]
 
 
-def page_by_id(connection: Any, conversation: int, wanted: HistoryRange, *, hidden_from: str) -> list[Message]:
-    """`page` for what is merged with other pages: what is of one moment is told apart by id, in either conversation."""
-    where = ["conversation = ?"]
-    values: list[Any] = [conversation]
+def bounds_by_id(wanted: HistoryRange, table: str) -> tuple[list[str], list[Any]]:
+    """Conditions, and their values, for pages in the order of (time, id) that are put together of several."""
+    where: list[str] = []
+    values: list[Any] = []
 
     def bound(time: int | None, message_id: str, sign: str, included: bool) -> None:
         if time is None:
             return
         equal = "=" if included else ""
-        where.append(f"timestamp {sign}{equal if not message_id else '='} ?")
+        where.append(f"{table}.timestamp {sign}{equal if not message_id else '='} ?")
         values.append(time)
         if message_id:
-            where.append(f"(timestamp, id) {sign}{equal} (?, ?)")
+            where.append(f"({table}.timestamp, {table}.id) {sign}{equal} (?, ?)")
             values.extend((time, message_id))
 
     bound(wanted.start, wanted.start_id, ">" if wanted.newer else "<", wanted.start_included)
     bound(wanted.end, wanted.end_id, "<" if wanted.newer else ">", wanted.end_included)
+    return where, values
+
+
+def order_by_id(wanted: HistoryRange, table: str) -> str:
+    """The order in which such a page is walked."""
+    direction = "" if wanted.newer else " DESC"
+    return f"{table}.timestamp{direction}, {table}.id{direction}"
+
+
+def page_by_id(
+    connection: Any, conversation: int, wanted: HistoryRange, *, hidden_from: str = "", table: str = "message"
+) -> list[Message]:
+    """`page` for what is merged with other pages: what is of one moment is told apart by id, in either conversation.
+
+    `table`: `message`, or `broadcast`, whose columns are those of messages as far as it has them.
+    """
+    bounds, bounded = bounds_by_id(wanted, table)
+    where, values = ["conversation = ?", KEPT, *bounds], [conversation, *bounded]
     if wanted.lctype is not None:
         where.append(f"{_LCTYPE} = ?")
         values.append(wanted.lctype)
     if hidden_from:
         where.append(_NOT_HIDDEN)
         values.append(hidden_from)
-    order = "timestamp, id" if wanted.newer else "timestamp DESC, id DESC"
+    columns = MESSAGE_COLUMNS if table == "message" else BROADCAST_COLUMNS
     rows = connection.execute(
-        f"SELECT {MESSAGE_COLUMNS} FROM message WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?",
+        f"SELECT {columns} FROM {table} WHERE {' AND '.join(where)} ORDER BY {order_by_id(wanted, table)} LIMIT ?",
         (*values, wanted.limit),
     ).fetchall()
     return [decode_message(row) for row in rows]
@@ -215,36 +243,19 @@ MENTIONED = (
     "(max(m.mention_seq, CASE WHEN c.mention_all_by = m.client THEN c.mention_all_before ELSE c.mention_all_seq END)"
     f" > {READ_TO})"
 )
-_MEMBERSHIPS = (
+UNREAD_STATES = (
     f"SELECT c.key, c.id, c.kind, c.last_seq, c.last_message_at, {UNREAD} AS unread, {MENTIONED} AS mentioned"
     " FROM member m JOIN conversation c ON c.key = m.conversation"
 )
-
-
-def _with_last_message(memberships: str) -> str:
-    """The bodies are fetched for the few rows that are told, not for all that are sorted."""
-    message = ", ".join(f"l.{name.strip()}" for name in MESSAGE_COLUMNS.split(","))
-    return (
-        f"SELECT u.id, u.kind, u.last_seq, u.unread, u.mentioned, {message} FROM ({memberships}) u"
-        " LEFT JOIN message l"
-        " ON l.conversation = u.key AND l.timestamp = u.last_message_at AND l.seq = u.last_seq"
-        " ORDER BY u.last_message_at DESC"
-    )
-
-
 #: Conversations that end after a time, or never: for FOREVER, those that are not temporary.
 _LIVING = "(c.expires_at IS NULL OR c.expires_at > ?)"
-_ALL = f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {_LIVING} AND {UNREAD} > 0"
-_SINCE = (
-    f"{_MEMBERSHIPS} WHERE m.app = ? AND m.client = ? AND {_LIVING}"
-    " AND (c.last_message_at > ? OR m.read_at > ? OR (c.swept_at > ? AND c.swept_seq > m.read_seq))"
-    " AND c.last_seq > 0"
+_LAST_MESSAGE = ", ".join(f"l.{name.strip()}" for name in MESSAGE_COLUMNS.split(","))
+UNREAD_ONE = (
+    f"SELECT u.id, u.kind, u.last_seq, u.unread, u.mentioned, {_LAST_MESSAGE}"
+    f" FROM ({UNREAD_STATES} WHERE m.conversation = ? AND m.client = ?) u"
+    " LEFT JOIN message l ON l.conversation = u.key AND l.timestamp = u.last_message_at AND l.seq = u.last_seq"
+    f" AND l.{KEPT}"
 )
-_LATEST = "ORDER BY c.last_message_at DESC LIMIT ?"
-#: Without service conversations: of one that is gone, streams may be left for a while.
-UNREAD_ALL = _with_last_message(f"{_ALL} AND c.kind <> {_SERVICE} {_LATEST}")
-UNREAD_SINCE = _with_last_message(f"{_SINCE} AND c.kind <> {_SERVICE} {_LATEST}")
-UNREAD_ONE = _with_last_message(f"{_MEMBERSHIPS} WHERE m.conversation = ? AND m.client = ?")
 READ_MARK = (
     f"SELECT {READ_TO}, m.own_since_read, c.last_seq, c.last_message_at"
     " FROM member m JOIN conversation c ON c.key = m.conversation WHERE m.conversation = ? AND m.client = ?"
@@ -336,10 +347,10 @@ MISSED_CONVERSATIONS = (
     " ORDER BY c.last_message_at DESC LIMIT ?"
 )
 MISSED_MESSAGES = (
-    f"SELECT {MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND timestamp >= ? AND seq > ?"
+    f"SELECT {MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND timestamp >= ? AND seq > ? AND {KEPT}"
     f" AND NOT flags & {IMPORTED} ORDER BY timestamp DESC, seq DESC LIMIT ?"
 )
-MESSAGE_AT = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND timestamp = ? AND seq = ?"
+MESSAGE_AT = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND timestamp = ? AND seq = ? AND {KEPT}"
 FIND_STREAMS = Bulk(
     "SELECT c.app, c.id, c.key FROM conversation c"
     " JOIN (SELECT column1, column2 FROM (VALUES {rows: (?, ?)})) v ON c.app = v.column1 AND c.id = v.column2"

@@ -24,8 +24,8 @@ from hongyan.store.import_step import UNKNOWN, Found, Step
 
 INSERT = Bulk(
     "INSERT INTO message"
-    " (conversation, timestamp, seq, id, sender, body, flags, mentions, patched_at, acked_at, read_at)"
-    " SELECT * FROM (VALUES {rows: (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)}) WHERE column1 IS NOT NULL"
+    " (conversation, app, timestamp, seq, id, sender, body, flags, mentions, patched_at, acked_at, read_at)"
+    " SELECT * FROM (VALUES {rows: (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)}) WHERE column1 IS NOT NULL"
 )
 AT_TIMES = Bulk(
     "SELECT m.timestamp, m.id, m.seq, m.body, m.flags, m.mentions, m.patched_at, m.acked_at, m.read_at FROM message m"
@@ -128,18 +128,18 @@ def _write(step: Step, row: ImportedHistory, found: dict[str, Found]) -> tuple[M
     messages, ours = row.messages, found.get(row.conversation_id)
     if row.client is None:
         key = ours.key if ours is not None else _make_unknown(step, row, found)
-        return merge(step.driver, key, messages), key
+        return merge(step.driver, step.app_key, key, messages), key
     if ours is None:
         known = row._replace(conversation_id=stream_id(row.conversation_id, row.client), client=None, stream=True)
         return _write(step, known, found)
     if ours.kind != ConversationKind.SERVICE:
-        return merge(step.driver, ours.key, messages), ours.key
+        return merge(step.driver, step.app_key, ours.key, messages), ours.key
     told = {(timestamp, message_id) for timestamp, message_id, *_ in _at_times(step.driver, ours.key, messages)}
     own = [message for message in messages if (message.timestamp, message.id) not in told]
     if not own:
         return Merged(0, 0, len(messages)), ours.key
     key = _stream(step, ours, row.client)
-    done = merge(step.driver, key, own)
+    done = merge(step.driver, step.app_key, key, own)
     return done._replace(same=done.same + len(messages) - len(own)), key
 
 
@@ -172,12 +172,12 @@ def _make_unknown(step: Step, row: ImportedHistory, found: dict[str, Found]) -> 
 # merging
 
 
-def merge(driver: Any, key: int, messages: Sequence[ImportedMessage]) -> Merged:
+def merge(driver: Any, app_key: int, key: int, messages: Sequence[ImportedMessage]) -> Merged:
     """Bring messages, ascending and each once, into a conversation."""
     newest = _first(driver, NEWEST, key)
     first = messages[0]
     if newest is None or newest[:2] < (first.timestamp, first.id):
-        _append(driver, key, messages)
+        _append(driver, app_key, key, messages)
         return Merged(len(messages), 0, 0)
     fresh, changed = _update(driver, key, messages)
     if fresh:
@@ -186,11 +186,11 @@ def merge(driver: Any, key: int, messages: Sequence[ImportedMessage]) -> Merged:
         before = bisect.bisect_left(fresh, oldest[:2], key=_order)
         behind = bisect.bisect_left(fresh, newest[:2], key=_order)
         if fresh[before:behind]:
-            _put_between(driver, key, fresh[before:behind], oldest, newest)
+            _put_between(driver, app_key, key, fresh[before:behind], oldest, newest)
         if fresh[:before]:
-            _put_before(driver, key, fresh[:before])
+            _put_before(driver, app_key, key, fresh[:before])
         if fresh[behind:]:
-            _append(driver, key, fresh[behind:])
+            _append(driver, app_key, key, fresh[behind:])
     return Merged(len(fresh), changed, len(messages) - len(fresh) - changed)
 
 
@@ -237,29 +237,32 @@ def _content(message: ImportedMessage) -> tuple[Any, ...]:
     return b"\x00" + message.content, flags, mentions, message.patched_at
 
 
-def _insert(driver: Any, key: int, messages: Sequence[ImportedMessage], seqs: Sequence[int]) -> None:
+def _insert(driver: Any, app_key: int, key: int, messages: Sequence[ImportedMessage], seqs: Sequence[int]) -> None:
     rows = [
-        (key, m.timestamp, seq, m.id, m.sender, *_content(m), m.acked_at, m.read_at)
+        (key, app_key, m.timestamp, seq, m.id, m.sender, *_content(m), m.acked_at, m.read_at)
         for m, seq in zip(messages, seqs, strict=True)
     ]
     INSERT.run(driver, rows)
+    hot.NOTE_AUTHORS.run(driver, [(app_key, sender, key) for sender in {m.sender for m in messages}])
 
 
-def _append(driver: Any, key: int, messages: Sequence[ImportedMessage]) -> None:
+def _append(driver: Any, app_key: int, key: int, messages: Sequence[ImportedMessage]) -> None:
     last, swept = driver.execute(HEAD, (key,)).fetchone()
     new, at = last + len(messages), messages[-1].timestamp
-    _insert(driver, key, messages, range(last + 1, new + 1))
+    _insert(driver, app_key, key, messages, range(last + 1, new + 1))
     driver.execute(APPENDED, (new, at, key))
     driver.execute(MARK_APPENDED, {"key": key, "swept": swept, "last": last, "new": new, "at": at})
 
 
-def _put_before(driver: Any, key: int, messages: Sequence[ImportedMessage]) -> None:
+def _put_before(driver: Any, app_key: int, key: int, messages: Sequence[ImportedMessage]) -> None:
     oldest = _first(driver, OLDEST, key)
     assert oldest is not None
-    _insert(driver, key, messages, range(oldest.seq - len(messages), oldest.seq))
+    _insert(driver, app_key, key, messages, range(oldest.seq - len(messages), oldest.seq))
 
 
-def _put_between(driver: Any, key: int, messages: Sequence[ImportedMessage], oldest: There, newest: There) -> None:
+def _put_between(
+    driver: Any, app_key: int, key: int, messages: Sequence[ImportedMessage], oldest: There, newest: There
+) -> None:
     """Each message behind the one there that it follows; seqs above them grow or seqs below them shrink."""
     first, last = _before(driver, key, messages[0]), _before(driver, key, messages[-1])
     up = newest.seq - first.seq <= last.seq - oldest.seq
@@ -278,7 +281,7 @@ def _put_between(driver: Any, key: int, messages: Sequence[ImportedMessage], old
     _move_marks(driver, key, after, moved, up)
     count = len(messages)
     seqs = [seq + i + 1 if up else seq - count + i + 1 for i, seq in enumerate(after)]
-    _insert(driver, key, messages, seqs)
+    _insert(driver, app_key, key, messages, seqs)
 
 
 def _moved_up(after: Sequence[int]) -> Callable[[int], int]:

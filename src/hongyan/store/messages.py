@@ -26,6 +26,7 @@ from hongyan.store.ack_state import unpack
 from hongyan.store.plan import Append, Call
 from hongyan.store.read_marks import Counted, Passed, move_read_mark, write_counting
 from hongyan.store.reading import Reader
+from hongyan.store.unread import Asked, UnreadReads
 from hongyan.store.writer import Writer
 
 
@@ -34,6 +35,7 @@ class Messages:
         self._reader = reader
         self._writer = writer
         self._clock = clock
+        self._unread = UnreadReads(reader, writer)
 
     def append(
         self,
@@ -95,8 +97,21 @@ class Messages:
     ) -> list[Missed]:
         whose = (app_key, client, hot.living_at(self._clock.now(), temporary=temporary))
         missed = await self._reader.run(lambda driver: _missed(driver, whose, conversations, messages, tracked))
-        await self._told()
+        await self._writer.told()
         return missed
+
+    async def unread_in(self, conversation: Conversation, client: str) -> int:
+        key = conversation.key
+
+        def read(driver: Any) -> int:
+            if conversation.kind is ConversationKind.SERVICE:
+                found = service_views.find_stream(driver, conversation.app_key, key, conversation.id, client)
+                rows = driver.execute(service_views.UNREAD_ONE, (key, found[0] if found else None, client)).fetchall()
+                return max(0, rows[0][2]) if rows else 0
+            row = driver.execute(hot.UNREAD_ONE, (key, client)).fetchone()
+            return max(0, row[3]) if row else 0
+
+        return await self._reader.run(read)
 
     async def unread(
         self,
@@ -109,25 +124,8 @@ class Messages:
         temporary: bool = True,
     ) -> tuple[list[Unread], int]:
         at = self._writer.horizon()
-        whose = (app_key, client, hot.living_at(self._clock.now(), temporary=temporary))
-
-        def read(driver: Any) -> list[Unread]:
-            if since is None:
-                rows = driver.execute(hot.UNREAD_ALL, (*whose, limit))
-            else:
-                rows = driver.execute(hot.UNREAD_SINCE, (*whose, since, since, since, limit))
-            found = [_unread(row) for row in rows.fetchall()]
-            if not services:
-                return found
-            return service_views.merged(found, service_views.unread(driver, app_key, client, since, limit), limit)
-
-        unread = await self._reader.run(read)
-        await self._told()
-        return unread, at
-
-    async def _told(self) -> None:
-        """Wait until what a reader has seen is told: it sees a commit a moment before the event loop hears of it."""
-        await self._writer.call(lambda bound: None)
+        living = hot.living_at(self._clock.now(), temporary=temporary)
+        return await self._unread.of(Asked(app_key, client, living, since, limit, services)), at
 
 
 def _missed(driver: Any, whose: tuple[int, str, int], conversations: int, messages: int, tracked: int) -> list[Missed]:

@@ -6,7 +6,7 @@ before it.
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,7 +14,15 @@ import sqlalchemy as sa
 from pysqlite3 import dbapi2 as sqlite
 
 from hongyan import errors
-from hongyan.engine.values import OF_MEMBERS, Conversation, Draft, Standing, Stored, new_message_id
+from hongyan.engine.values import (
+    OF_MEMBERS,
+    Conversation,
+    ConversationKind,
+    Draft,
+    Standing,
+    Stored,
+    new_message_id,
+)
 from hongyan.errors import Refused
 from hongyan.store import hot
 from hongyan.store.failures import driver_error, is_fatal
@@ -25,21 +33,43 @@ log = logging.getLogger(__name__)
 #: A conversation whose clock runs further ahead of the wall takes no more messages for now (ms).
 AHEAD_MAX = 2_000
 HEADS_MAX = 100_000
+#: Who is known to have written where, some 200 bytes each.
+AUTHORS_MAX = 100_000
+
+#: (app, client, conversation)
+Author = tuple[int, str, int]
 
 
 @dataclass(slots=True, eq=False)
-class Append:
+class Entry:
+    """A message for one conversation."""
+
+    conversation: Conversation
+    sender: str
+    draft: Draft
+
+
+@dataclass(slots=True, eq=False)
+class Append(Entry):
     """A message to be written. `done` gets its place or why not.
 
     `version` is the membership the sender was checked against, fixed here: the conversation moves on with each commit.
     None: it was not checked and need not be.
     """
 
-    conversation: Conversation
-    sender: str
-    draft: Draft
     done: Callable[[Stored | Refused], None]
     version: int | None
+
+
+@dataclass(slots=True, eq=False)
+class Spread:
+    """One message for several conversations, in each of them or in none, with one id and one time.
+
+    Nothing is asked of the sender. `done` gets its places or why not.
+    """
+
+    entries: Sequence[Entry]
+    done: Callable[[Sequence[Stored] | Refused], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -56,7 +86,7 @@ class Call:
     touches_all: bool = False
 
 
-Unit = Append | Call | Received
+Unit = Append | Spread | Call | Received
 
 
 class Head(NamedTuple):
@@ -68,22 +98,35 @@ class Head(NamedTuple):
 
 
 class Plan:
-    """One batch in the making. Appends gather into multi-row statements; a call that could see them flushes them."""
+    """One batch in the making. Messages gather into multi-row statements; a call that could see them flushes them."""
 
-    def __init__(self, driver: Any, bound: sa.Connection, heads: OrderedDict[int, Head], now: int) -> None:
+    def __init__(
+        self,
+        driver: Any,
+        bound: sa.Connection,
+        heads: OrderedDict[int, Head],
+        authors: OrderedDict[Author, None],
+        now: int,
+    ) -> None:
         self._driver = driver
         self._bound = bound
         self._kept = heads
+        self._authors = authors
+        self._new_authors: dict[Author, None] = {}
         self._now = now
         self._heads: dict[int, Head | None] = {}
-        self._appends: list[Append] = []
+        self._messages: list[Append | Spread] = []
         self._touched: set[int] = set()
         self.received: list[Received] = []
         self.outcomes: dict[int, Any] = {}
 
     def add(self, unit: Append) -> None:
-        self._appends.append(unit)
+        self._messages.append(unit)
         self._touched.add(unit.conversation.key)
+
+    def spread(self, unit: Spread) -> None:
+        self._messages.append(unit)
+        self._touched.update(entry.conversation.key for entry in unit.entries)
 
     def call(self, unit: Call) -> None:
         if unit.touches_all or not self._touched.isdisjoint(unit.touches):
@@ -109,20 +152,25 @@ class Plan:
         return outcome
 
     def flush(self) -> None:
-        """Write the gathered appends: one statement per table."""
-        if not self._appends:
+        """Write the gathered messages: one statement per table."""
+        if not self._messages:
             return
         known = self._repeated()
         self._load_heads()
-        placed: list[tuple[Append, Stored]] = []
-        for unit in self._appends:
+        placed: list[tuple[Entry, Stored]] = []
+        for unit in self._messages:
+            if isinstance(unit, Spread):
+                places = self.outcomes[id(unit)] = self._place_all(unit.entries)
+                if not isinstance(places, Refused):
+                    placed += zip(unit.entries, places, strict=True)
+                continue
             outcome = self._place(unit, known)
             self.outcomes[id(unit)] = outcome
             if isinstance(outcome, Stored) and not outcome.repeated:
                 placed.append((unit, outcome))
         if placed:
             self._insert(placed)
-        self._appends = []
+        self._messages = []
         self._touched = set()
 
     def write_received(self) -> None:
@@ -134,7 +182,8 @@ class Plan:
 
     def _repeated(self) -> dict[tuple[int, str, str], Stored]:
         """What client-supplied ids of this batch got before it."""
-        tokens = [(u.conversation.key, u.sender, u.draft.token) for u in self._appends if u.draft.token]
+        appends = [unit for unit in self._messages if isinstance(unit, Append)]
+        tokens = [(u.conversation.key, u.sender, u.draft.token) for u in appends if u.draft.token]
         rows = hot.FIND_TOKENS.run(self._driver, tokens) if tokens else []
         return {row[:3]: Stored(row[3], row[4], row[5]) for row in rows}
 
@@ -173,24 +222,49 @@ class Plan:
             known[token] = stored
         return stored
 
-    def _insert(self, placed: list[tuple[Append, Stored]]) -> None:
+    def _place_all(self, entries: Sequence[Entry]) -> list[Stored] | Refused:
+        """The places of one message in several conversations: as late as the latest of them wants."""
+        heads = {entry.conversation.key: self._head(entry.conversation.key) for entry in entries}
+        timestamp = self._now
+        for head in heads.values():
+            if head is None:
+                return Refused(errors.INVALID_MESSAGING_TARGET, "the conversation is gone")
+            timestamp = max(timestamp, head.timestamp + 1)
+        if timestamp - self._now > AHEAD_MAX:
+            return Refused(errors.MESSAGE_SENT_QUOTA_EXCEEDED, "too many messages to one of these clients")
+        moved = {key: Head(head.version, head.seq + 1, timestamp) for key, head in heads.items() if head}
+        self._heads |= moved
+        message_id = new_message_id(timestamp)
+        return [Stored(message_id, moved[entry.conversation.key].seq, timestamp) for entry in entries]
+
+    def _insert(self, placed: list[tuple[Entry, Stored]]) -> None:
         messages, tokens = [], []
         sent: dict[tuple[int, str], list[Stored]] = {}
         for unit, stored in placed:
             key, draft = unit.conversation.key, unit.draft
-            messages.append(hot.message_row(key, unit.sender, draft, stored))
+            messages.append(hot.message_row(unit.conversation, unit.sender, draft, stored))
             if draft.token:
                 tokens.append((key, unit.sender, draft.token, stored.id, stored.seq, stored.timestamp))
-            sent.setdefault((key, unit.sender), []).append(stored)
+            own = sent.setdefault((key, unit.sender), [])
+            if not own and unit.conversation.kind is not ConversationKind.SERVICE:
+                self._new_authors[unit.conversation.app_key, unit.sender, key] = None
+            own.append(stored)
         hot.INSERT_MESSAGES.run(self._driver, messages)
         heads = [(key, self._head(key)) for key in {unit.conversation.key for unit, _ in placed}]
         hot.MOVE_HEADS.run(self._driver, [(key, head.seq, head.timestamp) for key, head in heads if head])
         hot.COUNT_OWN.run(self._driver, [(*who, len(own), *_first_run(own)) for who, own in sent.items()])
         if tokens:
             hot.INSERT_TOKENS.run(self._driver, tokens)
+        self._note_authors()
         self._mark_mentions(placed)
 
-    def _mark_mentions(self, placed: list[tuple[Append, Stored]]) -> None:
+    def _note_authors(self) -> None:
+        """Who has written for the first time here. It is asked per message, so most of it is in memory."""
+        unknown = [author for author in self._new_authors if author not in self._authors]
+        if unknown:
+            hot.NOTE_AUTHORS.run(self._driver, list(unknown))
+
+    def _mark_mentions(self, placed: list[tuple[Entry, Stored]]) -> None:
         """Who is mentioned, up to which message. Nobody is mentioned by his own."""
         mentions: dict[tuple[int, str], int] = {}
         for unit, stored in placed:
@@ -202,8 +276,11 @@ class Plan:
         if mentions:
             hot.MARK_MENTIONS.run(self._driver, [(*who, seq) for who, seq in mentions.items()])
 
-    def keep_heads(self) -> None:
+    def keep(self) -> None:
         """After the commit: what was planned is now true."""
+        self._authors.update(self._new_authors)
+        while len(self._authors) > AUTHORS_MAX:
+            self._authors.popitem(last=False)
         for key, head in self._heads.items():
             if head is None:
                 self._kept.pop(key, None)

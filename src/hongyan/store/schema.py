@@ -118,6 +118,9 @@ message = sa.Table(
     # when the first other member received it, and read it
     sa.Column("acked_at", sa.BigInteger),
     sa.Column("read_at", sa.BigInteger),
+    sa.Column("app", sa.Integer),
+    # messages come nearly in the order of their times, so what is added here goes to the end of the index
+    sa.Index("message_by_time", "app", "timestamp"),
     sa.Index("message_by_patch", "conversation", "patched_at", sqlite_where=sa.text("patched_at IS NOT NULL")),
 )
 
@@ -243,5 +246,88 @@ imported_column = sa.Table(
     sa.Column("conversation", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.JSON, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: Uploaded files, and files elsewhere that are known by their URL. The bytes are elsewhere (the room `blobs`).
+file = sa.Table(
+    "file",
+    metadata,
+    sa.Column("app", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    # what the uploader says, and what the first bytes say
+    sa.Column("mime_type", sa.Text, nullable=False),
+    sa.Column("detected", sa.Text),
+    # the end of our URL, or the whole URL of a file elsewhere
+    sa.Column("key", sa.Text),
+    sa.Column("url", sa.Text),
+    # NULL until it has arrived whole
+    sa.Column("size", sa.BigInteger),
+    sa.Column("md5", sa.Text),
+    sa.Column("meta", sa.JSON, nullable=False),
+    sa.Column("acl", sa.JSON(none_as_null=True)),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Index("file_by_key", "key", unique=True, sqlite_where=sa.text("key IS NOT NULL")),
+    sa.Index("file_by_url", "app", "url", sqlite_where=sa.text("url IS NOT NULL")),
+    sa.Index("file_by_time", "app", "created_at", "id"),
+    sa.Index("file_unfinished", "created_at", sqlite_where=sa.text("size IS NULL")),
+)
+
+#: Who has written where: written with a client's first message in a conversation, so that a message costs nothing more.
+author = sa.Table(
+    "author",
+    metadata,
+    sa.Column("app", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("conversation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Index("author_by_conversation", "conversation"),
+    sqlite_with_rowid=False,
+)
+
+#: Messages to all clients of an app, in the name of a service conversation. Apart from its own, which subscribers have.
+broadcast = sa.Table(
+    "broadcast",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("conversation", sa.Integer, nullable=False),
+    sa.Column("timestamp", sa.BigInteger, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("sender", sa.Text, nullable=False),
+    # as in messages
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("flags", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("patched_at", sa.BigInteger),
+    sa.Column("valid_till", sa.BigInteger, nullable=False),
+    sa.Index("broadcast_by_conversation", "conversation", "timestamp"),
+    sa.Index("broadcast_by_app", "app", "timestamp"),
+    sa.Index("broadcast_by_end", "valid_till"),
+    # what clients were told is kept as the last key: none is given again
+    sqlite_autoincrement=True,
+)
+
+#: Clients that have logged in: the last day on which they did, and the last broadcast that they were told.
+client = sa.Table(
+    "client",
+    metadata,
+    sa.Column("app", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("seen_day", sa.Integer, nullable=False),
+    sa.Column("told", sa.Integer, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
+)
+
+#: When the application expelled a client last: signatures and session tokens from before are void.
+kick = sa.Table(
+    "kick",
+    metadata,
+    sa.Column("app", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    # when none that is void would be good any more
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Index("kick_by_expiry", "expires_at"),
     sqlite_with_rowid=False,
 )

@@ -86,10 +86,14 @@ def make_stream(driver: Any, app_key: int, service: int, service_id: str, client
 
 
 def page(driver: Any, service: int, stream: int | None, client: str, wanted: HistoryRange) -> list[Message]:
-    """Both in ascending order of (time, id), and never more rows of each than the page has."""
+    """In ascending order of (time, id), and never more rows of each than the page has.
+
+    Broadcasts to all clients of the app belong to it, whether this one has received them or not.
+    """
     found = hot.page_by_id(driver, service, wanted, hidden_from=client)
+    found += hot.page_by_id(driver, service, wanted, table="broadcast")
     if stream is not None:
-        found += hot.page_by_id(driver, stream, wanted, hidden_from="")
+        found += hot.page_by_id(driver, stream, wanted)
     found.sort(key=_order)
     return found[: wanted.limit] if wanted.newer else found[-wanted.limit :]
 

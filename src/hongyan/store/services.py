@@ -17,15 +17,14 @@ from hongyan.engine.values import (
     Stored,
     Subscriber,
     Unread,
-    new_message_id,
     stream_id,
 )
 from hongyan.errors import Refused
-from hongyan.store import blacklists, deletion, hot, members, service_views
-from hongyan.store.plan import AHEAD_MAX
+from hongyan.store import blacklists, deletion, edits, members, service_views
+from hongyan.store.plan import Entry, Spread
 from hongyan.store.read_marks import Counted, Passed, move_read_mark, write_counting
 from hongyan.store.reading import Reader
-from hongyan.store.writer import Writer
+from hongyan.store.writer import Writer, promise
 
 _SERVICE = int(ConversationKind.SERVICE)
 
@@ -35,8 +34,6 @@ MEMBERSHIPS = "SELECT conversation FROM member WHERE app = ? AND client = ?"
 SUBSCRIBERS = "SELECT client, joined_at FROM member WHERE conversation = ? AND client > ? ORDER BY client LIMIT ?"
 COUNT = "SELECT member_count FROM conversation WHERE key = ?"
 IS_ALIVE = "SELECT 1 FROM conversation WHERE key = ?"
-FIND_MESSAGE = "SELECT seq FROM message WHERE conversation = ? AND timestamp = ? AND id = ? AND sender = ?"
-DELETE_MESSAGE = "DELETE FROM message WHERE conversation = ? AND timestamp = ? AND seq = ?"
 HIDE = "INSERT OR IGNORE INTO hidden_message (conversation, client, timestamp, seq) VALUES (?, ?, ?, ?)"
 
 
@@ -138,28 +135,9 @@ class Services:
         draft: Draft,
         committed: Callable[[Sequence[Stored]], None],
     ) -> Awaitable[Sequence[Stored]]:
-        return self._writer.call_then(
-            lambda bound: self._send(_driver(bound), streams, sender, draft),
-            committed,
-            *(stream.key for stream in streams),
-        )
-
-    def _send(self, driver: Any, streams: Sequence[Conversation], sender: str, draft: Draft) -> Sequence[Stored]:
-        rows = hot.FIND_HEADS.run(driver, [(stream.key,) for stream in streams])
-        seqs = {key: seq + 1 for key, _, seq, _ in rows}
-        if len(seqs) < len(streams):
-            raise Refused(errors.INVALID_MESSAGING_TARGET, "the conversation is gone")
-        now = self._clock.now()
-        at = max(now, *((last or 0) + 1 for *_, last in rows))
-        if at - now > AHEAD_MAX:
-            raise Refused(errors.MESSAGE_SENT_QUOTA_EXCEEDED, "too many messages to one of these clients")
-        message_id = new_message_id(at)
-        places = [Stored(message_id, seqs[stream.key], at) for stream in streams]
-        placed = list(zip(streams, places, strict=True))
-        hot.INSERT_MESSAGES.run(driver, [hot.message_row(stream.key, sender, draft, place) for stream, place in placed])
-        hot.MOVE_HEADS.run(driver, [(stream.key, place.seq, at) for stream, place in placed])
-        hot.COUNT_OWN.run(driver, [(stream.key, sender, 1, place.seq, place.seq, at) for stream, place in placed])
-        return places
+        future, done = promise(committed)
+        self._writer.submit(Spread([Entry(stream, sender, draft) for stream in streams], done))
+        return future
 
     # what a client has of a service conversation
 
@@ -178,10 +156,10 @@ class Services:
             driver = _driver(bound)
             stream = _find_stream(driver, service, client)
             place = (timestamp, message_id, sender)
-            if stream is not None and (row := driver.execute(FIND_MESSAGE, (stream.key, *place)).fetchone()):
-                driver.execute(DELETE_MESSAGE, (stream.key, timestamp, *row))
-            elif row := driver.execute(FIND_MESSAGE, (service.key, *place)).fetchone():
-                driver.execute(HIDE, (service.key, client, timestamp, *row))
+            if stream is not None and (found := edits.find_of(driver, stream.key, *place)):
+                edits.erase(driver, stream.key, found)
+            elif found := edits.find_of(driver, service.key, *place):
+                driver.execute(HIDE, (service.key, client, timestamp, found.seq))
             else:
                 raise Refused(errors.MESSAGE_NOT_FOUND, "the client has no such message of this sender")
 

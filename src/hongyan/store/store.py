@@ -11,12 +11,15 @@ import sqlalchemy as sa
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import REJOIN_WINDOW
 from hongyan.errors import Refused
-from hongyan.store import database, hot, versions
+from hongyan.store import database, hot, kicks, versions
 from hongyan.store.apps import Apps
+from hongyan.store.archive import Archive
 from hongyan.store.blacklists import Blacklists
+from hongyan.store.broadcasts import Broadcasts
 from hongyan.store.conversations import Conversations
 from hongyan.store.deletion import last_deletion
 from hongyan.store.edits import Edits, newest_edit
+from hongyan.store.files import Files
 from hongyan.store.imports import Imports
 from hongyan.store.info import Info
 from hongyan.store.live_queries import LiveQueries
@@ -31,6 +34,7 @@ from hongyan.store.standings import Standings
 from hongyan.store.sweep import Sweep
 from hongyan.store.temporary import Temporary
 from hongyan.store.tokens import Tokens
+from hongyan.store.visitors import Visitors
 from hongyan.store.words import Words
 from hongyan.store.writer import Writer
 
@@ -62,6 +66,7 @@ class Store:
         self.writer = Writer(self._bound, clock, lambda error: self.on_fatal(error))
         self.apps = Apps(self._reader, self.writer, secret)
         self.conversations = Conversations(self._reader, self.writer, clock)
+        self.files = Files(self._reader, self.writer)
         self.info = Info(self._reader, self.writer, clock)
         self.messages = Messages(self._reader, self.writer, clock)
         self.signatures = Signatures(self.writer)
@@ -78,6 +83,10 @@ class Store:
         self.imports = Imports(self._reader, self.writer, clock, self.edits)
         self.live_queries = LiveQueries(self._reader)
         self.words = Words(self._reader, self.writer)
+        self.archive = Archive(self._reader, clock)
+        self.broadcasts = Broadcasts(self._reader, self.writer, clock)
+        self.kicks = kicks.Kicks(self._reader, self.writer)
+        self.visitors = Visitors(self._reader, self.writer)
         self._pruning: asyncio.Task[None] | None = None
 
     @classmethod
@@ -117,6 +126,7 @@ class Store:
             (hot.PRUNE_NOTIFICATIONS, NOTIFICATION_WINDOW),
             (hot.PRUNE_SIGNATURES, 0),
             (hot.PRUNE_SEATS, REJOIN_WINDOW),
+            (kicks.PRUNE, 0),
         ):
             step = functools.partial(_prune_step, statement=statement, before=self._clock.now() - window)
             while await self.writer.call(step) == _PRUNE_STEP:

@@ -60,6 +60,9 @@ UNCOUNT_IMPORTED = (
 READ_SEQ = "SELECT read_seq FROM member WHERE conversation = ? AND client = ?"
 MOVE_SWEPT = "UPDATE conversation SET swept_seq = max(swept_seq, ?), swept_at = ? WHERE key = ?"
 
+#: There are few: an app makes some tens a day at most.
+DELETE_BROADCASTS = "DELETE FROM broadcast WHERE app = ? AND timestamp < ? AND valid_till < ?"
+
 FIND_UNUSED = f"SELECT c.app, c.id FROM conversation c WHERE c.key = ? AND c.parent IS NULL AND {_USED_AT} < ?"
 FIND_ENDED = "SELECT c.app, c.id FROM conversation c WHERE c.key = ? AND c.expires_at <= ?"
 
@@ -137,6 +140,14 @@ class Sweep:
                     return False
                 step.rows -= rows + 1
             return True
+
+        return self._writer.call_in_bulk(change)
+
+    def delete_broadcasts(self, app_key: int, before: int) -> Awaitable[int]:
+        def change(bound: sa.Connection) -> int:
+            if app_key in sweep_gate.asking(bound):
+                return 0
+            return bound.exec_driver_sql(DELETE_BROADCASTS, (app_key, before, self._clock.now())).rowcount
 
         return self._writer.call_in_bulk(change)
 

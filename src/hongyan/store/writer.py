@@ -22,7 +22,7 @@ from hongyan.engine.clock import Clock
 from hongyan.engine.values import Stored
 from hongyan.errors import Refused
 from hongyan.store.failures import is_fatal, refusal_of_all
-from hongyan.store.plan import Append, Call, Head, Plan, Unit
+from hongyan.store.plan import Append, Author, Call, Head, Plan, Spread, Unit
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ class Writer:
         self._queue: queue.SimpleQueue[Unit | _Bulk | None] = queue.SimpleQueue()
         self._bulk: queue.SimpleQueue[Call] = queue.SimpleQueue()
         self._heads: OrderedDict[int, Head] = OrderedDict()
+        self._authors: OrderedDict[Author, None] = OrderedDict()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._planned_at: int | None = None
@@ -81,7 +82,7 @@ class Writer:
         touches_all: bool = False,
     ) -> asyncio.Future[Any]:
         """`call`, with `committed(result)` run in commit order before the awaiting task goes on."""
-        future, done = _promise(committed)
+        future, done = promise(committed)
         self.submit(Call(change, done, touches, touches_all))
         return future
 
@@ -96,10 +97,14 @@ class Writer:
 
         It takes a few milliseconds at most: what comes meanwhile waits for it.
         """
-        future, done = _promise(committed)
+        future, done = promise(committed)
         self._bulk.put(Call(change, done, touches, touches_all))
         self._queue.put(_BULK)
         return future
+
+    def told(self) -> asyncio.Future[Any]:
+        """Done when what a reader has seen is told: it sees a commit a moment before the event loop hears of it."""
+        return self.call(lambda bound: None)
 
     def horizon(self) -> int:
         """A time before which everything that was ever given that time is visible to readers (ms)."""
@@ -204,11 +209,13 @@ class Writer:
 
     def _write(self, batch: list[Unit]) -> list[Any]:
         """The outcomes of a batch, committed."""
-        plan = Plan(self._driver, self._bound, self._heads, self._clock.now())
+        plan = Plan(self._driver, self._bound, self._heads, self._authors, self._clock.now())
         self._driver.execute("BEGIN IMMEDIATE")
         for unit in batch:
             if isinstance(unit, Append):
                 plan.add(unit)
+            elif isinstance(unit, Spread):
+                plan.spread(unit)
             elif isinstance(unit, Call):
                 plan.call(unit)
             else:
@@ -216,11 +223,11 @@ class Writer:
         plan.flush()
         plan.write_received()
         self._driver.execute("COMMIT")
-        plan.keep_heads()
+        plan.keep()
         return [plan.outcomes[id(unit)] for unit in batch]
 
 
-def _promise(committed: Callable[[Any], None]) -> tuple[asyncio.Future[Any], Callable[[Any], None]]:
+def promise(committed: Callable[[Any], None]) -> tuple[asyncio.Future[Any], Callable[[Any], None]]:
     """A future, and what fulfils it with the outcome of a unit, `committed` first."""
     future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 

@@ -7,18 +7,22 @@ from typing import Any
 from hongyan.engine.values import Message
 
 #: What makes a conversation's id 32 characters long.
-_PADDING = "00000000"
+PADDING = "00000000"
 
 
 def partition(conversation_id: str, client: str | None = None) -> str:
     """`conv-id`: the conversation, or the stream of one client in a service conversation."""
     if client is None:
-        return conversation_id + _PADDING
+        return conversation_id + PADDING
     return hashlib.md5(f"{conversation_id}:{client}".encode(), usedforsecurity=False).hexdigest()
 
 
-def message_record(conversation_id: str, message: Message, client: str | None = None) -> dict[str, Any]:
+def message_record(
+    conversation_id: str, message: Message, client: str | None = None, *, stream: str = ""
+) -> dict[str, Any]:
     """`client` is whose stream of a service conversation the message stands in; None in other kinds.
+
+    `stream` is the id of that stream, for who knows that instead.
 
     An edited message has its present body, a recalled one the body that was put in its place. Senders' addresses are
     not kept.
@@ -29,7 +33,7 @@ def message_record(conversation_id: str, message: Message, client: str | None = 
         "timestamp": message.timestamp,
         "from": message.sender,
         "to": conversation_id,
-        "conv-id": partition(conversation_id, client),
+        "conv-id": stream or partition(conversation_id, client),
         "data": _text(message.content),
         "bin": is_binary,
         "is-conv": True,

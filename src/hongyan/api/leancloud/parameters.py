@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import Request
 
 from hongyan.api.errors import HttpError
 from hongyan.engine import json_text
-from hongyan.engine.values import HistoryRange
+from hongyan.engine.values import HistoryRange, Priority
 
 #: Codes of the storage service: something is wrong with a parameter; the body is not JSON (REST reference 1.7).
 WRONG, NOT_JSON = 1, 107
@@ -76,10 +76,15 @@ def identity(values: Values, name: str) -> str:
     return given
 
 
+def named(values: Values, *names: str) -> str:
+    """The first of these names of one parameter that is there, otherwise the first."""
+    return next((name for name in names if name in values), names[0])
+
+
 def flag(values: Values, name: str, *, default: bool = False) -> bool:
     """A truth value, in a query a word. Raises HttpError."""
     given = values.get(name, default)
-    given = {"true": True, "false": False}.get(given, given) if isinstance(given, str) else given
+    given = {"true": True, "false": False}.get(given.lower(), given) if isinstance(given, str) else given
     if not isinstance(given, bool):
         raise wrong(name, "true or false")
     return given
@@ -105,7 +110,7 @@ def size(values: Values, default: int, most: int) -> int:
 
 def history_range(values: Values, default: int, most: int) -> HistoryRange:
     """What a history call asks for. Raises HttpError."""
-    start, start_id = _anchor(values, "timestamp", "msgid")
+    start, start_id = _anchor(values, named(values, "timestamp", "max_ts"), "msgid")
     end, end_id = _anchor(values, "till_timestamp", "till_msgid")
     return HistoryRange(
         limit=min(number(values, "limit", default), most),
@@ -142,11 +147,15 @@ def text_or_object(values: Values, name: str) -> str:
     return "" if values.get(name) is None else content(values, name)
 
 
-def one_of(values: Values, name: str, words: Callable[[str], bool], what: str) -> None:
-    """Raises HttpError for what is there and none of the words."""
-    given = values.get(name)
-    if given is not None and not (isinstance(given, str) and words(given)):
-        raise wrong(name, what)
+def priority(values: Values, default: Priority = Priority.NORMAL) -> Priority:
+    """`high`, `normal` or `low`, in any case. Raises HttpError."""
+    given = values.get("priority")
+    if given is None:
+        return default
+    found = Priority.__members__.get(given.upper()) if isinstance(given, str) else None
+    if found is None:
+        raise wrong("priority", "high, normal or low")
+    return found
 
 
 def _anchor(values: Values, time: str, message_id: str) -> tuple[int | None, str]:

@@ -12,7 +12,7 @@ from hongyan.api.errors import failure
 from hongyan.api.leancloud.credentials import AnyRequest, app_of_master
 from hongyan.api.leancloud.parameters import BODY_MAX, body_or_query
 from hongyan.api.site import Site
-from hongyan.engine.values import App, ConversationKind
+from hongyan.engine.values import App, Conversation, ConversationKind
 from hongyan.errors import APP_NOT_AVAILABLE, Refused
 
 ConversationId = FromPath[str]
@@ -35,6 +35,20 @@ def paths(rest: str, kinds: Sequence[str] = tuple(KINDS)) -> list[str]:
     return [f"/1.2/rtm/{kind}/{{conversation_id:str}}/{rest}" for kind in kinds]
 
 
+def kind_of(request: AnyRequest) -> tuple[ConversationKind, errors.Kind]:
+    """The kind of conversations in the path, and what answers to one of another kind."""
+    return KINDS[request.scope["path"].split("/")[_KIND_PART]]
+
+
+def check_kind(request: AnyRequest, conversation: Conversation) -> Conversation:
+    """For calls on messages, where a temporary conversation counts as a normal one. Raises Refused."""
+    wanted, otherwise = kind_of(request)
+    is_alike = (wanted, conversation.kind) == (ConversationKind.NORMAL, ConversationKind.TEMPORARY)
+    if conversation.kind != wanted and not is_alike:
+        raise Refused(otherwise, "a conversation of another kind")
+    return conversation
+
+
 async def call_on(request: AnyRequest, site: Site, conversation_id: str) -> tuple[App, dict[str, Any]]:
     """The app that calls with its master key, and what it says, about a conversation of the kind in the path.
 
@@ -42,7 +56,7 @@ async def call_on(request: AnyRequest, site: Site, conversation_id: str) -> tupl
     """
     app = app_of_master(request, site)
     given = await body_or_query(request)
-    wanted, otherwise = KINDS[request.scope["path"].split("/")[_KIND_PART]]
+    wanted, otherwise = kind_of(request)
     conversation = await site.engine.access.conversation(app, conversation_id)
     if conversation.kind != wanted:
         raise Refused(otherwise, "a conversation of another kind")

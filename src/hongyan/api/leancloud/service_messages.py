@@ -6,22 +6,21 @@ from typing import Any
 from litestar import Request, delete, get, post, put
 from litestar.params import FromPath
 
-from hongyan.api.leancloud import parameters, rest
+from hongyan.api.leancloud import parameters, rest, sending
 from hongyan.api.leancloud.credentials import app_of_master
 from hongyan.api.leancloud.message_record import message_record
+from hongyan.api.leancloud.parameters import named
+from hongyan.api.leancloud.sending import CLIENTS_MAX
 from hongyan.api.leancloud.service_conversations import PATH
-from hongyan.api.site import CurrentSite
-from hongyan.engine.values import Draft, Edit, Message, Stored
+from hongyan.api.site import CurrentSite, Site
+from hongyan.engine.budgets import Budget
+from hongyan.engine.values import App, Conversation, Draft, Edit, HistoryRange, Message
 
 ONE = f"{PATH}/{{conversation_id:str}}"
-CLIENTS_MAX = 20
 #: Messages of a page.
 PAGE, PAGE_MAX = 100, 1_000
 #: Records made in the event loop; more are made in a thread.
 LARGE = 100
-PRIORITIES = frozenset({"high", "normal", "low"})
-#: What a change of a message answers: older callers look for `result`.
-CHANGED: dict[str, Any] = {"result": {}}
 
 AnyRequest = Request[Any, Any, Any]
 Id = FromPath[str]
@@ -30,12 +29,8 @@ Id = FromPath[str]
 @post(f"{ONE}/broadcasts", status_code=200)
 async def broadcast(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> dict[str, Any]:
     """S9: to all subscribers."""
-    app, engine = app_of_master(request, site), site.engine
-    values = await parameters.body_of(request)
-    sender = parameters.identity(values, "from_client")
-    draft = Draft(parameters.content(values), push_data=parameters.text_or_object(values, "push"))
-    service = await engine.services.target(app, conversation_id)
-    return _sent(await engine.service_messages.broadcast(app, service, sender, draft))
+    app = app_of_master(request, site)
+    return await tell_subscribers(site, app, conversation_id, await parameters.body_of(request))
 
 
 @post(f"{ONE}/messages", status_code=200)
@@ -43,17 +38,12 @@ async def send(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> d
     """S12: to some clients, subscribers or not."""
     app, engine = app_of_master(request, site), site.engine
     values = await parameters.body_of(request)
-    sender = parameters.identity(values, "from_client")
-    clients = parameters.clients(values, "to_clients", CLIENTS_MAX)
-    parameters.one_of(values, "priority", lambda word: word.lower() in PRIORITIES, "high, normal or low")
-    draft = Draft(
-        parameters.content(values),
-        transient=parameters.flag(values, "transient"),
-        push_data=parameters.text_or_object(values, "push_data"),
-    )
+    sender, draft = sending.sender_of(values), sending.draft_of(values)
+    clients = parameters.clients(values, named(values, "to_clients", "to_peers"), CLIENTS_MAX)
     sync = not parameters.flag(values, "no_sync")
     service = await engine.services.target(app, conversation_id)
-    return _sent(await engine.service_messages.send_alone(app, service, sender, clients, draft, sync=sync))
+    sending.spend(site, app, Budget.SEND)
+    return sending.sent(await engine.service_messages.send_alone(app, service, sender, clients, draft, sync=sync))
 
 
 @put(f"{ONE}/messages/{{message_id:str}}")
@@ -75,7 +65,7 @@ async def remove(
     """S15: from one client's history; others keep a broadcast."""
     app, engine = app_of_master(request, site), site.engine
     values = await parameters.body_or_query(request)
-    sender, timestamp = parameters.identity(values, "from_client"), parameters.number(values, "timestamp")
+    sender, timestamp = sending.target_of(values)
     service = await engine.services.find(app, conversation_id)
     await engine.service_messages.delete(service, client, sender, message_id, timestamp)
     return {}
@@ -87,16 +77,31 @@ async def history(request: AnyRequest, site: CurrentSite, conversation_id: Id, c
     app, engine = app_of_master(request, site), site.engine
     wanted = parameters.history_range(parameters.query_of(request), PAGE, PAGE_MAX)
     service = await engine.services.find(app, conversation_id)
-    found = await engine.service_messages.page(service, client, wanted)
-
-    def records() -> list[dict[str, Any]]:
-        walked: list[Message] = found if wanted.newer else found[::-1]
-        return [message_record(conversation_id, message, client) for message in walked]
-
-    return await asyncio.to_thread(records) if len(found) > LARGE else records()
+    return await records(await engine.service_messages.page(service, client, wanted), service.id, client, wanted)
 
 
 router = rest.router(broadcast, send, modify, recall, remove, history)
+
+
+async def records(
+    found: list[Message], conversation_id: str, client: str, wanted: HistoryRange
+) -> list[dict[str, Any]]:
+    """What a client has of a service conversation, as an answer."""
+
+    def made() -> list[dict[str, Any]]:
+        walked = found if wanted.newer else found[::-1]
+        return [message_record(conversation_id, message, client) for message in walked]
+
+    return await asyncio.to_thread(made) if len(found) > LARGE else made()
+
+
+async def tell_subscribers(site: Site, app: App, conversation_id: str, values: parameters.Values) -> dict[str, Any]:
+    """A message to all subscribers. Raises HttpError and Refused."""
+    sender = sending.sender_of(values)
+    draft = Draft(parameters.content(values), push_data=sending.push_of(values))
+    service = await site.engine.services.target(app, conversation_id)
+    sending.spend(site, app, Budget.SUBSCRIPTION)
+    return sending.sent(await site.engine.service_messages.broadcast(app, service, sender, draft))
 
 
 async def _change(
@@ -104,16 +109,24 @@ async def _change(
 ) -> dict[str, Any]:
     app, engine = app_of_master(request, site), site.engine
     values = await parameters.body_of(request)
-    sender, timestamp = parameters.identity(values, "from_client"), parameters.number(values, "timestamp")
+    sender, timestamp = sending.target_of(values)
     draft = None if recall else Draft(parameters.content(values))
-    clients = parameters.clients(values, "to_clients", CLIENTS_MAX) if "to_clients" in values else None
+    name = named(values, "to_clients", "to_peers")
+    clients = parameters.clients(values, name, CLIENTS_MAX) if name in values else None
     service = await engine.services.find(app, conversation_id)
-    edit = Edit(service.id, message_id, timestamp, draft)
-    await engine.service_messages.edit(app, service, sender, edit, clients)
-    return CHANGED
+    return await change(site, app, service, sender, Edit(service.id, message_id, timestamp, draft), clients)
 
 
-def _sent(place: Stored) -> dict[str, Any]:
-    """Callers look for both forms (REST reference 3.3)."""
-    answer = {"msg-id": place.id, "timestamp": place.timestamp}
-    return {**answer, "result": answer}
+async def change(
+    site: Site, app: App, service: Conversation, sender: str, edit: Edit, clients: list[str] | None
+) -> dict[str, Any]:
+    """Edit or recall what was said to all subscribers, to these clients, or edit a broadcast to all of the app."""
+    engine = site.engine
+    to_all = engine.broadcasts.find(app, service.id, edit.message_id) if clients is None and edit.draft else None
+    if to_all is not None and edit.draft is not None:
+        sending.spend(site, app, Budget.BROADCAST)
+        await engine.broadcasts.edit(app, service, to_all, sender, edit.timestamp, edit.draft)
+    else:
+        sending.spend(site, app, Budget.SUBSCRIPTION if clients is None else Budget.SEND)
+        await engine.service_messages.edit(app, service, sender, edit, clients)
+    return sending.CHANGED

@@ -24,6 +24,7 @@ def handle(connection: Connection, session: Session, command: GenericCommand) ->
         raise Refused(errors.UNPARSEABLE_RAW_MESSAGE, "direct without a conversation")
     draft, is_will = _draft(command, message), message.will
     wants_ack = command.HasField("i") and (not draft.transient or is_will or session.can(ACK_TRANSIENT))
+    gathering = connection.gateway.delivery.gathering
     connection.begin_request()
 
     def acknowledge(outcome: Stored | Refused) -> None:
@@ -33,6 +34,7 @@ def handle(connection: Connection, session: Session, command: GenericCommand) ->
         elif wants_ack:  # `reply`, written out: set one by one, the fields take twice as long
             ack = AckCommand(uid=outcome.id, t=outcome.timestamp, cid=conversation_id)
             now = engine.clock.now()
+            gathering.tell_speaker(session, conversation_id)
             connection.send(
                 GenericCommand(
                     cmd=_ACK, i=command.i, peerId=session.client, service=IM_SERVICE, serverTs=now, ackMessage=ack

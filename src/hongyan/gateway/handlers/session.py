@@ -63,6 +63,7 @@ async def _log_in_once(connection: Connection, command: GenericCommand, app: App
     """Log in by a signature that is not good for another login. Meanwhile the connection may end, rivals come."""
     try:
         await connection.gateway.engine.signatures.use(use)
+        _check_signature(connection, app, ticket.client, command.sessionMessage)  # or it was expelled meanwhile
         rivals = _rivals(connection, app, ticket, command.sessionMessage)
     except Refused as refusal:
         _reply_refused_open(connection, command, refusal)
@@ -73,8 +74,10 @@ async def _log_in_once(connection: Connection, command: GenericCommand, app: App
 
 def _log_in(connection: Connection, command: GenericCommand, app: App, ticket: Ticket, rivals: list[Session]) -> None:
     command.peerId = ticket.client
+    connection.gateway.delivery.tell_gathered()  # to who is logged out by this, and not to who comes after it
     session = connection.begin_session(app, ticket.client, ticket)
-    conflicts.expel(connection, rivals, errors.SESSION_CONFLICT, "logged in on another device of this kind")
+    conflict = Refused(errors.SESSION_CONFLICT, "logged in on another device of this kind")
+    conflicts.expel(connection.gateway, rivals, conflicts.closed(conflict))
     connection.gateway.engine.chatrooms.came_back(session)
     opened = _opened(session, OpType.opened)
     opened.serverTs = catch_up.edits_told_until(session, command.sessionMessage)
@@ -151,6 +154,7 @@ def _opened(session: Session, op: int) -> GenericCommand:
 
 def close_session(connection: Connection, session: Session, command: GenericCommand) -> None:
     """Log out: the client is offline at once, and its token is void before the answer."""
+    connection.gateway.delivery.tell_gathered()  # it was said while the client was here
     connection.end_session(session, Departure.LOGGED_OUT)
     voided = connection.gateway.engine.sessions.revoke(session.ticket)
     count_login(connection, session.app)
