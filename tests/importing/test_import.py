@@ -135,7 +135,7 @@ FORMS: dict[str, Callable[[Path], Path]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_an_export_brings_in_the_same(form: str, home: Home, other: Home) -> None:
+def test_inferred_every_form_of_an_export_brings_in_the_same(form: str, home: Home, other: Home) -> None:
     """Inferred where LeanCloud does not describe it (REST reference 8.2, 8.3)."""
     everything(home.folder / "in", 40)
     everything(home.folder / "plain", 40)

@@ -1,4 +1,4 @@
-"""Messages of another server, merged into what is there, inside a step of an import (docs/decisions/0012).
+"""Messages of another server, merged into what is there, inside a step of an import (docs/decisions/0013).
 
 All messages of a conversation stand in the order of (time, id), and their seqs ascend in it:
 
