@@ -40,6 +40,7 @@ class Home:
         done = self.command("import", "leancloud", *arguments, "--app", TEST_APP.id)
         self.report = done["report"]
         self.left_out = done["files_left_out"]
+        self.counts = done.get("counts")
         return {name: {key: count for key, count in tally.items() if count} for name, tally in done["classes"].items()}
 
     def reported(self) -> list[dict[str, Any]]:

@@ -43,6 +43,9 @@ class LeanCloud:
         match path.strip("/").split("/"):
             case ["1.1", "scan", "classes", name]:
                 return self._scan(name, query)
+            case ["1.1", "classes", name]:
+                assert (query["limit"], query["count"]) == ("0", "1")
+                return {"results": [], "count": len(self.classes.get(name, []))}
             case ["1.2", "rtm", "messages"]:
                 return self._page([m for m in self.messages if m["conv-id"].endswith("00000000")], query)
             case ["1.2", "rtm", "chatrooms", place, "messages"]:

@@ -40,6 +40,7 @@ def test_all_is_fetched_page_by_page_and_a_busy_server_is_asked_again(home: Home
     there.busy = 5
     tallies = fetch(home, there)
     assert tallies["messages"]["new"] == 49
+    assert home.counts["_Conversation"] == {"there": 3, "here": 3}
     found = home.export()
     assert {row["msg-id"] for row in found["messages"]} == {row["msg-id"] for row in there.messages}
     assert {row["peer"] for row in found["messages"] if "peer" in row} == {"小明"}

@@ -1,15 +1,15 @@
 """`hongyan import leancloud` and `hongyan export leancloud`: moving in, and out."""
 
+import contextlib
 import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,6 +22,10 @@ from hongyan.cli.options import Config, Database, DataDirectory, settings_for
 from hongyan.cli.output import print_json
 from hongyan.config import Settings
 from hongyan.errors import StartupError
+
+if TYPE_CHECKING:
+    from hongyan.importing.live import Api
+    from hongyan.importing.report import Report
 
 import_tree = typer.Typer(help="Bring the data of another server in.", no_args_is_help=True)
 export_tree = typer.Typer(help="Write data out in the shapes of another server.", no_args_is_help=True)
@@ -92,16 +96,16 @@ def import_leancloud(
         raise StartupError("Say either which files are to be brought in, or --live with the URL of the API.")
     folder = settings.data_dir / "imports"
     folder.mkdir(mode=0o700, exist_ok=True)
-    with _alone(folder):
+    began = time.monotonic()
+    with _alone(folder), contextlib.ExitStack() as stack:
         app_id = _id_of(settings, app)
-        fetched = None if live is None else _fetch(folder, live, live_app or app_id, rate, lists)
-        _import(
-            settings, app_id, sorted(fetched.glob("*.jsonl")) if fetched else paths or [], class_name, report, dry_run
-        )
-        if fetched and not dry_run:
-            from hongyan.importing.live import forget
-
-            forget(fetched)
+        if live is None:
+            found, counts = _import(settings, app_id, paths or [], class_name, report, dry_run), None
+        else:
+            there = live_app or app_id
+            api = stack.enter_context(contextlib.closing(_api(live, there, rate)))
+            found, counts = _import_live(settings, app_id, api, there, lists, report, dry_run)
+    _tell(found, time.monotonic() - began, dry_run, counts)
 
 
 @export_tree.command("leancloud")
@@ -123,14 +127,15 @@ def export_leancloud(
     from hongyan.importing.export import export
     from hongyan.store.exporting import reading
 
-    with reading(settings.database_path, _id_of(settings, app)) as found, _progress() as (_, say):
+    with reading(settings.database_path, _id_of(settings, app)) as found, _progress() as say:
         counts = export(found, folder, lambda name, count: say(f"Writing {name}", count, None))
     print_json({"folder": str(folder), "rows": counts})
 
 
 def _import(
     settings: Settings, app_id: str, paths: Sequence[Path], class_name: str | None, report_at: Path | None, dry: bool
-) -> None:
+) -> "Report":
+    """What came of the rows in these files."""
     from hongyan.cli.perform import performing
     from hongyan.importing import classes
     from hongyan.importing.report import Report
@@ -141,33 +146,43 @@ def _import(
         raise StartupError(f"There is no class {class_name!r}; the classes are {', '.join(classes.NAMES)}.")
     folder = settings.data_dir / "imports"
     report = Report(report_at or folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.report.jsonl")
-    began = time.monotonic()
-    with performing(settings) as answer, _progress() as watch:
+    with performing(settings) as answer, _progress() as say:
         staging = Staging(folder / "staging.db")
         try:
-            run(paths, _Target(settings, answer, app_id, dry), staging, report, _Watcher(*watch), class_name)
+            run(paths, _Target(settings, answer, app_id, dry), staging, report, _Watcher(say), class_name)
         finally:
             staging.close()
             report.close()
-    _tell(report, time.monotonic() - began, dry)
+    return report
 
 
-def _fetch(folder: Path, url: str, app_id: str, rate: float, lists: bool) -> Path:
-    """The folder with what an app on LeanCloud has. Raises StartupError."""
-    from hongyan.importing.live import Api, Fetch
+def _import_live(
+    settings: Settings, app_id: str, api: "Api", there: str, lists: bool, report_at: Path | None, dry: bool
+) -> tuple["Report", "Counts"]:
+    """The same of what an API has; and how many rows of each class there are there and here."""
+    from hongyan.importing import live
+    from hongyan.store.exporting import COUNTS, reading
+
+    folder = settings.data_dir / "imports" / f"live-{re.sub('[^A-Za-z0-9_-]', '_', there)}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with _progress() as say:
+        live.Fetch(api, folder, lambda name, rows: say(f"Fetching {name}", rows, None), lists=lists).run()
+    report = _import(settings, app_id, sorted(folder.glob("*.jsonl")), None, report_at, dry)
+    if not dry:
+        live.forget(folder)
+    with reading(settings.database_path, app_id) as here:
+        counts = {name: {"there": live.count(api, name), "here": here.count(name)} for name in COUNTS}
+    return report, counts
+
+
+def _api(url: str, app_id: str, rate: float) -> "Api":
+    """LeanCloud's API, with the master key. Raises StartupError."""
+    from hongyan.importing.live import Api
 
     key = os.environ.get(MASTER_KEY)
     if not key and not sys.stdin.isatty():
         raise StartupError(f"The variable {MASTER_KEY} must hold the master key of the app on LeanCloud.")
-    api = Api(url, app_id, key or typer.prompt("Master key on LeanCloud", hide_input=True), rate)
-    into = folder / f"live-{re.sub('[^A-Za-z0-9_-]', '_', app_id)}"
-    into.mkdir(mode=0o700, exist_ok=True)
-    try:
-        with _progress() as (_, say):
-            Fetch(api, into, lambda name, rows: say(f"Fetching {name}", rows, None), lists=lists).run()
-    finally:
-        api.close()
-    return into
+    return Api(url, app_id, key or typer.prompt("Master key on LeanCloud", hide_input=True), rate)
 
 
 class _Target:
@@ -197,7 +212,7 @@ class _Target:
 class _Watcher:
     """Shows how far an import is: `importing.run.Watcher`."""
 
-    def __init__(self, progress: Progress, say: "Say") -> None:
+    def __init__(self, say: "Say") -> None:
         self._say = say
 
     def reading(self, rows: int) -> None:
@@ -208,10 +223,11 @@ class _Watcher:
 
 
 Say = Callable[[str, int, int | None], None]
+Counts = Mapping[str, Mapping[str, int | None]]
 
 
-@contextmanager
-def _progress() -> Iterator[tuple[Progress, Say]]:
+@contextlib.contextmanager
+def _progress() -> Iterator[Say]:
     """A bar on the terminal; nothing elsewhere."""
     columns = (
         SpinnerColumn(),
@@ -228,10 +244,10 @@ def _progress() -> Iterator[tuple[Progress, Say]]:
                 tasks[what] = progress.add_task(what, total=total)
             progress.update(tasks[what], completed=done, total=total)
 
-        yield progress, say
+        yield say
 
 
-@contextmanager
+@contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One import at a time: two would move the same messages. Raises StartupError."""
     import fcntl
@@ -251,26 +267,29 @@ def _id_of(settings: Settings, app: str) -> str:
     return str(perform(settings, admin.FindApp(app)))
 
 
-def _tell(report: Any, seconds: float, dry: bool) -> None:
+def _tell(report: "Report", seconds: float, dry: bool, counts: "Counts | None") -> None:
     """What came of it: a table for people, JSON for programs."""
     written = str(report.path) if report.written else None
-    if not sys.stdout.isatty():
-        tallies = {name: asdict(tally) for name, tally in report.tallies.items()}
-        print_json({"dry_run": dry, "classes": tallies, "files_left_out": list(report.skipped), "report": written})
-    else:
-        _show(report, seconds, dry, written)
+    if sys.stdout.isatty():
+        _show(report, seconds, dry, written, counts or {})
+        return
+    tallies = {name: asdict(tally) for name, tally in report.tallies.items()}
+    told = {"dry_run": dry, "classes": tallies, "files_left_out": list(report.skipped), "report": written}
+    print_json(told if counts is None else told | {"counts": counts})
 
 
-def _show(report: Any, seconds: float, dry: bool, written: str | None) -> None:
+def _show(report: "Report", seconds: float, dry: bool, written: str | None, counts: "Counts") -> None:
     console = Console(highlight=False)
     headings = ["Class", "Rows read", "New", "Changed", "There already", "Twice", "Left out"]
     table = Table(headings[0], box=None, pad_edge=False)
     for heading in headings[1:]:
         table.add_column(heading, justify="right")
     for name, tally in report.tallies.items():
-        counts = (tally.read, tally.new, tally.changed, tally.same, tally.doubles, tally.bad)
-        table.add_row(name, *(f"{count:,}" for count in counts))
+        numbers = (tally.read, tally.new, tally.changed, tally.same, tally.doubles, tally.bad)
+        table.add_row(name, *(f"{number:,}" for number in numbers))
     console.print(table)
+    for name, count in counts.items():
+        console.print(f"{name}: {count['there']} rows on LeanCloud, {count['here']} here")
     for label in report.skipped:
         console.print(f"Left out: {label}")
     if written:

@@ -228,6 +228,13 @@ class Fetch:
                 yield row["subscriber"]
 
 
+def count(api: Api, name: str) -> int | None:
+    """How many rows a class has there; None if it is not told."""
+    answer = api.get(f"/1.1/classes/{name}", limit=0, count=1)
+    found = answer.get("count") if isinstance(answer, dict) else None
+    return found if isinstance(found, int) else None
+
+
 def forget(folder: Path) -> None:
     """What was fetched is imported: only how far it was stays."""
     for file in folder.glob("*.jsonl"):

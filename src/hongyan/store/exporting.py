@@ -39,6 +39,14 @@ MESSAGES = (
     f"SELECT {hot.MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND (timestamp, seq) > (?, ?) AND {hot.KEPT}"
     " ORDER BY timestamp, seq LIMIT ?"
 )
+COUNTS = {
+    "_Conversation": (
+        "SELECT count(*) FROM conversation c WHERE c.app = ? AND c.parent IS NULL"
+        f" AND c.kind <> {int(ConversationKind.TEMPORARY)} AND NOT EXISTS"
+        f" (SELECT 1 FROM imported_column i WHERE i.conversation = c.key AND i.name = '{UNKNOWN}')"
+    ),
+    "_ConversationMemberInfo": "SELECT count(*) FROM standing WHERE app = ? AND role_id IS NOT NULL",
+}
 OWNER = (
     "SELECT s.id, m.client FROM conversation c LEFT JOIN conversation s ON s.key = c.parent AND s.key <> c.key"
     " LEFT JOIN member m ON m.conversation = c.key WHERE c.key = ?"
@@ -76,6 +84,10 @@ class Reading:
             for row in rows:
                 yield _exported(row)
             after = rows[-1][0]
+
+    def count(self, class_name: str) -> int:
+        """How many rows a class has."""
+        return int(self._all(COUNTS[class_name], self._app_key)[0][0])
 
     def members(self, key: int) -> list[tuple[str, bool]]:
         """The members in order of joining, and who has muted."""
