@@ -6,14 +6,15 @@ import gc
 import re
 import resource
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 from litestar.types import Receive, Scope, Send
 
 from hongyan.api import server
-from hongyan.api.server import HttpServer
+from hongyan.api.server import HttpServer, OnePiece
 from hongyan.listen import bind
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -57,6 +58,39 @@ class Echo:
         await send({"type": "http.response.body", "body": answer, "more_body": False})
 
 
+class Parts:
+    """An application that answers in two parts, and fails between them if the path says so."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST":  # type: ignore[typeddict-item]
+            await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})  # type: ignore[typeddict-item]
+        if "fail" in scope["path"]:
+            raise RuntimeError("between head and body")
+        await send({"type": "http.response.body", "body": b"on", "more_body": True})
+        await send({"type": "http.response.body", "body": b"ce", "more_body": False})
+
+
+class Writes:
+    """A transport that keeps what is written to it, call by call."""
+
+    def __init__(self) -> None:
+        self.calls: list[bytes] = []
+        self.is_over = False
+
+    def write(self, data: bytes) -> None:
+        self.calls.append(data)
+
+    def writelines(self, data: Iterable[bytes]) -> None:
+        self.calls.append(b"".join(data))
+
+    def is_closing(self) -> bool:
+        return self.is_over
+
+    def close(self) -> None:
+        self.is_over = True
+
+
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -90,6 +124,14 @@ async def echo() -> AsyncIterator[tuple[HttpServer, Echo]]:
     yield made, app
     app.may_answer.set()
     await made.stop()
+
+
+@pytest.fixture
+async def parts() -> AsyncIterator[HttpServer]:
+    http = HttpServer(Parts(), bind("127.0.0.1", 0, "http_port"), None, stop_timeout=5)
+    await http.start()
+    yield http
+    await http.stop()
 
 
 def call(path: str, body: str = "", *fields: str) -> bytes:
@@ -289,3 +331,41 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
     assert echo[1].called == []
+
+
+@pytest.mark.parametrize(
+    ("request_line", "fields", "before", "body"),
+    [
+        ("GET / HTTP/1.1", "", b"", b"once"),
+        ("HEAD / HTTP/1.1", "", b"", b""),
+        ("POST / HTTP/1.1", "Content-Length: 0\r\nExpect: 100-continue\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"once"),
+        ("GET /fail HTTP/1.1", "", b"", b""),
+    ],
+)
+async def test_a_head_is_told_with_what_follows_or_without(
+    parts: HttpServer, request_line: str, fields: str, before: bytes, body: bytes
+) -> None:
+    async with connected(parts) as (reader, writer):
+        writer.write(f"{request_line}\r\nHost: localhost\r\nConnection: close\r\n{fields}\r\n".encode())
+        told = await asyncio.wait_for(reader.read(), 10)
+    assert told.startswith(before + b"HTTP/1.1 200 OK\r\n")
+    assert told.partition(b"content-length: 4\r\n")[2].partition(b"\r\n\r\n")[2] == body
+
+
+def test_an_answer_leaves_in_one_piece() -> None:
+    writes = Writes()
+    answer = OnePiece(cast("asyncio.Transport", writes))
+    for part in (b"head ", b"body ", b"more"):
+        answer.write(part)
+    assert writes.calls == [b"head body ", b"more"]
+
+
+@pytest.mark.parametrize(("is_over", "told"), [(False, [b"head"]), (True, [])])
+def test_a_head_without_body_is_told_at_the_end(is_over: bool, told: list[bytes]) -> None:
+    writes = Writes()
+    answer = OnePiece(cast("asyncio.Transport", writes))
+    answer.write(b"head")
+    writes.is_over = is_over
+    answer.close()
+    answer.close()
+    assert (writes.calls, writes.is_over) == (told, True)

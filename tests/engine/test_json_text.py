@@ -52,3 +52,16 @@ def test_as_deep_as_it_may_be() -> None:
 def test_what_cannot_go_out_again_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  what it says is for nobody: each caller has its own words
         json_text.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"\\ud83d\\ude00"', '{"\\u9d3b": "雁"}', json.dumps("[{" * 200), "[" + "[]," * 200 + "[]]", "-1.5e308", "1e-999"],
+)
+def test_what_only_looks_wrong_is_taken(text: str) -> None:
+    assert json_text.parse(text) == json.loads(text)
+
+
+def test_half_of_a_pair_as_it_is() -> None:
+    with pytest.raises(ValueError, match="surrogates"):
+        json_text.parse('"\ud800"')

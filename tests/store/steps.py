@@ -109,7 +109,9 @@ async def traced(store: Store) -> list[str]:
 def kind(statement: str) -> str:
     """`INSERT message`, `SELECT conversation`, `COMMIT`: what a statement does, and to which table."""
     found = re.match(
-        r"(?:WITH .*?\) )?(?:(SELECT) .*? FROM|(INSERT) INTO|(UPDATE)|(DELETE) FROM) (\w+)", statement, re.DOTALL
+        r"(?:WITH .*?\) )?(?:(SELECT) .*? FROM|(INSERT)(?: OR IGNORE)? INTO|(UPDATE)|(DELETE) FROM) (\w+)",
+        statement,
+        re.DOTALL,
     )
     return " ".join(filter(None, found.groups())) if found else statement
 

@@ -317,6 +317,8 @@ async def test_a_conversation_goes_with_all_that_is_in_it(store: Store, path: Pa
         "refusal": 1,
         "hidden_message": 1,
         "seat": 1,
+        "author": 1,
+        "broadcast": 0,
         "deleted_conversation": 0,
     }
     assert (await load(store, row.id)).key > gone.key

@@ -55,6 +55,7 @@ async def test_many_senders_and_conversations_share_the_statements(store: Store)
         "INSERT message",
         "UPDATE conversation",
         "UPDATE member",
+        "INSERT author",
         "COMMIT",
     ]
 

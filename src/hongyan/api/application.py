@@ -6,11 +6,11 @@ from typing import Any
 import structlog
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from hongyan.api import errors, files, health, metrics, pages
+from hongyan.api.answer import Answer
 from hongyan.api.leancloud import (
     archive,
     blacklists,
@@ -30,6 +30,9 @@ from hongyan.api.leancloud import (
 from hongyan.api.site import Site
 
 TRACE_HEADER = "X-Trace-Id"
+_TRACE = TRACE_HEADER.lower().encode()
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_CORS_PREFIX = b"access-control-"
 
 # LeanCloud REST 1.4: browsers on any site call this API. Nothing else is for pages of other sites to read.
 SDK_PATHS = ("/v1/", "/1/", "/2/", "/1.1/", "/1.2/", "/files/")
@@ -65,6 +68,7 @@ def application(site: Site) -> ASGIApp:
             pages.router,
         ],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
+        response_class=Answer,
         exception_handlers=errors.HANDLERS,
         cors_config=CORS,
         logging_config=None,
@@ -81,22 +85,17 @@ def traced(app: Any) -> ASGIApp:
 
         async def send_traced(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableScopeHeaders.from_message(message)
-                headers[TRACE_HEADER] = trace_id
-                headers["X-Content-Type-Options"] = "nosniff"
+                headers = [*message["headers"], (_TRACE, trace_id.encode()), _NO_SNIFFING]
                 if not scope["path"].startswith(SDK_PATHS):
-                    _keep_to_own_pages(headers)
+                    headers = [header for header in headers if not header[0].lower().startswith(_CORS_PREFIX)]
+                message["headers"] = headers
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(trace_id=trace_id):
-            await app(_head_as_get(scope), receive, send_traced)
+        # the server runs each call in a task, whose context ends with it
+        structlog.contextvars.bind_contextvars(trace_id=trace_id)
+        await app(_head_as_get(scope), receive, send_traced)
 
     return call
-
-
-def _keep_to_own_pages(headers: MutableScopeHeaders) -> None:
-    for name in {name for name in headers if name.lower().startswith("access-control-")}:
-        del headers[name]
 
 
 def _head_as_get(scope: Any) -> Any:

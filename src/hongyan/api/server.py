@@ -5,7 +5,7 @@ import logging
 import resource
 import socket
 import ssl
-from typing import Any
+from typing import Any, cast
 
 import httptools
 import uvicorn
@@ -63,6 +63,35 @@ class HttpServer:
         self._server.should_exit = True
         await self._loop
         await self._server.shutdown(sockets=[self._listener])
+
+
+class OnePiece:
+    """The transport as the answer to one call writes to it: the head leaves with the first part of the body.
+
+    uvicorn writes them one by one, and each write is a system call at once.
+    """
+
+    __slots__ = ("_head", "_is_begun", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self._is_begun = False
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            self._transport.writelines((self._head, data) if data else (self._head,))
+            self._head = b""
+        elif self._is_begun:
+            self._transport.write(data)
+        else:
+            self._head, self._is_begun = data, True
+
+    def close(self) -> None:
+        if self._head and not self._transport.is_closing():
+            self._transport.write(self._head)
+            self._head = b""
+        self._transport.close()
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -137,6 +166,8 @@ class PatientProtocol(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             super().on_headers_complete()
             self._undecided = 0
+            if self.scope["method"] != "HEAD" and not self.expect_100_continue:
+                self.cycle.transport = cast(asyncio.Transport, OnePiece(self.transport))
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)

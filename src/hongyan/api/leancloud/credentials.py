@@ -2,7 +2,8 @@
 
 import hashlib
 import hmac
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from litestar import Request
 
@@ -20,6 +21,38 @@ _LEGACY = ("X-AVOSCloud-", "X-Uluru-")
 AnyRequest = Request[Any, Any, Any]
 
 
+def _names(name: str, legacy: str) -> tuple[str, ...]:
+    """A header and what it was called before."""
+    return tuple(each for each in (name, *(prefix + legacy for prefix in _LEGACY)) if each)
+
+
+_APP_ID = _names("X-LC-Id", "Application-Id")
+_KEY = _names("X-LC-Key", "Application-Key")
+_MASTER_KEY = _names("", "Master-Key")
+_SIGN = _names("X-LC-Sign", "Request-Sign")
+
+
+class _Given(NamedTuple):
+    """What a call says of its app; None is not there."""
+
+    app_id: str | None
+    key: str | None
+    master_key: str | None
+    sign: str | None
+
+    @classmethod
+    def of(cls, request: AnyRequest) -> "_Given":
+        headers = request.headers  # once: each look at it costs more than all that follows
+        return cls(*(_header(headers, names) for names in (_APP_ID, _KEY, _MASTER_KEY, _SIGN)))
+
+    def has_master_key(self) -> bool:
+        return self.master_key is not None or _mark(self.key, 1) == MASTER or _mark(self.sign, 2) == MASTER
+
+    def has_key(self) -> bool:
+        signed = self.sign is not None and _mark(self.sign, 2) != ANDROID
+        return self.has_master_key() or signed or self.key is not None
+
+
 def check_ready(site: Site) -> None:
     """Raises HttpError."""
     if not site.ready:
@@ -31,23 +64,14 @@ def app_of(request: AnyRequest, site: Site) -> App:
 
     Raises HttpError, also while the server is not ready, and Refused(APP_NOT_AVAILABLE).
     """
-    check_ready(site)
-    app_id = _header(request, "X-LC-Id", "Application-Id")
-    if not app_id:
-        raise HttpError(401, "The header `X-LC-Id` is missing.")
-    app = site.apps.get(app_id)
-    if app is None:
-        raise Refused(APP_NOT_AVAILABLE, "no app has this id")
-    _check_key(app, _header(request, "X-LC-Key", "Application-Key"))
-    _check_master_key(app, _header(request, "", "Master-Key"))
-    _check_signature(app, _header(request, "X-LC-Sign", "Request-Sign"))
-    return app
+    return _app_of(_Given.of(request), site)
 
 
 def app_of_master(request: AnyRequest, site: Site) -> App:
     """The app that calls with its master key. Raises HttpError and Refused(APP_NOT_AVAILABLE)."""
-    app = app_of(request, site)
-    if not has_master_key(request):
+    given = _Given.of(request)
+    app = _app_of(given, site)
+    if not given.has_master_key():
         raise HttpError(403, "This call needs the master key.")
     return app
 
@@ -60,17 +84,12 @@ def client_of(request: AnyRequest, site: Site, app: App, client: str) -> Ticket:
 
 def has_master_key(request: AnyRequest) -> bool:
     """Whether the call has the master key, after `app_of` has found it right."""
-    if _header(request, "", "Master-Key") is not None:
-        return True
-    key, sign = _header(request, "X-LC-Key", "Application-Key"), _header(request, "X-LC-Sign", "Request-Sign")
-    return _mark(key, 1) == MASTER or _mark(sign, 2) == MASTER
+    return _Given.of(request).has_master_key()
 
 
 def has_key(request: AnyRequest) -> bool:
     """Whether the call has any key of the app that `app_of` could check."""
-    sign = _header(request, "X-LC-Sign", "Request-Sign")
-    signed = sign is not None and _mark(sign, 2) != ANDROID
-    return has_master_key(request) or signed or _header(request, "X-LC-Key", "Application-Key") is not None
+    return _Given.of(request).has_key()
 
 
 def require_key(request: AnyRequest) -> None:
@@ -79,15 +98,30 @@ def require_key(request: AnyRequest) -> None:
         raise HttpError(401, "The app's key is missing.")
 
 
+def _app_of(given: _Given, site: Site) -> App:
+    check_ready(site)
+    if not given.app_id:
+        raise HttpError(401, "The header `X-LC-Id` is missing.")
+    app = site.apps.get(given.app_id)
+    if app is None:
+        raise Refused(APP_NOT_AVAILABLE, "no app has this id")
+    _check_key(app, given.key)
+    _check_master_key(app, given.master_key)
+    _check_signature(app, given.sign)
+    return app
+
+
 def _mark(given: str | None, after: int) -> str:
     """What stands after so many commas: a time before it may be any text, `master` too."""
     return "".join((given or "").split(",", after)[after:])
 
 
-def _header(request: AnyRequest, name: str, legacy: str) -> str | None:
-    for each in (name, *(prefix + legacy for prefix in _LEGACY)):
-        if each and each in request.headers:
-            return request.headers[each]
+def _header(headers: Mapping[str, str], names: Sequence[str]) -> str | None:
+    """The value of the first of these that is there."""
+    for name in names:
+        value = headers.get(name)
+        if value is not None:
+            return value
     return None
 
 
