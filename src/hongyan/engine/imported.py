@@ -27,6 +27,50 @@ class ImportedConversation:
     kept: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ImportedUser:
+    """A row of `_User`. `password` is a hash that says how it was made; `session` a session token that goes on.
+
+    `accounts` are those of other platforms by which it logs in.
+    """
+
+    id: str
+    created_at: int
+    updated_at: int
+    values: Mapping[str, Any]
+    password: str | None = None
+    session: str | None = None
+    accounts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedInstallation:
+    """A row of `_Installation`."""
+
+    id: str
+    created_at: int
+    updated_at: int
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedFile:
+    """A row of `_File`: with a `key`, `size` and `md5` if its bytes are here, else with the `url` where they are."""
+
+    id: str
+    created_at: int
+    updated_at: int
+    name: str
+    mime_type: str
+    meta: Mapping[str, Any]
+    acl: Mapping[str, Any] | None = None
+    url: str | None = None
+    key: str | None = None
+    size: int | None = None
+    md5: str | None = None
+    detected: str | None = None
+
+
 class ImportedRole(NamedTuple):
     """A row of `_ConversationMemberInfo`: the role that a client was given; `role` is the number of a `Role`."""
 
@@ -97,6 +141,9 @@ class ImportedHistory(NamedTuple):
 
 ImportedRow = (
     ImportedConversation
+    | ImportedUser
+    | ImportedInstallation
+    | ImportedFile
     | ImportedRole
     | ImportedSubscription
     | ImportedSilence

@@ -47,18 +47,15 @@ def conversation(row: dict[str, Any], note: Note) -> ImportedConversation:
         kept["name"], name = name, None
     if not isinstance(attr, dict | None):
         kept["attr"], attr = attr, None
-    created_at = _time(values, "createdAt", "_created_at")
-    updated_at = _time(values, "updatedAt", "_updated_at")
-    if created_at is None and updated_at is None:
-        raise Mistake("there is neither createdAt nor updatedAt")
+    created_at, updated_at = times(values)
     creator = values.get("c")
     custom = {name: value for name, value in values.items() if name not in _OURS | _DROPPED}
     aside = {name for name in custom if name in RESERVED or name == "ACL" or name.startswith("_")}
     return ImportedConversation(
         id=conversation_id,
         kind=int(kind),
-        created_at=created_at if created_at is not None else updated_at or 0,
-        updated_at=updated_at if updated_at is not None else created_at or 0,
+        created_at=created_at,
+        updated_at=updated_at,
         creator=creator if isinstance(creator, str) and len(creator) <= 64 else "",
         members=members,
         muted=muted,
@@ -116,6 +113,18 @@ def _unique_id(values: dict[str, Any], kind: ConversationKind, kept: dict[str, A
     if given is not None:
         kept["uniqueId"] = given
     return None
+
+
+def times(values: dict[str, Any]) -> tuple[int, int]:
+    """When a row was made and changed, one of which may be missing. Raises Mistake."""
+    created_at = _time(values, "createdAt", "_created_at")
+    updated_at = _time(values, "updatedAt", "_updated_at")
+    if created_at is None and updated_at is None:
+        raise Mistake("there is neither createdAt nor updatedAt")
+    return (
+        created_at if created_at is not None else updated_at or 0,
+        updated_at if updated_at is not None else created_at or 0,
+    )
 
 
 def _time(values: dict[str, Any], *names: str) -> int | None:
