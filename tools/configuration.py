@@ -103,6 +103,8 @@ def _app_values(metadata: Mapping[str, Any], default: object, language: str, swi
         return switch
     if "choices" in metadata:
         return (" or " if language == "en" else " 或 ").join(f"`{choice}`" for choice in metadata["choices"])
+    if "sites" in metadata:
+        return "names of sites, comma-separated" if language == "en" else "站点名，以逗号分隔"
     if "pattern" in metadata:
         return {"en": "a list, separated by commas", "zh": "以逗号分隔的列表"}[language]
     least, most = metadata["min"], metadata["max"]
@@ -116,7 +118,7 @@ def _app_meaning(metadata: Mapping[str, Any], language: str) -> str:
 
 
 def _code(default: object) -> str:
-    if default is None or default == ():
+    if default in (None, (), ""):
         return ""
     return f"`{'on' if default else 'off'}`" if isinstance(default, bool) else f"`{default}`"
 

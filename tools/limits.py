@@ -5,16 +5,18 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from hongyan.api.leancloud import clients, messages, sending, service_conversations
+from hongyan.api.leancloud import batch, clients, messages, sending, service_conversations
 from hongyan.engine import (
     blacklist,
     chatrooms,
     history,
     live_subscriptions,
+    objects,
     query,
     signatures,
     silence,
     temporary,
+    users,
     word_list,
 )
 from hongyan.engine.app_settings import AppSettings
@@ -79,6 +81,7 @@ HERE: dict[str, object] = {
     "rest_subscription_rate": ANY_NUMBER,
     "rest_subscriptions_daily": ANY_NUMBER,
     "rest_broadcast_rate": ANY_NUMBER,
+    "web_domains": {"en": "any site", "zh": "不限"},
 }
 #: What LeanCloud has for a setting; a setting that is not here has nothing like it there.
 LEANCLOUD = {
@@ -109,6 +112,9 @@ LEANCLOUD = {
     "filter": "replace",
     "filter_direct": "off",
     "subscriptions_max": NOT_DOCUMENTED,
+    "user_sign_up": "on",
+    "user_read": "on",
+    "web_domains": {"en": "any site", "zh": "不限"},
     "file_max": NOT_DOCUMENTED,
     "file_types": ANY,
     "file_upload": "key",
@@ -199,6 +205,14 @@ ROWS = [
         NOT_DOCUMENTED,
     ),
     ({"en": "Hours that a signature is good", "zh": "签名有效期（小时）"}, signatures.VALIDITY // 3_600_000, 6),
+    (
+        {"en": "Wrong passwords in 15 minutes, until a user is locked", "zh": "15 分钟内密码错误次数，超过则锁定用户"},
+        users.FAILURES_MAX,
+        6,
+    ),
+    ({"en": "Calls of a batch", "zh": "一次批量请求的操作数"}, batch.REQUESTS_MAX, 100),
+    ({"en": "Bytes of a batch", "zh": "一次批量请求的字节数"}, batch.BODY_MAX, "20 MB"),
+    ({"en": "Bytes of a user or an installation", "zh": "单个用户或设备对象的字节数"}, objects.SIZE_MAX, "16 MB"),
     ({"en": "Words of a word list", "zh": "敏感词数"}, word_list.WORDS_MAX, NOT_DOCUMENTED),
     (
         {"en": "LiveQuery subscriptions of a client", "zh": "一个 client 的 LiveQuery 订阅数"},

@@ -22,12 +22,15 @@ from hongyan.engine.imported import (
     Imported,
     ImportedBlock,
     ImportedConversation,
+    ImportedFile,
     ImportedHistory,
+    ImportedInstallation,
     ImportedRefusal,
     ImportedRole,
     ImportedRow,
     ImportedSilence,
     ImportedSubscription,
+    ImportedUser,
 )
 from hongyan.engine.imports import Imports
 from hongyan.engine.sweeps import Sweeps
@@ -130,6 +133,18 @@ class ImportConversations(_Import, frozen=True, kw_only=True, tag="import.conver
     rows: list[ImportedConversation]
 
 
+class ImportUsers(_Import, frozen=True, kw_only=True, tag="import.users"):
+    rows: list[ImportedUser]
+
+
+class ImportInstallations(_Import, frozen=True, kw_only=True, tag="import.installations"):
+    rows: list[ImportedInstallation]
+
+
+class ImportFiles(_Import, frozen=True, kw_only=True, tag="import.files"):
+    rows: list[ImportedFile]
+
+
 class ImportRoles(_Import, frozen=True, kw_only=True, tag="import.roles"):
     rows: list[ImportedRole]
 
@@ -157,6 +172,9 @@ class ImportHistories(_Import, frozen=True, kw_only=True, tag="import.histories"
 #: What brings in rows of a type.
 IMPORTS: Mapping[type, "Callable[..., Import]"] = {
     ImportedConversation: ImportConversations,
+    ImportedUser: ImportUsers,
+    ImportedInstallation: ImportInstallations,
+    ImportedFile: ImportFiles,
     ImportedRole: ImportRoles,
     ImportedSubscription: ImportSubscriptions,
     ImportedSilence: ImportSilences,
@@ -172,6 +190,9 @@ class Status(_Command, frozen=True, tag="status"):
 
 Import = (
     ImportConversations
+    | ImportUsers
+    | ImportInstallations
+    | ImportFiles
     | ImportRoles
     | ImportSubscriptions
     | ImportSilences

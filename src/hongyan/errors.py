@@ -289,7 +289,81 @@ BLOCKED_BY_CONV = _kind(
 SILIENCED_MEMBER_LIST_FULL = _kind(  # (sic), as SDKs know it
     "SILIENCED_MEMBER_LIST_FULL", 4561, "Let somebody speak again first.", "禁言名单已满：请先解除部分成员的禁言。"
 )
+CONDITION_NOT_MET = _kind(
+    "CONDITION_NOT_MET",
+    305,
+    "Read the object again: the write was to be done only where a condition holds.",
+    "请重新读取对象：该写入仅在满足条件时生效。",
+)
 SILIENCED = _kind("SILIENCED", 4563, "Silenced in this conversation.", "已在该对话中被禁言。", status=403)
+
+INVALID_ORIGIN = _kind(
+    "INVALID_ORIGIN",
+    4110,
+    "The app takes no calls from pages of this site: the operator can add it with the app setting `web_domains`.",
+    "该应用不接受来自此站点页面的请求：管理员可用应用设置 `web_domains` 添加。",
+    status=403,
+    closes=True,
+)
+INVALID_QUERY = _kind("INVALID_QUERY", 102, "Check the condition and the order.", "请检查查询条件和排序。")
+OBJECT_NOT_FOUND = _kind("OBJECT_NOT_FOUND", 101, "Check the object's id.", "请检查对象 id。", status=404)
+INVALID_VALUE = _kind(
+    "INVALID_VALUE", 111, "Check the keys, their types and the operators.", "请检查字段、类型和操作符。"
+)
+OBJECT_TOO_LARGE = _kind("OBJECT_TOO_LARGE", 116, "Keep less in one object.", "请减小对象的大小。")
+READ_ONLY_KEY = _kind("READ_ONLY_KEY", 117, "Leave out what only the server sets.", "请去掉只能由服务器设置的字段。")
+INVALID_EMAIL = _kind("INVALID_EMAIL", 125, "Check the e-mail address.", "请检查电子邮箱地址。")
+INVALID_MOBILE = _kind("INVALID_MOBILE", 127, "Check the phone number.", "请检查手机号码。")
+USERNAME_MISSING = _kind("USERNAME_MISSING", 200, "Give a username.", "请提供用户名。")
+PASSWORD_MISSING = _kind("PASSWORD_MISSING", 201, "Give a password.", "请提供密码。")
+USERNAME_TAKEN = _kind("USERNAME_TAKEN", 202, "Choose another username.", "请换一个用户名。")
+EMAIL_TAKEN = _kind("EMAIL_TAKEN", 203, "Another user has this e-mail address.", "该电子邮箱已被其他用户使用。")
+USER_SESSION_MISSING = _kind(
+    "USER_SESSION_MISSING",
+    206,
+    "Send the session token of this user in `X-LC-Session`.",
+    "请在 `X-LC-Session` 中提供该用户的 session token。",
+    status=403,
+)
+ACCOUNT_TAKEN = _kind(
+    "ACCOUNT_TAKEN", 208, "Another user has this account of the platform.", "该第三方帐号已绑定到其他用户。"
+)
+PASSWORD_WRONG = _kind("PASSWORD_WRONG", 210, "Check username and password.", "请检查用户名和密码。")
+USER_NOT_FOUND = _kind(
+    "USER_NOT_FOUND",
+    211,
+    "Check the username, the id or the session token; log in anew.",
+    "请检查用户名、id 或 session token，或重新登录。",
+)
+MOBILE_TAKEN = _kind("MOBILE_TAKEN", 214, "Another user has this phone number.", "该手机号码已被其他用户使用。")
+INVALID_USERNAME = _kind(
+    "INVALID_USERNAME",
+    217,
+    "A username has 1 to 128 characters, not spaces only.",
+    "用户名为 1 到 128 个字符，且不能全为空白。",
+)
+INVALID_PASSWORD = _kind("INVALID_PASSWORD", 218, "A password has 1 to 512 characters.", "密码为 1 到 512 个字符。")
+LOGIN_LOCKED = _kind(
+    "LOGIN_LOCKED",
+    219,
+    "Too many wrong passwords: wait 15 minutes.",
+    "密码错误次数过多：请等待 15 分钟。",
+    retry=True,
+)
+ACCOUNT_INVALID = _kind(
+    "ACCOUNT_INVALID",
+    251,
+    "Log in with accounts of other platforms from the app's own server, with the master key.",
+    "请由应用自己的服务器使用 master key 以第三方帐号登录。",
+)
+SIGN_UP_CLOSED = _kind(
+    "SIGN_UP_CLOSED",
+    207,
+    "Users can't sign up by themselves: the operator can allow it with the app setting `user_sign_up`.",
+    "已关闭自行注册：管理员可用应用设置 `user_sign_up` 开启。",
+    status=403,
+)
+SERVER_BUSY = _kind("SERVER_BUSY", 429, "Try again in a moment.", "请稍后重试。", status=429, retry=True)
 
 # Of files: over HTTP only.
 FILE_NOT_FOUND = _kind(

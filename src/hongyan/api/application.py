@@ -7,15 +7,19 @@ import structlog
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from hongyan.api import errors, files, health, metrics, pages
 from hongyan.api.answer import Answer
+from hongyan.api.compression import compressed
 from hongyan.api.leancloud import (
     archive,
+    batch,
     blacklists,
     broadcasts,
     clients,
+    installations,
     legacy_messages,
     livequery,
     member_infos,
@@ -25,9 +29,12 @@ from hongyan.api.leancloud import (
     service_conversations,
     service_messages,
     silenceds,
+    storage,
     uploads,
+    users,
 )
 from hongyan.api.site import Site
+from hongyan.api.tunnel import REQUEST_MAX, tunnelled
 
 TRACE_HEADER = "X-Trace-Id"
 _TRACE = TRACE_HEADER.lower().encode()
@@ -46,7 +53,12 @@ CORS = CORSConfig(
 
 def application(site: Site) -> ASGIApp:
     """Build the application over a running server."""
-    app = Litestar(
+    return traced(compressed(tunnelled(framework(site))))
+
+
+def framework(site: Site | None, openapi: OpenAPIConfig | None = None) -> Litestar:
+    """Every resource, without what is done before and after all calls; `site` is None if none will come."""
+    return Litestar(
         route_handlers=[
             health.router,
             metrics.metrics,
@@ -65,6 +77,10 @@ def application(site: Site) -> ASGIApp:
             service_messages.router,
             uploads.router,
             files.router,
+            users.router,
+            installations.router,
+            storage.router,
+            batch.router,
             pages.router,
         ],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
@@ -72,9 +88,9 @@ def application(site: Site) -> ASGIApp:
         exception_handlers=errors.HANDLERS,
         cors_config=CORS,
         logging_config=None,
-        openapi_config=None,
+        openapi_config=openapi,
+        request_max_body_size=REQUEST_MAX,
     )
-    return traced(app)
 
 
 def traced(app: Any) -> ASGIApp:

@@ -10,7 +10,7 @@ import typer
 
 import hongyan
 from hongyan import log
-from hongyan.cli import app, doctor, goaway, importing, serve, sweep
+from hongyan.cli import app, doctor, goaway, importing, openapi, serve, sweep
 from hongyan.errors import StartupError
 
 FAILED = 2
@@ -59,6 +59,7 @@ def commands(arguments: list[str]) -> typer.Typer:
     tree.add_typer(app.tree, name="app")
     tree.command()(goaway.goaway)
     tree.command()(doctor.doctor)
+    tree.command()(openapi.openapi)
     tree.command()(sweep.sweep)
     tree.add_typer(importing.import_tree, name="import")
     tree.add_typer(importing.export_tree, name="export")

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,8 +24,10 @@ from hongyan.config import Settings
 from hongyan.errors import StartupError
 
 if TYPE_CHECKING:
+    from hongyan.importing.files import Bytes
     from hongyan.importing.live import Api
     from hongyan.importing.report import Report
+    from hongyan.store.exporting import Reading
 
 import_tree = typer.Typer(help="Bring the data of another server in.", no_args_is_help=True)
 export_tree = typer.Typer(help="Write data out in the shapes of another server.", no_args_is_help=True)
@@ -59,6 +61,14 @@ def import_leancloud(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", metavar="", help="Only say what would happen; nothing is changed.")
     ] = False,
+    files: Annotated[
+        Path | None,
+        typer.Option("--files", metavar="DIR", help="Folder with the bytes of files, each under its key."),
+    ] = None,
+    download_files: Annotated[
+        str | None,
+        typer.Option("--download-files", metavar="URL", help="Address of the file domain, to fetch the bytes from."),
+    ] = None,
     live: Annotated[
         str | None,
         typer.Option("--live", metavar="URL", help="Fetch it from this REST API instead, or what is new there."),
@@ -96,15 +106,15 @@ def import_leancloud(
         raise StartupError("Say either which files are to be brought in, or --live with the URL of the API.")
     folder = settings.data_dir / "imports"
     folder.mkdir(mode=0o700, exist_ok=True)
-    began = time.monotonic()
+    began, wanted = time.monotonic(), _Wanted(class_name, report, dry_run, files, download_files)
     with _alone(folder), contextlib.ExitStack() as stack:
         app_id = _id_of(settings, app)
         if live is None:
-            found, counts = _import(settings, app_id, paths or [], class_name, report, dry_run), None
+            found, counts = _import(settings, app_id, paths or [], wanted), None
         else:
             there = live_app or app_id
             api = stack.enter_context(contextlib.closing(_api(live, there, rate)))
-            found, counts = _import_live(settings, app_id, api, there, lists, report, dry_run)
+            found, counts = _import_live(settings, app_id, api, there, lists, wanted)
     _tell(found, time.monotonic() - began, dry_run, counts)
 
 
@@ -132,24 +142,37 @@ def export_leancloud(
     print_json({"folder": str(folder), "rows": counts})
 
 
-def _import(
-    settings: Settings, app_id: str, paths: Sequence[Path], class_name: str | None, report_at: Path | None, dry: bool
-) -> "Report":
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What an import is asked for, by the names of the options."""
+
+    class_name: str | None
+    report: Path | None
+    dry_run: bool
+    files: Path | None
+    download_files: str | None
+
+
+def _import(settings: Settings, app_id: str, paths: Sequence[Path], wanted: _Wanted) -> "Report":
     """What came of the rows in these files."""
+    from hongyan.blobs import place
     from hongyan.cli.perform import performing
     from hongyan.importing import classes
+    from hongyan.importing.files import Bytes
     from hongyan.importing.report import Report
     from hongyan.importing.run import run
     from hongyan.importing.staging import Staging
+    from hongyan.store.exporting import reading
 
-    if class_name is not None and class_name not in classes.NAMES:
-        raise StartupError(f"There is no class {class_name!r}; the classes are {', '.join(classes.NAMES)}.")
+    if wanted.class_name is not None and wanted.class_name not in classes.NAMES:
+        raise StartupError(f"There is no class {wanted.class_name!r}; the classes are {', '.join(classes.NAMES)}.")
     folder = settings.data_dir / "imports"
-    report = Report(report_at or folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.report.jsonl")
-    with performing(settings) as answer, _progress() as say:
+    report = Report(wanted.report or folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.report.jsonl")
+    with performing(settings) as answer, reading(settings.database_path, app_id) as here, _progress() as say:
         staging = Staging(folder / "staging.db")
+        target = _Target(answer, app_id, here, Bytes(place(settings), wanted.files, wanted.download_files), wanted)
         try:
-            run(paths, _Target(settings, answer, app_id, dry), staging, report, _Watcher(say), class_name)
+            run(paths, target, staging, report, _Watcher(say), wanted.class_name)
         finally:
             staging.close()
             report.close()
@@ -157,7 +180,7 @@ def _import(
 
 
 def _import_live(
-    settings: Settings, app_id: str, api: "Api", there: str, lists: bool, report_at: Path | None, dry: bool
+    settings: Settings, app_id: str, api: "Api", there: str, lists: bool, wanted: _Wanted
 ) -> tuple["Report", "Counts"]:
     """The same of what an API has; and how many rows of each class there are there and here."""
     from hongyan.importing import live
@@ -167,8 +190,8 @@ def _import_live(
     folder.mkdir(mode=0o700, exist_ok=True)
     with _progress() as say:
         live.Fetch(api, folder, lambda name, rows: say(f"Fetching {name}", rows, None), lists=lists).run()
-    report = _import(settings, app_id, sorted(folder.glob("*.jsonl")), None, report_at, dry)
-    if not dry:
+    report = _import(settings, app_id, sorted(folder.glob("*.jsonl")), wanted)
+    if not wanted.dry_run:
         live.forget(folder)
     with reading(settings.database_path, app_id) as here:
         counts = {name: {"there": live.count(api, name), "here": here.count(name)} for name in COUNTS}
@@ -188,25 +211,38 @@ def _api(url: str, app_id: str, rate: float) -> "Api":
 class _Target:
     """An app of this server: `importing.run.Target`."""
 
-    def __init__(self, settings: Settings, answer: Callable[[admin.Command], Any], app_id: str, dry: bool) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        answer: Callable[[admin.Command], Any],
+        app_id: str,
+        here: "Reading",
+        files: "Bytes",
+        wanted: _Wanted,
+    ) -> None:
         self._answer = answer
         self._app_id = app_id
-        self._dry = dry
+        self._here = here
+        self._files = files
+        self._dry = wanted.dry_run
 
     def write(self, rows: Sequence[Any]) -> Any:
         import msgspec
 
-        from hongyan.engine.imported import Imported
+        from hongyan.engine.imported import Imported, ImportedFile
 
+        if isinstance(rows[0], ImportedFile):
+            rows = [self._file(row) for row in rows]
         made = admin.IMPORTS[type(rows[0])]
         return msgspec.convert(self._answer(made(app=self._app_id, rows=list(rows), dry=self._dry)), Imported)
 
     def subscribers(self) -> Iterator[tuple[str, str]]:
-        from hongyan.store.exporting import reading
+        return self._here.all_subscribers()
 
-        with reading(self._settings.database_path, self._app_id) as found:
-            yield from found.all_subscribers()
+    def _file(self, row: Any) -> Any:
+        """With its bytes, which come here first."""
+        if row.key is None or self._dry or self._here.has_file(row.id):
+            return self._files.linked(row)
+        return self._files.placed(row, self._here.app_key)
 
 
 class _Watcher:

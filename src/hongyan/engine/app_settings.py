@@ -236,6 +236,31 @@ class AppSettings:
             "max": 10_000,
         },
     )
+    user_sign_up: bool = field(
+        default=True,
+        metadata={
+            "help": "Whether users may sign up by themselves, with the app key alone; on or off.",
+            "help_zh": "用户是否可以仅凭 app key 自行注册；on 或 off。",
+        },
+    )
+    user_read: bool = field(
+        default=True,
+        metadata={
+            "help": "Whether callers with the app key alone may read a user whose id they know; never its e-mail"
+            " address, phone number and accounts; on or off.",
+            "help_zh": "仅凭 app key 是否可以读取已知 id 的用户（不含邮箱、手机号码和第三方帐号）；on 或 off。",
+        },
+    )
+    web_domains: str = field(
+        default="",
+        metadata={
+            "help": "Sites whose pages may use this app, with commas between: `chat.example.com`, `*.example.com` or"
+            " `https://example.com:8443`. Pages of this machine (localhost) always may. Empty: pages of any site.",
+            "help_zh": "可使用本应用的网页所属站点，以逗号分隔：`chat.example.com`、`*.example.com` 或"
+            " `https://example.com:8443`。本机（localhost）页面始终允许。为空则不限。",
+            "sites": True,
+        },
+    )
     file_max: int = field(
         default=104_857_600,
         metadata={

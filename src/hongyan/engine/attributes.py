@@ -57,7 +57,7 @@ def parse(text: str) -> Changes:
         raise _failed("attr is not JSON") from None
     if not isinstance(given, dict):
         raise _failed("attr is not an object")
-    items = tuple(Change(_path(key), _operator(value)) for key, value in given.items())
+    items = tuple(Change(_path(key), operator(value)) for key, value in given.items())
     _check_apart([change.path for change in items])
     # Not as it came: of a key that stands there twice each parser takes another.
     return Changes(_dump(given), items)
@@ -83,6 +83,13 @@ def apply(changes: Changes, attributes: Attributes) -> tuple[Attributes, str]:
     kept = _together(changed)
     touched = dict.fromkeys(change.path[0] for change in changes.items)
     return changed, _dump({key: kept[key] for key in touched if key in kept})
+
+
+def make(values: dict[str, Any], items: Sequence[Change]) -> None:
+    """Make changes of other objects than conversations, in place. Raises Refused(CONVERSATION_UPDATE_FAILED)."""
+    _check_apart([change.path for change in items])
+    for change in items:
+        _change(values, change)
 
 
 def _failed(detail: str) -> Refused:
@@ -165,7 +172,7 @@ def _change(values: dict[str, Any], change: Change) -> None:
 # operators
 
 
-def _operator(value: Any) -> Operator:
+def operator(value: Any) -> Operator:
     if not isinstance(value, dict) or "__op" not in value:
         return lambda _: value
     name = value["__op"]

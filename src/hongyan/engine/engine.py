@@ -16,6 +16,7 @@ from hongyan.engine.filtering import Filtering
 from hongyan.engine.history import History
 from hongyan.engine.imports import Imports
 from hongyan.engine.info import ConversationInfo
+from hongyan.engine.installations import Installations
 from hongyan.engine.kicks import Kicks
 from hongyan.engine.limits import DeliveryBudget, Limits
 from hongyan.engine.live_queries import LiveQueries
@@ -34,6 +35,7 @@ from hongyan.engine.streams import Streams
 from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.temporary import TemporaryConversations
 from hongyan.engine.unread import UnreadCounts
+from hongyan.engine.users import Users
 from hongyan.engine.visitors import Visitors
 from hongyan.engine.wills import Wills
 from hongyan.engine.words import WordFilter
@@ -122,6 +124,8 @@ class Engine:
         self.roles = Roles(standings, lists, self.access, bus, clock)
         self.silence = Silence(standings, lists, self.access, bus, clock)
         self.imports = Imports(store.imports, self.access, self.services)
+        self.users = Users(store.users, clock)
+        self.installations = Installations(store.installations)
         self.sweeps = Sweeps(store.sweep, self.apps, self.access, clock)
 
     async def start(self) -> None:

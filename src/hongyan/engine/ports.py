@@ -6,7 +6,7 @@ disk; a refused unit changes nothing and does not disturb its neighbours.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hongyan.engine.conditions import Condition
@@ -38,6 +38,7 @@ from hongyan.engine.values import (
     Message,
     Missed,
     Notification,
+    ObjectRow,
     Receipts,
     Replacement,
     Role,
@@ -616,6 +617,88 @@ class LiveQueryStore(Protocol):
         """Which of the conditions a conversation meets; None if it was changed since `updated_at`, if that is given."""
 
 
+class ObjectStore(Protocol):
+    """The objects of one class of the storage service.
+
+    A write raises Refused if a value is taken that only one object of an app may have.
+    """
+
+    async def get(self, app_key: int, object_id: str) -> ObjectRow | None: ...
+
+    async def by(self, app_key: int, key: str, value: str) -> ObjectRow | None:
+        """The object with this value of a key that is looked up; of several the one that changed last."""
+
+    async def find(self, app_key: int, query: Query) -> list[ObjectRow]:
+        """Raises Refused(INVALID_QUERY) if the condition can't be answered."""
+
+    async def count(self, app_key: int, condition: Condition) -> int:
+        """Raises Refused(INVALID_QUERY) if the condition can't be answered."""
+
+    async def insert(self, app_key: int, object_id: str, values: Mapping[str, Any]) -> ObjectRow: ...
+
+    async def update(
+        self,
+        app_key: int,
+        object_id: str,
+        change: Callable[[dict[str, Any]], Mapping[str, Any]],
+        condition: Condition | None = None,
+    ) -> ObjectRow:
+        """Change the values, inside the write; `change` may raise Refused.
+
+        Raises Refused: OBJECT_NOT_FOUND, CONDITION_NOT_MET.
+        """
+
+    async def delete(self, app_key: int, object_id: str) -> bool:
+        """Whether there was one."""
+
+    async def types(self, app_key: int) -> Mapping[str, str]:
+        """What JSON types custom keys have, from some of the objects; of a typed value its `__type`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """By what a user comes in: a password's hash, accounts elsewhere, and the digest of a session token.
+
+    Of `identities` (provider: uid), None takes an account away.
+    """
+
+    password: str | None = None
+    identities: Mapping[str, str | None] = field(default_factory=dict)
+    digest: bytes | None = None
+
+
+class UserStore(ObjectStore, Protocol):
+    async def sign_up(
+        self, app_key: int, object_id: str, values: Mapping[str, Any], credentials: Credentials
+    ) -> ObjectRow:
+        """`insert`, with a first session if there is a digest. Raises Refused(ACCOUNT_TAKEN)."""
+
+    async def change(
+        self,
+        app_key: int,
+        object_id: str,
+        change: Callable[[dict[str, Any]], Mapping[str, Any]],
+        credentials: Credentials,
+        condition: Condition | None = None,
+    ) -> ObjectRow:
+        """`update`; a new password ends all sessions but that of the digest. Raises Refused(ACCOUNT_TAKEN)."""
+
+    async def password(self, user_key: int) -> str | None:
+        """The hash of the password, if there is one."""
+
+    async def log_in(
+        self, user_key: int, digest: bytes, seen: str | None, password: str | None, *, alone: bool = False
+    ) -> None:
+        """Begin a session, with a new hash of the password if one is given; all others end if it is to be `alone`.
+
+        Raises Refused(PASSWORD_WRONG) if the hash is not the one that was `seen` any more.
+        """
+
+    async def of_session(self, app_key: int, digest: bytes) -> ObjectRow | None: ...
+
+    async def of_identity(self, app_key: int, provider: str, uid: str) -> ObjectRow | None: ...
+
+
 class WordStore(Protocol):
     """The word list of each app that has one."""
 
@@ -711,6 +794,10 @@ class Store(Protocol):
     def words(self) -> WordStore: ...
     @property
     def imports(self) -> ImportStore: ...
+    @property
+    def users(self) -> UserStore: ...
+    @property
+    def installations(self) -> ObjectStore: ...
     @property
     def archive(self) -> ArchiveStore: ...
     @property

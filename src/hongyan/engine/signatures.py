@@ -6,6 +6,7 @@ app's settings is off, whatever was given.
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -102,6 +103,12 @@ class Signatures:
         if self._voids(app, client, _made_at(given.time)):
             raise Refused(errors.SIGNATURE_FAILED, "the client was expelled since this was signed")
         return use
+
+    def make_login(self, app: App, client: str) -> Signature:
+        """A signature for a login of this client, from now on."""
+        time, nonce = str(self._clock.now()), secrets.token_urlsafe(12)
+        text = login_text(app.id, client, time, nonce)
+        return Signature(hmac.digest(app.master_key.encode(), text.encode(), "sha1").hex(), time, nonce)
 
     async def check_start(
         self, app: App, client: str, members: Sequence[str], given: Signature, *, temporary: bool

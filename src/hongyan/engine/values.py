@@ -464,6 +464,17 @@ class HistoryRange:
     lctype: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """An object of the storage service. `key` is its integer in the store; `values` are all keys but id and times."""
+
+    key: int
+    id: str
+    values: Mapping[str, Any]
+    created_at: int
+    updated_at: int
+
+
 #: Milliseconds of a day.
 DAY = 86_400_000
 

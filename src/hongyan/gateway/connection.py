@@ -39,9 +39,10 @@ _DATA = (_BINARY, _TEXT, _CONTINUATION)
 
 
 class Connection(WSListener):
-    def __init__(self, gateway: "Gateway", subprotocol: Subprotocol) -> None:
+    def __init__(self, gateway: "Gateway", subprotocol: Subprotocol, origin: str | None = None) -> None:
         self.gateway = gateway
         self.subprotocol = subprotocol
+        self.origin = origin  # the page that a browser says it comes from
         self.sessions: dict[str, Session] = {}
         self.connected_at = self.seen_at = gateway.loop.time()
         self.logged_in = False

@@ -1,6 +1,7 @@
 """The rate of each client, and the logins of each connection, at the door."""
 
 from hongyan import errors
+from hongyan.engine import web_domains
 from hongyan.engine.limits import Bucket, Operation, rate
 from hongyan.engine.values import App
 from hongyan.errors import Refused
@@ -38,3 +39,9 @@ def count_login(connection: Connection, app: App) -> bool:
     if connection.logins is None:
         connection.logins = Bucket(LOGINS, now)
     return connection.logins.take(now)
+
+
+def check_origin(connection: Connection, app: App) -> None:
+    """Raises Refused(INVALID_ORIGIN) for a page of a site that may not use the app."""
+    if not web_domains.allows(app.settings.web_domains, connection.origin):
+        raise Refused(errors.INVALID_ORIGIN, "pages of this site may not use the app")

@@ -6,6 +6,7 @@ import logging
 import random
 import resource
 import ssl
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -43,6 +44,7 @@ _SWEEP_SLICE = 5_000
 _ASK_EVERY = 0.02
 _GOING_AWAY = 1001
 _VERSION = "13"
+_ORIGIN_MAX = 512
 
 
 class _PicowsLog(logging.LoggerAdapter[logging.Logger]):
@@ -239,7 +241,7 @@ class Gateway:
         if "upgrade" in ", ".join(request.headers.getall("Connection", [])).lower():
             request.headers["Connection"] = "Upgrade"  # picows takes no lists, which Firefox sends
         response = WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": chosen.name})
-        return WSUpgradeResponseWithListener(response, Connection(self, chosen))
+        return WSUpgradeResponseWithListener(response, Connection(self, chosen, _origin(request)))
 
     async def _sweep(self) -> None:
         """End connections that never logged in or have fallen silent."""
@@ -262,6 +264,12 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
         await work
     except Exception:
         log.exception("work of the gateway failed")
+
+
+def _origin(request: WSUpgradeRequest) -> str | None:
+    """As the browser says it. One copy for all connections from one site; no site has a name of that length."""
+    origin = request.headers.get("Origin")
+    return None if origin is None else sys.intern(str(origin)[:_ORIGIN_MAX])
 
 
 def _descriptors() -> int:

@@ -8,12 +8,15 @@ from typing import Any
 from hongyan.engine.imported import (
     ImportedBlock,
     ImportedConversation,
+    ImportedFile,
+    ImportedInstallation,
     ImportedRefusal,
     ImportedRole,
     ImportedSilence,
     ImportedSubscription,
+    ImportedUser,
 )
-from hongyan.importing import lists
+from hongyan.importing import files, lists, users
 from hongyan.importing.conversations import Note, conversation
 
 Row = dict[str, Any]
@@ -32,6 +35,9 @@ class RowClass:
 #: conversation, nobody is a subscriber yet whose marks would move with each message.
 MESSAGES, SYS_MESSAGES = "messages", "_SysMessage"
 BEFORE = (
+    RowClass("_User", ImportedUser, lambda row, label, note: [users.user(row, note)]),
+    RowClass("_Installation", ImportedInstallation, lambda row, label, note: users.installations(row, note)),
+    RowClass("_File", ImportedFile, lambda row, label, note: [files.file(row)]),
     RowClass("_Conversation", ImportedConversation, lambda row, label, note: [conversation(row, note)]),
     RowClass("_ConversationMemberInfo", ImportedRole, lambda row, label, note: [lists.role(row)]),
 )
@@ -58,6 +64,12 @@ _ALIASES = {
     "logs": MESSAGES,
     "sysmessage": SYS_MESSAGES,
     "subscriptions": "subscribers",
+    "file": "_File",
+    "files": "_File",
+    "user": "_User",
+    "users": "_User",
+    "installation": "_Installation",
+    "installations": "_Installation",
 }
 _BY_WORD = {name.lower(): name for name in NAMES} | _ALIASES
 #: A file's name up to its endings, without the number of a part.

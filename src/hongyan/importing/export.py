@@ -4,6 +4,7 @@ What an import of these files brings in is what was there, but for marks of read
 """
 
 import functools
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 
 from hongyan.api.leancloud.message_record import message_record
+from hongyan.engine import passwords
 from hongyan.engine.values import OF_MEMBERS, ConversationKind, Message, Role, iso_time
 from hongyan.errors import StartupError
 from hongyan.store.exporting import Exported, Reading
@@ -85,6 +87,26 @@ def _conversation(reading: Reading, each: Exported) -> dict[str, Any]:
     return row
 
 
+def _users(reading: Reading) -> Rows:
+    """A password that was hashed here is of use to Hongyan only."""
+    for user_id, values, password, created_at, updated_at in reading.users():
+        row = {"objectId": user_id, "createdAt": iso_time(created_at), "updatedAt": iso_time(updated_at), **values}
+        yield row | passwords.exported(password)
+
+
+def _installations(reading: Reading) -> Rows:
+    for own_id, values, created_at, updated_at in reading.installations():
+        yield {"objectId": own_id, "createdAt": iso_time(created_at), "updatedAt": iso_time(updated_at), **values}
+
+
+def _files(reading: Reading) -> Rows:
+    for file_id, name, mime_type, key, url, meta, acl, created_at, updated_at in reading.files():
+        row = {"objectId": file_id, "createdAt": iso_time(created_at), "updatedAt": iso_time(updated_at)}
+        row |= {"name": name, "mime_type": mime_type, "metaData": json.loads(meta)}
+        optional = {"key": key, "url": url, "ACL": json.loads(acl) if acl else None}
+        yield row | {name: value for name, value in optional.items() if value is not None}
+
+
 def _roles(reading: Reading) -> Rows:
     for each in reading.conversations():
         for role_id, client, role in reading.roles(each.key):
@@ -141,6 +163,9 @@ def _record(conversation_id: str, message: Message, client: str | None = None) -
 
 #: The files by the names of their classes.
 FILES: Mapping[str, Callable[[Reading], Rows]] = {
+    "_User": _users,
+    "_Installation": _installations,
+    "_File": _files,
     "_Conversation": _conversations,
     "_ConversationMemberInfo": _roles,
     "subscribers": _subscribers,

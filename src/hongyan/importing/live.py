@@ -27,7 +27,7 @@ ATTEMPTS, WAIT, WAIT_MAX = 9, 1.0, 120.0
 WAIT_LIMITED = 60.0
 TIMEOUT = 60.0
 #: Classes that an app has only if it uses them.
-CLASSES = ("_Conversation", "_ConversationMemberInfo", "_SysMessage")
+CLASSES = ("_User", "_Installation", "_File", "_Conversation", "_ConversationMemberInfo", "_SysMessage")
 _UNKNOWN_CLASS, _NOT_FOUND = 101, 404
 
 Page = list[dict[str, Any]]

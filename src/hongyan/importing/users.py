@@ -52,9 +52,7 @@ def installations(row: dict[str, Any], note: Note) -> Iterator[ImportedInstallat
 
 
 def _custom(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value for name, value in values.items() if name not in _OWN | _SECRETS and value is not None
-    }
+    return {name: value for name, value in values.items() if name not in _OWN | _SECRETS and value is not None}
 
 
 def _password(values: dict[str, Any], note: Note) -> str | None:

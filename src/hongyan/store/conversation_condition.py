@@ -1,6 +1,6 @@
 """The condition of a conversation query in SQL (reference 6.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -47,13 +47,18 @@ class Source(Protocol):
 
 def where(condition: Condition, app_key: int, caller: str) -> Test:
     """The test of a row of `conversation`, which may be NULL where it doesn't hold."""
+    return holds(condition, lambda key: _source(key, app_key, caller))
+
+
+def holds(condition: Condition, source: Callable[[Key], Source]) -> Test:
+    """The test of a row of any table, of whose keys `source` tells."""
     match condition:
         case Every(terms):
-            return sa.and_(sa.true(), *(where(term, app_key, caller) for term in terms))
+            return sa.and_(sa.true(), *(holds(term, source) for term in terms))
         case Either(terms):
-            return sa.or_(sa.false(), *(where(term, app_key, caller) for term in terms))
+            return sa.or_(sa.false(), *(holds(term, source) for term in terms))
         case Predicate(key, operator, value):
-            return _test(_source(key, app_key, caller), operator, value)
+            return _test(source(key), operator, value)
 
 
 def order(key: Key, descending: bool) -> list[Expression]:
@@ -97,18 +102,18 @@ def _source(key: Key, app_key: int, caller: str) -> Source:
     return _scalar(key)
 
 
-def _scalar(key: Key) -> "_Column | _Flag | JsonValue":
+def _scalar(key: Key) -> "Column | _Flag | JsonValue":
     name = key[0]
     if name in _FLAGS:
         return _Flag(_FLAGS[name])
     if name in _COLUMNS:
-        return _Column(_COLUMNS[name], TYPES[name])
+        return Column(_COLUMNS[name], TYPES[name])
     if name == "attr":
         return JsonValue(_conversation.c.attr, key[1:])
     return JsonValue(_conversation.c.columns, key)
 
 
-class _Column:
+class Column:
     """A column of the table. What is of another type does not match."""
 
     def __init__(self, column: sa.Column[Any], kind: Type) -> None:

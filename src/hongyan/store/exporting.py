@@ -46,7 +46,23 @@ COUNTS = {
         f" (SELECT 1 FROM imported_column i WHERE i.conversation = c.key AND i.name = '{UNKNOWN}')"
     ),
     "_ConversationMemberInfo": "SELECT count(*) FROM standing WHERE app = ? AND role_id IS NOT NULL",
+    "_User": 'SELECT count(*) FROM "user" WHERE app = ?',
+    "_Installation": "SELECT count(*) FROM installation WHERE app = ?",
+    "_File": "SELECT count(*) FROM file WHERE app = ? AND (size IS NOT NULL OR url IS NOT NULL)",
 }
+USERS = (
+    """SELECT key, '["username", "email", "mobilePhoneNumber"]', json_array(username, email, mobile), columns, id,"""
+    ' password, created_at, updated_at FROM "user" WHERE app = ? AND key > ? ORDER BY key LIMIT ?'
+)
+INSTALLATIONS = (
+    """SELECT key, '["installationId", "deviceToken", "deviceType"]',"""
+    " json_array(installation_id, device_token, device_type), columns, id, NULL, created_at, updated_at"
+    " FROM installation WHERE app = ? AND key > ? ORDER BY key LIMIT ?"
+)
+FILES = (
+    "SELECT id, name, mime_type, key, url, meta, acl, created_at, updated_at FROM file WHERE app = ? AND id > ?"
+    " AND (size IS NOT NULL OR url IS NOT NULL) ORDER BY id LIMIT ?"
+)
 OWNER = (
     "SELECT s.id, m.client FROM conversation c LEFT JOIN conversation s ON s.key = c.parent AND s.key <> c.key"
     " LEFT JOIN member m ON m.conversation = c.key WHERE c.key = ?"
@@ -75,19 +91,19 @@ class Reading:
 
     def __init__(self, driver: Any, app_key: int) -> None:
         self._driver = driver
-        self._app_key = app_key
+        self.app_key = app_key
 
     def conversations(self) -> Iterator[Exported]:
         """All conversations and streams, but for temporary ones, in the order in which they were made."""
         after = 0
-        while rows := self._all(CONVERSATIONS, self._app_key, after, PAGE):
+        while rows := self._all(CONVERSATIONS, self.app_key, after, PAGE):
             for row in rows:
                 yield _exported(row)
             after = rows[-1][0]
 
     def count(self, class_name: str) -> int:
         """How many rows a class has."""
-        return int(self._all(COUNTS[class_name], self._app_key)[0][0])
+        return int(self._all(COUNTS[class_name], self.app_key)[0][0])
 
     def members(self, key: int) -> list[tuple[str, bool]]:
         """The members in order of joining, and who has muted."""
@@ -124,10 +140,41 @@ class Reading:
             if each.kind is ConversationKind.SERVICE and each.parent is None:
                 yield from ((each.id, client) for client, _ in self.subscribers(each.key))
 
+    def users(self) -> Iterator[tuple[str, dict[str, Any], str | None, int, int]]:
+        """Id, values, password as it is kept and times of each user."""
+        for key_columns, row in self._objects(USERS):
+            yield row[0], key_columns, row[1], row[2], row[3]
+
+    def installations(self) -> Iterator[tuple[str, dict[str, Any], int, int]]:
+        """Id, values and times of each installation."""
+        for key_columns, row in self._objects(INSTALLATIONS):
+            yield row[0], key_columns, row[2], row[3]
+
+    def files(self) -> Iterator[tuple[Any, ...]]:
+        """The columns of `FILES` of each file that has arrived or is elsewhere."""
+        after = ""
+        while rows := self._all(FILES, self.app_key, after, PAGE):
+            yield from rows
+            after = rows[-1][0]
+
+    def has_file(self, file_id: str) -> bool:
+        """Whether the bytes of a file are here."""
+        return bool(
+            self._all("SELECT 1 FROM file WHERE app = ? AND id = ? AND size IS NOT NULL", self.app_key, file_id)
+        )
+
+    def _objects(self, statement: str) -> Iterator[tuple[dict[str, Any], tuple[Any, ...]]]:
+        after = 0
+        while rows := self._all(statement, self.app_key, after, PAGE):
+            for _, names, values, columns, *row in rows:
+                own = dict(zip(json.loads(names), json.loads(values), strict=True))
+                yield {**json.loads(columns), **{n: v for n, v in own.items() if v is not None}}, tuple(row)
+            after = rows[-1][0]
+
     def refusals(self) -> Iterator[tuple[str, str]]:
         """Clients, each with a conversation to which it wants nobody to add it."""
         after: tuple[str, int] = ("", 0)
-        while rows := self._all(REFUSALS, self._app_key, *after, PAGE):
+        while rows := self._all(REFUSALS, self.app_key, *after, PAGE):
             yield from ((client, conversation_id) for client, _, conversation_id in rows)
             after = rows[-1][:2]
 

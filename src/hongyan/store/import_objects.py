@@ -21,6 +21,8 @@ INSTALLATION = {"installationId": "installation_id", "deviceToken": "device_toke
 LINK = 'INSERT OR IGNORE INTO user_identity (app, provider, uid, "user") VALUES (?, ?, ?, ?)'
 HAS_ACCOUNT = 'SELECT "user" FROM user_identity WHERE app = ? AND provider = ? AND uid = ?'
 BEGIN_SESSION = 'INSERT OR IGNORE INTO user_session (digest, "user", created_at) VALUES (?, ?, ?)'
+#: The API does not tell passwords, an export does: whichever comes first.
+ADD_PASSWORD = 'UPDATE "user" SET password = ? WHERE key = ? AND password IS NULL'
 #: Unless the user has logged in here since, or changed it: then it is kept in a better form, or another one.
 SET_PASSWORD = """UPDATE "user" SET password = ? WHERE key = ? AND (password IS NULL OR password NOT LIKE '$argon2%')"""
 
@@ -39,8 +41,10 @@ def write_users(step: Step, rows: Sequence[ImportedUser]) -> Imported:
             if owner is not None and (there := _find(step, "user", row.id)) != owner[0] and there is not None:
                 raise ValueError(f"another user has this account of {provider}")
         key, what = _put(step, "user", USER, row.id, row.created_at, row.updated_at, row.values)
-        if what != "same":
-            step.driver.execute(SET_PASSWORD, (row.password, key))
+        if row.password is not None:
+            statement = ADD_PASSWORD if what == "same" else SET_PASSWORD
+            if step.driver.execute(statement, (row.password, key)).rowcount and what == "same":
+                what = "changed"
         step.driver.executemany(LINK, [(step.app_key, *account, key) for account in row.accounts.items()])
         if row.session is not None and what == "new":
             digest = hashlib.sha256(row.session.encode()).digest()
@@ -67,11 +71,13 @@ def write_files(step: Step, rows: Sequence[ImportedFile]) -> Imported:
         ).fetchone()
         if found is not None and (found[0] is not None or row.size is None):
             return "same"
+        if row.url is None and row.size is None:
+            raise ValueError("its bytes are not here, and nothing says where they are")
         values = (row.name, row.mime_type, row.detected, row.key, row.url, row.size, row.md5)
         more = (json.dumps(row.meta), None if row.acl is None else json.dumps(row.acl), row.created_at, row.updated_at)
         step.driver.execute(
-            "INSERT OR REPLACE INTO file (app, id, name, mime_type, detected, key, url, size, md5, meta, acl, created_at,"
-            " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO file (app, id, name, mime_type, detected, key, url, size, md5, meta, acl,"
+            " created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (step.app_key, row.id, *values, *more),
         )
         return "new" if found is None else "changed"

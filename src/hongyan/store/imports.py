@@ -10,15 +10,18 @@ from hongyan.engine.imported import (
     Imported,
     ImportedBlock,
     ImportedConversation,
+    ImportedFile,
     ImportedHistory,
+    ImportedInstallation,
     ImportedRefusal,
     ImportedRole,
     ImportedRow,
     ImportedSilence,
     ImportedSubscription,
+    ImportedUser,
 )
 from hongyan.engine.values import stream_id
-from hongyan.store import deletion, import_conversations, import_histories, import_lists, sweep_gate
+from hongyan.store import deletion, import_conversations, import_histories, import_lists, import_objects, sweep_gate
 from hongyan.store.edits import Edits
 from hongyan.store.import_step import Step, Unforeseen, keys_of
 from hongyan.store.reading import Reader
@@ -29,6 +32,9 @@ Committed = Callable[[Sequence[str], Sequence[int]], None]
 #: What writes rows of a type.
 WRITERS: dict[type, Callable[[Step, Sequence[Any]], Imported]] = {
     ImportedConversation: import_conversations.write,
+    ImportedUser: import_objects.write_users,
+    ImportedInstallation: import_objects.write_installations,
+    ImportedFile: import_objects.write_files,
     ImportedRole: import_lists.write_roles,
     ImportedSubscription: import_lists.write_subscriptions,
     ImportedSilence: import_lists.write_silences,
@@ -101,6 +107,8 @@ def _ids(row: ImportedRow) -> list[str]:
     """The conversations and streams that a row is about."""
     if isinstance(row, ImportedConversation):
         return [row.id]
+    if isinstance(row, ImportedUser | ImportedInstallation | ImportedFile):
+        return []
     if isinstance(row, ImportedHistory) and row.client is not None:
         return [row.conversation_id, stream_id(row.conversation_id, row.client)]
     return [row.conversation_id]

@@ -249,6 +249,77 @@ imported_column = sa.Table(
     sqlite_with_rowid=False,
 )
 
+#: Users of an app, as the storage service has them. Keys without a column of their own are in `columns`.
+user = sa.Table(
+    "user",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("username", sa.Text),
+    sa.Column("email", sa.Text),
+    sa.Column("mobile", sa.Text),
+    # a hash that says how it was made (engine/passwords.py); NULL: nobody logs in by a password
+    sa.Column("password", sa.Text),
+    sa.Column("columns", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("app", "id"),
+    sa.Index("user_by_name", "app", "username", unique=True, sqlite_where=sa.text("username IS NOT NULL")),
+    sa.Index("user_by_email", "app", "email", unique=True, sqlite_where=sa.text("email IS NOT NULL")),
+    sa.Index("user_by_mobile", "app", "mobile", unique=True, sqlite_where=sa.text("mobile IS NOT NULL")),
+    # rows elsewhere name the key: it is never given again
+    sqlite_autoincrement=True,
+)
+
+#: By which account of another platform, or of a device, a user logs in.
+user_identity = sa.Table(
+    "user_identity",
+    metadata,
+    sa.Column("app", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("uid", sa.Text, primary_key=True),
+    sa.Column("user", sa.Integer, nullable=False),
+    sa.Index("user_identity_by_user", "user"),
+    sqlite_with_rowid=False,
+)
+
+#: Where users are logged in: SHA-256 of each session token.
+user_session = sa.Table(
+    "user_session",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("user", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Index("user_session_by_user", "user", "created_at"),
+    sqlite_with_rowid=False,
+)
+
+#: Devices that pushes may go to.
+installation = sa.Table(
+    "installation",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("installation_id", sa.Text),
+    sa.Column("device_token", sa.Text),
+    sa.Column("device_type", sa.Text),
+    sa.Column("columns", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("app", "id"),
+    sa.Index(
+        "installation_by_id",
+        "app",
+        "installation_id",
+        unique=True,
+        sqlite_where=sa.text("installation_id IS NOT NULL"),
+    ),
+    sa.Index("installation_by_token", "app", "device_token", sqlite_where=sa.text("device_token IS NOT NULL")),
+    sqlite_autoincrement=True,
+)
+
 #: Uploaded files, and files elsewhere that are known by their URL. The bytes are elsewhere (the room `blobs`).
 file = sa.Table(
     "file",

@@ -25,6 +25,7 @@ from hongyan.store.info import Info
 from hongyan.store.live_queries import LiveQueries
 from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
+from hongyan.store.objects import INSTALLATIONS, Objects
 from hongyan.store.reading import Reader
 from hongyan.store.seats import Seats
 from hongyan.store.services import Services
@@ -34,6 +35,7 @@ from hongyan.store.standings import Standings
 from hongyan.store.sweep import Sweep
 from hongyan.store.temporary import Temporary
 from hongyan.store.tokens import Tokens
+from hongyan.store.users import Users
 from hongyan.store.visitors import Visitors
 from hongyan.store.words import Words
 from hongyan.store.writer import Writer
@@ -83,6 +85,8 @@ class Store:
         self.imports = Imports(self._reader, self.writer, clock, self.edits)
         self.live_queries = LiveQueries(self._reader)
         self.words = Words(self._reader, self.writer)
+        self.users = Users(self._reader, self.writer, clock)
+        self.installations = Objects(self._reader, self.writer, clock, INSTALLATIONS)
         self.archive = Archive(self._reader, clock)
         self.broadcasts = Broadcasts(self._reader, self.writer, clock)
         self.kicks = kicks.Kicks(self._reader, self.writer)

@@ -9,9 +9,10 @@ from litestar import Request
 
 from hongyan.api.errors import HttpError
 from hongyan.api.site import Site
+from hongyan.engine import web_domains
 from hongyan.engine.sessions import Ticket
 from hongyan.engine.values import App
-from hongyan.errors import APP_NOT_AVAILABLE, Refused
+from hongyan.errors import APP_NOT_AVAILABLE, INVALID_ORIGIN, Refused
 
 MASTER = "master"
 #: Signed with the key that the original gives to Android apps; there is none here to check it with.
@@ -30,6 +31,8 @@ _APP_ID = _names("X-LC-Id", "Application-Id")
 _KEY = _names("X-LC-Key", "Application-Key")
 _MASTER_KEY = _names("", "Master-Key")
 _SIGN = _names("X-LC-Sign", "Request-Sign")
+_ORIGIN = ("Origin",)
+_SESSION = _names("X-LC-Session", "Session-Token")
 
 
 class _Given(NamedTuple):
@@ -39,11 +42,12 @@ class _Given(NamedTuple):
     key: str | None
     master_key: str | None
     sign: str | None
+    origin: str | None
 
     @classmethod
     def of(cls, request: AnyRequest) -> "_Given":
         headers = request.headers  # once: each look at it costs more than all that follows
-        return cls(*(_header(headers, names) for names in (_APP_ID, _KEY, _MASTER_KEY, _SIGN)))
+        return cls(*(_header(headers, names) for names in (_APP_ID, _KEY, _MASTER_KEY, _SIGN, _ORIGIN)))
 
     def has_master_key(self) -> bool:
         return self.master_key is not None or _mark(self.key, 1) == MASTER or _mark(self.sign, 2) == MASTER
@@ -82,6 +86,11 @@ def client_of(request: AnyRequest, site: Site, app: App, client: str) -> Ticket:
     return site.engine.sessions.redeem(app, client, token)
 
 
+def session_of(request: AnyRequest) -> str | None:
+    """The session token of the user that calls, if there is one."""
+    return _header(request.headers, _SESSION) or None
+
+
 def has_master_key(request: AnyRequest) -> bool:
     """Whether the call has the master key, after `app_of` has found it right."""
     return _Given.of(request).has_master_key()
@@ -105,6 +114,8 @@ def _app_of(given: _Given, site: Site) -> App:
     app = site.apps.get(given.app_id)
     if app is None:
         raise Refused(APP_NOT_AVAILABLE, "no app has this id")
+    if not web_domains.allows(app.settings.web_domains, given.origin):
+        raise Refused(INVALID_ORIGIN, "pages of this site may not use the app")
     _check_key(app, given.key)
     _check_master_key(app, given.master_key)
     _check_signature(app, given.sign)

@@ -7,7 +7,7 @@ from hongyan.engine.live_subscriptions import ID_MAX
 from hongyan.engine.values import App
 from hongyan.errors import Refused
 from hongyan.gateway.connection import Connection, error_command
-from hongyan.gateway.limits import check_logins, count_login
+from hongyan.gateway.limits import check_logins, check_origin, count_login
 from hongyan.gateway.live_queries import LIVE_QUERY_SERVICE
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, LoggedinCommand
 
@@ -33,7 +33,7 @@ def _handle(
     except Refused as refusal:
         if command.HasField("i"):
             _answer(connection, command, error_command(refusal))
-        elif refusal.kind is errors.APP_NOT_AVAILABLE and not connection.logged_in:
+        elif refusal.kind in (errors.APP_NOT_AVAILABLE, errors.INVALID_ORIGIN) and not connection.logged_in:
             connection.refuse(refusal.kind, refusal.detail)
 
 
@@ -74,6 +74,7 @@ def _app(connection: Connection, command: GenericCommand) -> App:
     app = connection.gateway.engine.apps.get(app_id)
     if app is None:
         raise Refused(errors.APP_NOT_AVAILABLE, "unknown app")
+    check_origin(connection, app)
     if session is not None and session.app is not app:
         raise Refused(errors.APP_NOT_AVAILABLE, "this connection serves another app")
     return app

@@ -12,7 +12,7 @@ from hongyan.engine.values import App, Departure
 from hongyan.errors import Refused
 from hongyan.gateway import catch_up, conflicts
 from hongyan.gateway.connection import Connection
-from hongyan.gateway.limits import check_limit, check_logins, count_login
+from hongyan.gateway.limits import check_limit, check_logins, check_origin, count_login
 from hongyan.gateway.registry import Session
 from hongyan.gateway.signed import signature
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, OpType, SessionCommand
@@ -92,6 +92,7 @@ def _app(connection: Connection, command: GenericCommand) -> App:
     app = connection.gateway.engine.apps.get(app_id)
     if app is None:
         raise Refused(errors.APP_NOT_AVAILABLE, "unknown app")
+    check_origin(connection, app)
     if earlier is not None and earlier.app.id != app_id:
         raise Refused(errors.APP_NOT_AVAILABLE, "this connection serves another app")
     return app
@@ -141,7 +142,7 @@ def _reply_refused_open(connection: Connection, command: GenericCommand, refusal
         connection.tell(conflicts.closed(refusal), command.peerId)
     elif refusal.kind.code in _TOLD_WITHOUT_SERIAL:
         connection.tell_error(refusal, command.peerId)
-    if refusal.kind is errors.APP_NOT_AVAILABLE:
+    if refusal.kind in (errors.APP_NOT_AVAILABLE, errors.INVALID_ORIGIN):
         connection.refuse(refusal.kind, refusal.detail)
 
 

@@ -1,0 +1,150 @@
+"""Every call that is served × everybody who may knock: who is let in, and who is not.
+
+What is not named here needs the master key, so a new call that lets others in must be named.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+
+from hongyan.api.openapi import document
+from hongyan.engine.engine import Engine
+from hongyan.engine.values import App
+from tests.api.conftest import Calling
+from tests.api.test_users import WORD, Door
+
+ID = "65f000000000000000000001"
+CALLS = [(method.upper(), path) for path, calls in document()["paths"].items() for method in calls]
+
+STRANGERS = {"nobody", "no app", "no key", "android", "wrong key", "wrong master", "other master", "bare master"}
+#: Who is let in, by the level of a call (REST reference 0).
+APP = {"app key", "tom", "jerry", "client", "master"}
+SELF = {"tom", "master"}
+OF_TOKEN = {"tom", "jerry"}
+CLIENT = {"client"}
+MASTER = {"master"}
+OPEN = STRANGERS | APP
+
+LEVELS: dict[str, dict[tuple[str, str], set[str]]] = {
+    "nothing is secret": {("GET", path): OPEN for path in ("/1/route", "/2/route", "/v1/route")},
+    "the app's key": {
+        (method, path): APP
+        for method, path in (
+            ("POST", "/1.1/users"),
+            ("POST", "/1.1/classes/_User"),
+            ("POST", "/1.1/login"),
+            ("GET", "/1.1/login"),
+            ("GET", "/1.1/users/{user_id}"),
+            ("GET", "/1.1/classes/_User/{user_id}"),
+            ("POST", "/1.1/rtm/sign"),
+            ("GET", "/1.2/rtm/clients/sign"),
+            ("POST", "/1.2/rtm/clients/sign"),
+            ("POST", "/1.1/installations"),
+            ("POST", "/1.1/classes/_Installation"),
+            ("GET", "/1.1/installations/{installation}"),
+            ("GET", "/1.1/classes/_Installation/{installation}"),
+            ("PUT", "/1.1/installations/{installation}"),
+            ("PUT", "/1.1/classes/_Installation/{installation}"),
+            ("GET", "/1.1/date"),
+            ("POST", "/1.1/batch"),
+            ("PUT", "/1.1/resetPasswordBySmsCode/{code}"),
+            *((method, path) for method, path in CALLS if "request" in path or "erify" in path or "Phone" in path),
+            ("GET", "/1.2/rtm/conversations/{conversation_id}/messages"),
+        )
+    },
+    "a user itself": {
+        (method, path): SELF
+        for method, path in (
+            ("PUT", "/1.1/users/{user_id}"),
+            ("DELETE", "/1.1/users/{user_id}"),
+            ("PUT", "/1.1/classes/_User/{user_id}"),
+            ("DELETE", "/1.1/classes/_User/{user_id}"),
+            ("PUT", "/1.1/users/{user_id}/updatePassword"),
+            ("PUT", "/1.1/users/{user_id}/refreshSessionToken"),
+        )
+    },
+    "a user's token": {("GET", "/1.1/users/me"): OF_TOKEN},
+    "a client's session": {
+        ("GET", "/1.1/rtm/notifications"): CLIENT,
+        ("GET", "/1.1/classes/_ConversationMemberInfo"): CLIENT,
+    },
+    "a client's session, or the master key": {
+        ("POST", "/1.1/LiveQuery/subscribe"): CLIENT | MASTER,
+        ("POST", "/1.1/LiveQuery/unsubscribe"): CLIENT | MASTER,
+    },
+}
+NAMED = {call: who for calls in LEVELS.values() for call, who in calls.items()}
+#: What says that somebody was not let in: these statuses, or there is no such user for a token that is none.
+REFUSED = {401, 403}
+NO_SUCH_USER = 211
+
+
+@dataclass(frozen=True)
+class Knocking:
+    """Who calls, with which headers."""
+
+    callers: dict[str, dict[str, str]]
+    user: str
+
+
+@pytest.fixture
+async def knocking(calling: Calling, engine: Engine, app: App) -> Knocking:
+    async with calling() as http:
+        door = Door(http, app)
+        tom, jerry = await door.sign_up("tom"), await door.sign_up("jerry")
+    other = await engine.apps.create("other")
+    ticket = engine.sessions.new_ticket("tom", "", "", 0)
+    token, _ = engine.sessions.issue(app, ticket)
+    key = {"X-LC-Id": "home", "X-LC-Key": "home-key"}
+    return Knocking(
+        {
+            "nobody": {},
+            "no app": {"X-LC-Id": "nowhere", "X-LC-Key": "home-key"},
+            "no key": {"X-LC-Id": "home"},
+            "android": {"X-LC-Id": "home", "X-LC-Sign": "x,1,ax-sig-1"},
+            "wrong key": {"X-LC-Id": "home", "X-LC-Key": "wrong"},
+            "wrong master": {"X-LC-Id": "home", "X-LC-Key": "home-key,master"},
+            "other master": {"X-LC-Id": "home", "X-LC-Key": f"{other.master_key},master"},
+            "bare master": {"X-LC-Id": "home", "X-LC-Key": app.master_key},
+            "app key": key,
+            "jerry": {**key, "X-LC-Session": jerry["sessionToken"]},
+            "client": {**key, "X-LC-IM-Session-Token": token},
+            "tom": {**key, "X-LC-Session": tom["sessionToken"]},
+            "master": {"X-LC-Id": "home", "X-LC-Key": f"{app.master_key},master"},
+        },
+        tom["objectId"],
+    )
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS, ids=[" ".join(call) for call in CALLS])
+async def test_who_is_let_in(calling: Calling, knocking: Knocking, method: str, path: str) -> None:
+    welcome = NAMED.get((method, path), MASTER)
+    url = path.replace("{user_id}", knocking.user)
+    while "{" in url:
+        url = url[: url.index("{")] + ID + url[url.index("}") + 1 :]
+    body = {"old_password": WORD, "new_password": WORD, "requests": [{"path": "/date"}]}
+    query = {"client_id": "tom", "appId": "home", "start_ts": "0", "where": '{"cid":"x"}'}
+    query |= {} if "_User" in path or "users" in path else {"cid": "x"}
+    if method == "PUT":
+        query.pop("where")
+    let_in = set()
+    async with calling() as http:
+        # The changes of those who are let in come last: what they change must not keep others out.
+        for caller in sorted(knocking.callers, key=lambda caller: caller in welcome):
+            sent = None if method == "GET" else body
+            answer = await http.request(method, url, headers=knocking.callers[caller], json=sent, params=query)
+            assert answer.status_code < 500
+            code = answer.json().get("code") if isinstance(answer.json(), dict) else None
+            is_unknown = caller == "no app" and code == 4100
+            is_nobody = code == NO_SUCH_USER and path == "/1.1/users/me"
+            if answer.status_code not in REFUSED and not is_unknown and not is_nobody:
+                let_in.add(caller)
+            if caller not in welcome:
+                assert answer.json().keys() == {"code", "error"}
+            if method == "DELETE" and caller == "tom" and caller in welcome:
+                break  # there is no such user any more
+    assert let_in == (welcome - MASTER if method == "DELETE" and "tom" in welcome else welcome)
+
+
+def test_what_is_named_is_served() -> None:
+    assert NAMED.keys() - set(CALLS) == set()
