@@ -109,6 +109,7 @@ LEANCLOUD = {
     "sign_blacklist": "off",
     "signature_once": NOT_DOCUMENTED,
     "conversation_read": {"en": "off: the class is closed", "zh": "off（class 权限关闭）"},
+    "conversation_write": {"en": "off: the class is closed", "zh": "off（class 权限关闭）"},
     "filter": "replace",
     "filter_direct": "off",
     "subscriptions_max": NOT_DOCUMENTED,

@@ -3,6 +3,7 @@
 What is not named here needs the master key, so a new call that lets others in must be named.
 """
 
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -14,8 +15,23 @@ from tests.api.conftest import Calling
 from tests.api.test_users import WORD, Door
 
 ID = "65f000000000000000000001"
-CALLS = [(method.upper(), path) for path, calls in document()["paths"].items() for method in calls]
+#: Where the address itself is the secret (`test_file_content.py`, `test_files.py`).
+ADDRESSES = ("/files/", "/1.1/fileUploads/")
+CALLS = [
+    (method.upper(), path)
+    for path, calls in document()["paths"].items()
+    for method in calls
+    if not path.startswith(ADDRESSES)
+]
 
+
+def plain(path: str) -> str:
+    """The path without its version: a call is the same in each."""
+    return re.sub(r"^/1(\.[12])?/", "/", path)
+
+
+MAILED = re.compile("/(request|verify|changePhoneNumber|usersByMobilePhone)")
+FILES = (("POST", ""), ("GET", "/{file}"))
 STRANGERS = {"nobody", "no app", "no key", "android", "wrong key", "wrong master", "other master", "bare master"}
 #: Who is let in, by the level of a call (REST reference 0).
 APP = {"app key", "tom", "jerry", "client", "master"}
@@ -25,55 +41,63 @@ CLIENT = {"client"}
 MASTER = {"master"}
 OPEN = STRANGERS | APP
 
-LEVELS: dict[str, dict[tuple[str, str], set[str]]] = {
-    "nothing is secret": {("GET", path): OPEN for path in ("/1/route", "/2/route", "/v1/route")},
-    "the app's key": {
-        (method, path): APP
-        for method, path in (
-            ("POST", "/1.1/users"),
-            ("POST", "/1.1/classes/_User"),
-            ("POST", "/1.1/login"),
-            ("GET", "/1.1/login"),
-            ("GET", "/1.1/users/{user_id}"),
-            ("GET", "/1.1/classes/_User/{user_id}"),
-            ("POST", "/1.1/rtm/sign"),
-            ("GET", "/1.2/rtm/clients/sign"),
-            ("POST", "/1.2/rtm/clients/sign"),
-            ("POST", "/1.1/installations"),
-            ("POST", "/1.1/classes/_Installation"),
-            ("GET", "/1.1/installations/{installation}"),
-            ("GET", "/1.1/classes/_Installation/{installation}"),
-            ("PUT", "/1.1/installations/{installation}"),
-            ("PUT", "/1.1/classes/_Installation/{installation}"),
-            ("GET", "/1.1/date"),
-            ("POST", "/1.1/batch"),
-            ("PUT", "/1.1/resetPasswordBySmsCode/{code}"),
-            *((method, path) for method, path in CALLS if "request" in path or "erify" in path or "Phone" in path),
-            ("GET", "/1.2/rtm/conversations/{conversation_id}/messages"),
-        )
-    },
-    "a user itself": {
-        (method, path): SELF
-        for method, path in (
-            ("PUT", "/1.1/users/{user_id}"),
-            ("DELETE", "/1.1/users/{user_id}"),
-            ("PUT", "/1.1/classes/_User/{user_id}"),
-            ("DELETE", "/1.1/classes/_User/{user_id}"),
-            ("PUT", "/1.1/users/{user_id}/updatePassword"),
-            ("PUT", "/1.1/users/{user_id}/refreshSessionToken"),
-        )
-    },
-    "a user's token": {("GET", "/1.1/users/me"): OF_TOKEN},
-    "a client's session": {
-        ("GET", "/1.1/rtm/notifications"): CLIENT,
-        ("GET", "/1.1/classes/_ConversationMemberInfo"): CLIENT,
-    },
-    "a client's session, or the master key": {
-        ("POST", "/1.1/LiveQuery/subscribe"): CLIENT | MASTER,
-        ("POST", "/1.1/LiveQuery/unsubscribe"): CLIENT | MASTER,
-    },
+LEVELS: dict[str, tuple[set[str], set[tuple[str, str]]]] = {
+    "nothing is secret": (OPEN, {("GET", "/route"), ("GET", "/2/route"), ("GET", "/v1/route")}),
+    "the app's key": (
+        APP,
+        {
+            ("POST", "/users"),
+            ("POST", "/classes/_User"),
+            ("POST", "/login"),
+            ("GET", "/login"),
+            ("GET", "/users/{user_id}"),
+            ("GET", "/classes/_User/{user_id}"),
+            ("POST", "/rtm/sign"),
+            ("GET", "/rtm/clients/sign"),
+            ("POST", "/rtm/clients/sign"),
+            ("POST", "/installations"),
+            ("POST", "/classes/_Installation"),
+            ("GET", "/installations/{installation}"),
+            ("GET", "/classes/_Installation/{installation}"),
+            ("PUT", "/installations/{installation}"),
+            ("PUT", "/classes/_Installation/{installation}"),
+            ("GET", "/date"),
+            ("POST", "/batch"),
+            ("PUT", "/resetPasswordBySmsCode/{code}"),
+            *(("POST", path) for path in map(plain, document()["paths"]) if MAILED.match(path)),
+            ("GET", "/rtm/conversations/{conversation_id}/messages"),
+            ("GET", "/rtm/chatrooms/{conversation_id}/messages"),
+            ("GET", "/rtm/messages/history"),
+            ("GET", "/rtm/clients/{client}/unread-count"),
+            ("GET", "/rtm/messages/unread/{client}"),
+            ("GET", "/rtm/messages/unread/{client}/{conversation_id}"),
+            ("POST", "/fileTokens"),
+            ("POST", "/fileCallback"),
+            ("POST", "/files"),
+            ("POST", "/files/{file}"),
+            ("GET", "/files/{file}"),
+            *((method, f"/classes/{name}{rest}") for name in ("_File", "_file") for method, rest in FILES),
+        },
+    ),
+    "a user itself": (
+        SELF,
+        {
+            ("PUT", "/users/{user_id}"),
+            ("DELETE", "/users/{user_id}"),
+            ("PUT", "/classes/_User/{user_id}"),
+            ("DELETE", "/classes/_User/{user_id}"),
+            ("PUT", "/users/{user_id}/updatePassword"),
+            ("PUT", "/users/{user_id}/refreshSessionToken"),
+        },
+    ),
+    "a user's token": (OF_TOKEN, {("GET", "/users/me")}),
+    "a client's session": (CLIENT, {("GET", "/rtm/notifications"), ("GET", "/classes/_ConversationMemberInfo")}),
+    "a client's session, or the master key": (
+        CLIENT | MASTER,
+        {("POST", "/LiveQuery/subscribe"), ("POST", "/LiveQuery/unsubscribe")},
+    ),
 }
-NAMED = {call: who for calls in LEVELS.values() for call, who in calls.items()}
+NAMED = {call: who for who, calls in LEVELS.values() for call in calls}
 #: What says that somebody was not let in: these statuses, or there is no such user for a token that is none.
 REFUSED = {401, 403}
 NO_SUCH_USER = 211
@@ -118,12 +142,12 @@ async def knocking(calling: Calling, engine: Engine, app: App) -> Knocking:
 
 @pytest.mark.parametrize(("method", "path"), CALLS, ids=[" ".join(call) for call in CALLS])
 async def test_who_is_let_in(calling: Calling, knocking: Knocking, method: str, path: str) -> None:
-    welcome = NAMED.get((method, path), MASTER)
+    welcome = NAMED.get((method, plain(path)), MASTER)
     url = path.replace("{user_id}", knocking.user)
     while "{" in url:
         url = url[: url.index("{")] + ID + url[url.index("}") + 1 :]
     body = {"old_password": WORD, "new_password": WORD, "requests": [{"path": "/date"}]}
-    query = {"client_id": "tom", "appId": "home", "start_ts": "0", "where": '{"cid":"x"}'}
+    query = {"client_id": "tom", "appId": "home", "start_ts": "0", "convid": ID, "where": '{"cid":"x"}'}
     query |= {} if "_User" in path or "users" in path else {"cid": "x"}
     if method == "PUT":
         query.pop("where")
@@ -147,4 +171,4 @@ async def test_who_is_let_in(calling: Calling, knocking: Knocking, method: str, 
 
 
 def test_what_is_named_is_served() -> None:
-    assert NAMED.keys() - set(CALLS) == set()
+    assert NAMED.keys() - {(method, plain(path)) for method, path in CALLS} == set()

@@ -278,3 +278,80 @@ async def test_kinds_are_told_apart(calling: Calling, engine: Engine, app: App, 
     made = await http.post(infos(cid, kind="chatrooms"), json={"clientId": "guest", "role": "Manager"}, headers=key)
     assert made.status_code == 200
     await engine.silence.impose(app, "guest", cid, ["other"], lambda *_: None)
+
+
+# as a class of the storage API, with the master key
+
+
+async def test_the_master_key_sees_all_infos(calling: Calling, engine: Engine, app: App, cid: str) -> None:
+    other = await start(engine, app, "ann", "bob")
+    await give(engine, app, "ann", other.id, "bob", "Manager")
+
+    async def found(**query: Any) -> list[tuple[str, str]]:
+        answer = await calling().get(PATH, params=query, headers=master(app))
+        assert answer.status_code == 200
+        return [(item["cid"], item["clientId"]) for item in answer.json()["results"]]
+
+    everyone = [(cid, "eve"), (cid, "max"), (other.id, "bob")]
+    assert await found() == everyone
+    assert await found(limit=2) == everyone[:2]
+    assert await found(skip=1, limit=0) == everyone[1:]
+    assert await found(where=where(cid=cid)) == await found(cid=cid) == everyone[:2]
+    assert await found(where=where(clientId="bob")) == everyone[2:]
+    assert await found(where=where(role="Manager", cid=cid)) == [(cid, "max")]
+    assert await found(where=where(cid="unknown")) == []
+
+
+async def test_infos_as_rows_of_which_nobody_is_told(
+    calling: Calling, engine: Engine, app: App, cid: str, events: list[Event]
+) -> None:
+    events.clear()
+    http = calling()
+    http.headers.update(master(app))
+    made = await http.post(PATH, json={"cid": cid, "clientId": "bob", "role": "Manager"})
+    assert (made.status_code, made.json().keys()) == (201, {"objectId", "createdAt"})
+    one = made.headers["Location"]
+    assert one == f"{PATH}/{made.json()['objectId']}"
+    row = {"objectId": made.json()["objectId"], "cid": cid, "clientId": "bob", "role": "Manager"}
+    assert (await http.get(one)).json() == row
+    assert (await http.put(one, json={"role": "Member"})).json().keys() == {"objectId", "updatedAt"}
+    assert (await http.get(one)).json() == {**row, "role": "Member"}
+    assert (await http.put(one, json={"role": "Member", "cid": "other"})).json()["code"] == 1
+    assert (await http.delete(one)).json() == (await http.delete(one)).json() == (await http.get(one)).json() == {}
+    lost = await http.put(one, json={"role": "Member"})
+    assert (lost.status_code, lost.json()["code"]) == (404, 101)
+    assert events == []
+    assert (await engine.access.conversation(app, cid)).standings.get("bob") is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "code"),
+    [
+        ("GET", "?where={", None, 107),
+        ("GET", "?where=[]", None, 400),
+        ("GET", '?where={"cid":1}', None, 400),
+        ("GET", '?where={"x":"y"}', None, 400),
+        ("GET", '?where={"role":"King"}', None, 4321),
+        ("GET", "?limit=x", None, 1),
+        ("POST", "", {"clientId": "bob", "role": "Member"}, 1),
+        ("POST", "", {"cid": "unknown", "clientId": "bob", "role": "Member"}, 4303),
+        ("POST", "", {"cid": "CID", "clientId": "bob", "role": "King"}, 4321),
+        ("POST", "", {"cid": "CID", "clientId": "nobody", "role": "Member"}, 4317),
+        ("POST", "", {"cid": "CID", "clientId": "ann", "role": "Member"}, 4324),
+    ],
+)
+async def test_wrong_calls_on_the_class(
+    calling: Calling, app: App, cid: str, method: str, path: str, body: Any, code: int
+) -> None:
+    body = body and {key: value.replace("CID", cid) for key, value in body.items()}
+    answer = await calling().request(method, f"{PATH}{path}", headers=master(app), json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", ""), ("GET", "/x"), ("PUT", "/x"), ("DELETE", "/x")])
+async def test_rows_of_infos_need_the_master_key(
+    calling: Calling, engine: Engine, app: App, cid: str, method: str, path: str
+) -> None:
+    settings(app, conversation_read=True, conversation_write=True)
+    answer = await calling().request(method, PATH + path, headers=headers(engine, app), json={})
+    assert answer.status_code == 403

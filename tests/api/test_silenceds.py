@@ -108,3 +108,57 @@ async def test_who_may_call_and_on_what(calling: Calling, app: App, cid: str) ->
         ):
             answer = await calling().request(method, place, json=form, headers=headers)
             assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+# by the older name of the silence for a time
+
+
+@pytest.mark.parametrize("version", ["1.1", "1"])
+async def test_silence_of_old(calling: Calling, engine: Engine, app: App, cid: str, version: str) -> None:
+    http, key, old = calling(), master(app), f"/{version}/rtm/conversation/blacklist"
+    answer = await http.post(old, json={"conv_id": cid, "client_id": "bob", "ttl": 60}, headers=key)
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert await barred(engine, app, "bob", cid) is errors.CONVERSATION_BLACKLISTED
+    answer = await http.delete(old, params={"conv_id": cid, "client_id": "bob"}, headers=key)
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert await barred(engine, app, "bob", cid) is None
+
+
+async def test_silence_in_a_service_conversation_inferred(calling: Calling, engine: Engine, app: App) -> None:
+    service, http, key = (await engine.services.create(app, {})).id, calling(), master(app)
+    old = {"conv_id": service, "client_id": "bob", "ttl": 60}
+    await http.post("/1.1/rtm/conversation/blacklist", json=old, headers=key)
+    assert await barred(engine, app, "bob", service) is errors.CONVERSATION_BLACKLISTED
+    assert await barred(engine, app, "eve", service) is None
+    permanent = path(service, "permanent", "service-conversations")
+    await http.post(permanent, json={"client_ids": ["bob"]}, headers=key)
+    assert await barred(engine, app, "bob", service) is errors.SILIENCED
+    assert (await http.get(permanent, headers=key)).json() == {"client_ids": ["bob"]}
+    await http.request("DELETE", permanent, json={"client_ids": ["bob"]}, headers=key)
+    assert await barred(engine, app, "bob", service) is None
+
+
+@pytest.mark.parametrize(
+    ("form", "code"),
+    [
+        ({"client_id": "bob", "ttl": 60}, 1),
+        ({"conv_id": "CID", "ttl": 60}, 1),
+        ({"conv_id": "CID", "client_id": "bob"}, 1),
+        ({"conv_id": "CID", "client_id": "bob", "ttl": "x"}, 1),
+        ({"conv_id": "CID", "client_id": "bob", "ttl": 0}, 4301),
+        ({"conv_id": "CID", "client_id": "bob", "ttl": 86_401}, 4301),
+        ({"conv_id": "CID", "client_id": "x" * 65, "ttl": 1}, 4301),
+        ({"conv_id": "unknown", "client_id": "bob", "ttl": 1}, 4303),
+    ],
+)
+async def test_calls_of_old_that_are_refused(
+    calling: Calling, engine: Engine, app: App, cid: str, form: dict[str, Any], code: int
+) -> None:
+    form = {key: cid if value == "CID" else value for key, value in form.items()}
+    old = "/1.1/rtm/conversation/blacklist"
+    answer = await calling().post(old, json=form, headers=master(app))
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert await silenced(engine, app, cid) == []
+    headers = {"X-LC-Id": "home", "X-LC-Key": "home-key"}
+    for method in ("POST", "DELETE"):
+        assert (await calling().request(method, old, json=form, headers=headers)).status_code == 403

@@ -26,7 +26,7 @@ async def test_schemas(door: Door) -> None:
     await door.sign_up(nick="T", age=4, tags=[], home={}, born=date, happy=True, gone=None)
     status, classes = await door.call("GET", "/1.1/schemas", master=True)
     assert status == 200
-    assert classes.keys() == {"_Conversation", "_ConversationMemberInfo", "_Installation", "_User"}
+    assert classes.keys() == {"_Conversation", "_ConversationMemberInfo", "_File", "_Installation", "_User"}
     types = {key: kind["type"] for key, kind in classes["_User"].items()}
     custom = {"nick": "String", "age": "Number", "tags": "Array", "home": "Object", "born": "Date", "happy": "Boolean"}
     fixed = {"objectId": "String", "createdAt": "Date", "ACL": "ACL", "username": "String", "authData": "Object"}

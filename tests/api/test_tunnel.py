@@ -197,3 +197,13 @@ async def test_a_small_answer_stays_as_it_is(door: Door) -> None:
     headers = {"X-LC-Id": "home", "X-LC-Key": "home-key", "Accept-Encoding": "gzip"}
     answer = await door.http.get("/1.1/date", headers=headers)
     assert "Content-Encoding" not in answer.headers
+
+
+async def test_a_text_may_be_a_file(door: Door) -> None:
+    """Of who says in a header which app it is."""
+    headers = {"X-LC-Id": "home", "X-LC-Key": "home-key", "Content-Type": "text/plain"}
+    answer = await door.http.post("/1.1/files/hello.txt", headers=headers, content=b"Hello, World!")
+    assert (answer.status_code, answer.json()["name"]) == (201, "hello.txt")
+    said = {"_ApplicationId": "home", "_ApplicationKey": "home-key", "_method": "GET"}
+    found = await tunnel(door, f"/1.1/files/{answer.json()['objectId']}", **said)
+    assert found.json()["name"] == "hello.txt"

@@ -424,7 +424,7 @@ async def test_subscribers_of_a_service_conversation_hear_of_it_inferred(
     await subscribe(engine, app, client(engine, "jerry"), id="j" * 32)
     await engine.services.subscribe(app, service, "tom", "tom", lambda _: None)
     assert await listener.next() == (tom, "enter", row.id)
-    await engine.services.update(app, row.id, '{"name": "olds"}')
+    await engine.info.update(app, None, row.id, '{"name": "olds"}', None, lambda _: None)
     told = [await listener.heard.get() for _ in range(2)]
     assert {(match.query_id, match.op) for _, match in told} == {(tom, "update"), (named, "enter")}
     assert {event.keys for event, _ in told} == {("name",)}

@@ -321,11 +321,21 @@ async def test_in_a_chat_room_the_owner_silences_and_any_client_asks_inferred(
     assert silence.SILENCED_MAX[ConversationKind.CHATROOM] == 10_000
 
 
-@pytest.mark.parametrize("kind", [ConversationKind.SERVICE, ConversationKind.TEMPORARY])
-async def test_other_kinds_know_no_silence_inferred(
-    engine: Engine, app: App, group: str, store: Store, kind: ConversationKind
+async def test_in_a_service_conversation_the_system_alone_silences_inferred(
+    engine: Engine, app: App, group: str, store: Store
 ) -> None:
-    await as_kind(engine, store, kind)
+    await as_kind(engine, store, ConversationKind.SERVICE)
+    await refused(errors.NORMAL_CONVERSATION_REQUIRED, impose(engine, app, "ann", group, "bob"))
+    await impose(engine, app, None, group, "bob")
+    assert (await engine.silence.page(app, None, group, 10, 0))[0] == ["bob"]
+    await lift(engine, app, None, group, "bob")
+    assert (await engine.silence.page(app, None, group, 10, 0))[0] == []
+
+
+async def test_temporary_conversations_know_no_silence_inferred(
+    engine: Engine, app: App, group: str, store: Store
+) -> None:
+    await as_kind(engine, store, ConversationKind.TEMPORARY)
     for work in (
         impose(engine, app, "ann", group, "bob"),
         lift(engine, app, None, group, "bob"),

@@ -93,6 +93,24 @@ PATHS = [
     "/1.1/rtm/online",
     "/1.1/rtm/client/kick",
     "/1.1/rtm/stats",
+    "/1.2/rtm/conversations",
+    "/1.2/rtm/conversations/65f000000000000000000001",
+    "/1.2/rtm/conversations/65f000000000000000000001/members",
+    "/1.2/rtm/conversations/65f000000000000000000001/mutes",
+    "/1.2/rtm/chatrooms",
+    "/1.2/rtm/chatrooms/65f000000000000000000001/members",
+    "/1.2/rtm/chatrooms/65f000000000000000000001/members/online-count",
+    "/1.2/rtm/all-conversations",
+    "/1.2/rtm/clients/tom/service-conversations",
+    "/1.1/classes/_Conversation",
+    "/1.1/classes/_Conversation/65f000000000000000000001",
+    "/1.1/scan/classes/_Conversation",
+    "/1.1/classes/_ConversationMemberInfo/65f000000000000000000002",
+    "/1.1/rtm/conversation/subscription",
+    "/1.1/rtm/conversation/subscribers",
+    "/1.1/rtm/conversation/subscribed",
+    "/1.1/rtm/conversation/blacklist",
+    "/1.1/rtm/transient_group/members",
     "/1.1/LiveQuery/subscribe",
     "/1.1/LiveQuery/unsubscribe",
     "/1.1/fileTokens",
@@ -203,6 +221,16 @@ def queries(draw: st.DrawFn) -> bytes:
             "skip",
             "next",
             "role",
+            "conv_id",
+            "gid",
+            "order",
+            "keys",
+            "count",
+            "scan_key",
+            "cursor",
+            "client_ids",
+            "direction",
+            "fetchWhenSave",
             "",
         ]
     )
@@ -227,6 +255,10 @@ def queries(draw: st.DrawFn) -> bytes:
             "=",
             "鸿雁",
             '{"cid":"65f000000000000000000001"}',
+            "-name,attr.a",
+            '[{"m":"tom"}]',
+            "WyJvYmplY3RJZCIsOTk5OTk5OTk5OTk5OTksIngiXQ",
+            "old",
         ]
     )
     pairs = draw(st.lists(st.tuples(names, texts | st.text(max_size=5)), max_size=4))
@@ -383,14 +415,16 @@ VALUES = st.recursive(
     | st.booleans()
     | st.integers(-(2**70), 2**70)
     | st.sampled_from(["tom", "known-1", "", "x" * 65, "Manager", "Member", "Owner", "high", "\0", "1", "name,attr"])
-    | st.sampled_from([{"className": "_Conversation"}, ["tom", "tom"], {"__op": "Increment", "amount": 1}]),
+    | st.sampled_from([{"className": "_Conversation"}, ["tom", "tom"], {"__op": "Increment", "amount": 1}])
+    | st.sampled_from([{"__op": op, "objects": ["tom", "known-1"]} for op in ("Add", "AddUnique", "Remove")])
+    | st.sampled_from([{"__op": "BitXor", "value": 2**70}, {"__op": "Delete"}, {"__op": ["Add"]}]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["m", "cid", "$in", "a.b"]), inner),
     max_leaves=5,
 )
 KEYS = [
     *("from_client", "to_clients", "message", "transient", "no_sync", "push", "push_data", "priority", "timestamp"),
     *("client_id", "client_ids", "clientId", "role", "ttl", "conv_ids", "name", "attr", "c", "m", "sys", "a.b"),
-    *("query", "id", "query_id", "where", "limit", "next", "skip"),
+    *("query", "id", "query_id", "where", "limit", "next", "skip", "mu", "unique", "tr", "conv_id", "cid", "a"),
 ]
 BODIES = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6)
 LIKELY = st.fixed_dictionaries(

@@ -15,6 +15,7 @@ from hongyan.engine import access as access_module
 from hongyan.engine import limits as limits_module
 from hongyan.engine import notifications as notifications_module
 from hongyan.engine import patterns
+from hongyan.engine import visitors as visitors_module
 from hongyan.engine.access import _Loading
 from hongyan.gateway import connection as connection_module
 from hongyan.gateway.connection import Connection
@@ -41,6 +42,9 @@ def small_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ru
     monkeypatch.setattr(access_module, "CONVERSATIONS_MAX", CACHED)
     monkeypatch.setattr(limits_module, "CLIENTS_MAX", CACHED)
     monkeypatch.setattr(plan_module, "HEADS_MAX", CACHED)
+    monkeypatch.setattr(plan_module, "AUTHORS_MAX", CACHED)
+    monkeypatch.setattr(visitors_module, "KNOWN_MAX", CACHED)
+    monkeypatch.setattr(visitors_module, "GATHER", 0.0)
     monkeypatch.setattr(
         notifications_module.Recent.__init__, "__defaults__", (CACHED, notifications_module.KEPT_BYTES_MAX)
     )
@@ -121,6 +125,8 @@ def check_bounds(harness: Harness) -> None:
     assert len(engine.limits._buckets) <= CACHED
     assert len(harness.store.writer._heads) <= CACHED
     assert len(engine.sessions._revoked) < INPUTS
+    assert len(engine.visitors._known) <= CACHED
+    assert len(harness.store.writer._authors) <= CACHED
     assert not engine.messages._pending
     assert not engine.access._loading
     assert harness.gateway.flusher._waiting == []

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from hongyan import errors
 from hongyan.engine.conditions import LIST_MAX, NESTING_MAX, TERMS_MAX
-from hongyan.engine.query import parse
+from hongyan.engine.query import of_rows, parse
 from hongyan.engine.values import ConversationRow
 from hongyan.errors import Refused
 from hongyan.store import Store, conversation_query, database, sqlite_json
@@ -203,14 +203,36 @@ async def test_members_stand_in_order_of_joining(store: Store, wall: Wall) -> No
     assert (row.created_at, row.updated_at) == (NOON, NOON + 3)
 
 
-async def plan(path: Path, where: Where) -> list[str]:
+def plan(path: Path, where: Where) -> list[str]:
     """What SQLite looks at, outermost first."""
-    statement = conversation_query.keys_of(APP, "ann", parse("ann", json.dumps(where)))
+    return explained(path, conversation_query.keys_of(APP, "ann", parse("ann", json.dumps(where))))
+
+
+def explained(path: Path, statement: sa.Select[Any]) -> list[str]:
     compiled = statement.compile(dialect=sa.dialects.sqlite.dialect(), compile_kwargs={"render_postcompile": True})
     with contextlib.closing(database.connect(path, read_only=True)) as connection:
         sqlite_json.install(connection, lambda: False)
         values = [compiled.params[name] for name in compiled.positiontup or ()]
         return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {compiled}", values)]
+
+
+@pytest.mark.parametrize(
+    ("where", "order", "expected"),
+    [
+        ("", "", "SEARCH conversation USING INDEX conversation_by_app (app=?)"),
+        ('{"color":"red"}', "", "SEARCH conversation USING INDEX conversation_by_app (app=?)"),
+        (
+            '{"objectId":{"$gt":"6"}}',
+            "objectId",
+            "SEARCH conversation USING INDEX sqlite_autoindex_conversation_1 (app=? AND id>?)",
+        ),
+    ],
+)
+def test_pages_of_all_rows_sort_nothing(empty_database: Path, where: str, order: str, expected: str) -> None:
+    statement = conversation_query.keys_of(APP, None, of_rows(where, only=None, sort=order, limit=100, skip=9))
+    steps = explained(empty_database, statement)
+    assert steps[0] == expected
+    assert "USE TEMP B-TREE FOR ORDER BY" not in steps
 
 
 BY_KEY = "SEARCH conversation USING INTEGER PRIMARY KEY (rowid=?)"
@@ -231,7 +253,7 @@ BY_CLIENT = "SEARCH member USING COVERING INDEX member_by_client (app=? AND clie
 async def test_indexes_are_used(
     store: Store, ids: dict[str, str], path: Path, where: Where, expected: list[str]
 ) -> None:
-    steps = await plan(path, where)
+    steps = plan(path, where)
     assert all(any(part in step for step in steps) for part in expected), steps
     assert not any(re.match("SCAN (conversation|member)", step) for step in steps), steps
 

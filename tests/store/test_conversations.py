@@ -10,8 +10,8 @@ from hongyan import errors
 from hongyan.engine.values import Conversation, ConversationKind, Draft, MembersChanged
 from hongyan.errors import Refused
 from hongyan.store import Store
-from hongyan.store.conversations import unique_key
 from hongyan.store.gathered_reads import BATCH_MAX
+from hongyan.store.members import unique_key
 from tests.store.steps import APP, NOON, Wall, create, held, load, rows, send, start
 
 LIMIT = 500

@@ -389,7 +389,7 @@ async def test_history_by_type_of_message(store: Store) -> None:
 
 
 async def erase(store: Store, conversation: Conversation) -> None:
-    await store.services.erase(conversation, lambda: None)
+    await store.conversations.erase(conversation, lambda: None)
 
 
 COUNTS = "SELECT (SELECT count(*) FROM member), (SELECT count(*) FROM message), (SELECT count(*) FROM sent_token)"

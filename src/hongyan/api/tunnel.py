@@ -30,6 +30,9 @@ _SAID_BESIDES = frozenset({"_method", "_ClientVersion", "_InstallationId"})
 _OLD, _NOW = "/1/", "/1.1/"
 _ROUTER = "/1/route"
 _TUNNELLED = ("/1/", "/1.1/", "/1.2/")
+#: Where a text is a part of a file, and where it may be a whole one.
+_PARTS, _FILES = "/1.1/fileUploads/", "/1.1/files/"
+_APP_ID = frozenset({b"x-lc-id", b"x-avoscloud-application-id", b"x-uluru-application-id"})
 
 
 class _Wrong(Exception):
@@ -73,7 +76,16 @@ def _of_today(scope: Any) -> Any:
 def _is_tunnel(scope: Any) -> bool:
     kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
     is_text = kind.partition(b";")[0].strip().lower() == b"text/plain"
-    return bool(scope["method"] == "POST" and is_text and scope["path"].startswith(_TUNNELLED))
+    return bool(
+        scope["method"] == "POST" and is_text and scope["path"].startswith(_TUNNELLED) and not _is_upload(scope)
+    )
+
+
+def _is_upload(scope: Any) -> bool:
+    """Who says in a header which app it is needs no tunnel, and sends a file."""
+    path = scope["path"]
+    says_app = any(name in _APP_ID for name, _ in scope["headers"])
+    return path.startswith(_PARTS) or (path.startswith(_FILES) and says_app)
 
 
 async def _read(receive: Receive) -> bytes:

@@ -101,7 +101,7 @@ async def _open(settings: Settings, data: DataDir) -> tuple[Store, Callable[[adm
     await apps.load()
     sweeper = admin.Sweeper(Sweeps(store.sweep, apps, access, clock, rest=0), running=False)
     words = WordFilter(store.words, clock)
-    services = Services(store.services, store.conversations, store.info, access, LocalBus())
+    services = Services(store.services, store.conversations, access, LocalBus())
     imports = Imports(store.imports, access, services, alone=True)
 
     async def answer(command: admin.Command) -> Any:

@@ -212,6 +212,14 @@ class AppSettings:
             "help_zh": "仅凭 app key 是否可通过 HTTP 和 LiveQuery 读取对话；on 或 off。",
         },
     )
+    conversation_write: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether callers with the app key alone may create, change and delete conversations over HTTP;"
+            " on or off. Service conversations are the application's alone.",
+            "help_zh": "仅凭 app key 是否可通过 HTTP 创建、修改和删除对话；on 或 off。服务号始终须用 master key。",
+        },
+    )
     filter: Literal["replace", "refuse"] = field(
         default="replace",
         metadata={

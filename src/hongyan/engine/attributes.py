@@ -206,6 +206,23 @@ def _add_number(sign: int) -> Callable[[Mapping[str, Any]], Operator]:
     return make
 
 
+def _change_bits(combine: Callable[[int, int], int]) -> Callable[[Mapping[str, Any]], Operator]:
+    def make(asked: Mapping[str, Any]) -> Operator:
+        value: Any = asked.get("value")
+        if type(value) is not int:
+            raise _failed("value is not a whole number")
+
+        def operator(before: Any) -> Any:
+            start = 0 if before is ABSENT else before
+            if type(start) is not int:
+                raise _failed("only the bits of a whole number can be changed")
+            return combine(start, value)
+
+        return operator
+
+    return make
+
+
 #: JSON values by what makes them the same (`_identity`).
 Items = dict[str, Any]
 
@@ -279,6 +296,9 @@ _OPERATORS: dict[str, Callable[[Mapping[str, Any]], Operator]] = {
     "Delete": _delete,
     "Increment": _add_number(1),
     "Decrement": _add_number(-1),
+    "BitAnd": _change_bits(int.__and__),
+    "BitOr": _change_bits(int.__or__),
+    "BitXor": _change_bits(int.__xor__),
     "Add": _add,
     "AddUnique": _with_objects(_add_unique),
     "Remove": _with_objects(_remove),

@@ -15,7 +15,7 @@ from hongyan import errors
 from hongyan.engine.access import Access, Found
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import Members, parse_attributes
-from hongyan.engine.events import ChatRoomEntered, ChatRoomLeft, ConversationCreated
+from hongyan.engine.events import ChatRoomEntered, ChatRoomLeft, ConversationCreated, ConversationDeleted
 from hongyan.engine.ports import Bus, ConversationStore, SeatStore
 from hongyan.engine.standings import is_blocked
 from hongyan.engine.values import (
@@ -26,6 +26,7 @@ from hongyan.engine.values import (
     ConversationKind,
     ConversationRow,
     Seat,
+    Stamp,
 )
 from hongyan.errors import Refused
 
@@ -89,6 +90,9 @@ class Crowd:
             self._clients[place] = last
             self._places[last] = place
 
+    def everybody(self) -> list[Login]:
+        return [login for logins in self._logins.values() for login in logins]
+
     def sample(self, count: int) -> list[str]:
         """Some of the clients, drawn by lot."""
         return random.sample(self._clients, min(count, len(self._clients)))
@@ -121,6 +125,17 @@ class ChatRooms:
         """Keep the places of all who were here when the server stopped."""
         for seat, lost_at in await self._store.lost(LOST_MAX):
             self._lost[seat.owner] = (seat, lost_at)
+
+    async def erase(self, conversation: Conversation, stamp: Stamp | None = None) -> None:
+        """As `Conversations.erase`. Nobody is in it any more; places that were lost are not given back."""
+
+        def committed() -> None:
+            self._access.forget(conversation.app_key, conversation.id)
+            for login in self._crowd(conversation).everybody():
+                self._rise(login)
+            self._bus.publish(ConversationDeleted(conversation))
+
+        await self._conversations.erase(conversation, committed, stamp)
 
     # in and out
 

@@ -97,14 +97,19 @@ def type_of(key: Key) -> Type:
     return TYPES.get(key[0], Type.JSON)
 
 
-def parse(where: str) -> Condition | None:
-    """The condition of a `where`; None for an empty one. Raises Refused(CONVERSATION_QUERY_FAILED)."""
+def parse(where: str, *, several: bool = False) -> Condition | None:
+    """The condition of a `where`; None for an empty one. Raises Refused(CONVERSATION_QUERY_FAILED).
+
+    `several`: it may be an array of conditions, which all must hold (REST reference 3.13).
+    """
     if not where:
         return None
     try:
         given = json_text.parse(where)
     except ValueError:
         raise failed("where is not JSON") from None
+    if several and isinstance(given, list):
+        given = {"$and": given} if given else {}
     if not isinstance(given, dict):
         raise failed("where is not an object")
     return _Parser().condition(given) if given else None

@@ -7,7 +7,8 @@ from typing import Any
 from hongyan import errors
 from hongyan.engine import json_text, roles
 from hongyan.engine.access import Access
-from hongyan.engine.events import ConversationCreated, MembersJoined, MembersLeft
+from hongyan.engine.conditions import Condition
+from hongyan.engine.events import ConversationCreated, ConversationDeleted, MembersJoined, MembersLeft
 from hongyan.engine.ports import Bus, ConversationStore
 from hongyan.engine.query import Query
 from hongyan.engine.values import (
@@ -19,6 +20,7 @@ from hongyan.engine.values import (
     ConversationRow,
     Failure,
     MembersChanged,
+    Stamp,
     StandingsNow,
 )
 from hongyan.errors import Refused
@@ -90,7 +92,10 @@ def check_client_ids(clients: Sequence[str]) -> tuple[str, ...]:
 
 
 class Conversations:
-    """`reply` is called at the commit, before the event that tells the members."""
+    """`by` is the client that asks, or None for the system, which may do without being a member or having a role.
+
+    `reply` is called at the commit, before the event that tells the members.
+    """
 
     def __init__(self, store: ConversationStore, access: Access, bus: Bus) -> None:
         self._store = store
@@ -113,20 +118,38 @@ class Conversations:
             raise Refused(errors.CONVERSATION_FULL, f"at most {app.settings.members_max} members")
         name, attr, columns = parse_attributes(attributes)
         draft = ConversationDraft(ConversationKind.NORMAL, creator, everyone, name, attr, columns, unique=unique)
+        await self.make(app, draft, reply)
+
+    async def make(self, app: App, draft: ConversationDraft, reply: Callable[[ConversationRow, bool], None]) -> None:
+        """Make what is drafted, or find the unique one; `reply(row, existing)`."""
 
         def committed(row: ConversationRow, conversation: Conversation, existing: bool) -> None:
             conversation = self._access.known(conversation)
             reply(row, existing)
-            if not existing:
-                self._bus.publish(ConversationCreated(conversation))
-                self._bus.publish(MembersJoined(conversation, row.members, creator, row.updated_at))
+            if existing:
+                return
+            self._bus.publish(ConversationCreated(conversation))
+            if row.members and draft.told:
+                self._bus.publish(MembersJoined(conversation, row.members, draft.initiator, row.updated_at))
 
         await self._store.create(app.key, draft, committed)
+
+    async def erase(self, conversation: Conversation, stamp: Stamp | None = None) -> None:
+        """At once nobody finds it; what was written goes little by little. Nobody is told.
+
+        With a `stamp` only if it is still as it was then. Raises Refused(CONDITION_NOT_MET).
+        """
+
+        def committed() -> None:
+            self._access.forget(conversation.app_key, conversation.id)
+            self._bus.publish(ConversationDeleted(conversation))
+
+        await self._store.erase(conversation, committed, stamp)
 
     async def add(
         self,
         app: App,
-        by: str,
+        by: str | None,
         conversation_id: str,
         clients: Sequence[str],
         reply: Callable[[Members], None],
@@ -146,18 +169,18 @@ class Conversations:
             self._access.changed(conversation, result.version, set(result.changed), set())
             reply(_added(conversation, wanted, result))
             if result.changed:
-                self._bus.publish(MembersJoined(conversation, result.changed, by, result.updated_at))
+                self._bus.publish(MembersJoined(conversation, result.changed, by or "", result.updated_at))
 
         asking = _asking(by, wanted)
         check = roles.adding(app, conversation, asking)
         await self._store.add_members(
-            conversation, wanted, app.settings.members_max, committed, asking, by, check=check, partial=partial
+            conversation, wanted, app.settings.members_max, committed, asking, by or "", check=check, partial=partial
         )
 
     async def remove(
         self,
         app: App,
-        by: str,
+        by: str | None,
         conversation_id: str,
         clients: Sequence[str],
         reply: Callable[[Members], None],
@@ -175,7 +198,7 @@ class Conversations:
         owners: list[str] = []
 
         def choose(now: StandingsNow) -> list[str]:
-            owners[:] = roles.kept_owners(app, conversation, by, wanted, now)
+            owners[:] = [] if by is None else roles.kept_owners(app, conversation, by, wanted, now)
             if owners and (not partial or len(owners) == len(wanted)):
                 raise Refused(errors.CONVERSATION_NEED_OWNER, "the owner stays")
             return [client for client in wanted if client not in owners]
@@ -186,26 +209,36 @@ class Conversations:
             failed = (Failure(errors.CONVERSATION_NEED_OWNER, tuple(owners)),) if owners else ()
             reply(Members(conversation.id, done, result.updated_at, failed))
             if result.changed:
-                self._bus.publish(MembersLeft(conversation, result.changed, by, result.updated_at))
+                self._bus.publish(MembersLeft(conversation, result.changed, by or "", result.updated_at))
 
         asking = _asking(by, wanted)
-        await self._store.remove_members(conversation, wanted, committed, asking, by, choose=choose)
+        await self._store.remove_members(conversation, wanted, committed, asking, by or "", choose=choose)
 
-    async def query(self, app: App, caller: str, query: Query) -> list[ConversationRow]:
-        """Any client may look up any conversation by condition (reference 3.1)."""
+    async def query(self, app: App, caller: str | None, query: Query) -> list[ConversationRow]:
+        """Any client may look up any conversation by condition (reference 3.1).
+
+        The system, None, sees besides who has muted it.
+        """
         return await self._store.query(app.key, caller, query)
 
-    async def _changeable(self, app: App, by: str, conversation_id: str, wanted: tuple[str, ...]) -> Conversation:
+    async def count(self, app: App, caller: str | None, condition: Condition) -> int:
+        """How many conversations meet a condition."""
+        return await self._store.count(app.key, caller, condition)
+
+    async def _changeable(
+        self, app: App, by: str | None, conversation_id: str, wanted: tuple[str, ...]
+    ) -> Conversation:
         conversation = await self._access.conversation(app, conversation_id)
         if conversation.kind != ConversationKind.NORMAL:
             raise Refused(errors.CONVERSATION_READ_ONLY, "the members of this conversation are fixed")
-        if _asking(by, wanted) is not None and by not in conversation.members:
+        asking = _asking(by, wanted)
+        if asking is not None and asking not in conversation.members:
             raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "only members change the members")
         return conversation
 
 
-def _asking(by: str, wanted: tuple[str, ...]) -> str | None:
-    """Who must be a member for this change; nobody when clients join or quit."""
+def _asking(by: str | None, wanted: tuple[str, ...]) -> str | None:
+    """Who must be a member for this change; nobody when clients join or quit, or the system asks."""
     return None if wanted == (by,) else by
 
 

@@ -26,6 +26,7 @@ from hongyan.engine.ports import Bus, ContentFilter, Store
 from hongyan.engine.presence import Presence
 from hongyan.engine.receipts import ReceiptMarks
 from hongyan.engine.roles import Roles
+from hongyan.engine.rows import Rows
 from hongyan.engine.service_messages import ServiceMessages
 from hongyan.engine.services import Services
 from hongyan.engine.sessions import Sessions
@@ -61,7 +62,7 @@ class Engine:
         self.words = WordFilter(store.words, clock)
         self.filtering = Filtering(content_filter or self.words, bus, lambda: self.edits.told_until())
         self.streams = Streams(store.services)
-        self.services = Services(store.services, store.conversations, store.info, self.access, bus)
+        self.services = Services(store.services, store.conversations, self.access, bus)
         self.edits = Edits(store.edits, self.access, self.streams, bus, clock, self.filtering, self.congestion)
         self.service_messages = ServiceMessages(
             store.services,
@@ -114,6 +115,7 @@ class Engine:
         self.chatrooms = ChatRooms(store.seats, store.conversations, self.access, bus, clock)
         self.blacklists = Blacklists(store.standings, store.blacklists, self.access, self.chatrooms, bus, clock)
         self.info = ConversationInfo(store.info, self.access, self.services, bus, self.chatrooms, self.congestion)
+        self.rows = Rows(store.rows, self.conversations, self.chatrooms, self.services, self.access, bus)
         self.history = History(store.messages, self.access, self.service_messages)
         self.temporary = TemporaryConversations(store.temporary, self.access, bus)
         self.receipts = ReceiptMarks(store.messages, self.access, bus)

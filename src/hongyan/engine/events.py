@@ -164,6 +164,19 @@ class ConversationDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class RowWritten:
+    """The application has written a conversation's row as one of a table: no client is told (REST reference 2.1).
+
+    LiveQuery, which tells of rows, has it: the top-level keys that were touched, and who is a member now and no more.
+    """
+
+    conversation: Conversation
+    keys: tuple[str, ...]
+    joined: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationMuted:
     """A member muted a conversation for itself, or no longer does."""
 
@@ -276,6 +289,7 @@ Event = (
     | ClientOffline
     | ConversationCreated
     | ConversationDeleted
+    | RowWritten
     | ConversationMuted
     | LiveQueriesMatched
     | MessageReplaced

@@ -9,6 +9,7 @@ from hongyan.engine import attributes
 from hongyan.engine.access import Access, check_member
 from hongyan.engine.chatrooms import ChatRooms
 from hongyan.engine.congestion import Congestion
+from hongyan.engine.conversations import check_client_ids
 from hongyan.engine.events import ConversationMuted, ConversationUpdated
 from hongyan.engine.ports import Bus, InfoStore
 from hongyan.engine.services import Services
@@ -53,17 +54,21 @@ class ConversationInfo:
     async def update(
         self,
         app: App,
-        by: str,
+        by: str | None,
         conversation_id: str,
         text: str,
         origin: object | None,
         reply: Callable[[Updated], None],
     ) -> None:
-        """Change attributes, as `text` (JSON) says; without changes nothing happens (reference 3.11, inferred)."""
+        """Change attributes, as `text` (JSON) says; without changes nothing happens (reference 3.11, inferred).
+
+        `by` is None for the system, which alone changes service conversations and need not be a member.
+        """
         conversation = await self._access.conversation(app, conversation_id)
-        if conversation.kind in (ConversationKind.SERVICE, ConversationKind.TEMPORARY):
+        is_service = conversation.kind is ConversationKind.SERVICE
+        if conversation.kind is ConversationKind.TEMPORARY or (is_service and by is not None):
             raise Refused(errors.CONVERSATION_READ_ONLY, "the attributes of this conversation are fixed")
-        if not self._is_in(conversation, by):
+        if by is not None and not self._is_in(conversation, by):
             raise Refused(errors.CONVERSATION_UPDATE_REJECTED, "not a member")
         self._congestion.check(conversation)
         large = len(text) > LARGE
@@ -74,7 +79,7 @@ class ConversationInfo:
             if changes.items:
                 keys = tuple(dict.fromkeys(change.path[0] for change in changes.items))
                 self._bus.publish(
-                    ConversationUpdated(conversation, changes.text, modified, by, updated_at, origin, keys)
+                    ConversationUpdated(conversation, changes.text, modified, by or "", updated_at, origin, keys)
                 )
 
         change = (lambda before: attributes.apply(changes, before)) if changes.items else None
@@ -102,6 +107,21 @@ class ConversationInfo:
                 self._bus.publish(ConversationMuted(conversation, client))
 
         await self._store.mute(conversation, client, muted, committed)
+
+    async def mute_members(self, conversation: Conversation, clients: Sequence[str], muted: bool) -> int:
+        """Have members have no offline pushes, or have them again, as the system wants; the update time.
+
+        Who is no member has none anyway, and is passed over.
+        """
+        times: list[int] = []
+
+        def committed(updated_at: int, changed: tuple[str, ...]) -> None:
+            times.append(updated_at)
+            for client in changed:
+                self._bus.publish(ConversationMuted(conversation, client))
+
+        await self._store.mute_members(conversation, check_client_ids(clients), muted, committed)
+        return times[0]
 
     async def count(self, app: App, client: str, conversation_id: str) -> int:
         """How many members, subscribers, or clients in a chat room.

@@ -21,6 +21,7 @@ from hongyan.engine.events import (
     LiveQueriesMatched,
     MembersJoined,
     MembersLeft,
+    RowWritten,
 )
 from hongyan.engine.live_matching import Matching, OvertakenError
 from hongyan.engine.live_subscriptions import (
@@ -63,6 +64,7 @@ class LiveQueries:
             ConversationMuted: self._muted,
             MembersJoined: self._joined,
             MembersLeft: self._left,
+            RowWritten: self._written,
         }
         bus.subscribe(self._on_event)
         sessions.on_revoked.append(self._revoked)
@@ -186,6 +188,9 @@ class LiveQueries:
 
     def _left(self, event: MembersLeft) -> None:
         self._note(event.conversation, keys=("m",), left=event.left)
+
+    def _written(self, event: RowWritten) -> None:
+        self._note(event.conversation, keys=event.keys, joined=event.joined, left=event.left)
 
     def _note(
         self,

@@ -32,6 +32,7 @@ from hongyan.engine.values import (
     File,
     FileQuery,
     HistoryRange,
+    InfoFilter,
     Marks,
     MemberInfo,
     MembersChanged,
@@ -42,11 +43,15 @@ from hongyan.engine.values import (
     Receipts,
     Replacement,
     Role,
+    RowChange,
+    RowChanged,
     Seat,
+    Stamp,
     StandingsChanged,
     StandingsNow,
     Stored,
     Subscriber,
+    Subscription,
     Swept,
     Unread,
 )
@@ -80,8 +85,22 @@ class ConversationStore(Protocol):
         Refused(BLOCKED_BY_CONV) if that is the creator. `committed(row, conversation, existing)`.
         """
 
-    async def query(self, app_key: int, caller: str, query: Query) -> list[ConversationRow]:
-        """Rows that match. Raises Refused(CONVERSATION_QUERY_FAILED) if the condition can't be answered."""
+    def erase(
+        self, conversation: Conversation, committed: Callable[[], None], stamp: Stamp | None = None
+    ) -> Awaitable[object]:
+        """Nobody finds it any more; all that belongs to it is deleted in small steps afterwards.
+
+        Raises Refused(CONDITION_NOT_MET) if it has changed since the `stamp`.
+        """
+
+    async def query(self, app_key: int, caller: str | None, query: Query) -> list[ConversationRow]:
+        """Rows that match. Raises Refused(CONVERSATION_QUERY_FAILED) if the condition can't be answered.
+
+        The application, None, sees who has muted each.
+        """
+
+    async def count(self, app_key: int, caller: str | None, condition: Condition) -> int:
+        """How many match."""
 
     def add_members(
         self,
@@ -159,8 +178,38 @@ class InfoStore(Protocol):
     ) -> Awaitable[object]:
         """`committed(update time, whether that is new)`. Raises Refused(CONVERSATION_MEMBERSHIP_REQUIRED)."""
 
+    def mute_members(
+        self,
+        conversation: Conversation,
+        clients: Sequence[str],
+        muted: bool,
+        committed: Callable[[int, tuple[str, ...]], None],
+    ) -> Awaitable[object]:
+        """`committed(update time, those of whom that is new)`; who is no member is passed over."""
+
     async def member_of(self, app_key: int, client: str, conversation_ids: Sequence[str]) -> set[str]:
         """Those of the conversations of which the client is a member, without temporary ones that have ended."""
+
+
+class RowStore(Protocol):
+    """Conversations as rows of a table."""
+
+    async def meets(self, conversation: Conversation, caller: str | None, condition: Condition) -> Stamp | None:
+        """The state in which a conversation meets the condition; None if it does not."""
+
+    def write(
+        self,
+        conversation: Conversation,
+        change: RowChange,
+        members_max: int,
+        committed: Callable[[RowChanged], None],
+        stamp: Stamp | None = None,
+    ) -> Awaitable[object]:
+        """Change the row and tell nobody. Of more members the first `members_max` count (REST reference 2.1).
+
+        Raises Refused: BLOCKED_BY_CONV for new members who are blocked or refuse to be added, and
+        CONDITION_NOT_MET if the row has changed since the `stamp`.
+        """
 
 
 class StandingStore(Protocol):
@@ -193,6 +242,11 @@ class StandingLists(Protocol):
         self, conversation: Conversation, limit: int, skip: int, role: Role | None, client: str | None
     ) -> list[MemberInfo]:
         """The roles that were given; only this role, only to this client."""
+
+    async def roles_of_app(
+        self, app_key: int, wanted: InfoFilter, limit: int, skip: int
+    ) -> list[tuple[str, MemberInfo]]:
+        """The roles that were given in all conversations of an app, with the ids of these."""
 
 
 class BlacklistStore(Protocol):
@@ -440,9 +494,6 @@ class ServiceStore(Protocol):
     async def keys(self) -> list[tuple[int, int]]:
         """(app key, conversation key) of all."""
 
-    def erase(self, conversation: Conversation, committed: Callable[[], None]) -> Awaitable[object]:
-        """Nobody finds it any more; all that belongs to it is deleted in small steps afterwards."""
-
     def subscribe(
         self, conversation: Conversation, client: str, by: str, committed: Callable[[MembersChanged], None]
     ) -> Awaitable[object]:
@@ -457,6 +508,13 @@ class ServiceStore(Protocol):
 
     async def subscribers(self, conversation: Conversation, after: str, limit: int) -> list[Subscriber]:
         """The next ones after a client id, in order of client ids."""
+
+    async def is_subscribed(self, conversation: Conversation, client: str) -> bool: ...
+
+    async def subscribed(
+        self, app_key: int, client: str, after: Subscription | None, limit: int, *, newest_first: bool
+    ) -> list[Subscription]:
+        """What the client has subscribed to, the next ones after one of them, in order of time."""
 
     async def count(self, conversation: Conversation) -> int:
         """Raises Refused(CONVERSATION_NOT_FOUND) if it was deleted meanwhile."""
@@ -778,6 +836,8 @@ class Store(Protocol):
     def standing_lists(self) -> StandingLists: ...
     @property
     def blacklists(self) -> BlacklistStore: ...
+    @property
+    def rows(self) -> RowStore: ...
     @property
     def seats(self) -> SeatStore: ...
     @property

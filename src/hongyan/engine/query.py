@@ -13,6 +13,8 @@ LIMIT_DEFAULT = 10
 LIMIT_MAX = 1000
 SKIP_MAX = 100_000
 SORT_DEFAULT = "-lm,-createdAt"
+#: Rows of the class as a table, unless asked otherwise (REST reference 3.13).
+ROWS_DEFAULT = 100
 SORT_MAX = 8
 COMPACT = 0x01
 WITH_LAST_MESSAGE = 0x02
@@ -24,7 +26,10 @@ _QUICK_TERMS = 8
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`sort` is a list of (key, descending); rows without the key come last."""
+    """`sort` is a list of (key, descending); rows without the key come last.
+
+    Without one they come as they were made.
+    """
 
     condition: Condition
     sort: tuple[tuple[Key, bool], ...]
@@ -80,6 +85,21 @@ def parse(caller: str, where: str, *, sort: str = "", limit: int | None = None, 
         compact=bool(flag & COMPACT),
         with_last_message=bool(flag & WITH_LAST_MESSAGE),
     )
+
+
+def of_rows(
+    where: str, *, only: Condition | None, sort: str, limit: int | None, skip: int, compact: bool = False
+) -> Query:
+    """A query of the class as a table: a limit that is none falls back to the default.
+
+    An array as `where` means all of its conditions; `only` is a condition besides. Raises
+    Refused(CONVERSATION_QUERY_FAILED).
+    """
+    if skip > SKIP_MAX:
+        raise failed(f"at most {SKIP_MAX} conversations can be skipped")
+    terms = tuple(term for term in (conditions.parse(where, several=True), only) if term is not None)
+    size = limit if limit is not None and 1 <= limit <= LIMIT_MAX else ROWS_DEFAULT
+    return Query(terms[0] if len(terms) == 1 else Every(terms), _parse_sort(sort) if sort else (), size, skip, compact)
 
 
 def _parse_sort(sort: str) -> tuple[tuple[Key, bool], ...]:

@@ -19,6 +19,7 @@ from hongyan.engine.values import (
     Conversation,
     ConversationKind,
     Decision,
+    InfoFilter,
     MemberInfo,
     Role,
     Standing,
@@ -93,9 +94,17 @@ class Roles:
         self._clock = clock
 
     async def give(
-        self, app: App, by: str | None, conversation_id: str, client: str, role_name: str, reply: Reply
+        self,
+        app: App,
+        by: str | None,
+        conversation_id: str,
+        client: str,
+        role_name: str,
+        reply: Reply,
+        *,
+        told: bool = True,
     ) -> None:
-        """Give a member a role."""
+        """Give a member a role. Unless `told`, the members do not hear of it (REST reference 2.1)."""
         conversation = await self._changeable(app, by, conversation_id)
         if not 1 <= len(client) <= CLIENT_ID_MAX:
             raise Refused(errors.CONVERSATION_API_FAILED, f"a client id has 1 to {CLIENT_ID_MAX} characters")
@@ -110,9 +119,9 @@ class Roles:
                 raise Refused(errors.CONVERSATION_MEMBER_IN_ROLE_FULL, f"at most {app.settings.managers_max} managers")
             return before._replace(role=role, role_id=before.role_id or new_object_id())
 
-        await self._change(conversation, by, client, decide, reply)
+        await self._change(conversation, by, client, decide, reply, told)
 
-    async def take(self, app: App, conversation_id: str, info_id: str, reply: Reply) -> None:
+    async def take(self, app: App, conversation_id: str, info_id: str, reply: Reply, *, told: bool = True) -> None:
         """Forget the role of this id: its client is a plain member again. Only the system does."""
         conversation = await self._access.conversation(app, conversation_id)
         client = holder(conversation, info_id)
@@ -125,7 +134,11 @@ class Roles:
                 raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "nobody has the role of this id any more")
             return before._replace(role=before.role if client == conversation.creator else None, role_id=None)
 
-        await self._change(conversation, None, client, decide, reply)
+        await self._change(conversation, None, client, decide, reply, told)
+
+    async def of_app(self, app: App, wanted: InfoFilter, limit: int, skip: int) -> list[tuple[str, MemberInfo]]:
+        """The roles that were given in all conversations, with the ids of these; for the system."""
+        return await self._lists.roles_of_app(app.key, wanted, limit, skip)
 
     async def page(
         self,
@@ -163,6 +176,7 @@ class Roles:
         client: str,
         decide: Callable[[StandingsNow], Standing],
         reply: Reply,
+        told: bool,
     ) -> None:
         """Set what `decide` makes of the client, if `by` may; the members hear of it if the role is another."""
         creator = conversation.creator
@@ -187,7 +201,7 @@ class Roles:
             standing = conversation.standings.get(client, NO_STANDING)
             info = MemberInfo(standing.role_id or "", client, rank(conversation, client))
             reply(info, result.updated_at)
-            if info.role != before:
+            if told and info.role != before:
                 self._bus.publish(RoleChanged(conversation, info, by or "", result.updated_at))
 
         asked = {client, creator, *([] if by is None else [by])}

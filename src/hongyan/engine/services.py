@@ -4,49 +4,42 @@ What all subscribers hear is the conversation's own messages; what one client sa
 The members are never held in memory.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hongyan import errors
-from hongyan.engine import attributes
+from hongyan.engine import drafts
 from hongyan.engine.access import Access
-from hongyan.engine.conversations import RESERVED, Members, check_client_ids
+from hongyan.engine.conversations import Members, check_client_ids
 from hongyan.engine.events import (
     ConversationCreated,
     ConversationDeleted,
-    ConversationUpdated,
     MembersJoined,
     MembersLeft,
 )
-from hongyan.engine.ports import Bus, ConversationStore, InfoStore, ServiceStore
+from hongyan.engine.ports import Bus, ConversationStore, ServiceStore
 from hongyan.engine.values import (
     App,
-    Attributes,
     Conversation,
-    ConversationDraft,
     ConversationKind,
     ConversationRow,
     MembersChanged,
+    Stamp,
     Subscriber,
+    Subscription,
 )
 from hongyan.errors import Refused
 
 #: Subscribers read at once, for whoever walks them all.
 SUBSCRIBERS_MAX = 1_000
-#: Keys that the rows of service conversations have for each caller.
-OWN_KEYS = frozenset({"joined", "joinedAt", "muted"})
 
 
 class Services:
     """`reply` is called at the commit, before the event that tells the client."""
 
-    def __init__(
-        self, store: ServiceStore, conversations: ConversationStore, info: InfoStore, access: Access, bus: Bus
-    ) -> None:
+    def __init__(self, store: ServiceStore, conversations: ConversationStore, access: Access, bus: Bus) -> None:
         self._store = store
         self._conversations = conversations
-        self._info = info
         self._access = access
         self._bus = bus
         self._keys: dict[int, set[int]] = {}
@@ -82,12 +75,7 @@ class Services:
 
     async def create(self, app: App, values: Mapping[str, Any]) -> ConversationRow:
         """Make one with these attributes; `c` names its creator. Raises Refused(CONVERSATION_UPDATE_FAILED)."""
-        creator = values.get("c", "")
-        if not isinstance(creator, str):
-            raise Refused(errors.CONVERSATION_UPDATE_FAILED, "c is not a string")
-        kept = {key: value for key, value in values.items() if key not in RESERVED | OWN_KEYS}
-        made, _ = attributes.apply(attributes.parse(json.dumps(kept)), Attributes(None, None, {}))
-        draft = ConversationDraft(ConversationKind.SERVICE, creator, (), made.name, made.attr, made.columns)
+        draft = await drafts.draft(app, ConversationKind.SERVICE, values)
         rows: list[ConversationRow] = []
 
         def committed(row: ConversationRow, conversation: Conversation, _: bool) -> None:
@@ -99,24 +87,8 @@ class Services:
         await self._conversations.create(app.key, draft, committed)
         return rows[0]
 
-    async def update(self, app: App, conversation_id: str, text: str) -> int:
-        """Change attributes as `conv/update` does; the new time. Subscribers who are online are told."""
-        conversation = await self.find(app, conversation_id)
-        changes = attributes.parse(text)
-        times: list[int] = []
-
-        def committed(updated_at: int, modified: str) -> None:
-            times.append(updated_at)
-            if changes.items:
-                keys = tuple(dict.fromkeys(change.path[0] for change in changes.items))
-                self._bus.publish(ConversationUpdated(conversation, changes.text, modified, "", updated_at, None, keys))
-
-        change = (lambda before: attributes.apply(changes, before)) if changes.items else None
-        await self._info.update(conversation, None, change, committed)
-        return times[0]
-
-    async def erase(self, app: App, conversation_id: str) -> None:
-        """At once nobody finds it; what was written goes little by little."""
+    async def erase(self, app: App, conversation_id: str, stamp: Stamp | None = None) -> None:
+        """As `Conversations.erase`."""
         conversation = await self.find(app, conversation_id)
 
         def committed() -> None:
@@ -124,7 +96,7 @@ class Services:
             self._keys[app.key].discard(conversation.key)
             self._bus.publish(ConversationDeleted(conversation))
 
-        await self._store.erase(conversation, committed)
+        await self._conversations.erase(conversation, committed, stamp)
 
     async def subscribe(
         self, app: App, conversation: Conversation, client: str, by: str, reply: Callable[[Members], None]
@@ -180,6 +152,15 @@ class Services:
 
     async def count(self, conversation: Conversation) -> int:
         return await self._store.count(conversation)
+
+    async def is_subscribed(self, conversation: Conversation, client: str) -> bool:
+        return await self._store.is_subscribed(conversation, client)
+
+    async def subscribed(
+        self, app: App, client: str, after: Subscription | None, limit: int, *, newest_first: bool
+    ) -> Sequence[Subscription]:
+        """A page of what the client has subscribed to, by time: what comes after one of them."""
+        return await self._store.subscribed(app.key, client, after, limit, newest_first=newest_first)
 
 
 def _check_only_self(by: str, clients: Sequence[str]) -> None:

@@ -26,9 +26,13 @@ from hongyan.engine.values import (
 from hongyan.errors import Refused
 
 #: Clients that are silenced at a time, in a conversation of each kind that knows silence (reference 4.4).
-SILENCED_MAX = {ConversationKind.NORMAL: 500, ConversationKind.CHATROOM: 10_000}
+SILENCED_MAX = {
+    ConversationKind.NORMAL: 500,
+    ConversationKind.CHATROOM: 10_000,
+    ConversationKind.SERVICE: 10_000,
+}
 #: Clients of one command; all who are in a large chat room are told of them.
-AT_ONCE_MAX = {ConversationKind.NORMAL: 500, ConversationKind.CHATROOM: 100}
+AT_ONCE_MAX = {ConversationKind.NORMAL: 500, ConversationKind.CHATROOM: 100, ConversationKind.SERVICE: 500}
 #: A silence for a time ends within a day (s).
 SECONDS_MAX = 86_400
 #: What a silence becomes; the same if it does not change.
@@ -99,7 +103,7 @@ class Silence:
     async def _readable(self, app: App, asker: str | None, conversation_id: str) -> Conversation:
         """Any member may ask; in a chat room, which anybody may enter, any client."""
         conversation = await self._access.conversation(app, conversation_id)
-        _check_kind(conversation)
+        _check_kind(conversation, asker)
         if asker is not None:
             _check_member(conversation, asker, conversation.members, conversation.standings)
         return conversation
@@ -108,7 +112,7 @@ class Silence:
         self, app: App, by: str | None, conversation_id: str, clients: Sequence[str], change: Change, reply: Reply
     ) -> None:
         conversation = await self._access.conversation(app, conversation_id)
-        _check_kind(conversation)
+        _check_kind(conversation, by)
         if by is not None:
             _check_member(conversation, by, conversation.members, conversation.standings)
         wanted = _wanted(conversation, clients)
@@ -147,8 +151,9 @@ def _wanted(conversation: Conversation, clients: Sequence[str]) -> tuple[str, ..
     return wanted
 
 
-def _check_kind(conversation: Conversation) -> None:
-    if conversation.kind not in SILENCED_MAX:
+def _check_kind(conversation: Conversation, by: str | None) -> None:
+    """In a service conversation the system alone silences (REST reference 3.8)."""
+    if conversation.kind not in SILENCED_MAX or (conversation.kind is ConversationKind.SERVICE and by is not None):
         raise Refused(errors.NORMAL_CONVERSATION_REQUIRED, "nobody is silenced in a conversation of this kind")
 
 

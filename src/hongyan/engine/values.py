@@ -8,7 +8,7 @@ import binascii
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, IntEnum
@@ -141,11 +141,13 @@ class ConversationRow:
     last_message: "Message | None" = None
     joined_at: int | None = None
     expires_at: int | None = None
+    muted_by: tuple[str, ...] = ()
+    """Who has muted it, for the application alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationDraft:
-    """A conversation to be made. `members` includes the creator, without doubles.
+    """A conversation to be made. `members` are without doubles; a client that makes one is among them.
 
     `device` is the one with which the creator of a chat room takes its place in it.
     """
@@ -160,6 +162,14 @@ class ConversationDraft:
     device: str | None = None
     lifetime: int | None = None
     """Of a temporary conversation, in milliseconds."""
+    by_system: bool = False
+    """Whether the application makes it, and not the creator."""
+    told: bool = True
+    """Whether its members are told that they joined."""
+
+    @property
+    def initiator(self) -> str:
+        return "" if self.by_system else self.creator
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +360,45 @@ class Subscriber(NamedTuple):
     since: int
 
 
+class Subscription(NamedTuple):
+    """A service conversation to which a client has subscribed, and when."""
+
+    since: int
+    conversation_id: str
+
+
+class Stamp(NamedTuple):
+    """Tells one state of a conversation's row from all others."""
+
+    version: int
+    updated_at: int
+    last_message_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """What becomes of a row of the class `_Conversation`; None leaves a column as it is.
+
+    `members` and `muted` make the new list of the old one; they run inside the write and may raise Refused.
+    """
+
+    attributes: Callable[[Attributes], tuple[Attributes, str]] | None = None
+    members: Callable[[Sequence[str]], Sequence[str]] | None = None
+    muted: Callable[[Sequence[str]], Sequence[str]] | None = None
+    unique: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowChanged:
+    """What was written: who is a member now and who no longer, whose muting changed."""
+
+    version: int
+    updated_at: int
+    joined: tuple[str, ...]
+    left: tuple[str, ...]
+    muted: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class MemberInfo:
     """The role that was given to a client in a conversation, as an object of the id `id`."""
@@ -357,6 +406,15 @@ class MemberInfo:
     id: str
     client: str
     role: Role
+
+
+class InfoFilter(NamedTuple):
+    """Which roles of an app are looked for; None: any."""
+
+    conversation_id: str | None = None
+    client: str | None = None
+    role: Role | None = None
+    info_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

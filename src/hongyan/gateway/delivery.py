@@ -225,7 +225,8 @@ class Delivery:
         concerned = SharedFrame(conv_command(of_own, own, event.at, DROPPABLE))
         for session in self._there(event.conversation, event.clients):
             _leave(session, concerned)
-        self._tell_all(event.conversation, conv_command(of_all, everyone, event.at, DROPPABLE))
+        if event.conversation.kind is not ConversationKind.SERVICE:  # subscribers are not told of each other
+            self._tell_all(event.conversation, conv_command(of_all, everyone, event.at, DROPPABLE))
 
     def _there(self, conversation: Conversation, clients: Iterable[str]) -> Iterator[Session]:
         """The sessions of these clients that hear a conversation."""

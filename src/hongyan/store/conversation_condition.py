@@ -45,8 +45,11 @@ class Source(Protocol):
     def exists(self) -> Test: ...
 
 
-def where(condition: Condition, app_key: int, caller: str) -> Test:
-    """The test of a row of `conversation`, which may be NULL where it doesn't hold."""
+def where(condition: Condition, app_key: int, caller: str | None) -> Test:
+    """The test of a row of `conversation`, which may be NULL where it doesn't hold.
+
+    Of `mu` the caller sees itself alone, and the application, None, everybody.
+    """
     return holds(condition, lambda key: _source(key, app_key, caller))
 
 
@@ -63,8 +66,11 @@ def holds(condition: Condition, source: Callable[[Key], Source]) -> Test:
 
 def order(key: Key, descending: bool) -> list[Expression]:
     """What to sort by. Rows without the key come last."""
-    terms = _scalar(key).order()
-    return [(term.desc() if descending else term.asc()).nulls_last() for term in terms]
+    source = _scalar(key)
+    terms: list[Expression] = [term.desc() if descending else term.asc() for term in source.order()]
+    if isinstance(source, Column) and source.never_absent:
+        return terms  # so that an index gives the order
+    return [sa.nulls_last(term) for term in terms]
 
 
 def _test(source: Source, operator: str, value: Any) -> Test:
@@ -94,7 +100,7 @@ def _not(test: Test) -> Test:
     return sa.func.coalesce(test, sa.false()) == sa.false()
 
 
-def _source(key: Key, app_key: int, caller: str) -> Source:
+def _source(key: Key, app_key: int, caller: str | None) -> Source:
     if key == ("m",):
         return _Members(app_key)
     if key == ("mu",):
@@ -147,6 +153,10 @@ class Column:
 
     def order(self) -> list[Expression]:
         return [self._column]
+
+    @property
+    def never_absent(self) -> bool:
+        return not self._column.nullable
 
     def _fits(self, value: Any) -> bool:
         match self._kind:
@@ -255,12 +265,12 @@ class _Members:
 
 
 class _MutedBy(_Members):
-    """Who muted, of whom nobody is shown but the caller."""
+    """Who muted, of whom nobody is shown but the caller, or to the application all."""
 
-    def __init__(self, app_key: int, caller: str) -> None:
+    def __init__(self, app_key: int, caller: str | None) -> None:
         super().__init__(app_key)
-        self._only = (_member.c.client == caller, _member.c.muted)
+        self._only = (_member.c.muted,) if caller is None else (_member.c.client == caller, _member.c.muted)
 
     def has_size(self, size: int) -> Test:
-        muted = self._some(sa.true())
-        return muted if size == 1 else sa.not_(muted) if size == 0 else sa.false()
+        muted = sa.select(sa.func.count()).where(_member.c.conversation == _conversation.c.key, *self._only)
+        return sa.case((_SHOWS_MEMBERS, muted.scalar_subquery()), else_=0) == size

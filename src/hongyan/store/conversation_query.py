@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hongyan import errors
+from hongyan.engine.conditions import Condition
 from hongyan.engine.query import Query, TemporaryQuery
 from hongyan.engine.values import OF_MEMBERS, ConversationKind, ConversationRow, Message
 from hongyan.errors import Refused
@@ -18,36 +19,46 @@ ROWS_ALWAYS = 50
 MEMBERS_MAX = 25_000
 #: Likewise bytes of names, attributes and last messages.
 BYTES_MAX = 4_194_304
+#: The application, which is trusted with more, has that much at once.
+MEMBERS_MAX_OF_APPLICATION, BYTES_MAX_OF_APPLICATION = 250_000, 16_777_216
 
 _conversation, _member, _message = schema.conversation, schema.member, schema.message
 
 
-def run(bound: sa.Connection, app_key: int, caller: str, query: Query) -> list[ConversationRow]:
+def run(bound: sa.Connection, app_key: int, caller: str | None, query: Query) -> list[ConversationRow]:
     if query.limit == 0:
         return []
     keys = bound.scalars(keys_of(app_key, caller, query)).all()
     return read(bound, keys, caller, query)
 
 
+def count(bound: sa.Connection, app_key: int, caller: str | None, condition: Condition) -> int:
+    """How many conversations match."""
+    found = sa.select(sa.func.count()).select_from(_conversation)
+    return int(bound.scalar(found.where(*_matching(app_key, caller, Query(condition, ())))) or 0)
+
+
 def read(
-    bound: sa.Connection, keys: Sequence[int], caller: str, query: Query | TemporaryQuery
+    bound: sa.Connection, keys: Sequence[int], caller: str | None, query: Query | TemporaryQuery
 ) -> list[ConversationRow]:
     """The rows of these keys, in their order and as the query wants them."""
     if len(keys) > ROWS_ALWAYS:
-        _check_bytes(bound, keys, with_last_message=query.with_last_message)
+        bytes_max = BYTES_MAX_OF_APPLICATION if caller is None else BYTES_MAX
+        _check_bytes(bound, keys, bytes_max, with_last_message=query.with_last_message)
     by_key = {row.key: row for row in bound.execute(sa.select(_conversation).where(_conversation.c.key.in_(keys)))}
     rows = [by_key[key] for key in keys if key in by_key]
     if not query.compact:
-        _check_size(rows)
+        _check_size(rows, MEMBERS_MAX_OF_APPLICATION if caller is None else MEMBERS_MAX)
     with_members = [row.key for row in rows if row.kind in OF_MEMBERS]
     members = {} if query.compact else members_of(bound, with_members)
-    own = _own_memberships(bound, keys, caller)
+    muted = muted_by(bound, with_members) if caller is None else {}
+    own = {} if caller is None else _own_memberships(bound, keys, caller)
     last: dict[int, Message] = {}
     if query.with_last_message:
         services = [row for row in rows if row.kind == ConversationKind.SERVICE]
         readable = [row for row in rows if (row.key in own or _is_open(row)) and row not in services]
         last = _last_messages(bound, readable)
-        last |= service_views.last_messages(bound.connection.driver_connection, caller, services)
+        last |= service_views.last_messages(bound.connection.driver_connection, caller or "", services)
     return [
         to_row(
             row,
@@ -55,29 +66,35 @@ def read(
             muted=own[row.key].muted if row.key in own else False,
             last_message=last.get(row.key),
             joined_at=own[row.key].joined_at if row.key in own and row.kind == ConversationKind.SERVICE else None,
+            muted_by=muted.get(row.key, ()),
         )
         for row in rows
     ]
 
 
-def keys_of(app_key: int, caller: str, query: Query) -> sa.Select[Any]:
+def keys_of(app_key: int, caller: str | None, query: Query) -> sa.Select[Any]:
     """The keys of the rows in their order. No more of each row than that, since all matches are sorted in memory."""
     order = [term for key, descending in query.sort for term in conversation_condition.order(key, descending)]
-    # SQLite would rather look at all conversations of the app than begin with the members; + takes the index away.
-    is_by_members = query.names("m", "mu") and not query.names("objectId", "uniqueId")
-    app = sa.literal_column("+conversation.app") if is_by_members else _conversation.c.app
+    made = _conversation.c.key.desc() if order else _conversation.c.key
     return (
         sa.select(_conversation.c.key)
-        .where(
-            app == app_key,
-            _conversation.c.parent.is_(None),
-            _conversation.c.kind != int(ConversationKind.TEMPORARY),
-            conversation_condition.where(query.condition, app_key, caller),
-        )
-        .order_by(*order, _conversation.c.key.desc())
+        .where(*_matching(app_key, caller, query))
+        .order_by(*order, made)
         .limit(query.limit)
         .offset(query.skip)
     )
+
+
+def _matching(app_key: int, caller: str | None, query: Query) -> list[sa.ColumnElement[bool]]:
+    # SQLite would rather look at all conversations of the app than begin with the members; + takes the index away.
+    is_by_members = query.names("m", "mu") and not query.names("objectId", "uniqueId")
+    app = sa.literal_column("+conversation.app") if is_by_members else _conversation.c.app
+    return [
+        app == app_key,
+        _conversation.c.parent.is_(None),
+        _conversation.c.kind != int(ConversationKind.TEMPORARY),
+        conversation_condition.where(query.condition, app_key, caller),
+    ]
 
 
 def _is_open(row: Any) -> bool:
@@ -85,7 +102,7 @@ def _is_open(row: Any) -> bool:
     return bool(row.kind == ConversationKind.CHATROOM)
 
 
-def _check_bytes(bound: sa.Connection, keys: Sequence[int], *, with_last_message: bool) -> None:
+def _check_bytes(bound: sa.Connection, keys: Sequence[int], bytes_max: int, *, with_last_message: bool) -> None:
     """Raises Refused before any row is read, which would take much memory."""
     columns = [_conversation.c.name, _conversation.c.attr, _conversation.c.columns]
     source: sa.FromClause = _conversation
@@ -99,19 +116,19 @@ def _check_bytes(bound: sa.Connection, keys: Sequence[int], *, with_last_message
         )
     sums = [sa.func.coalesce(sa.func.sum(sa.func.octet_length(column)), 0) for column in columns]
     found = sa.select(*sums).select_from(source).where(_conversation.c.key.in_(keys))
-    if sum(bound.execute(found).one()) > BYTES_MAX:
+    if sum(bound.execute(found).one()) > bytes_max:
         raise Refused(
             errors.CONVERSATION_QUERY_FAILED,
-            f"more than {BYTES_MAX} bytes in one answer: ask for {ROWS_ALWAYS} conversations at a time",
+            f"more than {bytes_max} bytes in one answer: ask for {ROWS_ALWAYS} conversations at a time",
         )
 
 
-def _check_size(rows: Sequence[Any]) -> None:
+def _check_size(rows: Sequence[Any], members_max: int) -> None:
     """Raises Refused before any members are read. An answer without some of them would be taken for the whole."""
-    if len(rows) > ROWS_ALWAYS and sum(row.member_count for row in rows if row.kind in OF_MEMBERS) > MEMBERS_MAX:
+    if len(rows) > ROWS_ALWAYS and sum(row.member_count for row in rows if row.kind in OF_MEMBERS) > members_max:
         raise Refused(
             errors.CONVERSATION_QUERY_FAILED,
-            f"more than {MEMBERS_MAX} members in one answer: ask for {ROWS_ALWAYS} conversations at a time, or compact",
+            f"more than {members_max} members in one answer: ask for {ROWS_ALWAYS} conversations at a time, or compact",
         )
 
 
@@ -122,6 +139,7 @@ def to_row(
     muted: bool,
     last_message: Message | None = None,
     joined_at: int | None = None,
+    muted_by: Sequence[str] = (),
 ) -> ConversationRow:
     return ConversationRow(
         id=row.id,
@@ -139,6 +157,7 @@ def to_row(
         last_message=last_message,
         joined_at=joined_at,
         expires_at=row.expires_at,
+        muted_by=tuple(muted_by),
     )
 
 
@@ -153,6 +172,19 @@ def members_of(bound: sa.Connection, keys: Sequence[int]) -> dict[int, list[str]
     for key, client in bound.execute(found):
         members[key].append(client)
     return members
+
+
+def muted_by(bound: sa.Connection, keys: Sequence[int]) -> dict[int, list[str]]:
+    """Who has muted each conversation, in order of joining; those that nobody has are left out."""
+    found = (
+        sa.select(_member.c.conversation, _member.c.client)
+        .where(_member.c.conversation.in_(keys), _member.c.muted)
+        .order_by(_member.c.joined_at, _member.c.client)
+    )
+    muted: dict[int, list[str]] = {}
+    for key, client in bound.execute(found):
+        muted.setdefault(key, []).append(client)
+    return muted
 
 
 def _own_memberships(bound: sa.Connection, keys: Sequence[int], caller: str) -> dict[int, Any]:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import dataclasses
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -12,6 +11,7 @@ import sqlalchemy as sa
 
 from hongyan import errors
 from hongyan.engine.clock import Clock
+from hongyan.engine.conditions import Condition
 from hongyan.engine.query import Query
 from hongyan.engine.values import (
     OF_MEMBERS,
@@ -20,11 +20,12 @@ from hongyan.engine.values import (
     ConversationKind,
     ConversationRow,
     MembersChanged,
+    Stamp,
     StandingsNow,
     new_object_id,
 )
 from hongyan.errors import Refused
-from hongyan.store import blacklists, conversation_query, hot, loading, members, schema, standings
+from hongyan.store import blacklists, conversation_query, deletion, hot, loading, members, rows, schema, standings
 from hongyan.store.gathered_reads import GatheredReads
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
@@ -36,11 +37,6 @@ _SCANS = 2
 _SLOW = 1
 #: Unique conversations for one set of members among which one is looked for that some may not be added to.
 _UNIQUE_MAX = 20
-
-
-def unique_key(members: Sequence[str]) -> str:
-    """`uniqueId` of a member set: MD5 of the sorted ids without separator (REST reference 2.2)."""
-    return hashlib.md5("".join(sorted(members)).encode(), usedforsecurity=False).hexdigest()
 
 
 class Conversations:
@@ -58,10 +54,17 @@ class Conversations:
     async def _load(self, wanted: Sequence[loading.Key]) -> list[Conversation | None]:
         return await self._reader.run(lambda driver: loading.load(driver, wanted))
 
-    async def query(self, app_key: int, caller: str, query: Query) -> list[ConversationRow]:
+    async def query(self, app_key: int, caller: str | None, query: Query) -> list[ConversationRow]:
         async with self._room(query):
             return await self._reader.run_bound(
                 lambda bound: conversation_query.run(bound, app_key, caller, query), errors.CONVERSATION_QUERY_FAILED
+            )
+
+    async def count(self, app_key: int, caller: str | None, condition: Condition) -> int:
+        async with self._room(Query(condition, ())):
+            return await self._reader.run_bound(
+                lambda bound: conversation_query.count(bound, app_key, caller, condition),
+                errors.CONVERSATION_QUERY_FAILED,
             )
 
     def _room(self, query: Query) -> AbstractAsyncContextManager[None]:
@@ -80,6 +83,17 @@ class Conversations:
             return self._find_or_insert(bound, app_key, draft)
 
         return self._writer.call_then(change, lambda result: committed(*result))
+
+    def erase(
+        self, conversation: Conversation, committed: Callable[[], None], stamp: Stamp | None = None
+    ) -> Awaitable[object]:
+        def change(bound: sa.Connection) -> None:
+            if stamp is not None:
+                rows.check_unchanged(members.head(bound, conversation.key), stamp)
+            deletion.delete(bound.connection.driver_connection, conversation.key, self._clock.now())
+
+        # what the writer knows of its streams is over, too
+        return self._writer.call_then(change, lambda _: committed(), touches_all=True)
 
     def add_members(
         self,
@@ -151,7 +165,7 @@ class Conversations:
     def _find_or_insert(
         self, bound: sa.Connection, app_key: int, draft: ConversationDraft
     ) -> tuple[ConversationRow, Conversation, bool]:
-        key = _find_unique(bound, app_key, draft.creator, draft.members) if draft.unique else None
+        key = _find_unique(bound, app_key, draft.initiator, draft.members) if draft.unique else None
         existing = key is not None
         if key is None:
             key = insert(bound, app_key, draft, self._clock.now())
@@ -164,7 +178,7 @@ def insert(bound: sa.Connection, app_key: int, draft: ConversationDraft, now: in
     """The key of a new conversation; `more` columns have precedence."""
     values = {
         "id": new_object_id(),
-        "unique_id": unique_key(draft.members) if draft.unique else None,
+        "unique_id": members.unique_key(draft.members) if draft.unique else None,
         **more,
     }
     result = bound.execute(
@@ -183,7 +197,7 @@ def insert(bound: sa.Connection, app_key: int, draft: ConversationDraft, now: in
     )
     assert result.inserted_primary_key is not None
     key = int(result.inserted_primary_key[0])
-    members.insert(bound, key, app_key, draft.members, draft.creator, now)
+    members.insert(bound, key, app_key, draft.members, draft.initiator, now, told=draft.told)
     if draft.device is not None:
         bound.exec_driver_sql(hot.TAKE_SEAT, (app_key, draft.creator, draft.device, key))
     return key
@@ -207,13 +221,13 @@ def conversation_of(bound: sa.Connection, row: Any) -> Conversation:
     )
 
 
-def _find_unique(bound: sa.Connection, app_key: int, creator: str, wanted: Sequence[str]) -> int | None:
+def _find_unique(bound: sa.Connection, app_key: int, initiator: str, wanted: Sequence[str]) -> int | None:
     """The unique conversation of these members, or the newest that lacks none but those who may not be added to it.
 
-    Raises Refused if one blocks the creator itself, who would else have another one without the block.
+    Raises Refused if one blocks the initiator itself, who would else have another one without the block.
     """
     exact = _find_exact(bound, app_key, wanted)
-    return _find_without_barred(bound, app_key, creator, wanted) if exact is None else exact
+    return _find_without_barred(bound, app_key, initiator, wanted) if exact is None else exact
 
 
 def _find_exact(bound: sa.Connection, app_key: int, wanted: Sequence[str]) -> int | None:
@@ -225,7 +239,7 @@ def _find_exact(bound: sa.Connection, app_key: int, wanted: Sequence[str]) -> in
         sa.select(_conversation.c.key)
         .where(
             _conversation.c.app == app_key,
-            _conversation.c.unique_id == unique_key(wanted),
+            _conversation.c.unique_id == members.unique_key(wanted),
             _conversation.c.member_count == len(wanted),
         )
         .order_by(_conversation.c.last_message_at.desc(), _conversation.c.updated_at.desc())
@@ -236,11 +250,11 @@ def _find_exact(bound: sa.Connection, app_key: int, wanted: Sequence[str]) -> in
     return None
 
 
-def _find_without_barred(bound: sa.Connection, app_key: int, creator: str, wanted: Sequence[str]) -> int | None:
+def _find_without_barred(bound: sa.Connection, app_key: int, initiator: str, wanted: Sequence[str]) -> int | None:
     """One that is unique for these members, of whom those that are missing are blocked there or refuse it."""
     newest = (
         sa.select(_conversation.c.key, _conversation.c.member_count)
-        .where(_conversation.c.app == app_key, _conversation.c.unique_id == unique_key(wanted))
+        .where(_conversation.c.app == app_key, _conversation.c.unique_id == members.unique_key(wanted))
         .order_by(_conversation.c.key.desc())
         .limit(_UNIQUE_MAX)
     )
@@ -252,8 +266,8 @@ def _find_without_barred(bound: sa.Connection, app_key: int, creator: str, wante
         blocked = blacklists.blocked(bound, key, missing)
         if not set(missing) <= blocked | blacklists.refusing(bound, app_key, key, missing):
             continue
-        if creator in blocked:
+        if initiator in blocked:
             raise Refused(errors.BLOCKED_BY_CONV, "the conversation of these members blocks its creator")
-        if creator in there:
+        if initiator in there or not initiator:
             return int(key)
     return None

@@ -9,9 +9,9 @@ from typing import Any
 
 from hongyan.engine.imported import Imported, ImportedConversation
 from hongyan.engine.values import OF_MEMBERS, ConversationKind
-from hongyan.store.conversations import unique_key
 from hongyan.store.database import Bulk
 from hongyan.store.import_step import Found, Step
+from hongyan.store.members import unique_key
 
 INSERT = (
     "INSERT INTO conversation (app, id, kind, creator, name, attr, columns, unique_id, created_at, updated_at,"

@@ -37,15 +37,8 @@ class Info:
                 raise Refused(errors.CONVERSATION_UPDATE_REJECTED, "blocked here")
             if change is None:
                 return _updated_at(bound, conversation.key), "{}"
-            attributes, modified = change(_attributes(bound, conversation.key))
-            updated_at = self._touch(
-                bound,
-                conversation.key,
-                name=attributes.name,
-                attr=attributes.attr,
-                columns=attributes.columns or None,
-            )
-            return updated_at, modified
+            attributes, modified = change(attributes_of(members.head(bound, conversation.key)))
+            return self._touch(bound, conversation.key, **columns_of(attributes)), modified
 
         return self._writer.call_then(write, lambda result: committed(*result), conversation.key)
 
@@ -60,6 +53,21 @@ class Info:
             own = (_member.c.conversation == conversation.key, _member.c.client == client)
             bound.execute(sa.update(_member).where(*own).values(muted=muted))
             return self._touch(bound, conversation.key), True
+
+        return self._writer.call_then(write, lambda result: committed(*result), conversation.key)
+
+    def mute_members(
+        self,
+        conversation: Conversation,
+        clients: Sequence[str],
+        muted: bool,
+        committed: Callable[[int, tuple[str, ...]], None],
+    ) -> Awaitable[object]:
+        def write(bound: sa.Connection) -> tuple[int, tuple[str, ...]]:
+            members.check_exists(bound, conversation.key)
+            changed = set_muted(bound, conversation.key, clients, muted)
+            at = self._touch(bound, conversation.key) if changed else _updated_at(bound, conversation.key)
+            return at, changed
 
         return self._writer.call_then(write, lambda result: committed(*result), conversation.key)
 
@@ -86,10 +94,22 @@ class Info:
         return updated_at
 
 
-def _attributes(bound: sa.Connection, key: int) -> Attributes:
-    columns = (_conversation.c.name, _conversation.c.attr, _conversation.c.columns)
-    name, attr, custom = bound.execute(sa.select(*columns).where(_conversation.c.key == key)).one()
-    return Attributes(name, attr, custom or {})
+def attributes_of(row: Any) -> Attributes:
+    return Attributes(row.name, row.attr, row.columns or {})
+
+
+def columns_of(attributes: Attributes) -> dict[str, Any]:
+    return {"name": attributes.name, "attr": attributes.attr, "columns": attributes.columns or None}
+
+
+def set_muted(bound: sa.Connection, key: int, clients: Sequence[str], muted: bool) -> tuple[str, ...]:
+    """Have members mute a conversation or not; those for whom that is new."""
+    others = sa.select(_member.c.client).where(_member.c.conversation == key, _member.c.muted.is_not(muted))
+    changed = set(bound.scalars(others)) & set(clients)
+    for chunk in members.chunks(sorted(changed)):
+        these = (_member.c.conversation == key, _member.c.client.in_(chunk))
+        bound.execute(sa.update(_member).where(*these).values(muted=muted))
+    return tuple(client for client in clients if client in changed)
 
 
 def _updated_at(bound: sa.Connection, key: int) -> int:

@@ -1,5 +1,6 @@
 """Members of a conversation inside a write: who is one, adding, removing."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,11 @@ from hongyan.store import notifications, schema
 
 _conversation, _member, _standing = schema.conversation, schema.member, schema.standing
 _CHUNK = 500
+
+
+def unique_key(members: Sequence[str]) -> str:
+    """`uniqueId` of a member set: MD5 of the sorted ids without separator (REST reference 2.2)."""
+    return hashlib.md5("".join(sorted(members)).encode(), usedforsecurity=False).hexdigest()
 
 
 def head(bound: sa.Connection, key: int) -> Any:
@@ -38,7 +44,7 @@ def deleted() -> Refused:
 def present(bound: sa.Connection, conversation: int, clients: Sequence[str]) -> set[str]:
     """Those of the clients that are members."""
     found: set[str] = set()
-    for chunk in _chunks(clients):
+    for chunk in chunks(clients):
         members = sa.select(_member.c.client).where(_member.c.conversation == conversation, _member.c.client.in_(chunk))
         found.update(bound.scalars(members))
     return found
@@ -50,8 +56,17 @@ def check_member(bound: sa.Connection, conversation: int, client: str | None) ->
         raise Refused(errors.CONVERSATION_MEMBERSHIP_REQUIRED, "only members change the members")
 
 
-def insert(bound: sa.Connection, conversation: int, app_key: int, clients: Sequence[str], by: str, at: int) -> None:
-    """New members begin with nothing unread and nothing missed."""
+def insert(
+    bound: sa.Connection,
+    conversation: int,
+    app_key: int,
+    clients: Sequence[str],
+    by: str,
+    at: int,
+    *,
+    told: bool = True,
+) -> None:
+    """New members begin with nothing unread and nothing missed. Unless `told` they will not hear that they joined."""
     if not clients:
         return
     row = head(bound, conversation)
@@ -64,21 +79,25 @@ def insert(bound: sa.Connection, conversation: int, app_key: int, clients: Seque
         "ack_to": row.last_message_at or 0,
     }
     bound.execute(sa.insert(_member), [{**fixed, "client": client} for client in clients])
-    driver = bound.connection.driver_connection
-    notifications.keep(driver, app_key, conversation, clients, joined=True, by=by, at=at)
+    if told:
+        driver = bound.connection.driver_connection
+        notifications.keep(driver, app_key, conversation, clients, joined=True, by=by, at=at)
 
 
-def remove(bound: sa.Connection, conversation: Conversation, clients: Sequence[str], by: str, at: int) -> None:
+def remove(
+    bound: sa.Connection, conversation: Conversation, clients: Sequence[str], by: str, at: int, *, told: bool = True
+) -> None:
     """Remove these members, and the roles they had; the creator's is not given, and comes back with it."""
     key = conversation.key
-    for chunk in _chunks(clients):
+    for chunk in chunks(clients):
         bound.execute(sa.delete(_member).where(_member.c.conversation == key, _member.c.client.in_(chunk)))
         of_these = (_standing.c.conversation == key, _standing.c.client.in_(chunk))
         given = (_standing.c.role.is_not(None), _standing.c.client != conversation.creator)
         if bound.execute(sa.update(_standing).where(*of_these, *given).values(role=None, role_id=None)).rowcount:
             forget_empty_standings(bound, key)
-    driver = bound.connection.driver_connection
-    notifications.keep(driver, conversation.app_key, key, clients, joined=False, by=by, at=at)
+    if told:
+        driver = bound.connection.driver_connection
+        notifications.keep(driver, conversation.app_key, key, clients, joined=False, by=by, at=at)
 
 
 def forget_empty_standings(bound: sa.Connection, key: int) -> None:
@@ -102,5 +121,5 @@ def changed(bound: sa.Connection, row: Any, clients: tuple[str, ...], more: int,
     return MembersChanged(clients, row.version + 1, at)
 
 
-def _chunks(clients: Sequence[str]) -> list[Sequence[str]]:
+def chunks(clients: Sequence[str]) -> list[Sequence[str]]:
     return [clients[start : start + _CHUNK] for start in range(0, len(clients), _CHUNK)]

@@ -63,6 +63,8 @@ conversation = sa.Table(
     # when it, or history of it, was brought in from another server: as good as a use of it
     sa.Column("imported_at", sa.BigInteger),
     sa.UniqueConstraint("app", "id"),
+    # with the key behind it: an app's conversations in the order in which they were made
+    sa.Index("conversation_by_app", "app", sqlite_where=sa.text("parent IS NULL")),
     sa.Index("conversation_by_expiry", "expires_at", sqlite_where=sa.text("expires_at IS NOT NULL")),
     sa.Index("conversation_by_parent", "parent", "last_message_at", sqlite_where=sa.text("parent IS NOT NULL")),
     sa.Index("service_conversation", "app", sqlite_where=sa.text("kind = 3 AND parent IS NULL")),

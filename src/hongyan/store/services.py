@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import (
+    FOREVER,
     Conversation,
     ConversationKind,
     Draft,
@@ -16,11 +17,12 @@ from hongyan.engine.values import (
     Message,
     Stored,
     Subscriber,
+    Subscription,
     Unread,
     stream_id,
 )
 from hongyan.errors import Refused
-from hongyan.store import blacklists, deletion, edits, members, service_views
+from hongyan.store import blacklists, deletion, edits, hot, members, service_views
 from hongyan.store.plan import Entry, Spread
 from hongyan.store.read_marks import Counted, Passed, move_read_mark, write_counting
 from hongyan.store.reading import Reader
@@ -32,6 +34,18 @@ KEYS = f"SELECT app, key FROM conversation WHERE kind = {_SERVICE} AND parent IS
 #: Only the index is read: this is asked at each login to an app that has service conversations.
 MEMBERSHIPS = "SELECT conversation FROM member WHERE app = ? AND client = ?"
 SUBSCRIBERS = "SELECT client, joined_at FROM member WHERE conversation = ? AND client > ? ORDER BY client LIMIT ?"
+#: What a client has subscribed to, by whether the newest come first: a stream has a parent.
+SUBSCRIBED = {
+    newest_first: (
+        "SELECT m.joined_at, c.id FROM member m JOIN conversation c ON c.key = m.conversation"
+        f" WHERE m.app = ? AND m.client = ? AND c.kind = {_SERVICE} AND c.parent IS NULL"
+        f" AND (m.joined_at, c.id) {'<' if newest_first else '>'} (?, ?)"
+        f" ORDER BY m.joined_at {order}, c.id {order} LIMIT ?"
+    )
+    for newest_first, order in ((False, "ASC"), (True, "DESC"))
+}
+#: Places before the first and after the last of them.
+_BEFORE_ALL = {False: Subscription(-1, ""), True: Subscription(FOREVER, "")}
 COUNT = "SELECT member_count FROM conversation WHERE key = ?"
 IS_ALIVE = "SELECT 1 FROM conversation WHERE key = ?"
 HIDE = "INSERT OR IGNORE INTO hidden_message (conversation, client, timestamp, seq) VALUES (?, ?, ?, ?)"
@@ -46,14 +60,6 @@ class Services:
     async def keys(self) -> list[tuple[int, int]]:
         statement = f"{KEYS} UNION {deletion.WITH_STREAMS}"
         return await self._reader.run(lambda driver: driver.execute(statement).fetchall())
-
-    def erase(self, conversation: Conversation, committed: Callable[[], None]) -> Awaitable[object]:
-        # what the writer knows of its streams is over, too
-        return self._writer.call_then(
-            lambda bound: deletion.delete(_driver(bound), conversation.key, self._clock.now()),
-            lambda _: committed(),
-            touches_all=True,
-        )
 
     # subscribers
 
@@ -97,6 +103,18 @@ class Services:
         values = (conversation.key, after, limit)
         rows = await self._reader.run(lambda driver: driver.execute(SUBSCRIBERS, values).fetchall())
         return [Subscriber(*row) for row in rows]
+
+    async def is_subscribed(self, conversation: Conversation, client: str) -> bool:
+        values = (conversation.key, client)
+        return await self._reader.run(lambda driver: driver.execute(hot.IS_MEMBER, values).fetchone()) is not None
+
+    async def subscribed(
+        self, app_key: int, client: str, after: Subscription | None, limit: int, *, newest_first: bool
+    ) -> list[Subscription]:
+        statement = SUBSCRIBED[newest_first]
+        values = (app_key, client, *(after or _BEFORE_ALL[newest_first]), limit)
+        rows = await self._reader.run(lambda driver: driver.execute(statement, values).fetchall())
+        return [Subscription(*row) for row in rows]
 
     async def count(self, conversation: Conversation) -> int:
         found = await self._reader.run(lambda driver: driver.execute(COUNT, (conversation.key,)).fetchone())

@@ -27,6 +27,7 @@ from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
 from hongyan.store.objects import INSTALLATIONS, Objects
 from hongyan.store.reading import Reader
+from hongyan.store.rows import Rows
 from hongyan.store.seats import Seats
 from hongyan.store.services import Services
 from hongyan.store.signatures import Signatures
@@ -77,6 +78,7 @@ class Store:
         self.standings = Standings(self.writer, clock)
         self.standing_lists = StandingLists(self._reader)
         self.blacklists = Blacklists(self._reader, self.writer)
+        self.rows = Rows(self._reader, self.writer, clock)
         self.seats = Seats(self.writer, clock)
         self.sweep = Sweep(self._reader, self.writer, clock)
         self.temporary = Temporary(self._reader, self.writer, clock)

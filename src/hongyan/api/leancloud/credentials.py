@@ -80,6 +80,26 @@ def app_of_master(request: AnyRequest, site: Site) -> App:
     return app
 
 
+def app_of_class(request: AnyRequest, site: Site, *, writes: bool = False) -> tuple[App, str | None]:
+    """The app that calls on conversations, and as whom it looks (REST reference 0, 2.1: M*).
+
+    That is None for the application itself; whoever has just the app's key, where the operator lets it, is nobody in
+    particular. Raises HttpError and Refused(APP_NOT_AVAILABLE).
+    """
+    app = app_of(request, site)
+    if has_master_key(request):
+        return app, None
+    name = "conversation_write" if writes else "conversation_read"
+    if not getattr(app.settings, name):
+        raise HttpError(
+            403,
+            f"The class _Conversation is closed to {request.method}: use the master key. "
+            f"The operator can open it with the app setting `{name}`.",
+        )
+    require_key(request)
+    return app, ""
+
+
 def client_of(request: AnyRequest, site: Site, app: App, client: str) -> Ticket:
     """The session of the client that calls. Raises Refused(SESSION_TOKEN_EXPIRED)."""
     token = request.headers.get("X-LC-IM-Session-Token", "")

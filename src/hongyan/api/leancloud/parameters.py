@@ -68,6 +68,17 @@ def texts(values: Values, name: str) -> list[str]:
     return given
 
 
+def with_list(values: Values, name: str) -> Values:
+    """A list that stands in a query: as JSON, or its items with commas between."""
+    given = values.get(name)
+    if not isinstance(given, str):
+        return values
+    try:
+        return {**values, name: json_text.parse(given)}
+    except ValueError:
+        return {**values, name: given.split(",")}
+
+
 def identity(values: Values, name: str) -> str:
     """The id of a client or a message. Raises HttpError."""
     given = text(values, name)

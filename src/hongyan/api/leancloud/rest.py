@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from hongyan import errors
 from hongyan.api.errors import failure
-from hongyan.api.leancloud.credentials import AnyRequest, app_of_master
+from hongyan.api.leancloud.credentials import AnyRequest, app_of_class, app_of_master
 from hongyan.api.leancloud.parameters import BODY_MAX, body_or_query
 from hongyan.api.site import Site
 from hongyan.engine.values import App, Conversation, ConversationKind
@@ -56,11 +56,37 @@ async def call_on(request: AnyRequest, site: Site, conversation_id: str) -> tupl
     """
     app = app_of_master(request, site)
     given = await body_or_query(request)
+    await of_kind(request, site, app, conversation_id)
+    return app, given
+
+
+async def write_on(request: AnyRequest, site: Site, conversation_id: str) -> tuple[App, Conversation]:
+    """The app that may write conversations, and one of the kind in the path. Raises HttpError and Refused.
+
+    What all subscribers have is the application's own.
+    """
+    app = writer_of(request, site, kind_of(request)[0])
+    return app, await of_kind(request, site, app, conversation_id)
+
+
+def writer_of(request: AnyRequest, site: Site, kind: ConversationKind) -> App:
+    """The app that may write conversations of this kind. Raises HttpError and Refused."""
+    is_service = kind is ConversationKind.SERVICE
+    return app_of_master(request, site) if is_service else app_of_class(request, site, writes=True)[0]
+
+
+async def of_kind(request: AnyRequest, site: Site, app: App, conversation_id: str) -> Conversation:
+    """A conversation of the kind in the path. Raises Refused: CONVERSATION_NOT_FOUND, or for one of another kind."""
     wanted, otherwise = kind_of(request)
     conversation = await site.engine.access.conversation(app, conversation_id)
     if conversation.kind != wanted:
         raise Refused(otherwise, "a conversation of another kind")
-    return app, given
+    return conversation
+
+
+def legacy(path: str) -> list[str]:
+    """The paths of a call of the older API, of which version 1 is another name (REST reference 1.1)."""
+    return [f"/{version}{path}" for version in ("1.1", "1")]
 
 
 def router(*handlers: HTTPRouteHandler) -> Router:

@@ -1,66 +1,35 @@
-"""Service conversations over HTTP: rows and subscribers (REST reference 3.7, S1 to S8). All with the master key."""
+"""Who has subscribed to service conversations (REST reference 3.7: S5 to S8, U4, and their older names of 3.11).
 
-import asyncio
-import json
+All with the master key.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
-from litestar import Request, delete, get, post, put
+from litestar import MediaType, Request, Response, delete, get, post
 from litestar.params import FromPath
 
-from hongyan.api.errors import HttpError
 from hongyan.api.leancloud import parameters, rest
 from hongyan.api.leancloud.credentials import app_of_master
-from hongyan.api.site import CurrentSite
-from hongyan.engine import conditions, query
-from hongyan.engine.conditions import Every, Predicate
+from hongyan.api.leancloud.parameters import Values
+from hongyan.api.leancloud.rest import legacy
+from hongyan.api.site import CurrentSite, Site
 from hongyan.engine.conversations import Members
-from hongyan.engine.query import LIMIT_MAX, Query
-from hongyan.engine.values import ConversationRow, iso_time
+from hongyan.engine.values import App, Conversation, Subscription
 
 PATH = "/1.2/rtm/service-conversations"
-#: Rows of one answer unless asked otherwise, and subscribers.
-ROWS_DEFAULT, SUBSCRIBERS_MAX = 100, 50
-#: May not be written here (REST reference 1.7).
-READ_ONLY_KEY = 117
+#: Subscribers of one answer.
+SUBSCRIBERS_MAX = 50
+#: Subscriptions of one answer, unless asked otherwise.
+SUBSCRIPTIONS, SUBSCRIPTIONS_MAX = 50, 1_000
+#: A text that no id comes after.
+LAST_ID = "\U0010ffff"
+#: In which direction subscriptions are walked.
+DIRECTIONS = frozenset({"new", "old"})
+LEGACY, LEGACY_SUBSCRIBERS = legacy("/rtm/conversation/subscription"), legacy("/rtm/conversation/subscribers")
 
 AnyRequest = Request[Any, Any, Any]
 Id = FromPath[str]
-
-
-@post(PATH, status_code=200)
-async def create(request: AnyRequest, site: CurrentSite) -> dict[str, str]:
-    """S1: `{objectId, createdAt}`."""
-    app = app_of_master(request, site)
-    values = await parameters.body_of(request)
-    row = await site.engine.services.create(app, values)
-    return {"objectId": row.id, "createdAt": iso_time(row.created_at)}
-
-
-@get(PATH)
-async def find(request: AnyRequest, site: CurrentSite) -> dict[str, list[dict[str, Any]]]:
-    """S2: rows of service conversations only."""
-    app = app_of_master(request, site)
-    wanted = await asyncio.to_thread(_query, parameters.query_of(request))
-    rows = await site.engine.conversations.query(app, "", wanted)
-    return {"results": await asyncio.to_thread(lambda: [_row(row) for row in rows])}
-
-
-@put(f"{PATH}/{{conversation_id:str}}")
-async def update(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> dict[str, str]:
-    """S3: `{updatedAt, objectId}`."""
-    app = app_of_master(request, site)
-    values = await parameters.body_of(request)
-    if "m" in values:
-        raise HttpError(400, "The key `m` can't be written: clients subscribe.", READ_ONLY_KEY)
-    updated_at = await site.engine.services.update(app, conversation_id, json.dumps(values))
-    return {"updatedAt": iso_time(updated_at), "objectId": conversation_id}
-
-
-@delete(f"{PATH}/{{conversation_id:str}}", status_code=200)
-async def erase(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> dict[str, Any]:
-    """S4."""
-    await site.engine.services.erase(app_of_master(request, site), conversation_id)
-    return {}
 
 
 @post(f"{PATH}/{{conversation_id:str}}/subscribers", status_code=200)
@@ -84,8 +53,97 @@ async def unsubscribe(request: AnyRequest, site: CurrentSite, conversation_id: I
 @get(f"{PATH}/{{conversation_id:str}}/subscribers")
 async def subscribers(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> list[dict[str, Any]]:
     """S7: a page of those after `client_id`, by client id."""
+    app = app_of_master(request, site)
+    return await _subscribers(site, app, conversation_id, parameters.query_of(request))
+
+
+@get(f"{PATH}/{{conversation_id:str}}/subscribers/count")
+async def count(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> dict[str, int]:
+    """S8: how many have subscribed."""
     app, services = app_of_master(request, site), site.engine.services
-    asked = parameters.query_of(request)
+    return {"count": await services.count(await services.find(app, conversation_id))}
+
+
+@get("/1.2/rtm/clients/{client:str}/service-conversations")
+async def subscribed_by(request: AnyRequest, site: CurrentSite, client: Id) -> list[dict[str, Any]]:
+    """U4: to what a client has subscribed, by the time of that."""
+    app = app_of_master(request, site)
+    return await _subscriptions(site, app, client, parameters.query_of(request))
+
+
+# by their older names
+
+
+@post(LEGACY, status_code=200)
+async def subscribe_of_old(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
+    """S5."""
+    app, values = app_of_master(request, site), await parameters.body_of(request)
+    service = await _service(site, app, values)
+    await site.engine.services.subscribe(app, service, parameters.identity(values, "client_id"), "", _ignore)
+    return {}
+
+
+@delete(LEGACY, status_code=200)
+async def unsubscribe_of_old(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
+    """S6."""
+    app, values = app_of_master(request, site), await parameters.body_or_query(request)
+    service = await _service(site, app, values)
+    await site.engine.services.unsubscribe(service, parameters.identity(values, "client_id"), "", _ignore)
+    return {}
+
+
+@get(LEGACY)
+async def subscriptions_of_old(request: AnyRequest, site: CurrentSite) -> list[dict[str, Any]]:
+    """U4."""
+    app, asked = app_of_master(request, site), parameters.query_of(request)
+    return await _subscriptions(site, app, parameters.identity(asked, "client_id"), asked)
+
+
+@get(LEGACY_SUBSCRIBERS)
+async def subscribers_of_old(request: AnyRequest, site: CurrentSite) -> list[dict[str, Any]]:
+    """S7."""
+    app, asked = app_of_master(request, site), parameters.query_of(request)
+    return await _subscribers(site, app, parameters.text(asked, "conv_id"), asked)
+
+
+@get([f"{path}/count" for path in LEGACY_SUBSCRIBERS])
+async def count_of_old(request: AnyRequest, site: CurrentSite) -> dict[str, int]:
+    """S8."""
+    app = app_of_master(request, site)
+    return {"count": await site.engine.services.count(await _service(site, app, parameters.query_of(request)))}
+
+
+@get(legacy("/rtm/conversation/subscribed"))
+async def is_subscribed(request: AnyRequest, site: CurrentSite) -> Response[bytes]:
+    """Whether a client has subscribed: a bare `true` or `false`."""
+    app, asked = app_of_master(request, site), parameters.query_of(request)
+    service = await _service(site, app, asked)
+    found = await site.engine.services.is_subscribed(service, parameters.identity(asked, "client_id"))
+    return Response(b"true" if found else b"false", media_type=MediaType.JSON)
+
+
+router = rest.router(
+    subscribe,
+    unsubscribe,
+    subscribers,
+    count,
+    subscribed_by,
+    subscribe_of_old,
+    unsubscribe_of_old,
+    subscriptions_of_old,
+    subscribers_of_old,
+    count_of_old,
+    is_subscribed,
+)
+
+
+async def _service(site: Site, app: App, values: Values) -> Conversation:
+    """The service conversation that a call names. Raises HttpError and Refused."""
+    return await site.engine.services.find(app, parameters.text(values, "conv_id"))
+
+
+async def _subscribers(site: Site, app: App, conversation_id: str, asked: Values) -> list[dict[str, Any]]:
+    services = site.engine.services
     limit = min(parameters.number(asked, "limit", SUBSCRIBERS_MAX), SUBSCRIBERS_MAX)
     after = asked.get("client_id", "")
     found = await services.subscribers(await services.find(app, conversation_id), after, limit)
@@ -95,49 +153,22 @@ async def subscribers(request: AnyRequest, site: CurrentSite, conversation_id: I
     ]
 
 
-@get(f"{PATH}/{{conversation_id:str}}/subscribers/count")
-async def count(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> dict[str, int]:
-    """S8."""
-    app, services = app_of_master(request, site), site.engine.services
-    return {"count": await services.count(await services.find(app, conversation_id))}
-
-
-router = rest.router(create, find, update, erase, subscribe, unsubscribe, subscribers, count)
+async def _subscriptions(site: Site, app: App, client: str, asked: Values) -> list[dict[str, Any]]:
+    """A page of what comes after the one that is named by its id and time. Raises HttpError."""
+    direction = asked.get("direction", "new")
+    if direction not in DIRECTIONS:
+        raise parameters.wrong("direction", "new or old")
+    limit = parameters.size(asked, SUBSCRIPTIONS, SUBSCRIPTIONS_MAX)
+    after = None
+    if "conv_id" in asked or "timestamp" in asked:
+        # of a time alone: what comes after all of that time
+        last = "" if direction == "old" else LAST_ID
+        after = Subscription(parameters.number(asked, "timestamp"), asked.get("conv_id") or last)
+    found: Sequence[Subscription] = await site.engine.services.subscribed(
+        app, client, after, limit, newest_first=direction == "old"
+    )
+    return [{"timestamp": each.since, "subscriber": client, "conv_id": each.conversation_id} for each in found]
 
 
 def _ignore(_: Members) -> None:
     """The answer says nothing of it."""
-
-
-def _query(asked: dict[str, Any]) -> Query:
-    limit = _whole(asked.get("limit"))
-    skip = _whole(asked.get("skip"))
-    wanted = query.parse(
-        "",
-        asked.get("where", ""),
-        sort=asked.get("order", ""),
-        limit=limit if limit is not None and 1 <= limit <= LIMIT_MAX else ROWS_DEFAULT,
-        skip=skip or 0,
-        flag=query.COMPACT,
-    )
-    given = conditions.parse(asked.get("where", ""))
-    only = Predicate(("sys",), "$eq", True)
-    condition = only if given is None else Every((given, only))
-    return Query(condition, wanted.sort, wanted.limit, wanted.skip, wanted.compact)
-
-
-def _whole(given: str | None) -> int | None:
-    return int(given) if given and given.isascii() and given.isdigit() and len(given) <= parameters.DIGITS else None
-
-
-def _row(row: ConversationRow) -> dict[str, Any]:
-    """As the class has it: without what depends on who asks."""
-    answer: dict[str, Any] = {
-        **row.columns,
-        "objectId": row.id,
-        "sys": True,
-        "createdAt": iso_time(row.created_at),
-        "updatedAt": iso_time(max(row.updated_at, row.last_message_at or 0)),
-    }
-    optional = {"c": row.creator or None, "name": row.name, "attr": row.attr}
-    return answer | {key: value for key, value in optional.items() if value is not None}

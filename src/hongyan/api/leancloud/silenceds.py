@@ -5,13 +5,16 @@ from typing import Any
 from litestar import Request, delete, get, post
 
 from hongyan.api.leancloud import rest
-from hongyan.api.leancloud.parameters import number, size, text, texts
-from hongyan.api.leancloud.rest import WITH_STANDINGS, ConversationId, call_on, paths
+from hongyan.api.leancloud.credentials import app_of_master
+from hongyan.api.leancloud.parameters import body_of, body_or_query, number, size, text, texts
+from hongyan.api.leancloud.rest import ConversationId, call_on, legacy, paths
 from hongyan.api.site import CurrentSite
 
 PAGE, PAGE_MAX = 10, 100
-_TEMPORARY = paths("temporary-silenceds", WITH_STANDINGS)
-_PERMANENT = paths("permanent-silenceds", WITH_STANDINGS)
+_TEMPORARY = paths("temporary-silenceds")
+_PERMANENT = paths("permanent-silenceds")
+#: The silence for a time by its older name, which says something else.
+_LEGACY = legacy("/rtm/conversation/blacklist")
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -58,8 +61,26 @@ async def silenced(request: AnyRequest, site: CurrentSite, conversation_id: Conv
     return {"client_ids": found} if more is None else {"client_ids": found, "next": str(more)}
 
 
+@post(_LEGACY, status_code=200)
+async def silence_of_old(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
+    """A client's messages are refused for `ttl` seconds, in any kind of conversation."""
+    app, given = app_of_master(request, site), await body_of(request)
+    conversation, clients, seconds = text(given, "conv_id"), [text(given, "client_id")], number(given, "ttl")
+    await site.engine.silence.impose(app, None, conversation, clients, _done, seconds)
+    return {}
+
+
+@delete(_LEGACY, status_code=200)
+async def lift_of_old(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
+    """Lift such a silence early."""
+    app, given = app_of_master(request, site), await body_or_query(request)
+    conversation, clients = text(given, "conv_id"), [text(given, "client_id")]
+    await site.engine.silence.lift(app, None, conversation, clients, _done, for_ever=False)
+    return {}
+
+
 def _done(_: str, __: tuple[str, ...]) -> None:
     """The answer names nobody."""
 
 
-router = rest.router(silence_for_a_time, lift_early, silence, lift, silenced)
+router = rest.router(silence_for_a_time, lift_early, silence, lift, silenced, silence_of_old, lift_of_old)

@@ -43,6 +43,15 @@ CLASSES: dict[str, dict[str, str]] = {
         "authData": "Object",
         "sessionToken": "String",
     },
+    "_File": {
+        "name": "String",
+        "key": "String",
+        "url": "String",
+        "mime_type": "String",
+        "metaData": "Object",
+        "bucket": "String",
+        "provider": "String",
+    },
     "_Installation": {
         "deviceType": "String",
         "deviceToken": "String",

@@ -1,0 +1,213 @@
+"""The class `_Conversation` of the storage API (REST reference 2.1, 3.11, 3.13): rows of a table.
+
+What is written here no client is told. An id that is unknown is answered by an empty object, but for a write, which
+would be lost.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from litestar import Response, delete, get, post, put
+
+from hongyan.api.errors import HttpError
+from hongyan.api.leancloud import conversation_rows, parameters, rest
+from hongyan.api.leancloud.conversation_rows import condition_of, writable
+from hongyan.api.leancloud.conversations import check_columns
+from hongyan.api.leancloud.credentials import AnyRequest, app_of_class, app_of_master
+from hongyan.api.leancloud.rest import ConversationId, writer_of
+from hongyan.api.site import CurrentSite, Site
+from hongyan.engine import conditions, json_text
+from hongyan.engine.values import App, Conversation, ConversationKind, iso_time
+from hongyan.errors import CONVERSATION_NOT_FOUND, Refused
+
+VERSIONS = ("1.1", "1", "1.2")
+ALL = [f"/{version}/classes/_Conversation" for version in VERSIONS]
+ONE = [f"{path}/{{conversation_id:str}}" for path in ALL]
+SCAN = [f"/{version}/scan/classes/_Conversation" for version in VERSIONS]
+#: No object has the id (REST reference 1.7).
+MISSING = 101
+#: How long a scan may be gone on with (ms).
+CURSOR_LIFETIME = 10 * 60 * 1000
+SCAN_KEY = "objectId"
+#: Columns of the server's own by which rows are scanned.
+SCAN_KEYS = frozenset({SCAN_KEY, "createdAt", "updatedAt", "lm"})
+
+
+@post(ALL, status_code=201)
+async def create(request: AnyRequest, site: CurrentSite) -> Response[dict[str, Any]]:
+    """A row; `tr` and `sys` make it a chat room or a service conversation."""
+    app, _ = app_of_class(request, site, writes=True)
+    values = await parameters.body_of(request)
+    kind = _kind(values)
+    writer_of(request, site, kind)
+    check_columns(kind, values)
+    row = await site.engine.rows.create(app, kind, values, as_row=True)
+    answer: dict[str, Any] = {"objectId": row.id, "createdAt": iso_time(row.created_at)}
+    if _fetches(request):
+        answer = conversation_rows.row_json(row)
+    return Response(answer, status_code=201, headers={"Location": f"{request.url.path.rstrip('/')}/{row.id}"})
+
+
+@get(ALL)
+async def find(request: AnyRequest, site: CurrentSite) -> Response[bytes]:
+    """Rows of all stored kinds."""
+    app, caller = app_of_class(request, site)
+    return await conversation_rows.page(site, app, caller, parameters.query_of(request), None)
+
+
+@get(ONE)
+async def read(request: AnyRequest, site: CurrentSite, conversation_id: ConversationId) -> Response[bytes]:
+    """One row."""
+    app, caller = app_of_class(request, site)
+    row = await conversation_rows.one(site, app, caller, conversation_id)
+    if row is None:
+        return conversation_rows.encoded({})
+    keys = conversation_rows.Keys(parameters.query_of(request).get("keys", ""))
+    return conversation_rows.encoded(keys.show(conversation_rows.row_json(row)))
+
+
+@put(ONE)
+async def write(request: AnyRequest, site: CurrentSite, conversation_id: ConversationId) -> dict[str, Any]:
+    """Columns, with operators; members as `m`. With `where` only if the row meets it."""
+    app, caller = app_of_class(request, site, writes=True)
+    asked, values = parameters.query_of(request), await parameters.body_of(request)
+    conversation = await _existing(request, site, app, conversation_id)
+    if conversation is None:
+        raise HttpError(404, "No conversation has this id.", MISSING)
+    written = writable(values)
+    at = await site.engine.rows.write(app, conversation.id, written, caller, condition_of(asked))
+    row = await conversation_rows.one(site, app, caller, conversation_id) if _fetches(request) else None
+    if row is not None:
+        return conversation_rows.row_json(row)
+    return {"updatedAt": iso_time(at), "objectId": conversation_id}
+
+
+@delete(ONE, status_code=200)
+async def erase(request: AnyRequest, site: CurrentSite, conversation_id: ConversationId) -> dict[str, Any]:
+    """The conversation with all that is in it. With `where` only if the row meets it."""
+    app, caller = app_of_class(request, site, writes=True)
+    conversation = await _existing(request, site, app, conversation_id)
+    if conversation is not None:
+        await site.engine.rows.erase(app, conversation, caller, condition_of(parameters.query_of(request)))
+    return {}
+
+
+@get(SCAN)
+async def scan(request: AnyRequest, site: CurrentSite) -> Response[bytes]:
+    """All rows, page by page in the order of one key; `cursor` is null with the last page."""
+    app = app_of_master(request, site)
+    asked = parameters.query_of(request)
+    place = _place(asked, site.engine.clock.now())
+    only = conditions.parse(json.dumps({place.key: _beyond(place)}))
+    wanted, show = conversation_rows.parse({**asked, "order": place.order, "skip": "0"}, only=only)
+    found = await site.engine.conversations.query(app, None, wanted)
+    rows = [conversation_rows.row_json(row) for row in found]
+    cursor = None
+    if len(rows) == wanted.limit:  # the time of the row itself, which a service conversation shows moved on
+        last = iso_time(found[-1].updated_at) if place.key == "updatedAt" else rows[-1][place.key]
+        cursor = _cursor(place, last, site.engine.clock.now())
+    return conversation_rows.encoded({"results": [show(row) for row in rows], "cursor": cursor})
+
+
+router = rest.router(create, find, read, write, erase, scan)
+
+
+async def _existing(request: AnyRequest, site: Site, app: App, conversation_id: str) -> Conversation | None:
+    """The conversation to be written, None if there is none. Raises HttpError if it is not for this caller to write."""
+    try:
+        conversation = await site.engine.rows.find(app, conversation_id)
+    except Refused as refusal:
+        if refusal.kind is CONVERSATION_NOT_FOUND:
+            return None
+        raise
+    writer_of(request, site, conversation.kind)
+    return conversation
+
+
+def _kind(values: Mapping[str, Any]) -> ConversationKind:
+    """The kind that a new row is of. Raises HttpError."""
+    room, service = (parameters.flag(values, name) for name in ("tr", "sys"))
+    if room and service:
+        raise parameters.wrong("tr", "false where `sys` is true")
+    if service:
+        return ConversationKind.SERVICE
+    return ConversationKind.CHATROOM if room else ConversationKind.NORMAL
+
+
+def _fetches(request: AnyRequest) -> bool:
+    """Whether the whole row is wanted as the answer to a write. Raises HttpError."""
+    return parameters.flag(parameters.query_of(request), "fetchWhenSave")
+
+
+# scanning
+
+
+class Place(NamedTuple):
+    """Where a scan goes on: after this value of its key, None at the beginning."""
+
+    key: str
+    descending: bool
+    after: Any = None
+
+    @property
+    def order(self) -> str:
+        return f"-{self.key}" if self.descending else self.key
+
+
+def _place(asked: Mapping[str, Any], now: int) -> Place:
+    """Raises HttpError, and Refused(CONVERSATION_QUERY_FAILED) for a key that is none."""
+    order = asked.get("scan_key", SCAN_KEY)
+    place = Place(order.removeprefix("-"), order.startswith("-"))
+    of_one_order = place.key in SCAN_KEYS or place.key not in conditions.TYPES
+    if len(conditions.parse_key(place.key)) > 1 or place.key.startswith("$") or not of_one_order:
+        raise parameters.wrong("scan_key", "a column of texts, numbers or times")
+    if _names(_where(asked), place.key):
+        raise parameters.wrong("scan_key", "a key that `where` does not name")
+    given = asked.get("cursor")
+    return place._replace(after=_read_cursor(given, order, now)) if given else place
+
+
+def _where(asked: Mapping[str, Any]) -> Any:
+    try:
+        return json_text.parse(asked.get("where") or "{}")
+    except ValueError:
+        return {}  # refused where it is read as a condition
+
+
+def _names(where: Any, key: str) -> bool:
+    """Whether a condition says something of a column."""
+    if isinstance(where, list):
+        return any(_names(each, key) for each in where)
+    if not isinstance(where, dict):
+        return False
+    return any(
+        name.partition(".")[0] == key or (name in ("$and", "$or") and _names(where[name], key)) for name in where
+    )
+
+
+def _beyond(place: Place) -> dict[str, Any]:
+    if place.after is None:
+        return {"$exists": True}
+    return {"$lt" if place.descending else "$gt": place.after}
+
+
+def _cursor(place: Place, last: Any, now: int) -> str:
+    text = json.dumps([place.order, now + CURSOR_LIFETIME, last], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode("ascii").rstrip("=")
+
+
+def _read_cursor(given: str, order: str, now: int) -> Any:
+    """The value after which a scan goes on. Raises HttpError."""
+    try:
+        key, until, last = json_text.parse(base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)).decode())
+        fits = key == order and isinstance(until, int)
+    except (ValueError, binascii.Error, TypeError):
+        fits = False
+    if not fits:
+        raise parameters.wrong("cursor", "one that a scan by the same key has answered")
+    if until < now:
+        raise HttpError(400, "The cursor is over: scan from the beginning.", parameters.WRONG)
+    return last
