@@ -1,15 +1,17 @@
 """`hongyan import leancloud --live`: from an API that pages, is busy, and breaks off."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hongyan.importing import live
 from tests.importing.conftest import Home
-from tests.importing.exports import NOW, conversation, message, object_id, stream
+from tests.importing.exports import NOW, conversation, everything, message, object_id, stream
 from tests.importing.fake_leancloud import APP, MASTER_KEY, LeanCloud, serving
-from tests.support.server import TEST_APP
+from tests.support.server import TEST_APP, Server
 
 
 @pytest.fixture
@@ -81,3 +83,24 @@ def test_a_wrong_key_is_told(home: Home, there: LeanCloud, monkeypatch: pytest.M
     assert "Say either" in home.refused(*command)
     monkeypatch.setenv("LEANCLOUD_MASTER_KEY", "x")
     assert "is no URL of an API" in home.refused(*command, "--live", "there.example")
+
+
+def test_hongyan_itself_is_a_source(
+    server: Server, home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    counts = everything(tmp_path / "in", 120)
+    server.hongyan("import", "leancloud", str(tmp_path / "in"), "--app", server.app.id)
+    server.hongyan("export", "leancloud", str(tmp_path / "there"), "--app", server.app.id)
+    monkeypatch.setenv("LEANCLOUD_MASTER_KEY", server.app.master_key)
+    tallies = home.bring_in("--live", server.http_url, "--rate", "1000")
+    assert not any("bad" in tally for tally in tallies.values()), home.reported()
+    there = {
+        file.stem: [json.loads(line) for line in file.read_text().splitlines()]
+        for file in (tmp_path / "there").iterdir()
+    }
+    here = home.export()
+    # there, what is only history is a conversation without members
+    assert home.counts["_Conversation"] == dict.fromkeys(["there", "here"], counts["_Conversation"] + 1)
+    for name in ("subscribers", "permanent-silenceds", "blacklists"):
+        assert here[name] == there[name]
+    assert {row["msg-id"] for row in here["messages"]} == {row["msg-id"] for row in there["messages"]}

@@ -106,7 +106,7 @@ async def test_a_stream_of_which_nobody_knew_whose_it_is_becomes_its_clients(sto
 async def test_a_conversation_that_is_deleted_takes_what_was_kept_of_it_along(store: Store, path: Path) -> None:
     await bring_in(store, row(kind=int(ConversationKind.SERVICE), members=(), kept={"ACL": {}}))
     news = await load(store, PLACE)
-    await store.services.erase(news, lambda: None)
+    await store.conversations.erase(news, lambda: None)
     while await store.sweep.clean():
         pass
     assert rows(path, "SELECT * FROM imported_column") == []

@@ -1,6 +1,7 @@
 """Carrying out operators' commands: by the running server, or here if none runs."""
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from hongyan.store import Store
 
 #: Time for a server that is just starting or stopping, or for another command, to be done (s).
 PATIENCE = 15.0
+#: How much less than the server a command that takes long beside it is worth (`nice`).
+BESIDE = 15
 
 
 def perform(settings: Settings, command: admin.Command) -> Any:
@@ -51,6 +54,7 @@ def performing(settings: Settings) -> Iterator[Callable[[admin.Command], Any]]:
         hold = data.held(settings.database_path)
         hold.__enter__()
     except InUse:
+        os.nice(BESIDE)  # those who chat go first
         yield lambda command: perform(settings, command)
         return
     try:

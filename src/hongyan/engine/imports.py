@@ -15,9 +15,9 @@ from hongyan.engine.services import Services
 from hongyan.engine.values import App
 
 #: Rows or messages in one step while others write, and when nobody does.
-STEP, STEP_ALONE = 50, 1_000
+STEP, STEP_ALONE = 20, 1_000
 #: After a step the writer is left alone for so many times as long as the step took, in seconds at most.
-REST, REST_MAX = 3, 0.5
+REST, REST_MAX = 6, 1.0
 
 
 class Imports:
