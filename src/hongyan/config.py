@@ -15,6 +15,8 @@ from msgspec import Meta, Struct, inspect, structs
 PREFIX = "HONGYAN_"
 DATABASE_NAME = "hongyan.db"
 FILES_NAME = "files"
+#: Free bytes of a disk below which the server is about to fail.
+FREE_SPACE_MIN = 512 * 2**20
 
 
 def _help(en: str, zh: str, *, least: float | None = None, most: float | None = None) -> Meta:

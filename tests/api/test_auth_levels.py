@@ -68,6 +68,8 @@ LEVELS: dict[str, tuple[set[str], set[tuple[str, str]]]] = {
             ("GET", "/rtm/conversations/{conversation_id}/messages"),
             ("GET", "/rtm/chatrooms/{conversation_id}/messages"),
             ("GET", "/rtm/messages/history"),
+            ("GET", "/rtm/transient_group/members"),
+            ("GET", "/rtm/transient_group/onlines"),
             ("GET", "/rtm/clients/{client}/unread-count"),
             ("GET", "/rtm/messages/unread/{client}"),
             ("GET", "/rtm/messages/unread/{client}/{conversation_id}"),
@@ -91,10 +93,14 @@ LEVELS: dict[str, tuple[set[str], set[tuple[str, str]]]] = {
         },
     ),
     "a user's token": (OF_TOKEN, {("GET", "/users/me")}),
-    "a client's session": (CLIENT, {("GET", "/rtm/notifications"), ("GET", "/classes/_ConversationMemberInfo")}),
+    "a client's session": (CLIENT, {("GET", "/rtm/notifications")}),
     "a client's session, or the master key": (
         CLIENT | MASTER,
-        {("POST", "/LiveQuery/subscribe"), ("POST", "/LiveQuery/unsubscribe")},
+        {
+            ("POST", "/LiveQuery/subscribe"),
+            ("POST", "/LiveQuery/unsubscribe"),
+            ("GET", "/classes/_ConversationMemberInfo"),
+        },
     ),
 }
 NAMED = {call: who for who, calls in LEVELS.values() for call in calls}

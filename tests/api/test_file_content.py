@@ -1,6 +1,9 @@
 """How the bytes of files are given out: parts, conditions, names, and nothing that a browser would run."""
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hongyan.api import ranges
-from tests.api.conftest import Calling
+from hongyan.engine.files import Files
+from tests.api.conftest import Calling, Served
 from tests.api.test_files import KEY, picture, uploaded
 
 CONTENT = b"0123456789"
@@ -74,6 +78,55 @@ async def test_conditions(http: httpx.AsyncClient, url: str) -> None:
         assert (await http.get(url, headers={**part, "If-Range": condition})).content == b"01"
     for condition in ('"x"', f"W/{etag}", "Thu, 01 Jan 1970 00:00:00 GMT"):
         assert (await http.get(url, headers={**part, "If-Range": condition})).content == CONTENT
+
+
+@pytest.mark.parametrize("asked", [{}, {"Range": "bytes=2-4"}])
+async def test_bytes_that_are_not_there_are_one_clear_error(
+    http: httpx.AsyncClient, url: str, tmp_path: Path, asked: Any
+) -> None:
+    """The row may come from a backup that is newer than the one of the bytes."""
+    for each in (tmp_path / "files").rglob("original"):
+        each.unlink()
+    answer = await http.get(url, headers=asked)
+    assert (answer.status_code, answer.json()["code"]) == (404, 101)
+    assert "the bytes of this file are not there" in answer.json()["error"]
+    assert "Cache-Control" not in answer.headers
+
+
+async def test_a_reader_that_goes_away_leaves_nothing_open(
+    url: str, served: Served, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_open, is_sent = True, asyncio.Event()
+
+    async def content(*_: Any) -> AsyncIterator[bytes]:
+        nonlocal is_open
+        try:
+            yield b"01234"
+            yield b"56789"
+        finally:
+            is_open = False
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            is_sent.set()
+            await asyncio.Event().wait()  # nothing more is taken
+
+    async def receive() -> Any:
+        await is_sent.wait()
+        return {"type": "http.disconnect"}
+
+    monkeypatch.setattr(files, "read", content)
+    path = httpx.URL(url).path
+    connection = {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000), "scheme": "http", "http_version": "1.1"}
+    asked = {"method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": []}
+    gc.disable()
+    try:
+        await served[1](
+            {"type": "http", "asgi": {"version": "3.0"}, "root_path": "", **connection, **asked}, receive, send
+        )
+        assert not is_open
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("asked", "length", "status"), [({}, "10", 200), ({"Range": "bytes=2-4"}, "3", 206)])
@@ -143,12 +196,13 @@ async def test_a_browser_runs_nothing_of_a_file(
     ("name", "told"),
     [
         ("a.txt", "filename=\"a.txt\"; filename*=UTF-8''a.txt"),
-        ("报告 é.txt", "filename=\" e.txt\"; filename*=UTF-8''%E6%8A%A5%E5%91%8A%20%C3%A9.txt"),
+        ("报告 é.txt", "filename=\"e.txt\"; filename*=UTF-8''%E6%8A%A5%E5%91%8A%20%C3%A9.txt"),
         ("日本", "filename=\"file\"; filename*=UTF-8''%E6%97%A5%E6%9C%AC"),
         ('a"; filename="b.exe', "filename=\"a_; filename=_b.exe\"; filename*=UTF-8''a%22%3B%20filename%3D%22b.exe"),
         ("a\r\nSet-Cookie: x", "filename=\"a__Set-Cookie: x\"; filename*=UTF-8''a__Set-Cookie%3A%20x"),
         ("../../etc/passwd", "filename=\"_.._etc_passwd\"; filename*=UTF-8''_.._etc_passwd"),
         ("C:\\x\\y.txt", "filename=\"C:_x_y.txt\"; filename*=UTF-8''C%3A_x_y.txt"),
+        ("／..／＂x", "filename=\"_..__x\"; filename*=UTF-8''%EF%BC%8F..%EF%BC%8F%EF%BC%82x"),
         ("...", "filename=\"file\"; filename*=UTF-8''file"),
     ],
 )

@@ -3,19 +3,24 @@
 import asyncio
 import hashlib
 import io
+import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from PIL import Image
 
+from hongyan import errors
 from hongyan.api import incoming
 from hongyan.engine.engine import Engine
-from hongyan.engine.files import TOKEN_TTL, UNFINISHED_TTL, Files
+from hongyan.engine.files import MAKERS, TOKEN_TTL, UNFINISHED_TTL, Files
+from hongyan.engine.thumbnails import PIECES_MAX, SCANS_MAX
 from hongyan.engine.values import App
+from hongyan.errors import Refused
 from tests.api.conftest import Calling
 
 KEY = {"X-LC-Id": "home", "X-LC-Key": "home-key"}
@@ -136,6 +141,21 @@ async def test_an_upload_in_parts(http: httpx.AsyncClient, tmp_path: Path) -> No
     assert await count_blobs(tmp_path) == 1
 
 
+async def test_parts_that_a_crash_has_left_go_when_the_caller_asks_again(
+    http: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Files
+) -> None:
+    begun = await begin(http)
+    base = f"{begun['upload_url']}/buckets/b/objects/bmFtZQ==/uploads/x"
+    await http.put(f"{base}/1", content=CONTENT)
+    with monkeypatch.context() as crashing:
+        crashing.setattr(files._blobs, "delete", AsyncMock(side_effect=Refused(errors.INTERNAL_ERROR, "gone")))
+        assert (await http.post(base, json={"parts": [{"partNumber": 1}]})).status_code == 500
+    assert await count_blobs(tmp_path) == 2
+    assert (await http.post(base, json={"parts": [{"partNumber": 1}]})).json()["hash"] == MD5
+    assert await count_blobs(tmp_path) == 1
+    assert (await http.get(begun["url"])).content == CONTENT
+
+
 async def test_an_upload_in_parts_that_is_given_up(http: httpx.AsyncClient, tmp_path: Path) -> None:
     begun = await begin(http)
     base = f"{begun['upload_url']}/buckets/b/objects/bmFtZQ==/uploads"
@@ -187,6 +207,10 @@ async def test_a_name_that_is_kept_ends_the_url(http: httpx.AsyncClient) -> None
     assert begun["key"].endswith("/报告_a?b.pdf")
     assert begun["url"].endswith("/%E6%8A%A5%E5%91%8A_a%3Fb.pdf")
     assert (await http.get(begun["url"])).content == CONTENT
+
+
+async def test_a_name_that_looks_like_a_url_tells_no_type(http: httpx.AsyncClient) -> None:
+    assert (await begin(http, "data:image/x\r\nSet-Cookie: a,b"))["mime_type"] == "application/octet-stream"
 
 
 async def test_an_empty_file(http: httpx.AsyncClient) -> None:
@@ -425,6 +449,39 @@ async def test_two_at_once_with_one_token(http: httpx.AsyncClient, files: Files)
     assert (await http.get(begun["url"])).content == b"first wins"
 
 
+async def test_what_arrives_while_another_call_has_been_let_in_is_neither_overwritten_nor_forgotten(
+    http: httpx.AsyncClient, files: Files, app: App
+) -> None:
+    begun = await begin(http)
+    earlier = await files.of_token(None, begun["token"])
+    await put(http, begun)
+
+    async def other() -> AsyncIterator[bytes]:
+        yield b"other"
+
+    for late in (files.receive(app, earlier, other()), files.receive_part(app, earlier, 1, other())):
+        with pytest.raises(Refused) as refusal:
+            await late
+        assert refusal.value.kind is errors.FILE_EXISTS
+    await files.give_up(earlier)
+    assert (await http.get(begun["url"])).content == CONTENT
+
+
+async def test_an_upload_that_another_call_has_given_up_is_over(
+    http: httpx.AsyncClient, files: Files, app: App, tmp_path: Path
+) -> None:
+    begun = await begin(http)
+    earlier = await files.of_token(None, begun["token"])
+    await files.give_up(earlier)
+
+    async def late() -> AsyncIterator[bytes]:
+        yield b"late"
+
+    with pytest.raises(Refused, match="this upload is over"):
+        await files.receive(app, earlier, late())
+    assert await count_blobs(tmp_path) == 0
+
+
 async def test_more_uploads_at_once_than_the_server_takes(http: httpx.AsyncClient, files: Files) -> None:
     files._arriving.update("abcd")
     answer = await put(http, await begin(http))
@@ -442,6 +499,27 @@ async def test_too_many_uploads_of_an_address(calling: Calling, set_app: Any, ma
         assert (await here.post("/1.1/files/x", content=b"x")).status_code == 429
         assert (await here.post("/1.1/fileTokens", json=given, headers=master)).status_code == 201
         assert (await there.post("/1.1/fileTokens", json=given)).status_code == 201
+
+
+async def test_the_addresses_of_one_ipv6_network_count_as_one(calling: Calling, set_app: Any) -> None:
+    await set_app(file_rate="1")
+    statuses = []
+    for address in ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:2::1"):
+        async with calling(address) as http:
+            statuses.append((await http.post("/1.1/fileTokens", json={"name": "x"}, headers=KEY)).status_code)
+    assert statuses == [201, 429, 201]
+
+
+async def test_an_address_is_not_another_one_by_a_header_of_its_own(calling: Calling, set_app: Any) -> None:
+    """Behind a proxy that appends a line of its own, as HAProxy does, the first line is what the caller has sent."""
+    await set_app(file_rate="2")
+    async with calling("10.0.0.2", trusted_proxies="10.0.0.2") as http:
+        statuses = []
+        for number in range(3):
+            lines = [("X-Forwarded-For", f"198.51.100.{number}"), ("X-Forwarded-For", "203.0.113.7")]
+            answer = await http.post("/1.1/fileTokens", json={"name": "x"}, headers=[*KEY.items(), *lines])
+            statuses.append(answer.status_code)
+    assert statuses == [201, 201, 429]
 
 
 @pytest.mark.parametrize(("name", "value"), [("SILENCE", 0.01), ("GRACE", -1.0)])
@@ -762,6 +840,72 @@ async def test_thumbnails_of_what_is_no_image(http: httpx.AsyncClient, tmp_path:
         assert await count_blobs(tmp_path) == 1
 
 
+def of_many_passes() -> bytes:
+    """A JPEG that grows by a few bytes with each pass over all of it."""
+    content = picture("JPEG", progressive=True)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    return content[:-2] + last * SCANS_MAX + content[-2:]
+
+
+def of_many_chunks() -> bytes:
+    """A PNG with more chunks than Python should go through."""
+    content, chunk = picture("PNG"), b"\0\0\0\0teSt" + zlib.crc32(b"teSt").to_bytes(4)
+    return content[:33] + chunk * PIECES_MAX + content[33:]
+
+
+@pytest.mark.parametrize("make", [of_many_passes, of_many_chunks])
+@pytest.mark.parametrize("query", ["imageView/2/w/10/h/10", "imageInfo"])
+async def test_no_work_without_end_for_a_small_image(
+    http: httpx.AsyncClient, make: Callable[[], bytes], query: str
+) -> None:
+    begun = await uploaded(http, "a.png", make())
+    answer = await http.get(f"{begun['url']}?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (400, 1)
+
+
+async def test_what_follows_an_image_is_not_taken_for_passes(http: httpx.AsyncClient) -> None:
+    """Phones append films to pictures."""
+    begun = await uploaded(http, "a.jpg", picture("JPEG", progressive=True) + b"\xff\xda" * 1_000)
+    assert opened(await http.get(f"{begun['url']}?imageView/2/w/30")).size == (30, 20)
+
+
+async def test_images_that_wait_for_their_turn_are_not_in_memory(
+    http: httpx.AsyncClient, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = await uploaded(http, "a.jpg", picture("JPEG"))
+    reading, most = 0, 0
+    read = files.read
+
+    async def counted(*given: Any) -> AsyncIterator[bytes]:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        async for piece in read(*given):
+            yield piece
+        reading -= 1
+
+    monkeypatch.setattr(files, "read", counted)
+    wishes = ["imageInfo"] * 5 + [f"imageView/2/w/{width}" for width in range(1, 9)]
+    answers = await asyncio.gather(*(http.get(f"{begun['url']}?{wish}") for wish in wishes))
+    assert {answer.status_code for answer in answers} == {200}
+    assert 1 <= most <= MAKERS
+
+
+async def test_no_thumbnail_is_left_of_a_file_that_is_deleted_meanwhile(
+    http: httpx.AsyncClient, files: Files, master: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = await uploaded(http, "a.jpg", picture("JPEG"))
+    put_blob = files._blobs.put
+
+    async def late(*given: Any) -> None:
+        await http.delete(f"/1.1/files/{begun['objectId']}", headers=master)
+        await put_blob(*given)
+
+    monkeypatch.setattr(files._blobs, "put", late)
+    await http.get(f"{begun['url']}?imageView/2/w/9")
+    assert await count_blobs(tmp_path) == 0
+
+
 async def test_only_some_thumbnails_of_a_file_are_kept(http: httpx.AsyncClient, tmp_path: Path) -> None:
     begun = await uploaded(http, "a.jpg", picture("JPEG"))
     for width in range(1, 40):
@@ -787,4 +931,5 @@ async def test_more_thumbnails_at_once_than_are_made(http: httpx.AsyncClient, fi
     begun = await uploaded(http, "a.jpg", picture("JPEG"))
     busy: Any = None
     files._wanted.update({str(number): busy for number in range(64)})
-    assert (await http.get(f"{begun['url']}?imageView/2/w/9")).status_code == 503
+    for query in ("imageView/2/w/9", "imageInfo"):
+        assert (await http.get(f"{begun['url']}?{query}")).status_code == 503

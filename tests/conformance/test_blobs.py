@@ -5,8 +5,11 @@ import io
 import logging
 import os
 import resource
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -16,8 +19,10 @@ from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from hongyan import blobs, errors
+from hongyan.blobs import places
+from hongyan.blobs.objects import READ
 from hongyan.blobs.places import LOCAL_PART, S3_PART
-from hongyan.config import FilesOptions
+from hongyan.config import FREE_SPACE_MIN, FilesOptions
 from hongyan.engine.ports import Blobs
 from hongyan.errors import Refused
 from tests.support.server import Server
@@ -158,6 +163,24 @@ async def test_a_name_that_is_none_is_refused(store: Blobs, name: str) -> None:
         await store.delete(name)
 
 
+async def test_a_reading_that_is_cancelled_leaves_no_file_open(tmp_path: Path) -> None:
+    store = blobs.local(tmp_path)
+    await store.put("1/a", pieces(b"x" * 4 * READ))
+    reading = store.get("1/a")
+    await anext(reading)
+    opened = str((tmp_path / "1" / "a").resolve())
+    assert opened in open_files()
+    with pytest.raises(asyncio.CancelledError) as kept:
+        await reading.athrow(asyncio.CancelledError())
+    assert opened not in open_files()
+    del kept
+
+
+def open_files() -> list[str]:
+    """What this process has open."""
+    return [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+
+
 async def test_a_directory_has_what_a_crash_left_cleaned_away_and_not_what_arrives(tmp_path: Path) -> None:
     folder = tmp_path / "1" / "ab" / "token"
     folder.mkdir(parents=True)
@@ -195,10 +218,57 @@ async def test_a_store_out_of_reach_is_one_clear_error() -> None:
     )
 
 
+async def test_a_store_that_says_nothing_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "SILENCE", timedelta(milliseconds=50))
+    calls: list[asyncio.StreamWriter] = []
+    async with await asyncio.start_server(lambda _, writer: calls.append(writer), "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        store = blobs.s3(FilesOptions(s3_bucket=BUCKET, s3_endpoint=url, **KEYS))
+        for attempt in (read(store, "1/a"), store.put("1/a", pieces(b"x")), store.delete("1/a")):
+            with pytest.raises(Refused, match="the store of the files can't be reached"):
+                await attempt
+        for writer in calls:
+            writer.close()
+
+
+async def test_a_bucket_that_does_not_exist_is_one_clear_error(s3_url: str) -> None:
+    store = blobs.s3(FilesOptions(s3_bucket="never-made", s3_endpoint=s3_url, **KEYS))
+    large = pieces(*[b"x" * LOCAL_PART] * 9)
+    for attempt in (read(store, "1/a"), store.put("1/a", pieces(b"x")), store.put("1/a", large), store.measure("1")):
+        with pytest.raises(Refused) as refusal:
+            await attempt
+        assert refusal.value.kind is errors.INTERNAL_ERROR
+
+
+@pytest.mark.parametrize("status", [301, 400, 403, 500, 503])
+async def test_what_a_store_refuses_is_one_clear_error(status: int) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        store = blobs.s3(FilesOptions(s3_bucket=BUCKET, s3_endpoint=url, **KEYS))
+        for attempt in (read(store, "1/a"), store.put("1/a", pieces(b"x")), store.delete("1/a"), store.measure("1")):
+            with pytest.raises(Refused, match="the store of the files can't be reached"):
+                await attempt
+
+
 async def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(errors.StartupError, match=r"can't be made: .*\.$"):
         blobs.local(tmp_path / "file" / "files")
+
+
+async def test_files_leave_room_for_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = blobs.local(tmp_path / "files")
+    free = iter([FREE_SPACE_MIN, FREE_SPACE_MIN - 1])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=next(free)))
+    with pytest.raises(Refused, match="nearly full") as refusal:
+        await store.put("1/a", pieces(*[b"x" * LOCAL_PART] * 6))
+    assert refusal.value.kind is errors.STORAGE_FULL
+    assert [each for each in (tmp_path / "files").rglob("*") if each.is_file()] == []
 
 
 async def test_a_full_disk_refuses_what_comes_and_keeps_nothing_of_it(tmp_path: Path) -> None:

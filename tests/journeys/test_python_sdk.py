@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.gateway.talk import people, settled, texts
+from tests.gateway.talk import people, push_names, settled, texts
 from tests.journeys.python_sdk import LeanCloudError, PythonSdk, python_sdk
 from tests.support.client import Session, login
 from tests.support.rest import rest
@@ -63,6 +63,28 @@ async def test_messages_and_their_history(server: Server, sdk: PythonSdk) -> Non
     assert sdk.do("find_all", 2, before["before_time"], before["before_message_id"]) == found[1:]
 
 
+async def test_conversations(server: Server, sdk: PythonSdk) -> None:
+    """Made, found and joined as rows of the class, of which clients are not told; unique ones are found again."""
+    ann, bob, cem = people("ann", "bob", "cem")
+    async with settled(server, ann) as of_ann, settled(server, cem) as of_cem:
+        cid = sdk.do("create", "tea", [ann, bob], is_unique=True)
+        assert sdk.do("read", cid) == {"name": "tea", "members": [ann, bob], "is_system": None}
+        assert sdk.do("create", "tea", [bob, ann], is_unique=True) == cid
+        sdk.do("add_member", cid, cem)
+        assert sdk.do("read", cid)["members"] == [ann, bob, cem]
+        assert await push_names(of_ann) == await push_names(of_cem) == []
+        sdk.do("send", cid, bob, "hello")
+        assert [await heard(session) for session in (of_ann, of_cem)] == ["hello"] * 2
+        news = sdk.do("create", "news", [], is_system=True)
+        assert sdk.do("read", news)["is_system"]
+        sdk.do("send", news, "news", "to ann", to_clients=[ann])
+        assert await heard(of_ann) == "to ann"
+        hall = sdk.do("create", "hall", [], is_transient=True)
+        await of_ann.request("conv", "add", cid=hall, m=[ann])
+        sdk.do("send", hall, "host", "welcome")
+        assert await heard(of_ann) == "welcome"
+
+
 async def test_service_conversations(server: Server, sdk: PythonSdk) -> None:
     """To some clients, and to everybody."""
     ann, bob = people("ann", "bob")
@@ -96,3 +118,17 @@ async def test_what_it_is_refused(server: Server, sdk: PythonSdk) -> None:
     with python_sdk(server, wrong) as wronged, pytest.raises(LeanCloudError) as unsigned:
         wronged.do("find_all")
     assert unsigned.value.code == 401
+
+
+async def test_making_a_conversation_and_adding_a_member(server: Server, sdk: PythonSdk) -> None:
+    """By the class, as the SDK does: who was added is a member for other clients too."""
+    ann, bob, cem = people("ann", "bob", "cem")
+    cid = sdk.do("create", "trip", [ann, bob])
+    assert sdk.do("read", cid) == {"name": "trip", "members": [ann, bob], "is_system": None}
+    sdk.do("add_member", cid, cem)
+    assert sdk.do("read", cid)["members"] == [ann, bob, cem]
+    async with login(server, cem) as session:
+        assert (await session.send(cid, "hello")).t > 0
+    assert sdk.do("create", "trip", [ann, bob]) != cid
+    news = sdk.do("create", "news", [], is_system=True)
+    assert sdk.do("read", news)["is_system"] is True

@@ -5,12 +5,12 @@ Anybody can write any `Host` or `X-Forwarded-*` header. The latter are believed 
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from litestar import Request
+from litestar.datastructures import Headers
 
 from hongyan.config import Settings
 
@@ -32,6 +32,13 @@ class Caller:
     address: Address | None
     host: str | None
     secure: bool
+
+    @property
+    def origin(self) -> str:
+        """What calls are counted by: of IPv6 the network, since everybody there has any number of addresses."""
+        if isinstance(self.address, IPv6Address):
+            return str(IPv6Network((self.address, 64), strict=False))
+        return str(self.address)
 
     @property
     def is_local(self) -> bool:
@@ -59,9 +66,11 @@ def caller_of(request: Request[Any, Any, Any], settings: Settings) -> Caller:
     return Caller(peer, None, secure)
 
 
-def _behind_proxy(peer: Address, headers: Mapping[str, str], settings: Settings, secure: bool) -> Caller:
+def _behind_proxy(peer: Address, headers: Headers, settings: Settings, secure: bool) -> Caller:
     """Proxies append: the caller is the last address that is not a trusted proxy's own."""
-    chain = [_address(part) for part in headers.get("x-forwarded-for", "").split(",") if part.strip()]
+    # some append a line of their own instead of a part, so the first line may be the caller's invention
+    lines = ",".join(headers.getall("x-forwarded-for", []))
+    chain = [_address(part) for part in lines.split(",") if part.strip()]
     outside = [one for one in chain if one is None or not within(one, settings.trusted_proxies)]
     address = outside[-1] if outside else (chain[0] if chain else peer)
     secure = headers.get("x-forwarded-proto", "https" if secure else "http").strip() == "https"

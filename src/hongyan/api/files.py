@@ -5,12 +5,14 @@ and never shown, no type is guessed, and whatever is shown after all may run not
 """
 
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import quote, unquote
 
 from litestar import Request, Response, Router, get
+from litestar.background_tasks import BackgroundTask
 from litestar.params import FromPath
 from litestar.response import Stream
 
@@ -49,7 +51,7 @@ async def read(request: AnyRequest, site: CurrentSite, link: FromPath[str]) -> R
     headers = {**SAFETY, "Cache-Control": f"private, max-age={lifetime}"}
     if wish is not None:
         return await _thumbnail(request, site, file, wish, headers)
-    return _answer(request, site, file, headers)
+    return await _answer(request, site, file, headers)
 
 
 router = Router("/", route_handlers=[read])
@@ -81,7 +83,7 @@ async def _find(site: Site, link: str) -> tuple[File, App]:
     return file, apps[file.app_key]
 
 
-def _answer(request: AnyRequest, site: Site, file: File, headers: Headers) -> Response[Any]:
+async def _answer(request: AnyRequest, site: Site, file: File, headers: Headers) -> Response[Any]:
     assert file.size is not None
     assert file.md5 is not None
     mime_type, is_shown = file_types.served(file.mime_type, file.detected)
@@ -104,8 +106,14 @@ def _answer(request: AnyRequest, site: Site, file: File, headers: Headers) -> Re
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
     headers["Content-Length"] = str(end - start)
     is_empty = HEAD in request.scope or start == end
-    content = _nothing() if is_empty else site.files.read(file, start, end)
-    return Stream(content, status_code=200 if part is None else 206, headers=headers, media_type=mime_type)
+    content = _nothing() if is_empty else await _begun(site.files.read(file, start, end))
+    return Stream(
+        content,
+        status_code=200 if part is None else 206,
+        headers=headers,
+        media_type=mime_type,
+        background=BackgroundTask(_end, content),
+    )
 
 
 async def _thumbnail(
@@ -140,11 +148,29 @@ def disposition(name: str, *, is_shown: bool) -> str:
     """`Content-Disposition` (RFC 6266): the name in UTF-8, and for old programs what ASCII has of it."""
     name = clean_name(name)
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    plain = "".join("_" if each in '"\\%' else each for each in plain) or "file"
+    plain = "".join("_" if each in '"%' else each for each in clean_name(plain))  # again: of "／" ASCII has "/"
     kind = "inline" if is_shown else "attachment"
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-async def _nothing() -> AsyncIterator[bytes]:
+async def _begun(content: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Wait for the first piece: only before the answer begins can be told that there is none."""
+    pieces = [await anext(content)]
+
+    async def whole() -> AsyncGenerator[bytes]:
+        async with aclosing(content):
+            yield pieces.pop()
+            async for piece in content:
+                yield piece
+
+    return whole()
+
+
+async def _end(content: AsyncGenerator[bytes]) -> None:
+    """Of a reader that goes away nobody else ends it: the file would be open until the garbage is collected."""
+    await content.aclose()
+
+
+async def _nothing() -> AsyncGenerator[bytes]:
     for _ in ():
         yield b""

@@ -1,7 +1,7 @@
 """Blobs in an object store of `obstore`, of which the local disk is one."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 #: Bytes that are read at once.
-READ = 262_144
+READ = 65_536
 #: No space left on the device, over the quota, file too large for the file system: all that obstore gives is a text.
 _FULL = re.compile(r"os error (28|122|27)\b")
+
+_OUT_OF_REACH = "the store of the files can't be reached"
+#: How S3 says that all of it is missing, where obstore speaks of the object.
+_NO_BUCKET = "NoSuchBucket"
 
 
 class ObjectBlobs:
@@ -36,14 +40,17 @@ class ObjectBlobs:
                 self._store, name, content, use_multipart=True, chunk_size=self._part, max_concurrency=2
             )
 
-    async def get(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    async def get(self, name: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes]:
         with _told(name):
             found = await obstore.get_async(
                 self._store, name, options={"range": (start, end) if end is not None else {"offset": start}}
             )
             stream = found.stream(READ)
-            async for part in stream:
-                yield bytes(part)
+            try:
+                async for part in stream:
+                    yield bytes(part)
+            finally:
+                del found, stream  # the traceback of a cancellation would keep the file open
 
     async def delete(self, folder: str) -> None:
         with _told(folder):
@@ -70,9 +77,11 @@ def _told(name: str) -> Iterator[None]:
         raise ValueError(f"{name!r} is no name of a blob")
     try:
         yield
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if _NO_BUCKET in str(error):
+            raise Refused(errors.INTERNAL_ERROR, _OUT_OF_REACH) from error
         raise Refused(errors.FILE_NOT_FOUND, "the bytes of this file are not there") from None
     except (BaseError, OSError) as error:
         if _FULL.search(str(error)):
             raise Refused(errors.STORAGE_FULL, "the server's disk is full") from error
-        raise Refused(errors.INTERNAL_ERROR, "the store of the files can't be reached") from error
+        raise Refused(errors.INTERNAL_ERROR, _OUT_OF_REACH) from error

@@ -4,22 +4,27 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from obstore.store import LocalStore, S3Store
 
+from hongyan import errors
 from hongyan.blobs.objects import ObjectBlobs
-from hongyan.config import FilesOptions, Settings
-from hongyan.errors import StartupError
+from hongyan.config import FREE_SPACE_MIN, FilesOptions, Settings
+from hongyan.errors import Refused, StartupError
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
 
 #: Bytes of a part: S3 takes none under 5 MiB but the last, and at most 10,000 of them.
 LOCAL_PART, S3_PART = 1_048_576, 8_388_608
+#: How long a bucket may say nothing.
+SILENCE = timedelta(seconds=60)
 _DIRECTORY_MODE = 0o700
 #: What `LocalStore` calls a file that it has not finished.
 _HALF_WRITTEN = re.compile(r".+#[0-9]+")
@@ -48,8 +53,19 @@ class LocalBlobs(ObjectBlobs):
         self._since = time.time()
 
     async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
-        await super().put(name, content)
+        await super().put(name, self._while_there_is_room(content))
         await asyncio.to_thread(_sync, self._directory, name)
+
+    async def _while_there_is_room(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Files end before the disk is full, since the database needs some of it as well."""
+        unchecked = LOCAL_PART
+        async for piece in content:
+            unchecked += len(piece)
+            if unchecked >= LOCAL_PART:
+                unchecked = 0
+                if shutil.disk_usage(self._directory).free < FREE_SPACE_MIN:
+                    raise Refused(errors.STORAGE_FULL, "the server's disk is nearly full")
+            yield piece
 
     async def delete(self, folder: str) -> None:
         await super().delete(folder)
@@ -74,7 +90,7 @@ def s3(options: FilesOptions) -> ObjectBlobs:
         options.s3_bucket,
         config=config,
         prefix=options.s3_prefix,
-        client_options={"allow_http": http, "timeout": "1h", "connect_timeout": "10s"},
+        client_options={"allow_http": http, "timeout": "1h", "read_timeout": SILENCE, "connect_timeout": "10s"},
         retry_config={"max_retries": 3},
     )
     return ObjectBlobs(store, S3_PART)

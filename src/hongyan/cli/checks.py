@@ -18,12 +18,11 @@ from pysqlite3 import dbapi2 as sqlite_driver
 
 from hongyan import listen, tls
 from hongyan.cli import inspection
-from hongyan.config import Settings
+from hongyan.config import FREE_SPACE_MIN, Settings
 from hongyan.datadir import SECRET_BYTES, SECRET_NAME, holds_data, read_secret
 from hongyan.errors import Refused, StartupError
 from hongyan.store import database
 
-FREE_SPACE_MIN = 512 * 2**20
 DESCRIPTORS_MIN = 4_096
 EXPIRY_WARNING = timedelta(days=14)
 CLOCK_TOLERANCE = 2.0

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hongyan import errors
@@ -47,10 +47,21 @@ async def draft(
     )
 
 
-def client_ids(value: Any) -> tuple[str, ...]:
-    """The clients in a column, each once. Raises Refused."""
+def list_change(value: Any) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    """What a new value, or an operator, makes of a list of clients: each stands there once. Raises Refused."""
+    operator = attributes.operator(value)
+
+    def change(before: Sequence[str]) -> tuple[str, ...]:
+        after = operator(list(before))
+        return _client_ids([] if after is attributes.ABSENT else after)
+
+    change([])  # what is wrong with it anyway is said before the write
+    return change
+
+
+def _client_ids(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(client, str) for client in value):
-        raise Refused(errors.CONVERSATION_API_FAILED, "m is not an array of strings")
+        raise Refused(errors.CONVERSATION_API_FAILED, "not an array of client ids")
     return check_client_ids(value)
 
 
@@ -58,7 +69,7 @@ def _members(app: App, values: Mapping[str, Any], *, cut: bool) -> tuple[tuple[s
     unique = values.get("unique", False)
     if not isinstance(unique, bool):
         raise Refused(errors.CONVERSATION_API_FAILED, "unique is not true or false")
-    members, most = client_ids(values.get("m", [])), app.settings.members_max
+    members, most = list_change(values.get("m", []))([]), app.settings.members_max
     if len(members) > most and not cut:
         raise Refused(errors.CONVERSATION_FULL, f"at most {most} members")
     return members[:most], unique

@@ -25,7 +25,8 @@ def is_type(text: str) -> bool:
 
 def of_name(name: str) -> str:
     """The type that a file's name suggests."""
-    return mimetypes.guess_type(name, strict=False)[0] or UNKNOWN
+    guessed = mimetypes.guess_type(name, strict=False)[0] or UNKNOWN
+    return guessed if is_type(guessed) else UNKNOWN  # a name like `data:…` is taken for a URL that tells a type
 
 
 def of_bytes(head: bytes) -> str | None:

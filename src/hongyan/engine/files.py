@@ -12,7 +12,7 @@ import logging
 import re
 import secrets
 import string
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -68,7 +68,8 @@ class Files:
         self._pixels = pixels
         self._arriving: set[str] = set()
         self._makers = ThreadPoolExecutor(MAKERS, thread_name_prefix="thumbnails")
-        self._wanted: dict[str, asyncio.Task[Picture]] = {}
+        self._free_makers = asyncio.Semaphore(MAKERS)
+        self._wanted: dict[str, asyncio.Task[Any]] = {}
 
     # what is known of files
 
@@ -146,45 +147,56 @@ class Files:
         The same bytes again are fine, since a caller may have missed the answer; others are Refused(FILE_EXISTS).
         """
         arriving = _Arriving(app, file, content)
-        if file.is_whole:
-            await self._compare(file, arriving)
-            return file
-        async with self._arrives(file):
-            await self._blobs.put(original(file), arriving.pieces())
-            return await self._finish(file, arriving.arrival)
+        if not file.is_whole:
+            async with self._arrives(file) as file:
+                if not file.is_whole:
+                    await self._blobs.put(original(file), arriving.pieces())
+                    return await self._finish(file, arriving.arrival)
+        await self._compare(file, arriving)
+        return file
 
     async def receive_part(self, app: App, file: File, number: int, content: AsyncIterator[bytes]) -> str:
         """Keep a part of a file that comes in parts, and tell its MD5. Raises Refused."""
-        if file.is_whole:
-            raise Refused(errors.FILE_EXISTS, "this file has been uploaded already")
-        _, parts = await self._blobs.measure(_parts_folder(file))
-        arriving = _Arriving(app, file, content, others=parts)
-        async with self._arrives(file):
+        async with self._arrives(file) as file:
+            if file.is_whole:
+                raise Refused(errors.FILE_EXISTS, "this file has been uploaded already")
+            _, parts = await self._blobs.measure(_parts_folder(file))
+            arriving = _Arriving(app, file, content, others=parts)
             await self._blobs.put(_part(file, number), arriving.pieces())
         return arriving.md5
 
     async def join(self, app: App, file: File, numbers: list[int]) -> File:
         """Make the file of its parts, in this order. Raises Refused(FILE_NOT_FOUND) if one is missing."""
-        if file.is_whole:
-            return file
-        joined = await self.receive(app, file, self._parts(file, numbers))
+        if not file.is_whole:
+            file = await self.receive(app, file, self._parts(file, numbers))
         await self._blobs.delete(_parts_folder(file))
-        return joined
+        return file
 
     async def give_up(self, file: File) -> None:
-        """Forget a file that has not arrived; one that has stays."""
-        if not file.is_whole and file.id not in self._arriving:
-            await self._forget(file)
+        """Forget a file that has not arrived; one that has stays, and so does one that is arriving."""
+        if file.id in self._arriving:
+            return
+        async with self._held(file) as known:
+            if known is not None and not known.is_whole:
+                await self._forget(known)
 
     @contextlib.asynccontextmanager
-    async def _arrives(self, file: File) -> AsyncIterator[None]:
+    async def _arrives(self, file: File) -> AsyncIterator[File]:
         if file.id in self._arriving:
             raise Refused(errors.FILE_EXISTS, "this file is being uploaded")
         if len(self._arriving) >= self._uploads:
             raise Refused(errors.FILES_BUSY, f"{self._uploads} files are being uploaded")
+        async with self._held(file) as known:
+            if known is None:
+                raise Refused(errors.FILE_UPLOAD_REFUSED, "this upload is over")
+            yield known
+
+    @contextlib.asynccontextmanager
+    async def _held(self, file: File) -> AsyncIterator[File | None]:
+        """The file as it is now: it may have arrived, or have been forgotten, since the caller has read its row."""
         self._arriving.add(file.id)
         try:
-            yield
+            yield await self._store.get(file.app_key, file.id)
         finally:
             self._arriving.discard(file.id)
 
@@ -236,41 +248,49 @@ class Files:
         expires_at = self._clock.now() // 1000 + ttl
         return f"~{expires_at}.{self._mac('link', f'{expires_at}-{key}')}/{key}"
 
-    def read(self, file: File, start: int, end: int) -> AsyncIterator[bytes]:
+    def read(self, file: File, start: int, end: int) -> AsyncGenerator[bytes]:
         """The bytes from `start` to before `end`."""
         return self._blobs.get(original(file), start, end)
 
     async def thumbnail(self, file: File, wish: Wish) -> Picture:
         """A smaller picture of an image, made once. Raises Refused: IMAGE_REFUSED, FILES_BUSY."""
         name = f"{_folder(file)}/thumbnails/{wish.name}"
+        return await self._once(name, lambda: self._thumbnail(file, wish, name))
+
+    async def facts(self, file: File) -> Facts:
+        """What there is to know of an image. Raises Refused: IMAGE_REFUSED, FILES_BUSY."""
+        return await self._once(
+            f"{_folder(file)}/facts",
+            lambda: self._of_image(file, lambda content: thumbnails.facts(content, self._pixels)),
+        )
+
+    async def _once(self, name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What one of those who want the same at once has begun is for all of them."""
         task = self._wanted.get(name)
         if task is None:
             if len(self._wanted) >= WANTED_MAX:
                 raise Refused(errors.FILES_BUSY, "many thumbnails are being made")
-            task = self._wanted[name] = asyncio.create_task(self._thumbnail(file, wish, name))
+            task = self._wanted[name] = asyncio.create_task(work())
             task.add_done_callback(lambda done: self._forget_wanted(name, done))
-        return await asyncio.shield(task)
+        result: T = await asyncio.shield(task)
+        return result
 
-    def _forget_wanted(self, name: str, task: asyncio.Task[Picture]) -> None:
+    def _forget_wanted(self, name: str, task: asyncio.Task[Any]) -> None:
         del self._wanted[name]
         if not task.cancelled():
             task.exception()  # has been told to whoever still waited
-
-    async def facts(self, file: File) -> Facts:
-        """What there is to know of an image. Raises Refused(IMAGE_REFUSED)."""
-        content = await self._image(file)
-        return await self._in_maker(lambda: thumbnails.facts(content, self._pixels))
 
     async def _thumbnail(self, file: File, wish: Wish, name: str) -> Picture:
         kept = await self._kept(name)
         if kept is not None:
             return kept
-        content = await self._image(file)
-        made = await self._in_maker(lambda: thumbnails.make(content, wish, self._pixels))
+        made = await self._of_image(file, lambda content: thumbnails.make(content, wish, self._pixels))
         number, _ = await self._blobs.measure(f"{_folder(file)}/thumbnails")
         if number < KEPT_MAX:
             with contextlib.suppress(Refused):  # it can be made again
                 await self._blobs.put(name, _one(made.mime_type.encode() + b"\n" + made.content))
+            if await self._store.get(file.app_key, file.id) is None:
+                await self._blobs.delete(_folder(file))  # the file has been deleted meanwhile
         return made
 
     async def _kept(self, name: str) -> Picture | None:
@@ -283,13 +303,13 @@ class Files:
         mime_type, _, content = whole.partition(b"\n")
         return Picture(content, mime_type.decode())
 
-    async def _image(self, file: File) -> bytes:
+    async def _of_image(self, file: File, work: Callable[[bytes], T]) -> T:
+        """In memory are only the images that are being worked on."""
         if file.size is None or not 0 < file.size <= IMAGE_MAX:
             raise Refused(errors.IMAGE_REFUSED, f"only an image of at most {IMAGE_MAX} bytes has thumbnails")
-        return b"".join([piece async for piece in self.read(file, 0, file.size)])
-
-    async def _in_maker(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._makers, work)
+        async with self._free_makers:
+            content = b"".join([piece async for piece in self.read(file, 0, file.size)])
+            return await asyncio.get_running_loop().run_in_executor(self._makers, work, content)
 
     # signatures
 
@@ -335,7 +355,7 @@ class Files:
             file for file in await self._store.unfinished(before, SWEEP_STEP) if file.id not in self._arriving
         ]:
             for file in late:
-                await self._forget(file)
+                await self.give_up(file)
             count += len(late)
         return count
 

@@ -5,7 +5,7 @@ commit order, before anything that was committed later is told, so that caches a
 disk; a refused unit changes nothing and does not disturb its neighbours.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Container, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -800,7 +800,7 @@ class Blobs(Protocol):
     async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
         """Keep what comes, piece by piece. It is there whole and on disk, or, if anything fails, not at all."""
 
-    def get(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    def get(self, name: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes]:
         """The bytes from `start` to before `end`, piece by piece. Raises Refused(FILE_NOT_FOUND)."""
 
     async def delete(self, folder: str) -> None:

@@ -5,7 +5,7 @@ The memory of the server follows; no client is told, and none will be told that 
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from hongyan import errors
@@ -30,8 +30,6 @@ from hongyan.errors import Refused
 
 #: A conditional write is tried again when the row changes between the look at it and the write.
 TRIES_MAX = 5
-
-ListChange = Callable[[Sequence[str]], Sequence[str]]
 
 
 class Rows:
@@ -151,23 +149,11 @@ class Rows:
 def _change(values: Mapping[str, Any]) -> RowChange:
     """Raises Refused."""
     left = dict(values)
-    members = _list(left.pop("m")) if "m" in left else None
-    muted = _list(left.pop("mu")) if "mu" in left else None
+    members = drafts.list_change(left.pop("m")) if "m" in left else None
+    muted = drafts.list_change(left.pop("mu")) if "mu" in left else None
     unique = left.pop("unique", None)
     if not isinstance(unique, bool | None):
         raise Refused(errors.CONVERSATION_UPDATE_FAILED, "unique is not true or false")
     changes = attributes.parse(json.dumps(left))
     change = (lambda before: attributes.apply(changes, before)) if changes.items else None
     return RowChange(change, members, muted, unique)
-
-
-def _list(value: Any) -> ListChange:
-    """What a new value, or an operator, makes of a list of clients."""
-    operator = attributes.operator(value)
-
-    def change(before: Sequence[str]) -> Sequence[str]:
-        after = operator(list(before))
-        return drafts.client_ids([] if after is attributes.ABSENT else after)
-
-    change([])  # what is wrong with it anyway is said before the write
-    return change

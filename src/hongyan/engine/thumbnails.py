@@ -21,6 +21,25 @@ READ = ("JPEG", "PNG", "GIF", "WEBP", "BMP")
 FORMATS = {"jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "gif": "GIF", "webp": "WEBP"}
 _NUMBER = r"[0-9]{1,5}(?:\.[0-9]{1,3})?"
 _TEXT_MAX = 256
+#: Passes in which a JPEG may come, where encoders make a dozen at most; each costs as much as the whole picture.
+SCANS_MAX = 64
+#: Pieces of a file that are looked at one by one, which costs the time of Python: a chunk of a PNG is about four.
+PIECES_MAX = 100_000
+#: What follows a byte 0xFF in a JPEG if it is no marker, or none that ends the pass: stuffing, restarts.
+_MARKER = re.compile(rb"\xff+([^\xff\x00\xd0-\xd7])")
+_SCAN, _END, _LONE = 0xDA, 0xD9, frozenset({0x01, 0xD8})
+
+
+class _Pieces(io.BytesIO):
+    """A file that can be read in so many pieces only: a parser of images takes them one by one while there are any."""
+
+    left = PIECES_MAX
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError("too many pieces")
+        return super().read(size)
 
 
 class Size(NamedTuple):
@@ -150,7 +169,9 @@ def _opened(content: bytes, pixels_max: int) -> Iterator[Any]:
 
     Image.MAX_IMAGE_PIXELS = None  # its own limit only warns; ours holds
     try:
-        with Image.open(io.BytesIO(content), formats=READ) as image:
+        with Image.open(_Pieces(content), formats=READ) as image:
+            if image.format == "JPEG" and _has_too_many_scans(content):
+                raise _refused(f"the image comes in more than {SCANS_MAX} passes")
             if image.width * image.height > pixels_max:
                 raise _refused(f"the image has more than {pixels_max} pixels")
             yield image
@@ -158,6 +179,23 @@ def _opened(content: bytes, pixels_max: int) -> Iterator[Any]:
         raise
     except Exception as error:  # whatever a parser of broken images can run into
         raise _refused("this is no image, or a damaged one") from error
+
+
+def _has_too_many_scans(content: bytes) -> bool:
+    """Also if it has so many other segments that this takes long to tell."""
+    at, scans = 0, 0
+    for _ in range(PIECES_MAX // 10):
+        marker = _MARKER.search(content, at)
+        kind = marker[1][0] if marker is not None else _END
+        if marker is None or kind == _END:
+            return False
+        at = marker.end()
+        if kind not in _LONE:
+            at += int.from_bytes(content[at : at + 2])
+        scans += kind == _SCAN
+        if scans > SCANS_MAX:
+            return True
+    return True
 
 
 def _make(image: Any, wish: Wish) -> Picture:
@@ -168,7 +206,8 @@ def _make(image: Any, wish: Wish) -> Picture:
     size, crop = _sizes(whole, wish)
     if image.format == "JPEG" and whole == Size(*image.size):
         image.draft("RGB", size)  # a quarter of the pixels or fewer are decoded where that is enough
-    upright = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)  # a copy would be as large again
+    upright = image
     if upright.mode not in ("RGB", "RGBA", "L"):
         upright = upright.convert("RGBA" if "A" in upright.mode or "transparency" in upright.info else "RGB")
     made = upright.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)

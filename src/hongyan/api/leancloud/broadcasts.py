@@ -15,7 +15,7 @@ from hongyan.engine.values import Draft
 
 #: Broadcasts of a page.
 PAGE, PAGE_MAX = 100, 1_000
-OLD = [f"{version}/rtm/{name}" for version in ("/1.1", "/1") for name in ("broadcast", "broadcasts")]
+OLD = ["/1.1/rtm/broadcast", "/1.1/rtm/broadcasts"]
 PATHS = ["/1.2/rtm/broadcasts", *OLD]
 
 AnyRequest = Request[Any, Any, Any]

@@ -6,7 +6,7 @@ from litestar import get
 
 from hongyan.api.leancloud import parameters, rest
 from hongyan.api.leancloud.credentials import AnyRequest, app_of, require_key
-from hongyan.api.leancloud.rest import ConversationId, call_on, legacy
+from hongyan.api.leancloud.rest import ConversationId, call_on
 from hongyan.api.site import CurrentSite, Site
 from hongyan.engine.chatrooms import SAMPLE_MAX
 from hongyan.engine.values import App, ConversationKind
@@ -29,7 +29,7 @@ async def online_count(request: AnyRequest, site: CurrentSite, conversation_id: 
     return {"result": await _count(site, app, conversation_id)}
 
 
-@get(legacy("/rtm/transient_group/members"))
+@get("/1.1/rtm/transient_group/members")
 async def group_members(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     """R5 of old, for whoever has the app's key."""
     app = _app(request, site)
@@ -37,7 +37,7 @@ async def group_members(request: AnyRequest, site: CurrentSite) -> dict[str, Any
     return {"result": await site.engine.info.online_members(app, room, SAMPLE_MAX)}
 
 
-@get(legacy("/rtm/transient_group/onlines"))
+@get("/1.1/rtm/transient_group/onlines")
 async def group_onlines(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     """R6 of old, for whoever has the app's key."""
     app = _app(request, site)

@@ -16,14 +16,14 @@ from hongyan.api.site import CurrentSite, Site
 from hongyan.engine.values import App
 
 REASON_MAX = 20
-OLD = ("/1.1/rtm", "/1/rtm")
+OLD = "/1.1/rtm"
 
 AnyRequest = Request[Any, Any, Any]
 Id = FromPath[str]
 
 
 @post(
-    ["/1.2/rtm/clients/check-online", "/1.2/rtm/clients/online-check", *(f"{old}/online" for old in OLD)],
+    ["/1.2/rtm/clients/check-online", "/1.2/rtm/clients/online-check", f"{OLD}/online"],
     status_code=200,
     summary="Who of these clients is online",
 )
@@ -43,13 +43,13 @@ async def unread(request: AnyRequest, site: CurrentSite, client: Id) -> dict[str
     return await _unread(request, site, client, conversation_id)
 
 
-@get([f"{old}/messages/unread/{{client:str}}" for old in OLD], summary="How many messages a client has not read")
+@get(f"{OLD}/messages/unread/{{client:str}}", summary="How many messages a client has not read")
 async def unread_in_all(request: AnyRequest, site: CurrentSite, client: Id) -> dict[str, int]:
     return await _unread(request, site, client, None)
 
 
 @get(
-    [f"{old}/messages/unread/{{client:str}}/{{conversation_id:str}}" for old in OLD],
+    f"{OLD}/messages/unread/{{client:str}}/{{conversation_id:str}}",
     summary="How many messages a client has not read in a conversation",
 )
 async def unread_in_one(request: AnyRequest, site: CurrentSite, client: Id, conversation_id: Id) -> dict[str, int]:
@@ -63,14 +63,14 @@ async def kick(request: AnyRequest, site: CurrentSite, client: Id) -> dict[str, 
     return await _kick(site, app, parameters.identity({"client": client}, "client"), await parameters.body_of(request))
 
 
-@post([f"{old}/client/kick" for old in OLD], status_code=200, summary="Log a client out everywhere")
+@post(f"{OLD}/client/kick", status_code=200, summary="Log a client out everywhere")
 async def old_kick(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     app = app_of_master(request, site)
     values = await parameters.body_of(request)
     return await _kick(site, app, parameters.identity(values, "client_id"), values)
 
 
-@get(["/1.2/rtm/stats", *(f"{old}/stats" for old in OLD)], summary="Figures of the app")
+@get(["/1.2/rtm/stats", f"{OLD}/stats"], summary="Figures of the app")
 async def stats(request: AnyRequest, site: CurrentSite) -> dict[str, dict[str, int]]:
     """G1: clients online now, and all that have been today (UTC)."""
     app = app_of_master(request, site)

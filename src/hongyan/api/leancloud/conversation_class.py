@@ -23,7 +23,7 @@ from hongyan.engine import conditions, json_text
 from hongyan.engine.values import App, Conversation, ConversationKind, iso_time
 from hongyan.errors import CONVERSATION_NOT_FOUND, Refused
 
-VERSIONS = ("1.1", "1", "1.2")
+VERSIONS = ("1.1", "1.2")
 ALL = [f"/{version}/classes/_Conversation" for version in VERSIONS]
 ONE = [f"{path}/{{conversation_id:str}}" for path in ALL]
 SCAN = [f"/{version}/scan/classes/_Conversation" for version in VERSIONS]

@@ -122,9 +122,12 @@ router = rest.router(create, find, find_all, update, erase, add, remove, members
 
 
 def check_columns(kind: ConversationKind, values: Mapping[str, Any]) -> None:
-    """Raises HttpError for columns of a new conversation that are of a wrong type."""
+    """Raises HttpError for columns of a new conversation that are of a wrong type.
+
+    Members may be an operator: LeanCloud's Python SDK adds them to what is not there yet.
+    """
     if kind is ConversationKind.NORMAL:
-        if "m" in values:
+        if "m" in values and not isinstance(values["m"], dict):
             parameters.texts(values, "m")
         if not isinstance(values.get("unique", False), bool):
             raise parameters.wrong("unique", "true or false")

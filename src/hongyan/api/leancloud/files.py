@@ -22,7 +22,7 @@ from hongyan.engine.limits import Operation, rate
 from hongyan.engine.values import App, File, FileQuery, iso_time
 from hongyan.errors import CONVERSATION_API_QUOTA_EXCEEDED, Refused
 
-VERSIONS = ("/1.1", "/1.2", "/1")
+VERSIONS = ("/1.1", "/1.2")
 #: Where what is known of files is read and written; the Objective-C SDK writes the class small.
 FILES = [f"{version}/{name}" for version in VERSIONS for name in ("files", "classes/_File", "classes/_file")]
 CLASSES = [f"{version}/classes/{name}" for version in VERSIONS for name in ("_File", "_file")]
@@ -125,7 +125,7 @@ def uploader(request: AnyRequest, site: Site) -> App:
         return app
     if app.settings.file_upload == "master":
         raise HttpError(403, "This app takes files with the master key only: its setting `file_upload` says so.")
-    where = f"address {caller_of(request, site.settings).address}"
+    where = f"address {caller_of(request, site.settings).origin}"
     if not site.engine.limits.allow(app, where, Operation.FILE):
         raise Refused(CONVERSATION_API_QUOTA_EXCEEDED, f"at most {rate(app, Operation.FILE)} files per minute")
     return app

@@ -41,7 +41,7 @@ class Place:
     client: str | None
 
 
-@post(rest.legacy("/rtm/messages"), status_code=200, summary="Send a message")
+@post("/1.1/rtm/messages", status_code=200, summary="Send a message")
 async def send(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     """To a conversation of any kind, in a service conversation to `to_peers`. Transient unless it says so."""
     app, engine = app_of_master(request, site), site.engine
@@ -59,7 +59,7 @@ async def send(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     return sending.sent(await engine.service_messages.send_alone(app, conversation, sender, clients, draft, sync=sync))
 
 
-@get(rest.legacy("/rtm/messages/history"), summary="History of a conversation, of a sender or of the app")
+@get("/1.1/rtm/messages/history", summary="History of a conversation, of a sender or of the app")
 async def history(
     request: AnyRequest,
     site: CurrentSite,
@@ -77,12 +77,12 @@ async def history(
     return await _history(site, app, asked, client)
 
 
-@get(rest.legacy("/rtm/messages/logs"), summary="History of a conversation, of a sender or of the app")
+@get("/1.1/rtm/messages/logs", summary="History of a conversation, of a sender or of the app")
 async def logs(request: AnyRequest, site: CurrentSite) -> Answer:
     return await _history(site, app_of_master(request, site), parameters.query_of(request))
 
 
-@delete(rest.legacy("/rtm/messages/logs"), status_code=200, summary="Delete a message from the history")
+@delete("/1.1/rtm/messages/logs", status_code=200, summary="Delete a message from the history")
 async def remove(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     """Who has the message keeps it."""
     app, engine = app_of_master(request, site), site.engine
@@ -97,7 +97,7 @@ async def remove(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     return {}
 
 
-@put(rest.legacy("/rtm/messages/logs"), summary="Put other content into the history")
+@put("/1.1/rtm/messages/logs", summary="Put other content into the history")
 async def rewrite(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     """The body is a record as history has it. `data` takes the place of what is kept; nobody is told."""
     app, engine = app_of_master(request, site), site.engine
@@ -112,7 +112,7 @@ async def rewrite(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     return {}
 
 
-@post(rest.legacy("/rtm/patch/message"), status_code=200, summary="Edit or recall a message")
+@post("/1.1/rtm/patch/message", status_code=200, summary="Edit or recall a message")
 async def patch(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     app, engine = app_of_master(request, site), site.engine
     values = await parameters.body_of(request)
@@ -130,7 +130,7 @@ async def patch(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     return sending.CHANGED
 
 
-@post(rest.legacy("/rtm/broadcast/subscriber"), status_code=200, summary="Send a message to all subscribers")
+@post("/1.1/rtm/broadcast/subscriber", status_code=200, summary="Send a message to all subscribers")
 async def tell_subscribers(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     app = app_of_master(request, site)
     values = await parameters.body_of(request)

@@ -9,7 +9,7 @@ from hongyan.api.errors import HttpError
 from hongyan.api.leancloud import rest
 from hongyan.api.leancloud.credentials import app_of, app_of_master, client_of, has_master_key
 from hongyan.api.leancloud.parameters import body_of, number, query_of, size, text, wrong
-from hongyan.api.leancloud.rest import WITH_STANDINGS, ConversationId, call_on, legacy, paths
+from hongyan.api.leancloud.rest import WITH_STANDINGS, ConversationId, call_on, paths
 from hongyan.api.site import CurrentSite, Site
 from hongyan.engine import json_text, roles
 from hongyan.engine.limits import Operation, rate
@@ -25,8 +25,8 @@ NOT_FROM_CLIENTS = 119
 #: No object has the id (REST reference 1.7).
 MISSING = 101
 SESSION_TOKEN = "X-LC-IM-Session-Token"
-_CLASS = legacy("/classes/_ConversationMemberInfo")
-_OBJECT = [f"{path}/{{info_id:str}}" for path in _CLASS]
+_CLASS = "/1.1/classes/_ConversationMemberInfo"
+_OBJECT = f"{_CLASS}/{{info_id:str}}"
 _INFOS, _INFO = paths("member-infos", WITH_STANDINGS), paths("member-infos/{info_id:str}", WITH_STANDINGS)
 
 AnyRequest = Request[Any, Any, Any]

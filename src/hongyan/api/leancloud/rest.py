@@ -84,11 +84,6 @@ async def of_kind(request: AnyRequest, site: Site, app: App, conversation_id: st
     return conversation
 
 
-def legacy(path: str) -> list[str]:
-    """The paths of a call of the older API, of which version 1 is another name (REST reference 1.1)."""
-    return [f"/{version}{path}" for version in ("1.1", "1")]
-
-
 def router(*handlers: HTTPRouteHandler) -> Router:
     """Of calls that answer HTTP 400 to what the engine refuses, unless another status says more."""
     return Router("/", route_handlers=handlers, exception_handlers={Refused: _refused}, request_max_body_size=BODY_MAX)

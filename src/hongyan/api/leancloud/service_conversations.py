@@ -12,7 +12,6 @@ from litestar.params import FromPath
 from hongyan.api.leancloud import parameters, rest
 from hongyan.api.leancloud.credentials import app_of_master
 from hongyan.api.leancloud.parameters import Values
-from hongyan.api.leancloud.rest import legacy
 from hongyan.api.site import CurrentSite, Site
 from hongyan.engine.conversations import Members
 from hongyan.engine.values import App, Conversation, Subscription
@@ -26,7 +25,7 @@ SUBSCRIPTIONS, SUBSCRIPTIONS_MAX = 50, 1_000
 LAST_ID = "\U0010ffff"
 #: In which direction subscriptions are walked.
 DIRECTIONS = frozenset({"new", "old"})
-LEGACY, LEGACY_SUBSCRIBERS = legacy("/rtm/conversation/subscription"), legacy("/rtm/conversation/subscribers")
+LEGACY, LEGACY_SUBSCRIBERS = "/1.1/rtm/conversation/subscription", "/1.1/rtm/conversation/subscribers"
 
 AnyRequest = Request[Any, Any, Any]
 Id = FromPath[str]
@@ -106,14 +105,14 @@ async def subscribers_of_old(request: AnyRequest, site: CurrentSite) -> list[dic
     return await _subscribers(site, app, parameters.text(asked, "conv_id"), asked)
 
 
-@get([f"{path}/count" for path in LEGACY_SUBSCRIBERS])
+@get(f"{LEGACY_SUBSCRIBERS}/count")
 async def count_of_old(request: AnyRequest, site: CurrentSite) -> dict[str, int]:
     """S8."""
     app = app_of_master(request, site)
     return {"count": await site.engine.services.count(await _service(site, app, parameters.query_of(request)))}
 
 
-@get(legacy("/rtm/conversation/subscribed"))
+@get("/1.1/rtm/conversation/subscribed")
 async def is_subscribed(request: AnyRequest, site: CurrentSite) -> Response[bytes]:
     """Whether a client has subscribed: a bare `true` or `false`."""
     app, asked = app_of_master(request, site), parameters.query_of(request)

@@ -7,14 +7,14 @@ from litestar import Request, delete, get, post
 from hongyan.api.leancloud import rest
 from hongyan.api.leancloud.credentials import app_of_master
 from hongyan.api.leancloud.parameters import body_of, body_or_query, number, size, text, texts
-from hongyan.api.leancloud.rest import ConversationId, call_on, legacy, paths
+from hongyan.api.leancloud.rest import ConversationId, call_on, paths
 from hongyan.api.site import CurrentSite
 
 PAGE, PAGE_MAX = 10, 100
 _TEMPORARY = paths("temporary-silenceds")
 _PERMANENT = paths("permanent-silenceds")
 #: The silence for a time by its older name, which says something else.
-_LEGACY = legacy("/rtm/conversation/blacklist")
+_LEGACY = "/1.1/rtm/conversation/blacklist"
 
 AnyRequest = Request[Any, Any, Any]
 
