@@ -7,7 +7,7 @@ only to the user who runs the server.
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +18,21 @@ import structlog
 from msgspec import Meta, Struct
 
 from hongyan.engine.apps import Apps
+from hongyan.engine.imported import (
+    Imported,
+    ImportedBlock,
+    ImportedConversation,
+    ImportedFile,
+    ImportedHistory,
+    ImportedInstallation,
+    ImportedRefusal,
+    ImportedRole,
+    ImportedRow,
+    ImportedSilence,
+    ImportedSubscription,
+    ImportedUser,
+)
+from hongyan.engine.imports import Imports
 from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.values import App
 from hongyan.engine.words import WordFilter
@@ -54,6 +69,12 @@ class SetApp(_Command, frozen=True, tag="app.set"):
 
     app: str
     settings: dict[str, str]
+
+
+class FindApp(_Command, frozen=True, tag="app.find"):
+    """Answers the id of an app, named as for `SetApp`."""
+
+    app: str
 
 
 class SetWords(_Command, frozen=True, tag="app.words.set"):
@@ -94,11 +115,94 @@ class Sweep(_Command, frozen=True, tag="sweep"):
     agreed: dict[str, str]
 
 
+class _Import(_Command, frozen=True, kw_only=True):
+    """Bring rows of another server into an app, named by its id; `dry`: only say what would become of them.
+
+    Answers an `Imported`.
+    """
+
+    app: str
+    rows: Sequence[ImportedRow]
+    dry: bool = False
+
+    async def perform(self, apps: Apps, imports: Imports) -> Imported:
+        return await imports.write(_app(apps, self.app), self.rows, dry=self.dry)
+
+
+class ImportConversations(_Import, frozen=True, kw_only=True, tag="import.conversations"):
+    rows: list[ImportedConversation]
+
+
+class ImportUsers(_Import, frozen=True, kw_only=True, tag="import.users"):
+    rows: list[ImportedUser]
+
+
+class ImportInstallations(_Import, frozen=True, kw_only=True, tag="import.installations"):
+    rows: list[ImportedInstallation]
+
+
+class ImportFiles(_Import, frozen=True, kw_only=True, tag="import.files"):
+    rows: list[ImportedFile]
+
+
+class ImportRoles(_Import, frozen=True, kw_only=True, tag="import.roles"):
+    rows: list[ImportedRole]
+
+
+class ImportSubscriptions(_Import, frozen=True, kw_only=True, tag="import.subscriptions"):
+    rows: list[ImportedSubscription]
+
+
+class ImportSilences(_Import, frozen=True, kw_only=True, tag="import.silences"):
+    rows: list[ImportedSilence]
+
+
+class ImportBlocks(_Import, frozen=True, kw_only=True, tag="import.blocks"):
+    rows: list[ImportedBlock]
+
+
+class ImportRefusals(_Import, frozen=True, kw_only=True, tag="import.refusals"):
+    rows: list[ImportedRefusal]
+
+
+class ImportHistories(_Import, frozen=True, kw_only=True, tag="import.histories"):
+    rows: list[ImportedHistory]
+
+
+#: What brings in rows of a type.
+IMPORTS: Mapping[type, "Callable[..., Import]"] = {
+    ImportedConversation: ImportConversations,
+    ImportedUser: ImportUsers,
+    ImportedInstallation: ImportInstallations,
+    ImportedFile: ImportFiles,
+    ImportedRole: ImportRoles,
+    ImportedSubscription: ImportSubscriptions,
+    ImportedSilence: ImportSilences,
+    ImportedBlock: ImportBlocks,
+    ImportedRefusal: ImportRefusals,
+    ImportedHistory: ImportHistories,
+}
+
+
 class Status(_Command, frozen=True, tag="status"):
     """What the running server says about itself."""
 
 
-Command = CreateApp | ListApps | SetApp | SetWords | ListWords | GoAway | PreviewSweep | Sweep | Status
+Import = (
+    ImportConversations
+    | ImportUsers
+    | ImportInstallations
+    | ImportFiles
+    | ImportRoles
+    | ImportSubscriptions
+    | ImportSilences
+    | ImportBlocks
+    | ImportRefusals
+    | ImportHistories
+)
+Command = (
+    CreateApp | ListApps | SetApp | FindApp | SetWords | ListWords | GoAway | PreviewSweep | Sweep | Import | Status
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +248,7 @@ async def perform(
     words: WordFilter,
     status: Mapping[str, Any],
     sweeper: Sweeper,
+    imports: Imports,
     go_away: Callable[[float], int] = lambda over: 0,
 ) -> Any:
     """Carry a command out. Raises Failed. Without a server there is nobody to send away."""
@@ -157,6 +262,8 @@ async def perform(
                 return [describe(app) for app in apps.list()]
             case SetApp():
                 return describe(await apps.change(_app_id(apps, command.app), command.settings))
+            case FindApp():
+                return _app_id(apps, command.app)
             case SetWords():
                 return {"words": await words.replace(_app(apps, command.app), command.words)}
             case ListWords():
@@ -167,6 +274,8 @@ async def perform(
                 return await sweeper.preview()
             case Sweep():
                 return await sweeper.sweep(command.agreed)
+            case _Import():
+                return await command.perform(apps, imports)
             case Status():
                 return dict(status)
     except (ValueError, Refused) as error:

@@ -133,7 +133,9 @@ class Server:
 
     async def _perform(self, command: admin.Command) -> Any:
         engine, sweeper = self.engine, admin.Sweeper(self.engine.sweeps, running=True)
-        return await admin.perform(command, engine.apps, engine.words, self._status(), sweeper, self.gateway.go_away)
+        return await admin.perform(
+            command, engine.apps, engine.words, self._status(), sweeper, engine.imports, self.gateway.go_away
+        )
 
     def _status(self) -> dict[str, Any]:
         scheme = "https" if self.context else "http"

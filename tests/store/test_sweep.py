@@ -318,6 +318,7 @@ async def test_a_conversation_goes_with_all_that_is_in_it(store: Store, path: Pa
         "hidden_message": 1,
         "seat": 1,
         "author": 1,
+        "imported_column": 0,
         "broadcast": 0,
         "deleted_conversation": 0,
     }

@@ -10,7 +10,7 @@ import typer
 
 import hongyan
 from hongyan import log
-from hongyan.cli import app, doctor, goaway, openapi, serve, sweep
+from hongyan.cli import app, doctor, goaway, importing, openapi, serve, sweep
 from hongyan.errors import StartupError
 
 FAILED = 2
@@ -61,6 +61,8 @@ def commands(arguments: list[str]) -> typer.Typer:
     tree.command()(doctor.doctor)
     tree.command()(openapi.openapi)
     tree.command()(sweep.sweep)
+    tree.add_typer(importing.import_tree, name="import")
+    tree.add_typer(importing.export_tree, name="export")
     if not arguments or arguments[0] == "bench" or _HELP_OPTIONS & {arguments[0]}:
         _add_bench(tree)
     return tree

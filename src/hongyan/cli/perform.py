@@ -1,15 +1,21 @@
-"""Carrying out an operator's command: by the running server, or here if none runs."""
+"""Carrying out operators' commands: by the running server, or here if none runs."""
 
 import asyncio
+import os
 import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hongyan import admin, process
+from hongyan.bus.local import LocalBus
 from hongyan.config import Settings
 from hongyan.datadir import DataDir, InUse
 from hongyan.engine.access import Access
 from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
+from hongyan.engine.imports import Imports
+from hongyan.engine.services import Services
 from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.words import WordFilter
 from hongyan.errors import StartupError
@@ -17,6 +23,8 @@ from hongyan.store import Store
 
 #: Time for a server that is just starting or stopping, or for another command, to be done (s).
 PATIENCE = 15.0
+#: How much less than the server a command that takes long beside it is worth (`nice`).
+BESIDE = 15
 
 
 def perform(settings: Settings, command: admin.Command) -> Any:
@@ -35,6 +43,38 @@ def perform(settings: Settings, command: admin.Command) -> Any:
             raise StartupError(str(error)) from None
 
 
+@contextmanager
+def performing(settings: Settings) -> Iterator[Callable[[admin.Command], Any]]:
+    """What carries out many commands one after another, for those that take long.
+
+    With a server, each goes to whoever holds the data when it comes; without one, nobody else has it meanwhile.
+    """
+    data = DataDir(settings.data_dir)
+    try:
+        hold = data.held(settings.database_path)
+        hold.__enter__()
+    except InUse:
+        os.nice(BESIDE)  # those who chat go first
+        yield lambda command: perform(settings, command)
+        return
+    try:
+        with asyncio.Runner() as runner:
+            store, answer = runner.run(_open(settings, data))
+            try:
+                yield lambda command: _answered(runner, answer(command))
+            finally:
+                runner.run(store.close())
+    finally:
+        hold.__exit__(None, None, None)
+
+
+def _answered(runner: asyncio.Runner, answer: Any) -> Any:
+    try:
+        return runner.run(answer)
+    except admin.Failed as error:
+        raise StartupError(str(error)) from None
+
+
 def _perform_here_or_there(settings: Settings, data: DataDir, command: admin.Command) -> Any:
     try:
         with data.held(settings.database_path):
@@ -48,15 +88,27 @@ def _perform_here_or_there(settings: Settings, data: DataDir, command: admin.Com
 
 
 async def _perform_here(settings: Settings, data: DataDir, command: admin.Command) -> Any:
+    store, answer = await _open(settings, data)
+    try:
+        return await answer(command)
+    finally:
+        await store.close()
+
+
+async def _open(settings: Settings, data: DataDir) -> tuple[Store, Callable[[admin.Command], Awaitable[Any]]]:
+    """The store, and what carries out a command there."""
     clock, database = Clock(), settings.database_path
     store = Store.open(database, data.secret(database), clock)
     store.on_fatal = process.storage_failed
     store.start(asyncio.get_running_loop())
-    try:
-        apps = Apps(store.apps, clock)
-        await apps.load()
-        sweeps = Sweeps(store.sweep, apps, Access(store.conversations, clock), clock, rest=0)
-        words = WordFilter(store.words, clock)
-        return await admin.perform(command, apps, words, {}, admin.Sweeper(sweeps, running=False))
-    finally:
-        await store.close()
+    apps, access = Apps(store.apps, clock), Access(store.conversations, clock)
+    await apps.load()
+    sweeper = admin.Sweeper(Sweeps(store.sweep, apps, access, clock, rest=0), running=False)
+    words = WordFilter(store.words, clock)
+    services = Services(store.services, store.conversations, access, LocalBus())
+    imports = Imports(store.imports, access, services, alone=True)
+
+    async def answer(command: admin.Command) -> Any:
+        return await admin.perform(command, apps, words, {}, sweeper, imports)
+
+    return store, answer

@@ -14,6 +14,7 @@ from hongyan.engine.conversations import Conversations
 from hongyan.engine.edits import Edits
 from hongyan.engine.filtering import Filtering
 from hongyan.engine.history import History
+from hongyan.engine.imports import Imports
 from hongyan.engine.info import ConversationInfo
 from hongyan.engine.installations import Installations
 from hongyan.engine.kicks import Kicks
@@ -124,6 +125,7 @@ class Engine:
         standings, lists = store.standings, store.standing_lists
         self.roles = Roles(standings, lists, self.access, bus, clock)
         self.silence = Silence(standings, lists, self.access, bus, clock)
+        self.imports = Imports(store.imports, self.access, self.services)
         self.users = Users(store.users, clock)
         self.installations = Installations(store.installations)
         self.sweeps = Sweeps(store.sweep, self.apps, self.access, clock)

@@ -85,7 +85,7 @@ class Files:
             mime_type=mime_type,
             created_at=now,
             updated_at=now,
-            key=_new_key(draft.name, draft.keep_name),
+            key=new_key(draft.name, draft.keep_name),
             meta=draft.meta,
             acl=draft.acl,
         )
@@ -150,7 +150,7 @@ class Files:
         if not file.is_whole:
             async with self._arrives(file) as file:
                 if not file.is_whole:
-                    await self._blobs.put(_original(file), arriving.pieces())
+                    await self._blobs.put(original(file), arriving.pieces())
                     return await self._finish(file, arriving.arrival)
         await self._compare(file, arriving)
         return file
@@ -250,7 +250,7 @@ class Files:
 
     def read(self, file: File, start: int, end: int) -> AsyncGenerator[bytes]:
         """The bytes from `start` to before `end`."""
-        return self._blobs.get(_original(file), start, end)
+        return self._blobs.get(original(file), start, end)
 
     async def thumbnail(self, file: File, wish: Wish) -> Picture:
         """A smaller picture of an image, made once. Raises Refused: IMAGE_REFUSED, FILES_BUSY."""
@@ -425,7 +425,7 @@ def may_read(acl: Mapping[str, Any] | None) -> bool:
     return isinstance(everybody, dict) and everybody.get("read") is True
 
 
-def _new_key(name: str, keep_name: bool) -> str:
+def new_key(name: str, keep_name: bool) -> str:
     token = "".join(secrets.choice(_LETTERS) for _ in range(_TOKEN_LENGTH))
     if keep_name:
         return f"{token}/{clean_name(name)}"
@@ -440,7 +440,7 @@ def _folder(file: File) -> str:
     return f"{file.app_key}/{token[:2]}/{token}"
 
 
-def _original(file: File) -> str:
+def original(file: File) -> str:
     return f"{_folder(file)}/original"
 
 

@@ -79,6 +79,18 @@ def imported_bcrypt(digest: str) -> str | None:
     return digest if is_known and int(parts[2]) <= _BCRYPT_COST_MAX else None
 
 
+def exported(kept: str | None) -> dict[str, str]:
+    """The columns of an exported user that hold its password; one that was hashed here is as it is kept."""
+    if kept is None:
+        return {}
+    if kept.startswith(_BCRYPT):
+        return {"bcryptPassword": kept}
+    if not kept.startswith(f"{_LEANCLOUD}$"):
+        return {"password": kept}
+    _, salt, digest = kept.split("$", 2)
+    return {"password": digest, "salt": base64.b64decode(salt).decode()}
+
+
 def leancloud_hash(password: str, salt: str) -> str:
     """The original's form, in base64."""
     digest = salt.encode() + password.encode()

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from hongyan.engine.conditions import Condition
 from hongyan.engine.events import Event
+from hongyan.engine.imported import Imported, ImportedRow
 from hongyan.engine.query import Query, TemporaryQuery
 from hongyan.engine.values import (
     App,
@@ -613,6 +614,24 @@ class SweepStore(Protocol):
         """Keep in mind what waits for a yes, for who looks into the database."""
 
 
+class ImportStore(Protocol):
+    """Rows of another server."""
+
+    def write(
+        self,
+        app_key: int,
+        rows: Sequence[ImportedRow],
+        committed: Callable[[Sequence[str], Sequence[int]], None],
+        *,
+        dry: bool = False,
+    ) -> Awaitable[Imported]:
+        """A step of bulk work: write rows of one type.
+
+        `committed` gets the ids of conversations that have changed but for their messages, and the keys of new service
+        conversations. `dry`: nothing is written.
+        """
+
+
 class TokenStore(Protocol):
     """Session tokens that were voided before they expired."""
 
@@ -833,6 +852,8 @@ class Store(Protocol):
     def live_queries(self) -> LiveQueryStore: ...
     @property
     def words(self) -> WordStore: ...
+    @property
+    def imports(self) -> ImportStore: ...
     @property
     def users(self) -> UserStore: ...
     @property

@@ -52,6 +52,11 @@ class Services:
         """Whether the app has service conversations: for all others nothing is looked up at a login."""
         return app.key in self._keys
 
+    def imported(self, app: App, keys: Sequence[int]) -> None:
+        """These service conversations were brought in."""
+        if keys:
+            self._keys.setdefault(app.key, set()).update(keys)
+
     async def find(self, app: App, conversation_id: str) -> Conversation:
         """Raises Refused: CONVERSATION_NOT_FOUND or SYSTEM_CONVERSATION_REQUIRED."""
         conversation = await self._access.conversation(app, conversation_id)

@@ -23,6 +23,7 @@ TABLES = {
     "sent_token": "client, token",
     "hidden_message": "client, timestamp, seq",
     "seat": "app, client, device",
+    "imported_column": "name",
     "author": "app, client",
     "broadcast": "key",
 }

@@ -22,11 +22,11 @@ FIND = f"SELECT {hot.MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND ti
 REWRITE = "UPDATE message SET body = ?, flags = ? WHERE conversation = ? AND timestamp = ? AND seq = ?"
 #: Its mentions and the time of an edit go, too: no client is to be told of it.
 ERASE = (
-    f"UPDATE message SET body = x'00', flags = {hot.DELETED}, mentions = NULL, patched_at = NULL"
-    " WHERE conversation = ? AND timestamp = ? AND seq = ?"
+    f"UPDATE message SET body = x'00', flags = {hot.DELETED} | (flags & {hot.IMPORTED}), mentions = NULL,"
+    " patched_at = NULL WHERE conversation = ? AND timestamp = ? AND seq = ?"
 )
 REPLACE = (
-    "UPDATE message SET body = ?, flags = ?, mentions = ?, patched_at = ?"
+    f"UPDATE message SET body = ?, flags = ? | (flags & {hot.IMPORTED}), mentions = ?, patched_at = ?"
     " WHERE conversation = ? AND timestamp = ? AND seq = ?"
 )
 #: Kept apart because no index finds the latest edit of all conversations.
@@ -65,6 +65,11 @@ class Edits:
     @property
     def newest(self) -> int:
         return self._newest
+
+    def note(self, driver: Any, at: int) -> None:
+        """Inside a write: an edit of this time was brought in; those made here are later."""
+        self._newest = max(self._newest, at)
+        driver.execute(KEEP_NEWEST, (str(self._newest),))
 
     def apply(
         self,

@@ -15,6 +15,8 @@ RECEIPT = 4
 RECALLED = 8
 #: What is left of a deleted message: its place and its sender, who would else have an unread message of his own.
 DELETED = 16
+#: Brought in from another server: nobody needs to read or to acknowledge it.
+IMPORTED = 32
 
 _PLAIN = b"\x00"
 _SERVICE = int(ConversationKind.SERVICE)
@@ -262,10 +264,14 @@ LAST_UPTO = (
     "SELECT seq, timestamp FROM message WHERE conversation = ? AND timestamp <= ?"
     " ORDER BY timestamp DESC, seq DESC LIMIT 1"
 )
-COUNT_OWN_AFTER = "SELECT count(*) FROM message WHERE conversation = ? AND timestamp > ? AND seq > ? AND sender = ?"
+#: Own messages, and those that nobody needs to read.
+COUNT_OWN_AFTER = (
+    "SELECT count(*) FROM message WHERE conversation = ? AND timestamp > ? AND seq > ?"
+    f" AND (sender = ? OR flags & {IMPORTED})"
+)
 COUNT_OWN_UPTO = (
-    "SELECT count(*) FROM (SELECT seq, sender FROM message WHERE conversation = ? AND timestamp <= ?"
-    " ORDER BY timestamp DESC, seq DESC LIMIT ?) WHERE seq > ? AND sender = ?"
+    "SELECT count(*) FROM (SELECT seq, sender, flags FROM message WHERE conversation = ? AND timestamp <= ?"
+    f" ORDER BY timestamp DESC, seq DESC LIMIT ?) WHERE seq > ? AND (sender = ? OR flags & {IMPORTED})"
 )
 MOVE_READ_MARK = (
     "UPDATE member SET read_seq = ?, read_to = ?, own_since_read = ?, read_at = ? WHERE conversation = ? AND client = ?"
@@ -306,7 +312,8 @@ FIRST_ACK_ROW = (
     f"SELECT {_ACKED} FROM message WHERE conversation = ? AND timestamp >= ? ORDER BY timestamp, seq LIMIT 1"
 )
 OTHERS_BETWEEN = (
-    "SELECT coalesce(sum(sender <> ?), 0), count(*) FROM (SELECT sender FROM message WHERE conversation = ?"
+    f"SELECT coalesce(sum(sender <> ? AND NOT flags & {IMPORTED}), 0), count(*)"
+    " FROM (SELECT sender, flags FROM message WHERE conversation = ?"
     " AND timestamp >= ? AND timestamp <= ? AND seq > ? AND seq < ? LIMIT ?)"
 )
 READ_ROWS = (
@@ -341,7 +348,7 @@ MISSED_CONVERSATIONS = (
 )
 MISSED_MESSAGES = (
     f"SELECT {MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND timestamp >= ? AND seq > ? AND {KEPT}"
-    " ORDER BY timestamp DESC, seq DESC LIMIT ?"
+    f" AND NOT flags & {IMPORTED} ORDER BY timestamp DESC, seq DESC LIMIT ?"
 )
 MESSAGE_AT = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE conversation = ? AND timestamp = ? AND seq = ? AND {KEPT}"
 FIND_STREAMS = Bulk(

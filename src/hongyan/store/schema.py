@@ -60,6 +60,8 @@ conversation = sa.Table(
     # messages up to this one were deleted when their time was over, and when that was
     sa.Column("swept_seq", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("swept_at", sa.BigInteger, nullable=False, server_default="0"),
+    # when it, or history of it, was brought in from another server: as good as a use of it
+    sa.Column("imported_at", sa.BigInteger),
     sa.UniqueConstraint("app", "id"),
     # with the key behind it: an app's conversations in the order in which they were made
     sa.Index("conversation_by_app", "app", sqlite_where=sa.text("parent IS NULL")),
@@ -237,6 +239,16 @@ word_list = sa.Table(
     sa.Column("app", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("words", sa.JSON, nullable=False),
     sa.Column("updated_at", sa.BigInteger, nullable=False),
+)
+
+#: Columns of imported conversations of which nothing here makes use, as they came.
+imported_column = sa.Table(
+    "imported_column",
+    metadata,
+    sa.Column("conversation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 #: Users of an app, as the storage service has them. Keys without a column of their own are in `columns`.

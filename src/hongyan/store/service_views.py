@@ -35,6 +35,18 @@ _LAST_OF_STREAMS = Bulk(
     " WHERE c.last_seq > 0 AND c.parent IS NOT NULL"
 )
 
+#: A stream that was brought in without anybody knowing whose it is, its own parent, is taken over.
+INSERT_STREAM = (
+    "INSERT INTO conversation (app, id, kind, creator, created_at, updated_at, member_count, parent)"
+    f" VALUES (?, ?, {_SERVICE}, '', ?, ?, 1, ?)"
+    " ON CONFLICT (app, id) DO UPDATE SET parent = excluded.parent, member_count = 1 WHERE parent = key"
+    " RETURNING key, version"
+)
+INSERT_MEMBER = (
+    "INSERT INTO member (conversation, client, app, joined_at, read_seq, ack_seq, ack_to)"
+    " SELECT key, ?2, app, ?3, last_seq, last_seq, coalesce(last_message_at, 0) FROM conversation WHERE key = ?1"
+)
+
 End = tuple[int | None, int | None, int]
 
 
@@ -62,6 +74,14 @@ def find_stream(driver: Any, app_key: int, service: int, service_id: str, client
     row: tuple[int, int] | None = driver.execute(
         FIND_STREAM, (app_key, stream_id(service_id, client), service)
     ).fetchone()
+    return row
+
+
+def make_stream(driver: Any, app_key: int, service: int, service_id: str, client: str, now: int) -> tuple[int, int]:
+    """Key and version of a new stream. Inside a write."""
+    row: tuple[int, int]
+    (row,) = driver.execute(INSERT_STREAM, (app_key, stream_id(service_id, client), now, now, service)).fetchall()
+    driver.execute(INSERT_MEMBER, (row[0], client, now))
     return row
 
 

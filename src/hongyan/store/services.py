@@ -48,11 +48,6 @@ SUBSCRIBED = {
 _BEFORE_ALL = {False: Subscription(-1, ""), True: Subscription(FOREVER, "")}
 COUNT = "SELECT member_count FROM conversation WHERE key = ?"
 IS_ALIVE = "SELECT 1 FROM conversation WHERE key = ?"
-INSERT_STREAM = (
-    "INSERT INTO conversation (app, id, kind, creator, created_at, updated_at, member_count, parent)"
-    f" VALUES (?, ?, {_SERVICE}, '', ?, ?, 1, ?)"
-)
-INSERT_MEMBER = "INSERT INTO member (conversation, client, app, joined_at, read_seq) VALUES (?, ?, ?, ?, 0)"
 HIDE = "INSERT OR IGNORE INTO hidden_message (conversation, client, timestamp, seq) VALUES (?, ?, ?, ?)"
 
 
@@ -148,11 +143,8 @@ class Services:
         return await self._reader.run(find)
 
     def _make_stream(self, driver: Any, service: Conversation, client: str) -> Conversation:
-        now, app_key = self._clock.now(), service.app_key
-        row = (app_key, stream_id(service.id, client), now, now, service.key)
-        key = driver.execute(INSERT_STREAM, row).lastrowid
-        driver.execute(INSERT_MEMBER, (key, client, app_key, now))
-        return _stream(service, client, key, 1)
+        made = service_views.make_stream(driver, service.app_key, service.key, service.id, client, self._clock.now())
+        return _stream(service, client, *made)
 
     def send(
         self,

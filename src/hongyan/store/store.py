@@ -20,6 +20,7 @@ from hongyan.store.conversations import Conversations
 from hongyan.store.deletion import last_deletion
 from hongyan.store.edits import Edits, newest_edit
 from hongyan.store.files import Files
+from hongyan.store.imports import Imports
 from hongyan.store.info import Info
 from hongyan.store.live_queries import LiveQueries
 from hongyan.store.messages import Messages
@@ -83,6 +84,7 @@ class Store:
         self.temporary = Temporary(self._reader, self.writer, clock)
         self.tokens = Tokens(self._reader, self.writer)
         self.edits = Edits(self._reader, self.writer, clock, edited_at)
+        self.imports = Imports(self._reader, self.writer, clock, self.edits)
         self.live_queries = LiveQueries(self._reader)
         self.words = Words(self._reader, self.writer)
         self.users = Users(self._reader, self.writer, clock)

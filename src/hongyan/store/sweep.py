@@ -4,6 +4,7 @@ What has expired is looked for by the readers, conversation by conversation; eac
 that a message that came meanwhile keeps its conversation.
 """
 
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import ConversationKind, Cutoffs, Expired, Swept
-from hongyan.store import deletion, sweep_gate
+from hongyan.store import deletion, hot, sweep_gate
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
@@ -26,7 +27,9 @@ STEP_TIME = 0.002
 PAGES, FREE_PAGES = 50, 2_560
 
 _STREAMS_ACTIVE = "(SELECT max(s.last_message_at) FROM conversation s WHERE s.parent = c.key)"
-_USED_AT = f"max(c.updated_at, coalesce(c.last_message_at, 0), coalesce({_STREAMS_ACTIVE}, 0))"
+_USED_AT = (
+    f"max(c.updated_at, coalesce(c.last_message_at, 0), coalesce(c.imported_at, 0), coalesce({_STREAMS_ACTIVE}, 0))"
+)
 LOOK = (
     "SELECT c.key, c.app, c.kind, CASE WHEN c.parent IS NULL AND c.expires_at IS NULL"
     f" THEN {_USED_AT} END,"
@@ -41,12 +44,19 @@ COUNT_ALL = (
 )
 
 OLDEST = (
-    "SELECT timestamp, seq, sender FROM message WHERE conversation = ? AND timestamp < ?"
+    f"SELECT timestamp, seq, CASE WHEN flags & {hot.IMPORTED} THEN NULL ELSE sender END FROM message"
+    " WHERE conversation = ? AND timestamp < ?"
     " ORDER BY timestamp, seq LIMIT ?"
 )
 DELETE_OLDEST = "DELETE FROM message WHERE conversation = ? AND (timestamp, seq) <= (?, ?)"
 #: `own_since_read` counts own messages that are neither read nor swept.
 UNCOUNT_OWN = "UPDATE member SET own_since_read = own_since_read - ? WHERE conversation = ? AND client = ?"
+#: The same of what was brought in, which nobody needs to read.
+UNCOUNT_IMPORTED = (
+    "UPDATE member SET own_since_read = own_since_read"
+    " - (SELECT count(*) FROM json_each(?1) WHERE value > member.read_seq)"
+    " WHERE conversation = ?2 AND read_seq < ?3"
+)
 READ_SEQ = "SELECT read_seq FROM member WHERE conversation = ? AND client = ?"
 MOVE_SWEPT = "UPDATE conversation SET swept_seq = max(swept_seq, ?), swept_at = ? WHERE key = ?"
 
@@ -168,9 +178,11 @@ class Sweep:
             return True
         timestamp, seq, _ = rows[-1]
         driver.execute(DELETE_OLDEST, (expired.key, timestamp, seq))
-        own: dict[str, list[int]] = {}
+        own: dict[str | None, list[int]] = {}
         for _, each, sender in rows:
             own.setdefault(sender, []).append(each)
+        if imported := own.pop(None, None):
+            driver.execute(UNCOUNT_IMPORTED, (json.dumps(imported), expired.key, max(imported)))
         for sender, seqs in own.items():
             member = driver.execute(READ_SEQ, (expired.key, sender)).fetchone()
             uncounted = sum(each > member[0] for each in seqs) if member else 0

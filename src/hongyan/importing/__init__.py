@@ -1,0 +1,1 @@
+"""Moving in from LeanCloud, and out: reading its exports, asking its API, writing exports of the same shapes."""

@@ -1,0 +1,106 @@
+"""`hongyan import leancloud --live`: from an API that pages, is busy, and breaks off."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hongyan.importing import live
+from tests.importing.conftest import Home
+from tests.importing.exports import NOW, conversation, everything, message, object_id, stream
+from tests.importing.fake_leancloud import APP, MASTER_KEY, LeanCloud, serving
+from tests.support.server import TEST_APP, Server
+
+
+@pytest.fixture
+def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[LeanCloud]:
+    """An app on LeanCloud with something of all that there is."""
+    monkeypatch.setenv("LEANCLOUD_MASTER_KEY", MASTER_KEY)
+    monkeypatch.setattr(live, "WAIT", 0.0)
+    found = LeanCloud()
+    talk, room, news = conversation("alice", "bob"), conversation(tr=True), conversation(sys=True)
+    found.classes["_Conversation"] = [talk, room, news]
+    key = news["objectId"]
+    found.subscribers[key] = ["alice", "bob", "小明"]
+    found.lists[talk["objectId"], "blacklists"] = ["eve", "mallory", "trudy"]
+    found.lists[room["objectId"], "permanent-silenceds"] = ["bob"]
+    places = [talk["objectId"], room["objectId"], object_id()]
+    found.messages = [message(places[n % 3], NOW + n // 2) for n in range(40)]
+    own = {"conv-id": stream(key, "小明"), "of": (key, "小明")}
+    found.messages += [message(key, NOW + n, "news", **own) for n in range(9)]
+    with serving(found):
+        yield found
+
+
+def fetch(home: Home, there: LeanCloud, *options: object) -> dict[str, Any]:
+    return home.bring_in("--live", there.url, "--live-app", APP, "--rate", "1000", *options)
+
+
+def test_all_is_fetched_page_by_page_and_a_busy_server_is_asked_again(home: Home, there: LeanCloud) -> None:
+    there.busy = 5
+    tallies = fetch(home, there)
+    assert tallies["messages"]["new"] == 49
+    assert home.counts["_Conversation"] == {"there": 3, "here": 3}
+    found = home.export()
+    assert {row["msg-id"] for row in found["messages"]} == {row["msg-id"] for row in there.messages}
+    assert {row["peer"] for row in found["messages"] if "peer" in row} == {"小明"}
+    assert len(found["_Conversation"]) == 3
+    assert [row["client_ids"] for row in found["blacklists"]] == [["eve", "mallory", "trudy"]]
+    assert [row["client_ids"] for row in found["permanent-silenceds"]] == [["bob"]]
+    assert sorted(row["subscriber"] for row in found["subscribers"]) == ["alice", "bob", "小明"]
+
+
+def test_what_is_broken_off_goes_on_and_what_is_new_is_fetched_later(home: Home, there: LeanCloud) -> None:
+    there.dead_after = 5
+    arguments = ("import", "leancloud", "--live", there.url, "--live-app", APP, "--app", TEST_APP.id, "--rate", "1000")
+    assert "LeanCloud's API refuses" in home.refused(*arguments)
+    asked = there.asked[:]
+    there.dead_after = None
+    fetch(home, there)
+    assert "/1.1/scan/classes/_Conversation" not in there.asked[len(asked) :]
+    first = home.export("first")
+    assert len(first["messages"]) == 49
+    there.messages.append(message(there.classes["_Conversation"][0]["objectId"], NOW + 999))
+    assert fetch(home, there)["messages"] == {"read": 1, "new": 1}
+    assert "messages" not in fetch(home, there)
+    assert len(home.export("second")["messages"]) == 50
+
+
+def test_a_dry_run_changes_nothing_here(home: Home, there: LeanCloud) -> None:
+    assert fetch(home, there, "--dry-run", "--no-lists")["messages"]["new"] == 49
+    assert not any(home.export().values())
+    assert fetch(home, there)["messages"]["new"] == 49
+
+
+def test_a_wrong_key_is_told(home: Home, there: LeanCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEANCLOUD_MASTER_KEY", "wrong")
+    command = ("import", "leancloud", "--app", TEST_APP.id)
+    assert "it answers 401" in home.refused(*command, "--live", there.url, "--live-app", APP)
+    monkeypatch.delenv("LEANCLOUD_MASTER_KEY")
+    assert "LEANCLOUD_MASTER_KEY must hold" in home.refused(*command, "--live", there.url)
+    assert "Say either" in home.refused(*command)
+    monkeypatch.setenv("LEANCLOUD_MASTER_KEY", "x")
+    assert "is no URL of an API" in home.refused(*command, "--live", "there.example")
+
+
+def test_hongyan_itself_is_a_source(
+    server: Server, home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    counts = everything(tmp_path / "in", 120)
+    server.hongyan("import", "leancloud", str(tmp_path / "in"), "--app", server.app.id)
+    server.hongyan("export", "leancloud", str(tmp_path / "there"), "--app", server.app.id)
+    monkeypatch.setenv("LEANCLOUD_MASTER_KEY", server.app.master_key)
+    tallies = home.bring_in("--live", server.http_url, "--rate", "1000")
+    assert not any("bad" in tally for tally in tallies.values()), home.reported()
+    there = {
+        file.stem: [json.loads(line) for line in file.read_text().splitlines()]
+        for file in (tmp_path / "there").iterdir()
+    }
+    here = home.export()
+    # there, what is only history is a conversation without members
+    assert home.counts["_Conversation"] == dict.fromkeys(["there", "here"], counts["_Conversation"] + 1)
+    for name in ("subscribers", "permanent-silenceds", "blacklists"):
+        assert here[name] == there[name]
+    assert {row["msg-id"] for row in here["messages"]} == {row["msg-id"] for row in there["messages"]}
