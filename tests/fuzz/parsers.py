@@ -87,7 +87,7 @@ PARSERS = {
     "a place in a list of who is blocked": Parser(blacklist._place, str, Refused),
     "a place in a list of who is silenced": Parser(conv_silence._offset, str, Refused),
     "a number of a call": Parser(lambda text: parameters.number({"limit": text}, "limit"), str, HttpError),
-    "where of member infos": Parser(member_infos._where, str, HttpError),
+    "where of member infos": Parser(lambda text: member_infos._where(text, {"cid", "clientId"}), str, HttpError),
     "a wish of LiveQuery": Parser(wish, str, (HttpError, Refused, ValueError)),
     "a session token": Parser(lambda text: SESSIONS.redeem(APP, "tom", text), str, Refused),
 }

@@ -70,6 +70,10 @@ class Reads:
         return missed
 
 
+async def nothing(*_: object) -> None:
+    """No broadcast was told."""
+
+
 def _given(answer: Any) -> Any:
     if isinstance(answer, Exception):
         raise answer
@@ -89,8 +93,9 @@ class Line:
         edits = SimpleNamespace(missed=reads.missed, since=reads.edits_since, told_until=reads.told_until)
         unread = SimpleNamespace(since=reads.unread_since)
         receipts = SimpleNamespace(missed=reads.messages_missed)
+        broadcasts = SimpleNamespace(begin=lambda app, client: None, valid=lambda app_key: [], end=nothing)
         self.gateway = SimpleNamespace(
-            engine=SimpleNamespace(edits=edits, unread=unread, receipts=receipts),
+            engine=SimpleNamespace(edits=edits, unread=unread, receipts=receipts, broadcasts=broadcasts),
             subscriptions=SimpleNamespace(begin=reads.subscribe),
             delivery=SimpleNamespace(gathering=SimpleNamespace(tell=reads.tell_gathered)),
         )

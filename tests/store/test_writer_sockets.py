@@ -67,7 +67,7 @@ async def test_one_write_per_connection_and_commit(store: Store, gateway: Gatewa
         after = gateway.stats()
 
     told = {name: after[name] - before[name] for name in ("deliveries", "frames_out", "writes_out")}
-    assert commits[-1].messages == MESSAGES
+    assert [commit.messages for commit in commits if commit.messages] == [MESSAGES]
     assert told == {
         "deliveries": RECEIVERS * MESSAGES,
         "frames_out": (RECEIVERS + 1) * MESSAGES,
