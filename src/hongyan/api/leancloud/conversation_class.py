@@ -4,6 +4,7 @@ What is written here no client is told. An id that is unknown is answered by an 
 would be lost.
 """
 
+import asyncio
 import base64
 import binascii
 import json
@@ -102,13 +103,13 @@ async def scan(request: AnyRequest, site: CurrentSite) -> Response[bytes]:
     asked = parameters.query_of(request)
     place = _place(asked, site.engine.clock.now())
     only = conditions.parse(json.dumps({place.key: _beyond(place)}))
-    wanted, show = conversation_rows.parse({**asked, "order": place.order, "skip": "0"}, only=only)
+    ordered = {**asked, "order": place.order, "skip": "0"}
+    wanted, show = await asyncio.to_thread(conversation_rows.parse, ordered, None, only)
     found = await site.engine.conversations.query(app, None, wanted)
-    rows = [conversation_rows.row_json(row) for row in found]
     cursor = None
-    if len(rows) == wanted.limit:
+    if len(found) == wanted.limit:
         cursor = _cursor(place, _value(found[-1], place.key), site.engine.clock.now())
-    return conversation_rows.encoded({"results": [show(row) for row in rows], "cursor": cursor})
+    return await conversation_rows.rows_of({"results": found, "cursor": cursor}, show)
 
 
 router = rest.router(create, find, read, write, erase, scan)
