@@ -71,7 +71,6 @@ class Reads:
         missed: list[Missed] = _given(await self.messages.get())
         return missed
 
-
     def begin(self, app: App, client: str) -> None:
         """A session begins to be told what it missed."""
 
