@@ -9,6 +9,7 @@ from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.events import BroadcastSent, Event, MessagePatched
 from hongyan.engine.values import App, Departure, HistoryRange
+from hongyan.errors import INTERNAL_ERROR, Refused
 from hongyan.store import Store
 from tests.api import talk
 from tests.support.rest import Rest
@@ -237,3 +238,16 @@ async def test_wrong_parameters(
     assert await master.refused("GET", path, {"conv_id": "0" * 24}) == (400, 4303)
     assert await master.refused("DELETE", f"{path}/unknown") == (400, 4404)
     assert await master.refused("DELETE", OLD[0]) == (400, 1)
+
+
+async def test_one_that_is_sent_is_acknowledged_though_who_heard_it_can_not_be_noted(
+    master: Rest, engine: Engine, app: App, store: Store, news: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is told of a failure sends it again, and all hear it twice."""
+
+    async def fails(_visits: Any) -> None:
+        raise Refused(INTERNAL_ERROR, "the disk is full")
+
+    monkeypatch.setattr(store.visitors, "told", fails)
+    made = await master.call("POST", NEW, from_client="app", conv_id=news, message="hello")
+    assert [each.message.id for each in engine.broadcasts.valid(app.key)] == [made["msg-id"]]

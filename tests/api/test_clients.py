@@ -12,7 +12,7 @@ from hongyan.engine.engine import Engine
 from hongyan.engine.events import ClientKicked, Event
 from hongyan.engine.signatures import Signature
 from hongyan.engine.values import App, Departure, day_of
-from hongyan.errors import Refused
+from hongyan.errors import INTERNAL_ERROR, Refused
 from hongyan.store import Store
 from tests.api import talk
 from tests.api.conftest import Answered
@@ -76,6 +76,21 @@ async def test_asking_wrongly_for_unread_counts(master: Rest) -> None:
     assert await master.refused("GET", path, {"conv_id": "0" * 24}) == (400, 4303)
     assert await master.refused("GET", f"/1.1/rtm/messages/unread/ann/{'0' * 24}") == (400, 4303)
     assert await master.refused("GET", f"/1.2/rtm/clients/{'x' * 65}/unread-count") == (400, 1)
+
+
+async def test_who_came_while_the_disk_was_full_is_noted_later(
+    master: Rest, engine: Engine, app: App, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_visits: Any) -> None:
+        raise Refused(INTERNAL_ERROR, "the disk is full")
+
+    engine.presence.session_opened(app, "ann")
+    with monkeypatch.context() as full:
+        full.setattr(store.visitors, "saw", fails)
+        with pytest.raises(Refused):
+            await engine.visitors.flush()
+    engine.presence.session_opened(app, "bob")
+    assert await engine.visitors.today(app) == 2
 
 
 async def test_figures(master: Rest, engine: Engine, app: App, store: Store) -> None:

@@ -14,8 +14,9 @@ from hongyan.engine.events import ConversationCreated, ConversationDeleted, Conv
 from hongyan.engine.live_subscriptions import Authority, Reader, Wish
 from hongyan.engine.values import App, Draft, Stored
 from hongyan.errors import Refused
+from tests.api import talk
 from tests.api.conftest import Calling
-from tests.support.rest import Rest
+from tests.support.rest import Rest, passed
 
 ROWS, SCAN = "/1.1/classes/_Conversation", "/1.1/scan/classes/_Conversation"
 UNKNOWN = "65f000000000000000000009"
@@ -347,6 +348,27 @@ async def test_a_scan_walks_all_rows(http: httpx.AsyncClient, api: Rest, group: 
     assert await walk(scan_key="-n", where='{"tr":{"$ne":true}}') == [*made[:3:-1], *made[2:0:-1]]
     assert await walk(where='{"n":{"$gte":4}}') == sorted(made[5:])
     assert len((await api.call("GET", SCAN))["results"]) == 7
+
+
+async def test_a_scan_by_the_last_message(api: Rest, engine: Engine, app: App, group: str) -> None:
+    """Service conversations have it too, though they show it otherwise."""
+    news = [await talk.service(engine, app, "ann") for _ in range(2)]
+    for cid in (news[0], group, news[1]):
+        if cid == group:
+            await talk.say(engine, app, "ann", cid, "x")
+        else:
+            path = f"/1.2/rtm/service-conversations/{cid}/broadcasts"
+            await api.call("POST", path, from_client="app", message="x")
+        await passed(engine.clock.now())
+    query = {"limit": "1", "scan_key": "lm"}
+    found: list[str] = []
+    while True:
+        page = await api.call("GET", SCAN, query)
+        found += [row["objectId"] for row in page["results"]]
+        if page["cursor"] is None:
+            break
+        query["cursor"] = page["cursor"]
+    assert found == [news[0], group, news[1]]
 
 
 async def test_a_cursor_is_over_after_ten_minutes(

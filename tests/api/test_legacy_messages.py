@@ -141,6 +141,9 @@ async def test_history_by_a_signature(
     assert await read("ann", stream_id(news, "ann"), documented) == (200, ["y"])
     assert await read("ann", news, documented) == (200, ["y"])
     assert await read("bob", stream_id(news, "ann"), documented) == (400, 4312)
+    quiet = await talk.service(engine, app, "ann", "bob")  # nobody has been told anything alone there
+    assert await read("ann", stream_id(quiet, "ann"), documented) == (200, [])
+    assert await read("bob", stream_id(quiet, "ann"), documented) == (400, 4303)  # others are not looked through
     for query in ("", "?from=ann", "?peerid=ann"):
         answer = await answered("GET", f"{HISTORY}{query}", headers)
         assert (answer.status_code, answer.json()["code"]) == (400, 1)

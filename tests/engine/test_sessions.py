@@ -42,6 +42,16 @@ def test_a_token_brings_back_what_it_was_issued_for(engine: Engine, app: App) ->
     assert engine.sessions.redeem(app, "安 ann", token) == issued
 
 
+async def test_a_token_of_an_older_version_is_void_for_who_was_expelled_only(engine: Engine, app: App) -> None:
+    """It does not say when it was made."""
+    claims = {"app": app.id, "tag": "", "dev": "", "bit": 0, "exp": engine.clock.now() // 1000 + 60}
+    key = hmac.digest(SECRET, b"session tokens", "sha256")
+    old = {each: signed({**claims, "sub": each, "jti": each}, key) for each in ("ann", "bob")}
+    await engine.kicks.kick(app, "bob", "")
+    assert engine.sessions.redeem(app, "ann", old["ann"]).id == "ann"
+    assert_refused(engine, app, "bob", old["bob"])
+
+
 def test_tickets_are_never_the_same(engine: Engine) -> None:
     assert len({ticket(engine).id for _ in range(100)}) == 100
 

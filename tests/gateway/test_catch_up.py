@@ -10,7 +10,7 @@ import pytest
 from hongyan import errors
 from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.sessions import Ticket
-from hongyan.engine.values import App, ConversationKind, Message, Missed, Unread, stream_id
+from hongyan.engine.values import App, Broadcast, ConversationKind, Message, Missed, Unread, stream_id
 from hongyan.errors import Refused
 from hongyan.gateway import catch_up
 from hongyan.gateway.registry import Session
@@ -40,6 +40,8 @@ class Reads:
         self.messages: asyncio.Queue[list[Missed] | Exception] = asyncio.Queue()
         self.newest = 1_000
         self.gathered: list[Callable[[], None]] = []
+        self.broadcasts: asyncio.Queue[list[Broadcast] | Exception] = asyncio.Queue()
+        self.noted: list[int] = []
 
     async def subscribe(self, session: Session) -> None:
         """The app has no service conversations."""
@@ -69,9 +71,18 @@ class Reads:
         missed: list[Missed] = _given(await self.messages.get())
         return missed
 
+    def begin(self, app: App, client: str) -> None:
+        """A session begins to be told what it missed."""
 
-async def nothing(*_: object) -> None:
-    """No broadcast was told."""
+    def valid(self, app_key: int) -> bool:
+        """Whether there is anything to be told to all clients: only where the test gives it."""
+        return not self.broadcasts.empty()
+
+    async def pending(self, app: App, client: str) -> list[Broadcast]:
+        return _given(await self.broadcasts.get())
+
+    async def end(self, app: App, client: str, key: int) -> None:
+        self.noted.append(key)
 
 
 def _given(answer: Any) -> Any:
@@ -93,9 +104,8 @@ class Line:
         edits = SimpleNamespace(missed=reads.missed, since=reads.edits_since, told_until=reads.told_until)
         unread = SimpleNamespace(since=reads.unread_since)
         receipts = SimpleNamespace(missed=reads.messages_missed)
-        broadcasts = SimpleNamespace(begin=lambda app, client: None, valid=lambda app_key: [], end=nothing)
         self.gateway = SimpleNamespace(
-            engine=SimpleNamespace(edits=edits, unread=unread, receipts=receipts, broadcasts=broadcasts),
+            engine=SimpleNamespace(edits=edits, unread=unread, receipts=receipts, broadcasts=reads),
             subscriptions=SimpleNamespace(begin=reads.subscribe),
             delivery=SimpleNamespace(gathering=SimpleNamespace(tell=reads.tell_gathered)),
         )
@@ -290,3 +300,54 @@ async def test_no_more_edits_are_told_at_an_end(reads: Reads, line: Line, end: s
         line.takes = False
     first = [f"edit {at}" for at in range(101, 101 + catch_up.EDITS_AT_ONCE)]
     assert await line.over() == first + rest
+
+
+def broadcast(key: int) -> Broadcast:
+    return Broadcast(key, 1, "news", 9_000, Message(f"id{key}", 0, key, "app", f"broadcast {key}"))
+
+
+def hold_broadcast(session: Session, key: int) -> None:
+    session.broadcast = key
+    session.hold(f"id{key}", 0, f"live broadcast {key}".encode())
+
+
+async def test_broadcasts_that_were_missed_and_then_what_came_meanwhile(reads: Reads, line: Line) -> None:
+    session = login(line)
+    reads.broadcasts.put_nowait([broadcast(1), broadcast(2), broadcast(3)])
+    catch_up.begin(session, SessionCommand())
+    hold_broadcast(session, 3)
+    reads.counts.put_nowait([])
+    told = ["broadcast 1", "broadcast 2", "live broadcast 3"]
+    assert [each for each in await line.over() if "broadcast" in each] == told
+    assert reads.noted == [3]
+
+
+@pytest.mark.parametrize("cut", ["before", "among"])
+async def test_broadcasts_that_a_lost_session_was_not_told_are_still_to_be_told(
+    reads: Reads, line: Line, cut: str
+) -> None:
+    """One that came meanwhile does not stand for those before it."""
+    session = login(line)
+    reads.broadcasts.put_nowait([broadcast(key) for key in range(1, 3 * catch_up.EDITS_AT_ONCE)])
+    catch_up.begin(session, SessionCommand())
+    hold_broadcast(session, 900)
+    if cut == "before":
+        line.sessions.clear()
+    else:
+        line.takes = False
+    reads.counts.put_nowait([])
+    while "broadcast" not in "".join(line.told) and cut == "among":
+        await asyncio.sleep(0)
+    line.sessions.clear()
+    await line.over()
+    assert reads.noted == [0 if cut == "before" else catch_up.EDITS_AT_ONCE]
+
+
+async def test_broadcasts_that_can_not_be_read_are_still_to_be_told(reads: Reads, line: Line) -> None:
+    session = login(line)
+    reads.broadcasts.put_nowait(Refused(errors.INTERNAL_ERROR, "too slow"))
+    catch_up.begin(session, SessionCommand())
+    hold_broadcast(session, 900)
+    reads.counts.put_nowait([])
+    assert "live broadcast 900" in await line.over()
+    assert reads.noted == [0]

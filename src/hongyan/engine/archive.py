@@ -24,9 +24,12 @@ class Archive:
         """What a client has sent to conversations and chat rooms."""
         return await _walk(lambda slice_: self._store.of_author(app.key, client, slice_), wanted)
 
-    async def stream_of(self, app: App, own_id: str) -> tuple[str, str] | None:
-        """The service conversation, and the client, whose part of it is called so (REST reference 2.5)."""
-        return await self._store.stream_of(app.key, own_id)
+    async def stream_of(self, app: App, own_id: str, client: str | None = None) -> tuple[str, str] | None:
+        """The service conversation, and the client, whose part of it is called so (REST reference 2.5).
+
+        Asked by a client, not all subscribers of the app get a look, of whom there may be millions.
+        """
+        return await self._store.stream_of(app.key, own_id, client)
 
 
 async def _walk(read: Read, wanted: HistoryRange) -> list[Archived]:

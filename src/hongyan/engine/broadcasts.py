@@ -4,6 +4,7 @@ Who is online hears one at once, who is not at its login until it ends; a client
 newest only. A client is told once, whatever its devices.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -29,6 +30,8 @@ from hongyan.engine.values import (
     new_message_id,
 )
 from hongyan.errors import Refused
+
+log = logging.getLogger(__name__)
 
 #: For how long one is told, at most and unless asked otherwise (ms).
 VALIDITY = 30 * DAY
@@ -123,7 +126,10 @@ class Broadcasts:
             self._bus.publish(BroadcastSent(service, message, key))
 
         await self._store.insert(service, sender, draft, ends, committed)
-        await self._note_told(telling)
+        try:
+            await self._note_told(telling)
+        except Refused as refusal:  # it is sent: who hears of a failure would send it again
+            log.warning("who was told a broadcast could not be noted, some may be told again: %s", refusal)
         return places[0]
 
     def begin(self, app: App, client: str) -> None:

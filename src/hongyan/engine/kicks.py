@@ -47,9 +47,8 @@ class Kicks:
 
     def voids(self, app: App, client: str, made_at: int) -> bool:
         """Whether the client was expelled after this time, or at it."""
-        if not self._at:  # nearly always
-            return False
-        return made_at <= self._at.get((app.key, client), (0, 0))[0]
+        kicked = self._at.get((app.key, client))
+        return kicked is not None and made_at <= kicked[0]
 
     def _forget_expired(self, now: int) -> None:
         """From the front: they stand in the order of kicks, which is nearly that in which they expire."""

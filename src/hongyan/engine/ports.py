@@ -427,8 +427,11 @@ class ArchiveStore(Protocol):
     async def of_author(self, app_key: int, client: str, wanted: HistoryRange) -> list[Archived]:
         """What a client has sent, without service conversations."""
 
-    async def stream_of(self, app_key: int, own_id: str) -> tuple[str, str] | None:
-        """The id of the service conversation, and the client, of which this is the id of the stream."""
+    async def stream_of(self, app_key: int, own_id: str, client: str | None = None) -> tuple[str, str] | None:
+        """The id of the service conversation, and the client, of which this is the id of the stream.
+
+        Of subscribers that have no stream yet, only this client is looked at if one is given.
+        """
 
 
 class BroadcastStore(Protocol):

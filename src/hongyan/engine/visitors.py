@@ -60,8 +60,13 @@ class Visitors:
     async def _save(self) -> None:
         async with self._saving:
             new, self._new = self._new, {}
-            if new:
-                await self._store.saw([(*client, *noted) for client, noted in new.items()])
+            try:
+                if new:
+                    await self._store.saw([(*client, *noted) for client, noted in new.items()])
+            except Refused:  # a full disk passes: with the next that come
+                if len(new) < KNOWN_MAX:
+                    self._new = new | self._new
+                raise
 
     async def flush(self) -> None:
         """Note at once who has come."""

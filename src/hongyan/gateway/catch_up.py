@@ -5,10 +5,10 @@ message they receive.
 """
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 
-from hongyan.engine.values import TEMPORARY_PREFIX, ConversationKind
+from hongyan.engine.values import TEMPORARY_PREFIX, Broadcast, ConversationKind
 from hongyan.errors import Refused
 from hongyan.gateway.pushes import direct_command, offline_commands, patch_command, unread_command
 from hongyan.gateway.registry import PATCHES, TEMPORARY, Held, Session
@@ -22,11 +22,16 @@ EDITS_AT_ONCE = 10
 
 @dataclass(slots=True)
 class _Told:
-    """What a session has been told: edits up to a time, counts that cover conversations up to a seq, and messages."""
+    """What a session has been told: edits up to a time, counts that cover conversations up to a seq, and messages.
+
+    `broadcast` is the key of the last message to all clients; `broadcasts`: whether those it missed were all told.
+    """
 
     edits: int = 0
     seqs: dict[str, int] = field(default_factory=dict)
     messages: set[tuple[str, int]] = field(default_factory=set)
+    broadcast: int = 0
+    broadcasts: bool = False
 
     def covers(self, held: Held) -> bool:
         conversation_id, seq, _, patched_at = held
@@ -71,13 +76,15 @@ async def _tell(session: Session, held: list[Held], edited_since: int | None, un
             await _attempt("unread counts", _tell_unread(session, held, unread_since, told))
         else:
             await _attempt("missed messages", _tell_messages(session, held, told))
-        if session.connection.gateway.engine.broadcasts.valid(session.app.key):
-            await _attempt("broadcasts", _tell_broadcasts(session, held))
+        await _attempt("broadcasts", _tell_broadcasts(session, held, told))
     finally:
+        # one that was held back stands for those before it only where they were told
+        heard = told.broadcasts and _is_waiting(session, held)
         if session.held is held:
             _release(session, told)
+        key = session.broadcast if heard else told.broadcast
         broadcasts = session.connection.gateway.engine.broadcasts
-        await _attempt("broadcasts", broadcasts.end(session.app, session.client, session.broadcast))
+        await _attempt("broadcasts", broadcasts.end(session.app, session.client, key))
 
 
 async def _attempt(what: str, work: Awaitable[None]) -> None:
@@ -145,11 +152,13 @@ async def _tell_messages(session: Session, held: list[Held], told: _Told) -> Non
                 return
 
 
-async def _tell_broadcasts(session: Session, held: list[Held]) -> None:
+async def _tell_broadcasts(session: Session, held: list[Held], told: _Told) -> None:
     """Messages to all clients that this one has not been told; those that wait to be delivered are left to that."""
     connection, broadcasts = session.connection, session.connection.gateway.engine.broadcasts
-    async with connection.reads:
-        pending = await broadcasts.pending(session.app, session.client)
+    pending: Sequence[Broadcast] = ()
+    if broadcasts.valid(session.app.key):
+        async with connection.reads:
+            pending = await broadcasts.pending(session.app, session.client)
     waiting = {place for place, *_ in held}
     for count, broadcast in enumerate(pending, 1):
         if not _is_waiting(session, held):
@@ -160,9 +169,11 @@ async def _tell_broadcasts(session: Session, held: list[Held]) -> None:
             if not connection.subprotocol.unread:
                 command.directMessage.offline = True
             connection.tell(command, session.client)
+            told.broadcast = broadcast.key
         session.broadcast = max(session.broadcast, broadcast.key)
         if count % EDITS_AT_ONCE == 0 and not await connection.drained():
             return
+    told.broadcasts = True
 
 
 def _release(session: Session, told: _Told) -> None:

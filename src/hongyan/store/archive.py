@@ -80,14 +80,16 @@ class Archive:
 
         return await self._reader.run(read, errors.CONVERSATION_LOG_FAILED) if wanted.limit else []
 
-    async def stream_of(self, app_key: int, own_id: str) -> tuple[str, str] | None:
+    async def stream_of(self, app_key: int, own_id: str, client: str | None = None) -> tuple[str, str] | None:
         def read(driver: Any) -> tuple[str, str] | None:
             row = driver.execute(FIND_STREAM, (app_key, own_id)).fetchone()
             if row is not None:
                 return row[2], row[3]
-            for service_id, client in driver.execute(SUBSCRIBERS, (app_key,)):
-                if stream_id(service_id, client) == own_id:
-                    return service_id, client
+            subscribers = f"{SUBSCRIBERS} AND m.client = ?" if client is not None else SUBSCRIBERS
+            values = (app_key,) if client is None else (app_key, client)
+            for service_id, subscriber in driver.execute(subscribers, values):
+                if stream_id(service_id, subscriber) == own_id:
+                    return service_id, subscriber
             return None
 
         return await self._reader.run(read, errors.CONVERSATION_LOG_FAILED)

@@ -80,8 +80,7 @@ def _change_members(
     key = conversation.key
     before = conversation_query.members_of(bound, [key])[key]
     after = list(change.members(before))[: max(members_max, len(before))]
-    joined = tuple(client for client in after if client not in set(before))
-    left = tuple(client for client in before if client not in set(after))
+    joined, left = _difference(before, after)
     if blacklists.barred(bound, conversation, joined, ""):
         raise Refused(errors.BLOCKED_BY_CONV, "blocked, or refuses to be added")
     members.insert(bound, key, conversation.app_key, joined, "", at, told=False)
@@ -95,9 +94,14 @@ def _change_muted(bound: sa.Connection, key: int, change: RowChange) -> tuple[st
         return ()
     before = conversation_query.muted_by(bound, [key]).get(key, [])
     after = list(change.muted(before))
-    new = [client for client in after if client not in set(before)]
-    old = [client for client in before if client not in set(after)]
+    new, old = _difference(before, after)
     return info.set_muted(bound, key, new, True) + info.set_muted(bound, key, old, False)
+
+
+def _difference(before: Sequence[str], after: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Who is there only after, and who only before."""
+    was, will = set(before), set(after)
+    return tuple(each for each in after if each not in was), tuple(each for each in before if each not in will)
 
 
 def _new_values(bound: sa.Connection, row: Any, change: RowChange) -> dict[str, Any]:

@@ -4,6 +4,7 @@ What is written here no client is told. An id that is unknown is answered by an 
 would be lost.
 """
 
+import asyncio
 import base64
 import binascii
 import json
@@ -20,7 +21,7 @@ from hongyan.api.leancloud.credentials import AnyRequest, app_of_class, app_of_m
 from hongyan.api.leancloud.rest import ConversationId, writer_of
 from hongyan.api.site import CurrentSite, Site
 from hongyan.engine import conditions, json_text
-from hongyan.engine.values import App, Conversation, ConversationKind, iso_time
+from hongyan.engine.values import App, Conversation, ConversationKind, ConversationRow, iso_time
 from hongyan.errors import CONVERSATION_NOT_FOUND, Refused
 
 VERSIONS = ("1.1", "1.2")
@@ -102,14 +103,13 @@ async def scan(request: AnyRequest, site: CurrentSite) -> Response[bytes]:
     asked = parameters.query_of(request)
     place = _place(asked, site.engine.clock.now())
     only = conditions.parse(json.dumps({place.key: _beyond(place)}))
-    wanted, show = conversation_rows.parse({**asked, "order": place.order, "skip": "0"}, only=only)
+    ordered = {**asked, "order": place.order, "skip": "0"}
+    wanted, show = await asyncio.to_thread(conversation_rows.parse, ordered, None, only)
     found = await site.engine.conversations.query(app, None, wanted)
-    rows = [conversation_rows.row_json(row) for row in found]
     cursor = None
-    if len(rows) == wanted.limit:  # the time of the row itself, which a service conversation shows moved on
-        last = iso_time(found[-1].updated_at) if place.key == "updatedAt" else rows[-1][place.key]
-        cursor = _cursor(place, last, site.engine.clock.now())
-    return conversation_rows.encoded({"results": [show(row) for row in rows], "cursor": cursor})
+    if len(found) == wanted.limit:
+        cursor = _cursor(place, _value(found[-1], place.key), site.engine.clock.now())
+    return await conversation_rows.rows_of({"results": found, "cursor": cursor}, show)
 
 
 router = rest.router(create, find, read, write, erase, scan)
@@ -192,6 +192,15 @@ def _beyond(place: Place) -> dict[str, Any]:
     if place.after is None:
         return {"$exists": True}
     return {"$lt" if place.descending else "$gt": place.after}
+
+
+def _value(row: ConversationRow, key: str) -> Any:
+    """By what a row is scanned. Its own times: a service conversation shows the one of its last message elsewhere."""
+    if key == "updatedAt":
+        return iso_time(row.updated_at)
+    if key == "lm" and row.last_message_at is not None:
+        return {"__type": "Date", "iso": iso_time(row.last_message_at)}
+    return conversation_rows.row_json(row)[key]
 
 
 def _cursor(place: Place, last: Any, now: int) -> str:

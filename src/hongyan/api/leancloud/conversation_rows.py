@@ -38,7 +38,7 @@ async def page(
         answer["count"] = await site.engine.conversations.count(app, caller, wanted.condition)
     if "count" not in answer or asked.get("limit") != "0":
         answer["results"] = await site.engine.conversations.query(app, caller, wanted)
-    return await asyncio.to_thread(_encode, answer, show)
+    return await rows_of(answer, show)
 
 
 async def one(site: Site, app: App, caller: str | None, conversation_id: str) -> ConversationRow | None:
@@ -167,8 +167,13 @@ def encoded(content: Any) -> Response[bytes]:
     return Response(body, media_type=MediaType.JSON, headers={"Cache-Control": "no-store"})
 
 
-def _encode(answer: dict[str, Any], show: Show) -> Response[bytes]:
-    return encoded({**answer, "results": [show(row_json(row)) for row in answer["results"]]})
+async def rows_of(answer: dict[str, Any], show: Show) -> Response[bytes]:
+    """An answer whose `results` are rows, made in a thread: a thousand with their members take 20 ms and more."""
+
+    def encode() -> Response[bytes]:
+        return encoded({**answer, "results": [show(row_json(row)) for row in answer["results"]]})
+
+    return await asyncio.to_thread(encode)
 
 
 def _whole(given: Any) -> int | None:

@@ -147,7 +147,7 @@ async def _history(site: Site, app: App, asked: Mapping[str, Any], client: str |
     """
     engine, wanted = site.engine, parameters.history_range(asked, PAGE, PAGE_MAX)
     if "convid" in asked:
-        return await _of_conversation(site, await _place(site, app, text(asked, "convid")), client, wanted)
+        return await _of_conversation(site, await _place(site, app, text(asked, "convid"), client), client, wanted)
     if "from" in asked:
         return await archived_page(await engine.archive.of_author(app, identity(asked, "from"), wanted))
     return await archived_page(await engine.archive.of_app(app, wanted))
@@ -167,8 +167,8 @@ async def _of_conversation(site: Site, place: Place, client: str | None, wanted:
     return await page([(message, conversation.id, "") for message in messages])
 
 
-async def _place(site: Site, app: App, given: str) -> Place:
-    """A conversation by its id, or by what records call it: `conv-id` (REST reference 2.5).
+async def _place(site: Site, app: App, given: str, client: str | None = None) -> Place:
+    """A conversation by its id, or by what records call it: `conv-id` (REST reference 2.5). `client`: who asks.
 
     Raises Refused(CONVERSATION_NOT_FOUND).
     """
@@ -177,7 +177,7 @@ async def _place(site: Site, app: App, given: str) -> Place:
         return Place(await engine.access.conversation(app, given), None)
     if given.endswith(PADDING):
         return Place(await engine.access.conversation(app, given.removesuffix(PADDING)), None)
-    found = await engine.archive.stream_of(app, given)
+    found = await engine.archive.stream_of(app, given, client)
     if found is None:
         raise Refused(errors.CONVERSATION_NOT_FOUND, "unknown conversation")
     return Place(await engine.services.find(app, found[0]), found[1])
