@@ -213,6 +213,19 @@ ROWS = [
     ),
     ({"en": "Calls of a batch", "zh": "一次批量请求的操作数"}, batch.REQUESTS_MAX, 100),
     ({"en": "Bytes of a batch", "zh": "一次批量请求的字节数"}, batch.BODY_MAX, "20 MB"),
+    (
+        {
+            "en": "Bytes of a batch's answers, then no more is done",
+            "zh": "一次批量请求的应答字节数，超出后不再执行其余请求",
+        },
+        batch.ANSWERS_MAX,
+        NOT_DOCUMENTED,
+    ),
+    (
+        {"en": "Characters of path and parameters in a batch", "zh": "批量请求中一个请求的路径与参数的字符数"},
+        batch.TARGET_MAX,
+        NOT_DOCUMENTED,
+    ),
     ({"en": "Bytes of a user or an installation", "zh": "单个用户或设备对象的字节数"}, objects.SIZE_MAX, "16 MB"),
     ({"en": "Words of a word list", "zh": "敏感词数"}, word_list.WORDS_MAX, NOT_DOCUMENTED),
     (

@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
+from hongyan.api.leancloud import batch
 from hongyan.engine.engine import Engine
 from hongyan.engine.values import App
 from tests.api.conftest import Calling
@@ -75,6 +77,11 @@ REFUSED = {
     "out of the version": ({"path": "/1.1/../metrics"}, 404),
     "a wrong verb": ({"method": "DELETE", "path": "/1.1/date"}, 405),
     "a body that is no object": ({"method": "POST", "path": "/1.1/users", "body": [1]}, 107),
+    "a long path": ({"path": "/1.1/" + "%41" * 30_000}, 1),
+    "a long query": ({"path": "/1.1/date?" + "x" * 70_000}, 1),
+    "long parameters": ({"path": "/1.1/date", "params": {"x": "y" * 70_000}}, 1),
+    "parameters that are none": ({"path": "/1.1/date", "params": [1]}, 1),
+    "a batch in disguise twice": ({"method": "POST", "path": "/1.1/%2562atch"}, 404),
     "a large body": ({"method": "POST", "path": "/1.1/users", "body": {"x": "y" * 1_100_000}}, 413),
 }
 
@@ -93,6 +100,7 @@ WHOLE = {
     "no list": (b"{}", 400, 1),
     "an empty list": (b'{"requests":[]}', 400, 1),
     "a request without a path": (b'{"requests":[{}]}', 400, 1),
+    "no request": (b'{"requests":[null]}', 400, 1),
     "a request that is none": (b'{"requests":[1]}', 400, 1),
     "too many": (b'{"requests":[' + b'{"path":"/1.1/date"},' * 100 + b'{"path":"/1.1/date"}]}', 400, 1),
     "nested too deeply": (b'{"requests":' * 5_000 + b"1" + b"}" * 5_000, 400, 1),
@@ -117,3 +125,20 @@ async def test_a_mistake_of_ours_is_one_calls_alone_and_logged_with_the_trace(
     failed, fine = answer.json()
     assert (failed["error"]["code"], "success" in fine) == (4200, True)
     assert [line["trace_id"] for line in lines] == [answer.headers["X-Trace-Id"]]
+
+
+def test_a_list_is_read_no_further_than_to_its_last_call() -> None:
+    """Millions of small calls would fill the memory: what is wrong behind the hundredth is not even looked at."""
+    content = b'{"requests":[' + b'{"path":""},' * 101 + b"no JSON"
+    with pytest.raises(msgspec.ValidationError, match="at most length 100"):
+        msgspec.json.decode(content, type=batch.Calls)
+
+
+async def test_calls_after_very_much_was_answered_are_not_done(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "ANSWERS_MAX", 60)
+    sign_up = {"method": "POST", "path": "/1.1/users", "body": {"username": "tom", "password": WORD}}
+    first, second, third = await do(door, {"path": "/1.1/date"}, {"path": "/1.1/date"}, sign_up)
+    assert "success" in first
+    assert "success" in second
+    assert third["error"]["code"] == 1
+    assert (await door.log_in())[1] == 211

@@ -207,3 +207,11 @@ async def test_a_text_may_be_a_file(door: Door) -> None:
     said = {"_ApplicationId": "home", "_ApplicationKey": "home-key", "_method": "GET"}
     found = await tunnel(door, f"/1.1/files/{answer.json()['objectId']}", **said)
     assert found.json()["name"] == "hello.txt"
+
+
+async def test_a_query_is_no_longer_in_a_text_than_in_an_address(door: Door) -> None:
+    """Taking a long one apart would hold up everybody."""
+    said = {"_ApplicationId": "home", "_ApplicationKey": "home-key", "_method": "GET"}
+    answer = await tunnel(door, "/1.1/date", **said, where="中" * 10_000)
+    assert (answer.status_code, answer.json()["code"]) == (414, 414)
+    assert (await tunnel(door, "/1.1/date", **said, where="中" * 7_000)).status_code == 200

@@ -212,6 +212,59 @@ async def test_only_the_master_key_vouches_for_accounts_of_other_platforms(door:
     assert await door.call("PUT", f"{USERS}/{thief['objectId']}", claim, master=True) == (400, 208)
 
 
+async def test_an_account_that_its_user_takes_away_lets_nobody_in(door: Door) -> None:
+    body = {"authData": {"weixin": {"openid": "of-tom"}}}
+    _, tom = await door.call("POST", USERS, body, master=True)
+    gone = {"authData.weixin": {"__op": "Delete"}}
+    assert (await door.call("PUT", f"{USERS}/{tom['objectId']}", gone, token=tom["sessionToken"]))[0] == 200
+    assert await door.call("POST", USERS, body, master=True, failOnNotExist="true") == (400, 211)
+
+
+async def test_accounts_are_not_taken_away_all_at_once(door: Door) -> None:
+    """They would be gone from what is shown, and let in still."""
+    device = {"authData": {"anonymous": {"id": "x" * 36}}}
+    _, tom = await door.call("POST", USERS, device)
+    one, token = f"{USERS}/{tom['objectId']}", tom["sessionToken"]
+    assert await door.call("PUT", one, {"authData": None}, token=token) == (400, 251)
+    assert (await door.call("GET", one, token=token))[1]["authData"] == device["authData"]
+
+
+async def test_accounts_come_to_a_user_who_was_made_with_none(door: Door) -> None:
+    tom = await door.sign_up(authData=None)
+    device = {"authData": {"anonymous": {"id": "x" * 36}}}
+    one, token = f"{USERS}/{tom['objectId']}", tom["sessionToken"]
+    assert (await door.call("PUT", one, device, token=token))[0] == 200
+    assert (await door.call("POST", USERS, device))[1]["objectId"] == tom["objectId"]
+
+
+@pytest.mark.parametrize("key", ["objectId", "createdAt", "sessionToken", "password", "salt", "emailVerified"])
+async def test_no_path_leads_into_what_only_the_server_writes(door: Door, tom: dict[str, Any], key: str) -> None:
+    change = {f"{key}.x": 1}
+    assert await door.call("PUT", f"{USERS}/{tom['objectId']}", change, token=tom["sessionToken"]) == (400, 117)
+
+
+async def test_a_session_that_ends_meanwhile_changes_nothing(
+    door: Door, tom: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thief's new password waits to be hashed while the owner ends all sessions: it must not come after."""
+    one, thief = f"{USERS}/{tom['objectId']}", tom["sessionToken"]
+    _, owner = await door.log_in()
+    arrived, may_go, hash_ = asyncio.Event(), asyncio.Event(), passwords.Passwords.hash
+
+    async def slow(self: passwords.Passwords, password: str) -> str:
+        arrived.set()
+        await may_go.wait()
+        return await hash_(self, password)
+
+    monkeypatch.setattr(passwords.Passwords, "hash", slow)
+    change = asyncio.create_task(door.call("PUT", one, {"password": "of the thief"}, token=thief))
+    await arrived.wait()
+    assert (await door.call("PUT", f"{one}/refreshSessionToken", token=owner["sessionToken"]))[0] == 200
+    may_go.set()
+    assert await change == (400, 211)
+    assert (await door.log_in())[0] == 200
+
+
 async def test_a_user_is_locked_after_more_than_six_failures_until_fifteen_minutes_later(
     door: Door, tom: dict[str, Any], engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

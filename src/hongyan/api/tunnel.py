@@ -16,6 +16,8 @@ REQUEST_MAX = 20 * 1_048_576
 TEXT_MAX = 1_048_576
 #: Bytes of a body that is taken apart in a thread.
 LARGE = 4_096
+#: Bytes of the query that a text stands for, as many as the head of a call by itself has.
+QUERY_MAX = 65_536
 METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 #: Keys of the body that stand for headers; the master key has a mark behind it.
 HEADERS = {
@@ -120,6 +122,8 @@ def _unfold(scope: Any, body: bytes) -> tuple[Any, bytes]:
     if is_read and own:
         more = urlencode({key: value if isinstance(value, str) else json.dumps(value) for key, value in own.items()})
         query = query + (b"&" if query else b"") + more.encode()
+        if len(query) > QUERY_MAX:
+            raise _Wrong(414, 414, f"The query has more than {QUERY_MAX:,} bytes.")
     said = {**_headers(given), b"content-type": b"application/json", b"content-length": str(len(content)).encode()}
     headers = [field for field in scope["headers"] if field[0] not in said] + list(said.items())
     return {**scope, "method": method.upper(), "query_string": query, "headers": headers}, content

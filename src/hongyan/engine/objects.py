@@ -31,8 +31,9 @@ def changed(before: dict[str, Any], given: Mapping[str, Any], read_only: Contain
     Raises Refused: READ_ONLY_KEY, INVALID_VALUE, OBJECT_TOO_LARGE.
     """
     for key in given:
-        if key in READ_ONLY or key in read_only:
-            raise Refused(errors.READ_ONLY_KEY, f"{key} can't be written")
+        top = key.partition(".")[0]
+        if top in READ_ONLY or top in read_only:
+            raise Refused(errors.READ_ONLY_KEY, f"{top} can't be written")
     given = {key: value for key, value in given.items() if key not in _PASSED_OVER}
     try:
         items = [attributes.Change(_path(key), attributes.operator(value)) for key, value in given.items()]

@@ -187,6 +187,8 @@ class Users:
         await self._own(app, object_id, caller)
         values = _gathered({key: value for key, value in given.items() if key != "objectId" or value != object_id})
         password = values.pop("password", None)
+        if "authData" in values and values["authData"] is None:
+            raise Refused(errors.ACCOUNT_INVALID, "accounts are taken away one by one, each by its platform")
 
         def change(before: dict[str, Any]) -> Mapping[str, Any]:
             after = _checked(objects.changed(dict(before), _merged(before, values), _read_only(caller)))
@@ -271,13 +273,14 @@ class Users:
         """By which accounts a user may log in. The master key vouches for those of other platforms.
 
         Nobody else does, as this server can't ask the platforms: what a user says of itself is kept as data alone.
+        Its own account anybody may take away.
         """
         if auth_data is None:
             return {}
         if not isinstance(auth_data, dict) or len(auth_data) > _PROVIDERS_MAX or "__op" in auth_data:
             raise Refused(errors.ACCOUNT_INVALID, "authData is an object of accounts by their platforms")
         found = {provider: _uid(provider, data) for provider, data in auth_data.items()}
-        return {name: uid for name, uid in found.items() if caller.is_master or name == ANONYMOUS}
+        return {name: uid for name, uid in found.items() if caller.is_master or name == ANONYMOUS or uid is None}
 
     async def _find_by_identity(self, app: App, identities: Mapping[str, str | None]) -> ObjectRow | None:
         for provider, uid in identities.items():
@@ -322,7 +325,7 @@ def _merged(before: Mapping[str, Any], values: Mapping[str, Any]) -> Mapping[str
     given = values.get("authData")
     if not isinstance(given, dict):
         return values
-    accounts = {**before.get("authData", {}), **given}
+    accounts = {**(before.get("authData") or {}), **given}
     return {**values, "authData": {name: data for name, data in accounts.items() if data is not None}}
 
 

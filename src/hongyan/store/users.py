@@ -51,6 +51,8 @@ class Users(Objects):
         condition: Condition | None = None,
     ) -> ObjectRow:
         def write(bound: sa.Connection) -> ObjectRow:
+            if credentials.digest is not None and not self._is_held(bound, credentials.digest):
+                raise Refused(errors.USER_NOT_FOUND, "the session has ended meanwhile")
             changed = self.update_in(bound, app_key, object_id, change, condition)
             self._link(bound, app_key, changed.key, credentials.identities)
             if credentials.password is not None:
@@ -104,6 +106,9 @@ class Users(Objects):
             _identity.c.app == app_key, _identity.c.provider == provider, _identity.c.uid == uid
         )
         return await self._one(_user.c.key.in_(held))
+
+    def _is_held(self, bound: sa.Connection, digest: bytes) -> bool:
+        return bound.scalar(sa.select(_session.c.user).where(_session.c.digest == digest)) is not None
 
     def _begin(self, bound: sa.Connection, user_key: int, digest: bytes) -> None:
         bound.execute(sa.insert(_session).values(digest=digest, user=user_key, created_at=self._clock.now()))

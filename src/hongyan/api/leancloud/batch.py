@@ -21,6 +21,10 @@ from hongyan.errors import INTERNAL_ERROR
 REQUESTS_MAX = 100
 #: Bytes of a whole batch (REST reference 1.1).
 BODY_MAX = 20 * 1_048_576
+#: Characters of a call's path and parameters, as many as the head of a call by itself has: both hold others up.
+TARGET_MAX = 65_536
+#: Bytes of all answers: the calls after them are not done. With files and histories few calls would fill the memory.
+ANSWERS_MAX = 20 * 1_048_576
 METHODS = ("GET", "POST", "PUT", "DELETE")
 _PREFIXES = ("/1/", "/1.1/", "/1.2/")
 #: Of the batch alone, not of the calls in it.
@@ -31,16 +35,25 @@ log = structlog.get_logger(__name__)
 
 
 class Call(msgspec.Struct):
-    """One of the calls; its body is passed on as it is."""
+    """One of the calls; its body is passed on as it is, and its parameters are looked at when their length was."""
 
     path: str
     method: str = "GET"
     body: msgspec.Raw = msgspec.Raw(b"")
-    params: dict[str, Any] = {}
+    params: msgspec.Raw = msgspec.Raw(b"")
+
+
+#: A list that is read up to its last call and no further: millions of small calls would fill the memory.
+_List: Any = msgspec.defstruct(
+    "_List",
+    [(f"call_{number}", Call | msgspec.UnsetType, msgspec.UNSET) for number in range(REQUESTS_MAX)],
+    array_like=True,
+    forbid_unknown_fields=True,
+)
 
 
 class Calls(msgspec.Struct):
-    requests: list[Call]
+    requests: _List
 
 
 @post("/1.1/batch", status_code=200)
@@ -49,9 +62,11 @@ async def batch(request: Request[Any, Any, Any], site: CurrentSite) -> list[dict
     app_of(request, site)
     require_key(request)
     calls = await _calls(request)
-    answers = []
+    answers, size = [], 0
     for call in calls:
-        answers.append(await _do(request, call))
+        answer, length = await _do(request, call) if size <= ANSWERS_MAX else (_TOO_MUCH, 0)
+        answers.append(answer)
+        size += length
     return answers
 
 
@@ -67,23 +82,31 @@ async def _calls(request: Request[Any, Any, Any]) -> list[Call]:
         raise HttpError(400, f"The body is no batch: {error}.", WRONG) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise HttpError(400, "The body is not JSON.", NOT_JSON) from None
-    if not 1 <= len(given.requests) <= REQUESTS_MAX:
+    calls = [call for call in msgspec.structs.astuple(given.requests) if call is not msgspec.UNSET]
+    if not calls:
         raise HttpError(400, f"A batch has 1 to {REQUESTS_MAX} requests.", WRONG)
-    return given.requests
+    return calls
 
 
-async def _do(request: Request[Any, Any, Any], call: Call) -> dict[str, Any]:
-    """One call's answer, wrapped."""
+async def _do(request: Request[Any, Any, Any], call: Call) -> tuple[dict[str, Any], int]:
+    """One call's answer, wrapped, and its bytes."""
     try:
         scope = _scope(request, call)
         status, body = await _dispatch(request.app, scope, bytes(call.body))
-        answer = json.loads(body) if body else {}
+        answer = msgspec.json.decode(body or b"{}", type=msgspec.Raw)  # that it is JSON; it is passed on as it is
     except HttpError as error:
-        return {"error": {"code": error.code, "error": str(error)}}
+        return _failed(error.code, str(error)), 0
     except Exception as error:
         log.error("a call of a batch failed", path=call.path, exc_info=error)
-        return {"error": {"code": INTERNAL_ERROR.code, "error": "The server failed at this call; its log says why."}}
-    return {"error": answer} if status >= HTTPStatus.BAD_REQUEST else {"success": answer}
+        return _failed(INTERNAL_ERROR.code, "The server failed at this call; its log says why."), 0
+    return {"error" if status >= HTTPStatus.BAD_REQUEST else "success": answer}, len(body)
+
+
+def _failed(code: int, sentence: str) -> dict[str, Any]:
+    return {"error": {"code": code, "error": sentence}}
+
+
+_TOO_MUCH = _failed(WRONG, f"Not done: the answers before have more than {ANSWERS_MAX:,} bytes together.")
 
 
 def _scope(request: Request[Any, Any, Any], call: Call) -> Any:
@@ -111,6 +134,8 @@ def _scope(request: Request[Any, Any, Any], call: Call) -> Any:
 
 def _target(call: Call) -> tuple[str, str]:
     """Path and query; a path without a version is of 1.1. Raises HttpError."""
+    if len(call.path) + len(bytes(call.params)) > TARGET_MAX:
+        raise HttpError(414, f"Path and parameters of a request have at most {TARGET_MAX:,} characters.", WRONG)
     try:
         parts = urlsplit(call.path)
     except ValueError:
@@ -122,8 +147,15 @@ def _target(call: Call) -> tuple[str, str]:
         path = f"/1.1{path}"
     if path.startswith("/1/"):
         path = f"/1.1{path[2:]}"
-    more = urlencode({name: _text(value) for name, value in call.params.items()})
+    more = urlencode({name: _text(value) for name, value in _params(call).items()})
     return path, "&".join(part for part in (parts.query, more) if part)
+
+
+def _params(call: Call) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(bytes(call.params) or b"{}", type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        raise HttpError(400, "The `params` of a request are no JSON object.", WRONG) from None
 
 
 def _text(value: Any) -> str:
