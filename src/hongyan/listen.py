@@ -13,7 +13,10 @@ _REASONS = {
 
 
 def bind(host: str, port: int, setting: str) -> socket.socket:
-    """A socket bound to the address, not yet listening. `setting` is the port's name in the sentence."""
+    """A socket that listens on the address. `setting` is the port's name in the sentence. Raises StartupError.
+
+    Bound alone, another program could still listen there first: uvloop then closes the socket without a word.
+    """
     try:
         family, kind, protocol, _, address = _resolve(host, port)
         listener = socket.socket(family, kind, protocol)
@@ -24,6 +27,7 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(address)
+        listener.listen()
         listener.setblocking(False)
     except OSError as error:
         listener.close()

@@ -214,8 +214,13 @@ class Server:
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on, all different, in random order."""
-    return list(itertools.islice(filter(is_free, random.sample(PORTS, len(PORTS))), count))
+    """Loopback ports that nobody listens on, all different, in random order.
+
+    Each process that runs tests has ports of its own: to try one could take it from a server that starts again.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = PORTS[worker :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
+    return list(itertools.islice(filter(is_free, random.sample(own, len(own))), count))
 
 
 def is_free(port: int) -> bool:
