@@ -98,6 +98,20 @@ def test_a_name_that_several_apps_have_names_none(path: Path) -> None:
     assert admin.call(path, admin.SetApp("one", {"limits": "off"}))["settings"]["limits"] is False
 
 
+@pytest.mark.parametrize(
+    ("kind", "rows", "sentence"),
+    [
+        ("App", [], r"There are no rows of the type 'App'\."),
+        ("ImportedUser", [{"id": "u"}], r"A row is not of the type ImportedUser: .+ `created_at`.*\."),
+        ("ImportedBlock", ["x"], r"A row is not of the type ImportedBlock: .+\."),
+    ],
+)
+def test_rows_of_another_kind_are_refused(path: Path, kind: str, rows: list[object], sentence: str) -> None:
+    app = admin.call(path, admin.CreateApp("imports"))["id"]
+    with pytest.raises(admin.Failed, match=f"^{sentence}$"):
+        admin.call(path, admin.Import(app, kind, rows))
+
+
 def test_an_idle_client_does_not_keep_the_server_from_stopping(running: Server, path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as connection, admin.short(path) as address:
         connection.connect(address)

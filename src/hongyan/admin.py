@@ -7,7 +7,7 @@ only to the user who runs the server.
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,20 +18,7 @@ import structlog
 from msgspec import Meta, Struct
 
 from hongyan.engine.apps import Apps
-from hongyan.engine.imported import (
-    Imported,
-    ImportedBlock,
-    ImportedConversation,
-    ImportedFile,
-    ImportedHistory,
-    ImportedInstallation,
-    ImportedRefusal,
-    ImportedRole,
-    ImportedRow,
-    ImportedSilence,
-    ImportedSubscription,
-    ImportedUser,
-)
+from hongyan.engine.imported import ROW_TYPES, ImportedRow
 from hongyan.engine.imports import Imports
 from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.values import App
@@ -115,91 +102,32 @@ class Sweep(_Command, frozen=True, tag="sweep"):
     agreed: dict[str, str]
 
 
-class _Import(_Command, frozen=True, kw_only=True):
+class Import(_Command, frozen=True, tag="import"):
     """Bring rows of another server into an app, named by its id; `dry`: only say what would become of them.
 
-    Answers an `Imported`.
+    `type` is the name of theirs in `engine.imported`. Answers an `Imported`.
     """
 
     app: str
-    rows: Sequence[ImportedRow]
+    type: str
+    rows: list[Any]
     dry: bool = False
 
-    async def perform(self, apps: Apps, imports: Imports) -> Imported:
-        return await imports.write(_app(apps, self.app), self.rows, dry=self.dry)
-
-
-class ImportConversations(_Import, frozen=True, kw_only=True, tag="import.conversations"):
-    rows: list[ImportedConversation]
-
-
-class ImportUsers(_Import, frozen=True, kw_only=True, tag="import.users"):
-    rows: list[ImportedUser]
-
-
-class ImportInstallations(_Import, frozen=True, kw_only=True, tag="import.installations"):
-    rows: list[ImportedInstallation]
-
-
-class ImportFiles(_Import, frozen=True, kw_only=True, tag="import.files"):
-    rows: list[ImportedFile]
-
-
-class ImportRoles(_Import, frozen=True, kw_only=True, tag="import.roles"):
-    rows: list[ImportedRole]
-
-
-class ImportSubscriptions(_Import, frozen=True, kw_only=True, tag="import.subscriptions"):
-    rows: list[ImportedSubscription]
-
-
-class ImportSilences(_Import, frozen=True, kw_only=True, tag="import.silences"):
-    rows: list[ImportedSilence]
-
-
-class ImportBlocks(_Import, frozen=True, kw_only=True, tag="import.blocks"):
-    rows: list[ImportedBlock]
-
-
-class ImportRefusals(_Import, frozen=True, kw_only=True, tag="import.refusals"):
-    rows: list[ImportedRefusal]
-
-
-class ImportHistories(_Import, frozen=True, kw_only=True, tag="import.histories"):
-    rows: list[ImportedHistory]
-
-
-#: What brings in rows of a type.
-IMPORTS: Mapping[type, "Callable[..., Import]"] = {
-    ImportedConversation: ImportConversations,
-    ImportedUser: ImportUsers,
-    ImportedInstallation: ImportInstallations,
-    ImportedFile: ImportFiles,
-    ImportedRole: ImportRoles,
-    ImportedSubscription: ImportSubscriptions,
-    ImportedSilence: ImportSilences,
-    ImportedBlock: ImportBlocks,
-    ImportedRefusal: ImportRefusals,
-    ImportedHistory: ImportHistories,
-}
+    def typed(self) -> list[ImportedRow]:
+        """The rows as what they are. Raises ValueError with a sentence."""
+        kind = ROW_TYPES.get(self.type)
+        if kind is None:
+            raise ValueError(f"There are no rows of the type {self.type!r}.")
+        try:
+            return [msgspec.convert(row, kind) for row in self.rows]
+        except msgspec.ValidationError as error:
+            raise ValueError(f"A row is not of the type {self.type}: {error}.") from None
 
 
 class Status(_Command, frozen=True, tag="status"):
     """What the running server says about itself."""
 
 
-Import = (
-    ImportConversations
-    | ImportUsers
-    | ImportInstallations
-    | ImportFiles
-    | ImportRoles
-    | ImportSubscriptions
-    | ImportSilences
-    | ImportBlocks
-    | ImportRefusals
-    | ImportHistories
-)
 Command = (
     CreateApp | ListApps | SetApp | FindApp | SetWords | ListWords | GoAway | PreviewSweep | Sweep | Import | Status
 )
@@ -274,8 +202,8 @@ async def perform(
                 return await sweeper.preview()
             case Sweep():
                 return await sweeper.sweep(command.agreed)
-            case _Import():
-                return await command.perform(apps, imports)
+            case Import():
+                return await imports.write(_app(apps, command.app), command.typed(), dry=command.dry)
             case Status():
                 return dict(status)
     except (ValueError, Refused) as error:

@@ -232,8 +232,8 @@ class _Target:
 
         if isinstance(rows[0], ImportedFile):
             rows = [self._file(row) for row in rows]
-        made = admin.IMPORTS[type(rows[0])]
-        return msgspec.convert(self._answer(made(app=self._app_id, rows=list(rows), dry=self._dry)), Imported)
+        command = admin.Import(self._app_id, type(rows[0]).__name__, list(rows), self._dry)
+        return msgspec.convert(self._answer(command), Imported)
 
     def subscribers(self) -> Iterator[tuple[str, str]]:
         return self._here.all_subscribers()

@@ -5,7 +5,7 @@ Those of messages are tuples, as there are many. Times are milliseconds since th
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,8 @@ ImportedRow = (
     | ImportedRefusal
     | ImportedHistory
 )
+#: Their types by name.
+ROW_TYPES: Mapping[str, type[ImportedRow]] = {row.__name__: row for row in get_args(ImportedRow)}
 
 
 @dataclass(frozen=True, slots=True)
