@@ -110,11 +110,16 @@ def calling(served: Served, site: Site) -> Calling:
 
 
 @pytest.fixture
-async def master(calling: Calling, app: App) -> AsyncIterator[Rest]:
+async def http(calling: Calling, app: App) -> AsyncIterator[httpx.AsyncClient]:
     """The application's own server, with its master key."""
-    async with calling() as http:
-        http.headers.update({"X-LC-Id": app.id, "X-LC-Key": f"{app.master_key},master"})
-        yield Rest(http)
+    async with calling() as made:
+        made.headers.update({"X-LC-Id": app.id, "X-LC-Key": f"{app.master_key},master"})
+        yield made
+
+
+@pytest.fixture
+def api(http: httpx.AsyncClient) -> Rest:
+    return Rest(http)
 
 
 @pytest.fixture

@@ -32,13 +32,13 @@ def sent_events(events: list[Event]) -> list[MessageSent]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_sending(kind: str, master: Rest, engine: Engine, app: App, events: list[Event]) -> None:
+async def test_sending(kind: str, api: Rest, engine: Engine, app: App, events: list[Event]) -> None:
     """In the name of anybody; it is kept and told, and both forms of the answer say where it stands."""
     cid = await place(kind, engine, app)
-    answer = await master.call("POST", path(kind, cid), from_client="robot", message="hello")
+    answer = await api.call("POST", path(kind, cid), from_client="robot", message="hello")
     assert answer == {**answer["result"], "result": {"msg-id": answer["msg-id"], "timestamp": answer["timestamp"]}}
     assert "error" not in answer
-    (record,) = await master.call("GET", path(kind, cid))
+    (record,) = await api.call("GET", path(kind, cid))
     assert record.keys() == talk.RECORD
     assert (record["msg-id"], record["timestamp"]) == (answer["msg-id"], answer["timestamp"])
     assert (record["from"], record["to"], record["data"], record["bin"]) == ("robot", cid, "hello", False)
@@ -49,147 +49,147 @@ async def test_sending(kind: str, master: Rest, engine: Engine, app: App, events
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_transient_message_is_kept_nowhere(
-    kind: str, master: Rest, engine: Engine, app: App, events: list[Event]
+    kind: str, api: Rest, engine: Engine, app: App, events: list[Event]
 ) -> None:
     cid = await place(kind, engine, app)
-    answer = await master.call("POST", path(kind, cid), from_client="robot", message="hello", transient=True)
+    answer = await api.call("POST", path(kind, cid), from_client="robot", message="hello", transient=True)
     (event,) = sent_events(events)
     assert (event.message.transient, event.message.id) == (True, answer["msg-id"])
-    assert await master.call("GET", path(kind, cid)) == []
+    assert await api.call("GET", path(kind, cid)) == []
 
 
-async def test_who_hears_what_the_sender_said(master: Rest, engine: Engine, app: App, events: list[Event]) -> None:
+async def test_who_hears_what_the_sender_said(api: Rest, engine: Engine, app: App, events: list[Event]) -> None:
     """Its own devices, unless `no_sync`; also those of who is no member. Chat rooms never."""
     cid, room = await talk.group(engine, app, "ann", "bob"), await talk.room(engine, app)
     events.clear()
     for sender, more in (("ann", {}), ("ann", {"no_sync": True}), ("robot", {}), ("robot", {"no_sync": True})):
-        await master.call("POST", path("conversations", cid), from_client=sender, message="x", **more)
+        await api.call("POST", path("conversations", cid), from_client=sender, message="x", **more)
     assert [event.to_sender for event in sent_events(events)] == [True, False, True, False]
     (synced,) = [event for event in events if isinstance(event, MessageSynced)]
     assert (synced.conversation.members, synced.message.sender) == ({"robot"}, "robot")
     events.clear()
-    await master.call("POST", path("chatrooms", room), from_client="ann", message="x")
+    await api.call("POST", path("chatrooms", room), from_client="ann", message="x")
     assert [event.to_sender for event in sent_events(events)] == [False]
     assert not [event for event in events if isinstance(event, MessageSynced)]
 
 
-async def test_all_that_a_message_may_say(master: Rest, engine: Engine, app: App, events: list[Event]) -> None:
+async def test_all_that_a_message_may_say(api: Rest, engine: Engine, app: App, events: list[Event]) -> None:
     cid = await talk.group(engine, app, "ann", "bob", "cem")
     more = {"mention_all": True, "mention_client_ids": ["bob", "cem"], "priority": "HIGH", "push_data": {"alert": "!"}}
-    await master.call("POST", path("conversations", cid), from_client="ann", message={"_lctype": -1, "é": [1]}, **more)
+    await api.call("POST", path("conversations", cid), from_client="ann", message={"_lctype": -1, "é": [1]}, **more)
     (event,) = sent_events(events)
     assert event.message.content == '{"_lctype":-1,"é":[1]}'
     assert (event.message.mention_all, event.message.mentions) == (True, ("bob", "cem"))
     assert event.message.priority == Priority.HIGH
-    (record,) = await master.call("GET", path("conversations", cid))
+    (record,) = await api.call("GET", path("conversations", cid))
     assert (record["mention-all"], record["mention-client-ids"]) == (True, ["bob", "cem"])
 
 
 @pytest.mark.parametrize("name", ["from_client", "from_peer"])
-async def test_older_names_inferred(name: str, master: Rest, engine: Engine, app: App) -> None:
+async def test_older_names_inferred(name: str, api: Rest, engine: Engine, app: App) -> None:
     cid = await talk.group(engine, app, "ann")
-    answer = await master.call("POST", path("conversations", cid), **{name: "ann", "message": "x", "push": "!"})
+    answer = await api.call("POST", path("conversations", cid), **{name: "ann", "message": "x", "push": "!"})
     more = {name: "ann", "timestamp": answer["timestamp"]}
     one = f"{path('conversations', cid)}/{answer['msg-id']}"
-    assert await master.call("PUT", one, **more, message="y") == {"result": {}}
-    assert talk.texts(await master.call("GET", path("conversations", cid), {"max_ts": 9_999_999_999_999})) == ["y"]
+    assert await api.call("PUT", one, **more, message="y") == {"result": {}}
+    assert talk.texts(await api.call("GET", path("conversations", cid), {"max_ts": 9_999_999_999_999})) == ["y"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_editing_recalling_and_deleting(
-    kind: str, master: Rest, engine: Engine, app: App, events: list[Event]
+    kind: str, api: Rest, engine: Engine, app: App, events: list[Event]
 ) -> None:
     cid = await place(kind, engine, app)
-    answer = await master.call("POST", path(kind, cid), from_client="robot", message="one")
+    answer = await api.call("POST", path(kind, cid), from_client="robot", message="one")
     one, which = f"{path(kind, cid)}/{answer['msg-id']}", {"from_client": "robot", "timestamp": answer["timestamp"]}
-    assert await master.call("PUT", one, **which, message="two") == {"result": {}}
+    assert await api.call("PUT", one, **which, message="two") == {"result": {}}
     (patched,) = [event for event in events if isinstance(event, MessagePatched)]
     assert (patched.message.content, patched.message.recalled) == ("two", False)
-    (record,) = await master.call("GET", path(kind, cid))
+    (record,) = await api.call("GET", path(kind, cid))
     assert (record["data"], record["timestamp"]) == ("two", answer["timestamp"])
-    assert await master.call("PUT", f"{one}/recall", **which) == {"result": {}}
-    assert await master.call("PUT", f"{one}/recall", **which) == {"result": {}}
+    assert await api.call("PUT", f"{one}/recall", **which) == {"result": {}}
+    assert await api.call("PUT", f"{one}/recall", **which) == {"result": {}}
     assert [event.message.recalled for event in events if isinstance(event, MessagePatched)] == [False, True]
-    (record,) = await master.call("GET", path(kind, cid))
+    (record,) = await api.call("GET", path(kind, cid))
     assert (record["data"], record["recall"]) == (RECALLED_BODY, True)
     events.clear()
-    assert await master.call("DELETE", one, which) == {}
+    assert await api.call("DELETE", one, which) == {}
     assert events == []
-    assert await master.call("GET", path(kind, cid)) == []
-    assert await master.refused("DELETE", one, which) == (400, 4404)
-    assert await master.refused("PUT", one, **which, message="three") == (400, 4404)
+    assert await api.call("GET", path(kind, cid)) == []
+    assert await api.refused("DELETE", one, which) == (400, 4404)
+    assert await api.refused("PUT", one, **which, message="three") == (400, 4404)
 
 
 async def test_switches_for_clients_do_not_hold_for_the_application(
-    master: Rest, engine: Engine, app: App, monkeypatch: pytest.MonkeyPatch
+    api: Rest, engine: Engine, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app, "settings", dataclasses.replace(app.settings, edit=False, recall=False))
     cid = await talk.group(engine, app, "ann")
     said = await talk.say(engine, app, "ann", cid, "one")
     one, which = f"{path('conversations', cid)}/{said.id}", {"from_client": "ann", "timestamp": said.timestamp}
-    await master.call("PUT", one, **which, message="two")
-    await master.call("PUT", f"{one}/recall", **which)
+    await api.call("PUT", one, **which, message="two")
+    await api.call("PUT", f"{one}/recall", **which)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("wrong", [{"from_client": "bob"}, {"timestamp": 1}, {"id": "0" * 22}])
 @pytest.mark.parametrize(("method", "end"), [("PUT", ""), ("PUT", "/recall"), ("DELETE", "")])
 async def test_all_three_must_match_inferred(
-    method: str, end: str, wrong: dict[str, Any], kind: str, master: Rest, engine: Engine, app: App
+    method: str, end: str, wrong: dict[str, Any], kind: str, api: Rest, engine: Engine, app: App
 ) -> None:
     cid = await place(kind, engine, app)
-    answer = await master.call("POST", path(kind, cid), from_client="ann", message="one")
+    answer = await api.call("POST", path(kind, cid), from_client="ann", message="one")
     which = {"from_client": "ann", "timestamp": answer["timestamp"], "id": answer["msg-id"]} | wrong
     one = f"{path(kind, cid)}/{which.pop('id')}{end}"
-    assert await master.refused(method, one, **which, message="two") == (400, 4404)
-    assert talk.texts(await master.call("GET", path(kind, cid))) == ["one"]
+    assert await api.refused(method, one, **which, message="two") == (400, 4404)
+    assert talk.texts(await api.call("GET", path(kind, cid))) == ["one"]
 
 
-async def test_a_deleted_message_counts_as_before(master: Rest, engine: Engine, app: App) -> None:
+async def test_a_deleted_message_counts_as_before(api: Rest, engine: Engine, app: App) -> None:
     """Nobody is told, so nobody counts differently; its author has no unread message of his own."""
     cid = await talk.group(engine, app, "ann", "bob")
     own = await talk.say(engine, app, "ann", cid, "own")
     other = await talk.say(engine, app, "bob", cid, "other")
     for said, sender in ((own, "ann"), (other, "bob")):
         which = {"from_client": sender, "timestamp": said.timestamp}
-        assert await master.call("DELETE", f"{path('conversations', cid)}/{said.id}", **which) == {}
-    assert await master.call("GET", "/1.2/rtm/clients/ann/unread-count") == {"count": 1}
+        assert await api.call("DELETE", f"{path('conversations', cid)}/{said.id}", **which) == {}
+    assert await api.call("GET", "/1.2/rtm/clients/ann/unread-count") == {"count": 1}
     await engine.unread.mark_read(app, "ann", cid, "", own.timestamp)
-    assert await master.call("GET", "/1.2/rtm/clients/ann/unread-count") == {"count": 1}
+    assert await api.call("GET", "/1.2/rtm/clients/ann/unread-count") == {"count": 1}
     await engine.unread.mark_read(app, "ann", cid, "", None)
-    assert await master.call("GET", "/1.2/rtm/clients/ann/unread-count") == {"count": 0}
+    assert await api.call("GET", "/1.2/rtm/clients/ann/unread-count") == {"count": 0}
     unread, _ = await engine.unread.since(app, "bob", None)
     assert [(each.count, each.last_message) for each in unread] == [(1, None)]
 
 
-async def test_a_deleted_message_is_nowhere(master: Rest, engine: Engine, app: App, store: Store) -> None:
+async def test_a_deleted_message_is_nowhere(api: Rest, engine: Engine, app: App, store: Store) -> None:
     """Neither in a history nor among what is told after a login, nor are its words in the file."""
     cid = await talk.group(engine, app, "ann", "bob")
     said = await talk.say(engine, app, "ann", cid, "secret-words", mentions=("bob",))
     edited = {"from_client": "ann", "timestamp": said.timestamp}
     one = f"{path('conversations', cid)}/{said.id}"
-    await master.call("PUT", one, **edited, message="secret-words too")
-    await master.call("DELETE", one, edited)
+    await api.call("PUT", one, **edited, message="secret-words too")
+    await api.call("DELETE", one, edited)
     unread, _ = await engine.unread.since(app, "bob", None)
     assert [each.last_message for each in unread] == [None]
     assert await engine.receipts.missed(app, "bob") == []
     assert [page async for page in engine.edits.since(app, "bob", 0) if page] == []
     for query in ({}, {"from": "ann"}, {"convid": cid}):
-        assert await master.call("GET", "/1.1/rtm/messages/history", query) == []
+        assert await api.call("GET", "/1.1/rtm/messages/history", query) == []
     found = await store._reader.run(lambda driver: driver.execute("SELECT body FROM message").fetchall())
     assert not any(b"secret" in body for (body,) in found)
 
 
-async def test_the_word_list_holds(master: Rest, engine: Engine, app: App, events: list[Event]) -> None:
+async def test_the_word_list_holds(api: Rest, engine: Engine, app: App, events: list[Event]) -> None:
     """For what is sent and edited; its author is told."""
     await engine.words.replace(app, ["Voldemort"])
     cid = await talk.group(engine, app, "ann", "bob", "cem")
     where = path("conversations", cid)
-    answer = await master.call("POST", where, from_client="ann", message="Voldemort is back")
-    assert talk.texts(await master.call("GET", where)) == ["*** is back"]
+    answer = await api.call("POST", where, from_client="ann", message="Voldemort is back")
+    assert talk.texts(await api.call("GET", where)) == ["*** is back"]
     which = {"from_client": "ann", "timestamp": answer["timestamp"]}
-    await master.call("PUT", f"{where}/{answer['msg-id']}", **which, message="so Voldemort is")
-    assert talk.texts(await master.call("GET", where)) == ["so *** is"]
+    await api.call("PUT", f"{where}/{answer['msg-id']}", **which, message="so Voldemort is")
+    assert talk.texts(await api.call("GET", where)) == ["so *** is"]
     assert len([event for event in events if isinstance(event, MessageReplaced)]) == 2
 
 
@@ -225,51 +225,51 @@ WRONG = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_wrong_parameters(kind: str, master: Rest, engine: Engine, app: App, events: list[Event]) -> None:
+async def test_wrong_parameters(kind: str, api: Rest, engine: Engine, app: App, events: list[Event]) -> None:
     """Each is named in the answer, and nothing happens."""
     cid = await place(kind, engine, app)
     events.clear()
     for method, end, body in WRONG:
-        assert await master.refused(method, f"{path(kind, cid)}{end}", **body) == (400, 1), (method, end, body)
+        assert await api.refused(method, f"{path(kind, cid)}{end}", **body) == (400, 1), (method, end, body)
     assert events == []
-    assert await master.call("GET", path(kind, cid)) == []
+    assert await api.call("GET", path(kind, cid)) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_too_long(kind: str, master: Rest, engine: Engine, app: App) -> None:
+async def test_too_long(kind: str, api: Rest, engine: Engine, app: App) -> None:
     cid = await place(kind, engine, app)
     long = "é" * (app.settings.message_max // 2) + "x"
-    assert await master.refused("POST", path(kind, cid), from_client="ann", message=long) == (400, 4109)
-    answer = await master.call("POST", path(kind, cid), from_client="ann", message=long[:-1])
+    assert await api.refused("POST", path(kind, cid), from_client="ann", message=long) == (400, 4109)
+    answer = await api.call("POST", path(kind, cid), from_client="ann", message=long[:-1])
     which = {"from_client": "ann", "timestamp": answer["timestamp"], "message": long}
-    assert await master.refused("PUT", f"{path(kind, cid)}/{answer['msg-id']}", **which) == (400, 4109)
+    assert await api.refused("PUT", f"{path(kind, cid)}/{answer['msg-id']}", **which) == (400, 4109)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_unknown_conversations_and_those_of_another_kind_inferred(
-    kind: str, master: Rest, engine: Engine, app: App
+    kind: str, api: Rest, engine: Engine, app: App
 ) -> None:
     other = {"conversations": "chatrooms", "chatrooms": "conversations"}[kind]
     code = {"conversations": 4314, "chatrooms": 4316}[kind]
     wrong = [await place(other, engine, app), await talk.service(engine, app)]
     for cid in wrong:
         for method, end in (("POST", ""), ("PUT", "/x"), ("PUT", "/x/recall"), ("DELETE", "/x")):
-            assert await master.refused(method, f"{path(kind, cid)}{end}", **CHANGE) == (400, code)
-        assert await master.refused("GET", path(kind, cid)) == (400, code)
+            assert await api.refused(method, f"{path(kind, cid)}{end}", **CHANGE) == (400, code)
+        assert await api.refused("GET", path(kind, cid)) == (400, code)
     unknown = "0" * 24
-    assert await master.refused("POST", path(kind, unknown), **SEND) == (400, 4401)
+    assert await api.refused("POST", path(kind, unknown), **SEND) == (400, 4401)
     for method, end in (("PUT", "/x"), ("PUT", "/x/recall"), ("DELETE", "/x")):
-        assert await master.refused(method, f"{path(kind, unknown)}{end}", **CHANGE) == (400, 4303)
-    assert await master.refused("GET", path(kind, unknown)) == (400, 4303)
+        assert await api.refused(method, f"{path(kind, unknown)}{end}", **CHANGE) == (400, 4303)
+    assert await api.refused("GET", path(kind, unknown)) == (400, 4303)
 
 
-async def test_many_at_once_are_all_kept_once(master: Rest, engine: Engine, app: App) -> None:
+async def test_many_at_once_are_all_kept_once(api: Rest, engine: Engine, app: App) -> None:
     cid = await talk.group(engine, app, "ann", "bob")
     where = path("conversations", cid)
     answers = await asyncio.gather(
-        *(master.call("POST", where, from_client="ann", message=str(number)) for number in range(60))
+        *(api.call("POST", where, from_client="ann", message=str(number)) for number in range(60))
     )
-    found = await master.call("GET", where, {"limit": 1000, "reversed": "true"})
+    found = await api.call("GET", where, {"limit": 1000, "reversed": "true"})
     assert sorted(talk.texts(found), key=int) == [str(number) for number in range(60)]
     assert {each["msg-id"] for each in answers} == {record["msg-id"] for record in found}
     assert len({record["timestamp"] for record in found}) == 60
@@ -283,11 +283,11 @@ async def test_the_key_of_a_stream_is_the_published_one() -> None:
 
 
 async def test_who_is_blocked_reads_no_chat_room(
-    master: Rest, engine: Engine, app: App, answered: Any, monkeypatch: pytest.MonkeyPatch
+    api: Rest, engine: Engine, app: App, answered: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the app's key: anybody else reads what is said in a chat room, members only a conversation."""
     room, cid = await talk.room(engine, app), await talk.group(engine, app, "ann")
-    await master.call("POST", path("chatrooms", room), from_client="ann", message="x")
+    await api.call("POST", path("chatrooms", room), from_client="ann", message="x")
     await engine.blacklists.block(app, None, room, ["eve"], lambda *_: None)
     headers = {"X-LC-Id": app.id, "X-LC-Key": app.app_key}
     for where, client, expected in (

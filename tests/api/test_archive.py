@@ -38,18 +38,18 @@ async def places(engine: Engine, app: App) -> dict[str, str]:
     return made
 
 
-async def walk(master: Rest, path: str, limit: int, **query: Any) -> list[dict[str, Any]]:
+async def walk(api: Rest, path: str, limit: int, **query: Any) -> list[dict[str, Any]]:
     """All pages, each beginning where the last one ended."""
     found: list[dict[str, Any]] = []
     bound: dict[str, Any] = {}
-    while page := await master.call("GET", path, {**query, **bound, "limit": limit}):
+    while page := await api.call("GET", path, {**query, **bound, "limit": limit}):
         found += page
         bound = {"timestamp": page[-1]["timestamp"], "msgid": page[-1]["msg-id"]}
     return found
 
 
-async def test_the_whole_app(master: Rest, app: App, places: dict[str, str]) -> None:
-    found = await master.call("GET", ALL)
+async def test_the_whole_app(api: Rest, app: App, places: dict[str, str]) -> None:
+    found = await api.call("GET", ALL)
     assert "".join(talk.texts(found)) == "hgfedcba"
     assert all(record.keys() == talk.RECORD for record in found)
     told = {record["data"]: record for record in found}
@@ -58,26 +58,26 @@ async def test_the_whole_app(master: Rest, app: App, places: dict[str, str]) -> 
     assert (told["e"]["to"], told["e"]["conv-id"]) == (places["news"], stream_id(places["news"], "ann"))
 
 
-async def test_what_a_client_has_sent(master: Rest, places: dict[str, str]) -> None:
+async def test_what_a_client_has_sent(api: Rest, places: dict[str, str]) -> None:
     """Not to service conversations; also where it is no member any more."""
-    assert "".join(talk.texts(await master.call("GET", OF_ANN))) == "fca"
-    assert "".join(talk.texts(await master.call("GET", OF_ANN, {"reversed": "true"}))) == "acf"
-    assert await master.call("GET", "/1.2/rtm/clients/nobody/messages") == []
+    assert "".join(talk.texts(await api.call("GET", OF_ANN))) == "fca"
+    assert "".join(talk.texts(await api.call("GET", OF_ANN, {"reversed": "true"}))) == "acf"
+    assert await api.call("GET", "/1.2/rtm/clients/nobody/messages") == []
 
 
 async def test_what_a_client_has_sent_where_it_is_no_member(
-    master: Rest, engine: Engine, app: App, places: dict[str, str]
+    api: Rest, engine: Engine, app: App, places: dict[str, str]
 ) -> None:
     await engine.conversations.remove(app, "ann", places["group"], ["ann"], lambda _: None)
     where = f"/1.2/rtm/conversations/{places['pair']}/messages"
-    await passed((await master.call("POST", where, from_client="ann", message="z"))["timestamp"])
-    assert "".join(talk.texts(await master.call("GET", OF_ANN))) == "zfca"
+    await passed((await api.call("POST", where, from_client="ann", message="z"))["timestamp"])
+    assert "".join(talk.texts(await api.call("GET", OF_ANN))) == "zfca"
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 8, 100])
 @pytest.mark.parametrize(("reverse", "expected"), [("false", "hgfedcba"), ("true", "abcdefgh")])
 async def test_pages(
-    master: Rest,
+    api: Rest,
     places: dict[str, str],
     limit: int,
     reverse: str,
@@ -86,22 +86,22 @@ async def test_pages(
 ) -> None:
     """Each message once, also where a page is read in parts."""
     monkeypatch.setattr(archive, "SLICE", 2)
-    assert "".join(talk.texts(await walk(master, ALL, limit, reversed=reverse))) == expected
+    assert "".join(talk.texts(await walk(api, ALL, limit, reversed=reverse))) == expected
     of_ann = "".join(text for text in expected if text in "acf")
-    assert "".join(talk.texts(await walk(master, OF_ANN, limit, reversed=reverse))) == of_ann
+    assert "".join(talk.texts(await walk(api, OF_ANN, limit, reversed=reverse))) == of_ann
 
 
 @pytest.mark.parametrize("path", [ALL, OF_ANN])
 async def test_a_page_with_much_text_ends_early(
-    master: Rest, engine: Engine, app: App, path: str, monkeypatch: pytest.MonkeyPatch
+    api: Rest, engine: Engine, app: App, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "SLICE", 2)
     monkeypatch.setattr(archive, "LONG_CONTENT_MAX", 10)
     cid = await talk.group(engine, app, "ann")
     for number in range(9):
         await talk.say(engine, app, "ann", cid, str(number) * 4)
-    assert len(await master.call("GET", path)) == 4
-    assert [text[0] for text in talk.texts(await walk(master, path, 100))] == list("876543210")
+    assert len(await api.call("GET", path)) == 4
+    assert [text[0] for text in talk.texts(await walk(api, path, 100))] == list("876543210")
 
 
 @pytest.mark.parametrize(
@@ -113,55 +113,55 @@ async def test_a_page_with_much_text_ends_early(
         ({"include_start": "true", "include_stop": "true"}, "gfedc"),
     ],
 )
-async def test_bounds(master: Rest, places: dict[str, str], query: dict[str, str], expected: str) -> None:
-    at = {record["data"]: record for record in await master.call("GET", ALL)}
+async def test_bounds(api: Rest, places: dict[str, str], query: dict[str, str], expected: str) -> None:
+    at = {record["data"]: record for record in await api.call("GET", ALL)}
     upper, lower = at["g"], at["c"]
     ids = {"msgid": upper["msg-id"], "till_msgid": lower["msg-id"]}
     for anchors in (ids, {}):
         bounds = {"timestamp": upper["timestamp"], "till_timestamp": lower["timestamp"], **anchors}
-        assert "".join(talk.texts(await master.call("GET", ALL, {**bounds, **query}))) == expected
+        assert "".join(talk.texts(await api.call("GET", ALL, {**bounds, **query}))) == expected
 
 
-async def test_the_same_moment_is_told_apart_by_id(master: Rest, engine: Engine, app: App, store: Store) -> None:
+async def test_the_same_moment_is_told_apart_by_id(api: Rest, engine: Engine, app: App, store: Store) -> None:
     """Messages of one millisecond in several conversations: none is lost or told twice, whatever the page."""
     cids = [await talk.group(engine, app, "ann", f"peer-{number}") for number in range(20)]
     await asyncio.gather(*(talk.say(engine, app, "ann", cid, cid) for cid in cids))
     await store.writer.call(lambda bound: bound.exec_driver_sql("UPDATE message SET timestamp = 1700000000000"))
     for path in (ALL, OF_ANN):
         for reverse in ("true", "false"):
-            found = await walk(master, path, 3, reversed=reverse)
+            found = await walk(api, path, 3, reversed=reverse)
             assert sorted(talk.texts(found)) == sorted(cids)
             ids = [record["msg-id"] for record in found]
             assert ids == sorted(ids, reverse=reverse == "false")
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
-async def test_a_message_to_some_clients_is_never_parted(master: Rest, engine: Engine, app: App, limit: int) -> None:
+async def test_a_message_to_some_clients_is_never_parted(api: Rest, engine: Engine, app: App, limit: int) -> None:
     """It is one message to each, with one id and time: a page has all of them or none."""
     news = await talk.service(engine, app)
     for text in ("one", "two"):
         to = [f"client-{number}" for number in range(5)]
         path = f"/1.2/rtm/service-conversations/{news}/messages"
-        await passed((await master.call("POST", path, from_client="news", message=text, to_clients=to))["timestamp"])
-    found = await walk(master, ALL, limit)
+        await passed((await api.call("POST", path, from_client="news", message=text, to_clients=to))["timestamp"])
+    found = await walk(api, ALL, limit)
     assert talk.texts(found) == ["two"] * 5 + ["one"] * 5
     assert len({record["conv-id"] for record in found}) == 5
 
 
-async def test_apps_are_apart(master: Rest, engine: Engine, app: App, places: dict[str, str]) -> None:
+async def test_apps_are_apart(api: Rest, engine: Engine, app: App, places: dict[str, str]) -> None:
     other = await engine.apps.create("other", id="other", key="other-key")
     cid = await talk.group(engine, other, "ann")
     await talk.say(engine, other, "ann", cid, "elsewhere")
-    assert "elsewhere" not in talk.texts(await master.call("GET", ALL))
-    assert "elsewhere" not in talk.texts(await master.call("GET", OF_ANN))
+    assert "elsewhere" not in talk.texts(await api.call("GET", ALL))
+    assert "elsewhere" not in talk.texts(await api.call("GET", OF_ANN))
 
 
-async def test_deleted_conversations_are_gone(master: Rest, engine: Engine, app: App, places: dict[str, str]) -> None:
+async def test_deleted_conversations_are_gone(api: Rest, engine: Engine, app: App, places: dict[str, str]) -> None:
     await engine.services.erase(app, places["news"])
-    assert "".join(talk.texts(await master.call("GET", ALL))) == "hgfdcba"
+    assert "".join(talk.texts(await api.call("GET", ALL))) == "hgfdcba"
     while await engine.sweeps._store.clean():
         pass
-    assert "".join(talk.texts(await master.call("GET", ALL))) == "hgfdcba"
+    assert "".join(talk.texts(await api.call("GET", ALL))) == "hgfdcba"
 
 
 async def test_a_page_is_found_by_an_index(store: Store, app: App) -> None:
@@ -179,12 +179,12 @@ async def test_a_page_is_found_by_an_index(store: Store, app: App) -> None:
     "query",
     [{"limit": "x"}, {"limit": "-1"}, {"timestamp": "x"}, {"till_timestamp": ""}, {"reversed": "1"}, {"msgid": "x"}],
 )
-async def test_wrong_parameters(master: Rest, path: str, query: dict[str, str]) -> None:
-    assert await master.refused("GET", path, query) == (400, 1)
+async def test_wrong_parameters(api: Rest, path: str, query: dict[str, str]) -> None:
+    assert await api.refused("GET", path, query) == (400, 1)
 
 
-async def test_a_client_id_that_is_too_long(master: Rest) -> None:
-    assert await master.refused("GET", f"/1.2/rtm/clients/{'x' * 65}/messages") == (400, 1)
+async def test_a_client_id_that_is_too_long(api: Rest) -> None:
+    assert await api.refused("GET", f"/1.2/rtm/clients/{'x' * 65}/messages") == (400, 1)
 
 
 async def test_nothing_is_asked_of_the_store_for_no_messages(store: Store, app: App) -> None:

@@ -29,22 +29,22 @@ KICK: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize("path", ONLINE)
 @pytest.mark.parametrize("name", ["client_ids", "peers"])
-async def test_who_is_online(path: str, name: str, master: Rest, engine: Engine, app: App) -> None:
+async def test_who_is_online(path: str, name: str, api: Rest, engine: Engine, app: App) -> None:
     """In the order they are asked for; who is unknown is not."""
     for client in ("ann", "bob", "cem"):
         engine.presence.session_opened(app, client)
     engine.presence.session_ended(app, "bob", Departure.LOST)
-    answer = await master.call("POST", path, **{name: ["cem", "nobody", "bob", "ann"]})
+    answer = await api.call("POST", path, **{name: ["cem", "nobody", "bob", "ann"]})
     assert answer == {"results": ["cem", "ann"]}
 
 
 @pytest.mark.parametrize("path", ONLINE)
 @pytest.mark.parametrize("clients", [None, [], "ann", [1], ["x" * 65], [str(number) for number in range(21)], {}])
-async def test_asking_wrongly_who_is_online(path: str, clients: Any, master: Rest) -> None:
-    assert await master.refused("POST", path, client_ids=clients) == (400, 1)
+async def test_asking_wrongly_who_is_online(path: str, clients: Any, api: Rest) -> None:
+    assert await api.refused("POST", path, client_ids=clients) == (400, 1)
 
 
-async def test_unread_counts(master: Rest, engine: Engine, app: App) -> None:
+async def test_unread_counts(api: Rest, engine: Engine, app: App) -> None:
     """Of all conversations or of one; each no more than clients are told."""
     many, few = await talk.group(engine, app, "ann", "bob"), await talk.group(engine, app, "ann", "bob", "cem")
     news = await talk.service(engine, app, "ann")
@@ -52,34 +52,34 @@ async def test_unread_counts(master: Rest, engine: Engine, app: App) -> None:
     for cid, count in ((few, 2), (news, 0)):
         for _ in range(count):
             await talk.say(engine, app, "bob", cid, "x")
-    await master.call("POST", f"/1.2/rtm/service-conversations/{news}/broadcasts", from_client="n", message="x")
+    await api.call("POST", f"/1.2/rtm/service-conversations/{news}/broadcasts", from_client="n", message="x")
     to_ann = {"from_client": "n", "message": "x", "to_clients": ["ann"]}
-    await master.call("POST", f"/1.2/rtm/service-conversations/{news}/messages", **to_ann)
+    await api.call("POST", f"/1.2/rtm/service-conversations/{news}/messages", **to_ann)
     expected = {None: 104, many: 100, few: 2, news: 2}
     for cid, count in expected.items():
         query = {"conv_id": cid} if cid else {}
-        assert await master.call("GET", "/1.2/rtm/clients/ann/unread-count", query) == {"count": count}
+        assert await api.call("GET", "/1.2/rtm/clients/ann/unread-count", query) == {"count": count}
         for version in ("/1.1", "/1"):
             old = f"{version}/rtm/messages/unread/ann" + (f"/{cid}" if cid else "")
-            assert await master.call("GET", old) == {"count": count}
-    assert await master.call("GET", "/1.2/rtm/clients/nobody/unread-count") == {"count": 0}
-    assert await master.call("GET", "/1.2/rtm/clients/nobody/unread-count", {"conv_id": news}) == {"count": 0}
-    assert await master.call("GET", "/1.2/rtm/clients/nobody/unread-count", {"conv_id": many}) == {"count": 0}
-    assert await master.call("GET", "/1.2/rtm/clients/ann/unread-count", {"conv_id": await talk.room(engine, app)}) == {
+            assert await api.call("GET", old) == {"count": count}
+    assert await api.call("GET", "/1.2/rtm/clients/nobody/unread-count") == {"count": 0}
+    assert await api.call("GET", "/1.2/rtm/clients/nobody/unread-count", {"conv_id": news}) == {"count": 0}
+    assert await api.call("GET", "/1.2/rtm/clients/nobody/unread-count", {"conv_id": many}) == {"count": 0}
+    assert await api.call("GET", "/1.2/rtm/clients/ann/unread-count", {"conv_id": await talk.room(engine, app)}) == {
         "count": 0
     }
 
 
-async def test_asking_wrongly_for_unread_counts(master: Rest) -> None:
+async def test_asking_wrongly_for_unread_counts(api: Rest) -> None:
     path = "/1.2/rtm/clients/ann/unread-count"
-    assert await master.refused("GET", path, {"conv_id": ""}) == (400, 1)
-    assert await master.refused("GET", path, {"conv_id": "0" * 24}) == (400, 4303)
-    assert await master.refused("GET", f"/1.1/rtm/messages/unread/ann/{'0' * 24}") == (400, 4303)
-    assert await master.refused("GET", f"/1.2/rtm/clients/{'x' * 65}/unread-count") == (400, 1)
+    assert await api.refused("GET", path, {"conv_id": ""}) == (400, 1)
+    assert await api.refused("GET", path, {"conv_id": "0" * 24}) == (400, 4303)
+    assert await api.refused("GET", f"/1.1/rtm/messages/unread/ann/{'0' * 24}") == (400, 4303)
+    assert await api.refused("GET", f"/1.2/rtm/clients/{'x' * 65}/unread-count") == (400, 1)
 
 
 async def test_who_came_while_the_disk_was_full_is_noted_later(
-    master: Rest, engine: Engine, app: App, store: Store, monkeypatch: pytest.MonkeyPatch
+    api: Rest, engine: Engine, app: App, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(_visits: Any) -> None:
         raise Refused(INTERNAL_ERROR, "the disk is full")
@@ -93,7 +93,7 @@ async def test_who_came_while_the_disk_was_full_is_noted_later(
     assert await engine.visitors.today(app) == 2
 
 
-async def test_figures(master: Rest, engine: Engine, app: App, store: Store) -> None:
+async def test_figures(api: Rest, engine: Engine, app: App, store: Store) -> None:
     """Who came twice today is one; who came yesterday is none."""
     other = await engine.apps.create("other", id="other", key="other-key")
     for where, client in ((app, "ann"), (app, "ann"), (app, "bob"), (other, "cem")):
@@ -102,32 +102,32 @@ async def test_figures(master: Rest, engine: Engine, app: App, store: Store) -> 
     today = day_of(engine.clock.now())
     await store.visitors.saw([(app.key, "old", today - 1, 0), (app.key, "older", today - 7, 0)])
     for path in STATS:
-        assert await master.call("GET", path) == {"result": {"online_user_count": 1, "user_count_today": 2}}
+        assert await api.call("GET", path) == {"result": {"online_user_count": 1, "user_count_today": 2}}
 
 
 @pytest.mark.parametrize(("path", "body"), KICK)
 async def test_logging_a_client_out(
-    path: str, body: dict[str, Any], master: Rest, engine: Engine, app: App, events: list[Event]
+    path: str, body: dict[str, Any], api: Rest, engine: Engine, app: App, events: list[Event]
 ) -> None:
-    assert await master.call("POST", path, **body, reason="bye") == {}
-    assert await master.call("POST", path, **body) == {}
+    assert await api.call("POST", path, **body, reason="bye") == {}
+    assert await api.call("POST", path, **body) == {}
     kicks = [event for event in events if isinstance(event, ClientKicked)]
     assert [(kick.client, kick.reason) for kick in kicks] == [("ann", "bye"), ("ann", "")]
 
 
 @pytest.mark.parametrize(("path", "body"), KICK)
 @pytest.mark.parametrize("reason", [1, True, [], {"a": 1}, "x" * 21])
-async def test_wrong_reasons(path: str, body: dict[str, Any], reason: Any, master: Rest, events: list[Event]) -> None:
-    assert await master.refused("POST", path, **body, reason=reason) == (400, 1)
+async def test_wrong_reasons(path: str, body: dict[str, Any], reason: Any, api: Rest, events: list[Event]) -> None:
+    assert await api.refused("POST", path, **body, reason=reason) == (400, 1)
     assert not [event for event in events if isinstance(event, ClientKicked)]
 
 
 @pytest.mark.parametrize("client", [None, 1, "", [], "x" * 65])
-async def test_logging_out_nobody(client: Any, master: Rest) -> None:
-    assert await master.refused("POST", "/1.1/rtm/client/kick", client_id=client) == (400, 1)
+async def test_logging_out_nobody(client: Any, api: Rest) -> None:
+    assert await api.refused("POST", "/1.1/rtm/client/kick", client_id=client) == (400, 1)
 
 
-async def test_what_a_client_logged_in_with_is_void(master: Rest, engine: Engine, app: App, store: Store) -> None:
+async def test_what_a_client_logged_in_with_is_void(api: Rest, engine: Engine, app: App, store: Store) -> None:
     """Tokens from before, also after a restart; not those of others, nor what comes after."""
 
     def token(client: str) -> str:
@@ -135,7 +135,7 @@ async def test_what_a_client_logged_in_with_is_void(master: Rest, engine: Engine
 
     before, of_bob = token("ann"), token("bob")
     engine.sessions.redeem(app, "ann", before)
-    await master.call("POST", "/1.2/rtm/clients/ann/kick", reason="bye")
+    await api.call("POST", "/1.2/rtm/clients/ann/kick", reason="bye")
     again = Engine(store, engine.kicks._bus, Clock(), bytes(32))
     await again.start()
     for sessions in (engine.sessions, again.sessions):
@@ -150,7 +150,7 @@ async def test_what_a_client_logged_in_with_is_void(master: Rest, engine: Engine
 
 
 async def test_signatures_from_before_are_void(
-    master: Rest, engine: Engine, app: App, monkeypatch: pytest.MonkeyPatch
+    api: Rest, engine: Engine, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app, "settings", dataclasses.replace(app.settings, sign_login=True))
 
@@ -160,7 +160,7 @@ async def test_signatures_from_before_are_void(
 
     now = engine.clock.now()
     assert engine.signatures.login(app, "ann", signed(now)) is None
-    await master.call("POST", "/1.2/rtm/clients/ann/kick")
+    await api.call("POST", "/1.2/rtm/clients/ann/kick")
     for at in (now, now // 1000, now - 3_600_000):
         with pytest.raises(Refused, match="SIGNATURE_FAILED"):
             engine.signatures.login(app, "ann", signed(at))
@@ -171,11 +171,11 @@ async def test_signatures_from_before_are_void(
 
 
 async def test_kicks_are_forgotten_when_all_from_before_has_expired(
-    master: Rest, engine: Engine, app: App, store: Store
+    api: Rest, engine: Engine, app: App, store: Store
 ) -> None:
     await store.kicks.kick(app.key, "old", 1, 2, lambda: None)
     await engine.kicks.load()
-    await master.call("POST", "/1.2/rtm/clients/ann/kick")
+    await api.call("POST", "/1.2/rtm/clients/ann/kick")
     assert engine.kicks._at.keys() == {(app.key, "ann")}
     await store.prune()
     assert [client for _, client, *_ in await store.kicks.all()] == ["ann"]

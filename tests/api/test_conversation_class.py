@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -22,18 +21,6 @@ ROWS, SCAN = "/1.1/classes/_Conversation", "/1.1/scan/classes/_Conversation"
 UNKNOWN = "65f000000000000000000009"
 #: What nobody but LiveQuery hears.
 UNTOLD = (ConversationCreated, ConversationDeleted, ConversationMuted, RowWritten)
-
-
-@pytest.fixture
-async def http(calling: Calling, app: App) -> AsyncIterator[httpx.AsyncClient]:
-    async with calling() as made:
-        made.headers.update({"X-LC-Id": "home", "X-LC-Key": f"{app.master_key},master"})
-        yield made
-
-
-@pytest.fixture
-def api(http: httpx.AsyncClient) -> Rest:
-    return Rest(http)
 
 
 @pytest.fixture

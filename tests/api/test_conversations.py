@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,18 +18,6 @@ from tests.support.rest import Rest
 GROUPS, ROOMS, SERVICES = (f"/1.2/rtm/{kind}" for kind in ("conversations", "chatrooms", "service-conversations"))
 ALL = "/1.2/rtm/all-conversations"
 UNKNOWN = "65f000000000000000000009"
-
-
-@pytest.fixture
-async def http(calling: Calling, app: App) -> AsyncIterator[httpx.AsyncClient]:
-    async with calling() as made:
-        made.headers.update({"X-LC-Id": "home", "X-LC-Key": f"{app.master_key},master"})
-        yield made
-
-
-@pytest.fixture
-def api(http: httpx.AsyncClient) -> Rest:
-    return Rest(http)
 
 
 @pytest.fixture

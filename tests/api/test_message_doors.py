@@ -152,7 +152,7 @@ async def calls(engine: Engine, app: App) -> dict[str, list[tuple[str, str, dict
 
 @pytest.mark.parametrize("setting", ["rest_send_rate", "rest_subscription_rate", "rest_broadcast_rate"])
 async def test_calls_share_a_budget(
-    setting: str, master: Rest, engine: Engine, app: App, monkeypatch: pytest.MonkeyPatch
+    setting: str, api: Rest, engine: Engine, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is over it is refused for a minute, whichever call it is; calls of other budgets go on."""
     now = [0.0]
@@ -161,7 +161,7 @@ async def test_calls_share_a_budget(
     monkeypatch.setattr(app, "settings", dataclasses.replace(app.settings, **{setting: len(made[setting])}))
 
     async def statuses(which: str) -> set[int]:
-        answers = [await master._http.request(method, path, json=body) for method, path, body in made[which]]
+        answers = [await api._http.request(method, path, json=body) for method, path, body in made[which]]
         assert all(answer.status_code != 429 or answer.json().keys() == {"code", "error"} for answer in answers)
         return {answer.json().get("code", 200) for answer in answers}
 
@@ -175,24 +175,24 @@ async def test_calls_share_a_budget(
     assert 429 not in await statuses(setting)
 
 
-async def test_budgets_of_a_day(master: Rest, engine: Engine, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_budgets_of_a_day(api: Rest, engine: Engine, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "settings", dataclasses.replace(app.settings, rest_subscriptions_daily=2))
     method, path, body = (await calls(engine, app))["rest_subscription_rate"][0]
     for _ in range(2):
-        await master.call(method, path, **body)
-    assert await master.refused(method, path, **body) == (429, 429)
+        await api.call(method, path, **body)
+    assert await api.refused(method, path, **body) == (429, 429)
     now = engine.clock.now()
     monkeypatch.setattr(engine.budgets._clock, "now", lambda: now + DAY)
-    await master.call(method, path, **body)
+    await api.call(method, path, **body)
 
 
 async def test_without_limits_nothing_is_counted(
-    master: Rest, engine: Engine, app: App, monkeypatch: pytest.MonkeyPatch
+    api: Rest, engine: Engine, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app, "settings", dataclasses.replace(app.settings, rest_send_rate=1, limits=False))
     method, path, body = (await calls(engine, app))["rest_send_rate"][0]
     for _ in range(5):
-        await master.call(method, path, **body)
+        await api.call(method, path, **body)
 
 
 async def test_by_default_messages_are_not_counted(app: App) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -23,18 +22,6 @@ def app(engine: Engine) -> App:
     found = engine.apps.get("home")
     assert found is not None
     return found
-
-
-@pytest.fixture
-async def http(calling: Calling, app: App) -> AsyncIterator[httpx.AsyncClient]:
-    async with calling() as made:
-        made.headers.update({"X-LC-Id": "home", "X-LC-Key": f"{app.master_key},master"})
-        yield made
-
-
-@pytest.fixture
-def api(http: httpx.AsyncClient) -> Rest:
-    return Rest(http)
 
 
 @pytest.fixture

@@ -1,29 +1,14 @@
 """To what a client has subscribed, and the older names of the calls on subscribers."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 
-from hongyan.engine.values import App
 from tests.api.conftest import Calling
 from tests.support.rest import Rest, Service, passed
 
 UNKNOWN = "65f000000000000000000009"
 OLD = "/1.1/rtm/conversation"
-
-
-@pytest.fixture
-async def http(calling: Calling, app: App) -> AsyncIterator[httpx.AsyncClient]:
-    async with calling() as made:
-        made.headers.update({"X-LC-Id": "home", "X-LC-Key": f"{app.master_key},master"})
-        yield made
-
-
-@pytest.fixture
-def api(http: httpx.AsyncClient) -> Rest:
-    return Rest(http)
 
 
 @pytest.fixture
