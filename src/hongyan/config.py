@@ -169,8 +169,9 @@ class FilesOptions(Struct, frozen=True, kw_only=True):
     max_uploads: Annotated[
         int,
         _help(
-            "Files that may arrive at once; each may hold a few MiB of memory (S3: 24 MiB).",
-            "可同时上传的文件数；每个上传最多占用数 MiB 内存（S3 为 24 MiB）。",
+            "Files that may arrive at once, a quarter of them from one address;"
+            " each may hold a few MiB of memory (S3: 24 MiB).",
+            "可同时上传的文件数，单个来源地址最多占四分之一；每个上传最多占用数 MiB 内存（S3 为 24 MiB）。",
             least=1,
             most=10_000,
         ),

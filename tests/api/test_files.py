@@ -459,7 +459,7 @@ async def test_what_arrives_while_another_call_has_been_let_in_is_neither_overwr
     async def other() -> AsyncIterator[bytes]:
         yield b"other"
 
-    for late in (files.receive(app, earlier, other()), files.receive_part(app, earlier, 1, other())):
+    for late in (files.receive(app, earlier, other(), "here"), files.receive_part(app, earlier, 1, other(), "here")):
         with pytest.raises(Refused) as refusal:
             await late
         assert refusal.value.kind is errors.FILE_EXISTS
@@ -478,14 +478,24 @@ async def test_an_upload_that_another_call_has_given_up_is_over(
         yield b"late"
 
     with pytest.raises(Refused, match="this upload is over"):
-        await files.receive(app, earlier, late())
+        await files.receive(app, earlier, late(), "here")
     assert await count_blobs(tmp_path) == 0
 
 
 async def test_more_uploads_at_once_than_the_server_takes(http: httpx.AsyncClient, files: Files) -> None:
-    files._arriving.update("abcd")
+    files._arriving |= dict.fromkeys("abcd", "elsewhere")
     answer = await put(http, await begin(http))
     assert (answer.status_code, answer.json()["code"]) == (503, 503)
+
+
+async def test_an_address_can_not_keep_others_out(http: httpx.AsyncClient, files: Files, calling: Calling) -> None:
+    files._arriving["a"] = "127.0.0.1"
+    answer = await put(http, begun := await begin(http))
+    assert (answer.status_code, answer.json()["code"]) == (503, 503)
+    async with calling("203.0.113.7") as elsewhere:
+        assert (await put(elsewhere, begun)).status_code == 200
+    del files._arriving["a"]
+    assert (await put(http, await begin(http))).status_code == 200
 
 
 async def test_too_many_uploads_of_an_address(calling: Calling, set_app: Any, master: dict[str, str]) -> None:

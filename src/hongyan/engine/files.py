@@ -38,6 +38,8 @@ _TOKEN_LENGTH = 32
 _EXTENSION = re.compile(r".+\.([A-Za-z0-9]{1,10})")
 #: What can't stand in the last part of a URL's path, or should not in a name that somebody saves a file by.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\]")
+#: An address may upload so many files at once, as a part of all that may.
+SHARES = 4
 #: Bytes of a file of which thumbnails are made, and different ones that are kept of one file.
 IMAGE_MAX, KEPT_MAX = 33_554_432, 32
 #: Thumbnails made at once, and wanted at once.
@@ -66,7 +68,7 @@ class Files:
         self._key = hmac.digest(secret, b"files", "sha256")
         self._uploads = uploads
         self._pixels = pixels
-        self._arriving: set[str] = set()
+        self._arriving: dict[str, str] = {}  # where each comes from
         self._makers = ThreadPoolExecutor(MAKERS, thread_name_prefix="thumbnails")
         self._free_makers = asyncio.Semaphore(MAKERS)
         self._wanted: dict[str, asyncio.Task[Any]] = {}
@@ -141,23 +143,23 @@ class Files:
             raise Refused(errors.FILE_UPLOAD_REFUSED, "the token has expired")
         return file
 
-    async def receive(self, app: App, file: File, content: AsyncIterator[bytes]) -> File:
-        """Take what comes as the file's bytes: all of it, or nothing is there.
+    async def receive(self, app: App, file: File, content: AsyncIterator[bytes], where: str) -> File:
+        """Take what comes from an address as the file's bytes: all of it, or nothing is there. Raises Refused.
 
         The same bytes again are fine, since a caller may have missed the answer; others are Refused(FILE_EXISTS).
         """
         arriving = _Arriving(app, file, content)
         if not file.is_whole:
-            async with self._arrives(file) as file:
+            async with self._arrives(file, where) as file:
                 if not file.is_whole:
                     await self._blobs.put(original(file), arriving.pieces())
                     return await self._finish(file, arriving.arrival)
         await self._compare(file, arriving)
         return file
 
-    async def receive_part(self, app: App, file: File, number: int, content: AsyncIterator[bytes]) -> str:
+    async def receive_part(self, app: App, file: File, number: int, content: AsyncIterator[bytes], where: str) -> str:
         """Keep a part of a file that comes in parts, and tell its MD5. Raises Refused."""
-        async with self._arrives(file) as file:
+        async with self._arrives(file, where) as file:
             if file.is_whole:
                 raise Refused(errors.FILE_EXISTS, "this file has been uploaded already")
             _, parts = await self._blobs.measure(_parts_folder(file))
@@ -165,10 +167,10 @@ class Files:
             await self._blobs.put(_part(file, number), arriving.pieces())
         return arriving.md5
 
-    async def join(self, app: App, file: File, numbers: list[int]) -> File:
+    async def join(self, app: App, file: File, numbers: list[int], where: str) -> File:
         """Make the file of its parts, in this order. Raises Refused(FILE_NOT_FOUND) if one is missing."""
         if not file.is_whole:
-            file = await self.receive(app, file, self._parts(file, numbers))
+            file = await self.receive(app, file, self._parts(file, numbers), where)
         await self._blobs.delete(_parts_folder(file))
         return file
 
@@ -181,24 +183,28 @@ class Files:
                 await self._forget(known)
 
     @contextlib.asynccontextmanager
-    async def _arrives(self, file: File) -> AsyncIterator[File]:
+    async def _arrives(self, file: File, where: str) -> AsyncIterator[File]:
+        """One address can't keep all others out by sending slowly."""
         if file.id in self._arriving:
             raise Refused(errors.FILE_EXISTS, "this file is being uploaded")
         if len(self._arriving) >= self._uploads:
             raise Refused(errors.FILES_BUSY, f"{self._uploads} files are being uploaded")
-        async with self._held(file) as known:
+        share = max(1, self._uploads // SHARES)
+        if list(self._arriving.values()).count(where) >= share:
+            raise Refused(errors.FILES_BUSY, f"{share} files are being uploaded from this address")
+        async with self._held(file, where) as known:
             if known is None:
                 raise Refused(errors.FILE_UPLOAD_REFUSED, "this upload is over")
             yield known
 
     @contextlib.asynccontextmanager
-    async def _held(self, file: File) -> AsyncIterator[File | None]:
+    async def _held(self, file: File, where: str = "") -> AsyncIterator[File | None]:
         """The file as it is now: it may have arrived, or have been forgotten, since the caller has read its row."""
-        self._arriving.add(file.id)
+        self._arriving[file.id] = where
         try:
             yield await self._store.get(file.app_key, file.id)
         finally:
-            self._arriving.discard(file.id)
+            del self._arriving[file.id]
 
     async def _finish(self, file: File, arrival: Arrival) -> File:
         try:

@@ -10,6 +10,7 @@ from typing import Any
 from litestar import Request, Response, Router, delete, post, put
 from litestar.params import FromPath
 
+from hongyan.api.caller import caller_of
 from hongyan.api.errors import HttpError
 from hongyan.api.incoming import file_of_form, pieces
 from hongyan.api.leancloud import files, parameters
@@ -41,7 +42,7 @@ Text = FromPath[str]
 async def put_file(request: AnyRequest, site: CurrentSite, token: Text) -> Response[bytes]:
     """As a signed PUT of S3: the body is the file."""
     app, file = await _begun(request, site, token)
-    file = await site.files.receive(app, file, pieces(request))
+    file = await site.files.receive(app, file, pieces(request), _where(request, site))
     return Response(b"", headers={"ETag": f'"{file.md5}"'})
 
 
@@ -49,7 +50,7 @@ async def put_file(request: AnyRequest, site: CurrentSite, token: Text) -> Respo
 async def post_form(request: AnyRequest, site: CurrentSite, token: Text) -> dict[str, Any]:
     """As a form of Qiniu or Tencent COS: one field is the file."""
     app, file = await _begun(request, site, token)
-    return _stored(await site.files.receive(app, file, file_of_form(request, FORM_FIELDS)))
+    return _stored(await site.files.receive(app, file, file_of_form(request, FORM_FIELDS), _where(request, site)))
 
 
 @post(PARTS, status_code=200)
@@ -67,7 +68,7 @@ async def put_part(
     app, file = await _begun(request, site, token)
     if not 1 <= number <= PARTS_MAX:
         raise HttpError(400, f"Parts have numbers from 1 to {PARTS_MAX}.", parameters.WRONG)
-    md5 = await site.files.receive_part(app, file, number, pieces(request))
+    md5 = await site.files.receive_part(app, file, number, pieces(request), _where(request, site))
     return {"etag": md5, "md5": md5}
 
 
@@ -81,7 +82,7 @@ async def join_parts(
     numbers = [each.get("partNumber") if isinstance(each, dict) else None for each in given or []]
     if not isinstance(given, list) or not numbers or numbers != list(range(1, len(numbers) + 1)):
         raise wrong("parts", "an array of objects with `partNumber` 1, 2, 3 …")
-    return _stored(await site.files.join(app, file, numbers))
+    return _stored(await site.files.join(app, file, numbers, _where(request, site)))
 
 
 @delete(f"{PARTS}/{{upload:str}}", status_code=200)
@@ -102,7 +103,7 @@ async def upload(request: AnyRequest, site: CurrentSite, file: Text) -> Response
     begun, _ = await site.files.begin(app, Draft(name_of(file), None if given in _NO_TYPE else plain_type(given), {}))
     try:
         _check_length(request, app)
-        arrived = await site.files.receive(app, begun, pieces(request))
+        arrived = await site.files.receive(app, begun, pieces(request), _where(request, site))
     except BaseException:
         await site.files.give_up(begun)
         raise
@@ -133,6 +134,10 @@ def _check_length(request: AnyRequest, app: App) -> None:
     length = request.headers.get("content-length", "0")
     if length.isascii() and length.isdigit() and int(length[:20]) > app.settings.file_max + FORM_REST:
         raise Refused(FILE_TOO_LARGE, f"a file has at most {app.settings.file_max} bytes")
+
+
+def _where(request: AnyRequest, site: Site) -> str:
+    return caller_of(request, site.settings).origin
 
 
 def _stored(file: File) -> dict[str, Any]:
