@@ -123,12 +123,6 @@ class Access:
             raise found
         return found
 
-    async def as_member(self, app: App, conversation_id: str, client: str, otherwise: Kind) -> Conversation:
-        """The conversation, for its members only. Raises Refused(otherwise) for others."""
-        conversation = await self.conversation(app, conversation_id)
-        check_member(conversation, client, otherwise)
-        return conversation
-
     def known(self, conversation: Conversation) -> Conversation:
         """A conversation that was just made or read; the one to use from now on."""
         key = (conversation.app_key, conversation.id)
