@@ -91,6 +91,7 @@ def _draw_idle(report: dict[str, Any], left: Any, right: Any) -> None:
     left.set_xlabel(f"{sessions:,} connections, then {sessions:,} session opens")
     left.set_ylabel("MB")
     left.xaxis.set_major_formatter("{x:,.0f}")
+    left.locator_params(axis="x", nbins=5)
     left.legend(loc="lower right", fontsize=8)
     left.grid(alpha=0.3)
     names = [f"{run['name']}: {what}" for run in runs for what in ("connections", "session opens")]
