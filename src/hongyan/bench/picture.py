@@ -222,11 +222,11 @@ def _draw_growth(report: dict[str, Any], members: Any, conversations: Any, histo
         axes.margins(x=0.12)
         axes.grid(alpha=0.3)
         for size, cost in zip(sizes, costs, strict=True):
-            axes.annotate(_three_digits(cost or 0), (size, cost or 0), (0, 7), textcoords="offset points", ha="center")
+            axes.annotate(_two_digits(cost or 0), (size, cost or 0), (0, 7), textcoords="offset points", ha="center")
 
 
-def _three_digits(cost: float) -> str:
-    return f"{cost:,.0f}" if cost >= 100 else f"{cost:.3g}"
+def _two_digits(cost: float) -> str:
+    return f"{cost:,.0f}" if cost >= 10 else f"{cost:.1f}"
 
 
 def _short(size: int) -> str:
