@@ -1,0 +1,27 @@
+"""The services by name, as `hongyan app push` has them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hongyan.engine.pushing import Pusher
+from hongyan.push.apns import Apns, ApnsCredentials
+from hongyan.push.credentials import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """`platform`: of the devices that it brings pushes to, and of the content for them."""
+
+    platform: str
+    credentials: type[Credentials]
+    pusher: Callable[[Any], Pusher]
+
+    def open(self, given: Mapping[str, Any]) -> Pusher:
+        """With credentials as they were given. Raises ValueError with one sentence."""
+        return self.pusher(self.credentials.parse(given))
+
+
+ADAPTERS: Mapping[str, Adapter] = {
+    "apns": Adapter("ios", ApnsCredentials, Apns),
+}

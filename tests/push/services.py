@@ -1,0 +1,6 @@
+"""The services that `hongyan.push` has adapters for, as emulators."""
+
+from tests.support.push.apns import Apns
+from tests.support.push.emulator import Emulator
+
+SERVICES: list[type[Emulator]] = [Apns]
