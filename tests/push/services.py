@@ -2,5 +2,6 @@
 
 from tests.support.push.apns import Apns
 from tests.support.push.emulator import Emulator
+from tests.support.push.fcm import Fcm
 
-SERVICES: list[type[Emulator]] = [Apns]
+SERVICES: list[type[Emulator]] = [Apns, Fcm]

@@ -7,6 +7,7 @@ from typing import Any
 from hongyan.engine.pushing import Pusher
 from hongyan.push.apns import Apns, ApnsCredentials
 from hongyan.push.credentials import Credentials
+from hongyan.push.fcm import Fcm, FcmCredentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +25,5 @@ class Adapter:
 
 ADAPTERS: Mapping[str, Adapter] = {
     "apns": Adapter("ios", ApnsCredentials, Apns),
+    "fcm": Adapter("fcm", FcmCredentials, Fcm),
 }
