@@ -8,6 +8,7 @@ from hongyan.engine.pushing import Pusher
 from hongyan.push.apns import Apns, ApnsCredentials
 from hongyan.push.credentials import Credentials
 from hongyan.push.fcm import Fcm, FcmCredentials
+from hongyan.push.web_push import WebPush, WebPushCredentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +27,5 @@ class Adapter:
 ADAPTERS: Mapping[str, Adapter] = {
     "apns": Adapter("ios", ApnsCredentials, Apns),
     "fcm": Adapter("fcm", FcmCredentials, Fcm),
+    "web_push": Adapter("web", WebPushCredentials, WebPush),
 }
