@@ -8,7 +8,13 @@ from hongyan.engine.pushing import Pusher
 from hongyan.push.apns import Apns, ApnsCredentials
 from hongyan.push.credentials import Credentials
 from hongyan.push.fcm import Fcm, FcmCredentials
+from hongyan.push.honor import Honor, HonorCredentials
+from hongyan.push.huawei import Huawei, HuaweiCredentials
+from hongyan.push.meizu import Meizu, MeizuCredentials
+from hongyan.push.oppo import Oppo, OppoCredentials
+from hongyan.push.vivo import Vivo, VivoCredentials
 from hongyan.push.web_push import WebPush, WebPushCredentials
+from hongyan.push.xiaomi import Xiaomi, XiaomiCredentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +34,10 @@ ADAPTERS: Mapping[str, Adapter] = {
     "apns": Adapter("ios", ApnsCredentials, Apns),
     "fcm": Adapter("fcm", FcmCredentials, Fcm),
     "web_push": Adapter("web", WebPushCredentials, WebPush),
+    "huawei": Adapter("hms", HuaweiCredentials, Huawei),
+    "honor": Adapter("honor", HonorCredentials, Honor),
+    "xiaomi": Adapter("mi", XiaomiCredentials, Xiaomi),
+    "oppo": Adapter("oppo", OppoCredentials, Oppo),
+    "vivo": Adapter("vivo", VivoCredentials, Vivo),
+    "meizu": Adapter("mz", MeizuCredentials, Meizu),
 }
