@@ -14,6 +14,7 @@ from hongyan.push.meizu import Meizu, MeizuCredentials
 from hongyan.push.oppo import Oppo, OppoCredentials
 from hongyan.push.vivo import Vivo, VivoCredentials
 from hongyan.push.web_push import WebPush, WebPushCredentials
+from hongyan.push.webhook import Webhook, WebhookCredentials
 from hongyan.push.xiaomi import Xiaomi, XiaomiCredentials
 
 
@@ -40,4 +41,5 @@ ADAPTERS: Mapping[str, Adapter] = {
     "oppo": Adapter("oppo", OppoCredentials, Oppo),
     "vivo": Adapter("vivo", VivoCredentials, Vivo),
     "meizu": Adapter("mz", MeizuCredentials, Meizu),
+    "webhook": Adapter("webhook", WebhookCredentials, Webhook),
 }
