@@ -78,5 +78,5 @@ router: Router = objects.router(register, find, read, change, erase)
 
 def _app(request: AnyRequest, site: Site) -> App:
     app = app_of(request, site)
-    require_key(request)
+    require_key(request, app)
     return app

@@ -78,8 +78,8 @@ _JSON_TYPES = {
 @get("/1.1/date")
 async def date(request: AnyRequest, site: CurrentSite) -> dict[str, str]:
     """The server's time."""
-    app_of(request, site)
-    require_key(request)
+    app = app_of(request, site)
+    require_key(request, app)
     return {"__type": "Date", "iso": iso_time(site.engine.clock.now())}
 
 
@@ -106,8 +106,8 @@ async def schema(request: AnyRequest, site: CurrentSite, class_name: FromPath[st
 )
 async def unknown_class(request: AnyRequest, site: CurrentSite, class_name: FromPath[str]) -> dict[str, str]:
     """Refused: only the classes that messaging needs are here."""
-    app_of(request, site)
-    require_key(request)
+    app = app_of(request, site)
+    require_key(request, app)
     raise HttpError(404, "There is no such class: this server keeps those that messaging needs.", UNKNOWN_CLASS)
 
 

@@ -202,7 +202,7 @@ router: Router = objects.router(
 
 def _app(request: AnyRequest, site: Site) -> App:
     app = app_of(request, site)
-    require_key(request)
+    require_key(request, app)
     return app
 
 
