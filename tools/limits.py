@@ -82,6 +82,7 @@ HERE: dict[str, object] = {
     "rest_subscriptions_daily": ANY_NUMBER,
     "rest_broadcast_rate": ANY_NUMBER,
     "web_domains": {"en": "any site", "zh": "不限"},
+    "android_key": {"en": "none", "zh": "无"},
 }
 #: What LeanCloud has for a setting; a setting that is not here has nothing like it there.
 LEANCLOUD = {
@@ -116,6 +117,7 @@ LEANCLOUD = {
     "user_sign_up": "on",
     "user_read": "on",
     "web_domains": {"en": "any site", "zh": "不限"},
+    "android_key": {"en": "one for each app", "zh": "每个应用一个"},
     "file_max": NOT_DOCUMENTED,
     "file_types": ANY,
     "file_upload": "key",

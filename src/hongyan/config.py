@@ -179,8 +179,8 @@ class FilesOptions(Struct, frozen=True, kw_only=True):
     max_pixels: Annotated[
         int,
         _help(
-            "Pixels of the largest image of which thumbnails are made.",
-            "可生成缩略图的图片的最大像素数。",
+            "Pixels of the largest image of which thumbnails are made; of WebP a third of it.",
+            "可生成缩略图的图片的最大像素数；WebP 为其三分之一。",
             least=10_000,
             most=500_000_000,
         ),

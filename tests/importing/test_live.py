@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from hongyan.importing import live
@@ -90,6 +91,10 @@ def test_hongyan_itself_is_a_source(
 ) -> None:
     counts = everything(tmp_path / "in", 120)
     server.hongyan("import", "leancloud", str(tmp_path / "in"), "--app", server.app.id)
+    key = {"X-LC-Id": server.app.id, "X-LC-Key": server.app.key}
+    device = {"deviceType": "android", "installationId": "6f9f1e5e-1f5c-4b1a-9d7e-7a4f5a0f7a10"}
+    for path, body in (("users", {"username": "tom", "password": "a word"}), ("installations", device)):
+        assert httpx.post(f"{server.http_url}/1.1/{path}", json=body, headers=key).status_code == 201
     server.hongyan("export", "leancloud", str(tmp_path / "there"), "--app", server.app.id)
     monkeypatch.setenv("LEANCLOUD_MASTER_KEY", server.app.master_key)
     tallies = home.bring_in("--live", server.http_url, "--rate", "1000")
@@ -103,4 +108,7 @@ def test_hongyan_itself_is_a_source(
     assert home.counts["_Conversation"] == dict.fromkeys(["there", "here"], counts["_Conversation"] + 1)
     for name in ("subscribers", "permanent-silenceds", "blacklists"):
         assert here[name] == there[name]
+    for name in ("_User", "_Installation"):
+        assert [row["objectId"] for row in here[name]] == [row["objectId"] for row in there[name]]
+        assert len(here[name]) == 1
     assert {row["msg-id"] for row in here["messages"]} == {row["msg-id"] for row in there["messages"]}

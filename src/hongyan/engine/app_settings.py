@@ -269,6 +269,16 @@ class AppSettings:
             "sites": True,
         },
     )
+    android_key: str = field(
+        default="",
+        metadata={
+            "help": "The key with which Android apps sign their calls after `LeanCloud.initializeSecurely`, as"
+            " LeanCloud gave it to the app. Empty: such calls count as calls without a key.",
+            "help_zh": "Android 应用以 `LeanCloud.initializeSecurely` 初始化后用来签名请求的 key，"
+            "由 LeanCloud 分配给应用。为空时，此类请求视为未带 key。",
+            "key": True,
+        },
+    )
     file_max: int = field(
         default=104_857_600,
         metadata={

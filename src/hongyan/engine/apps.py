@@ -117,6 +117,8 @@ def _parse(field: "dataclasses.Field[Any]", text: str) -> bool | int | str:
         return _choose(field, text)
     if "sites" in field.metadata:
         return web_domains.parse(text)
+    if "key" in field.metadata:
+        return _key(text, f"app setting {field.name}") if text else ""
     if "pattern" in field.metadata:
         return _match(field, text)
     low, high = field.metadata["min"], field.metadata["max"]

@@ -123,7 +123,7 @@ async def reader(
 
     Raises HttpError and Refused.
     """
-    require_key(request)
+    require_key(request, app)
     has_session = "X-LC-IM-Session-Token" in request.headers
     if has_session:
         client_of(request, site, app, client)

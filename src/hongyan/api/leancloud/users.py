@@ -10,6 +10,7 @@ from litestar.params import FromPath
 from hongyan.api.errors import HttpError
 from hongyan.api.leancloud import objects, parameters
 from hongyan.api.leancloud.credentials import app_of, app_of_master, has_master_key, require_key, session_of
+from hongyan.api.leancloud.keys import Keys
 from hongyan.api.leancloud.parameters import WRONG, body_of, body_or_query, query_of
 from hongyan.api.site import CurrentSite, Site
 from hongyan.engine.objects import parse_condition
@@ -129,13 +130,26 @@ async def find(request: AnyRequest, site: CurrentSite) -> Row:
     )
 
 
+@get("/1.1/scan/classes/_User")
+async def scan(request: AnyRequest, site: CurrentSite) -> Row:
+    """All users, page by page in the order of one key; with the master key."""
+    app, users = app_of_master(request, site), site.engine.users
+    caller, asked = Caller(is_master=True), query_of(request)
+    return await objects.scanned(
+        asked,
+        site.engine.clock.now(),
+        lambda wanted: users.find(app, wanted),
+        lambda user: _shown(site, user, caller, asked),
+    )
+
+
 @get(ONE)
 async def read(request: AnyRequest, site: CurrentSite, user_id: Id) -> Row:
     """One user: all of oneself or with the master key, else what users show to all."""
     app, caller = await _caller(request, site)
     asked = query_of(request)
     user = await site.engine.users.read(app, user_id, caller)
-    return objects.only(objects.row_of(user, _shown(site, user, caller, asked)), asked.get("keys", ""))
+    return Keys(asked.get("keys", "")).show(objects.row_of(user, _shown(site, user, caller, asked)))
 
 
 @put(ONE)
@@ -191,6 +205,7 @@ router: Router = objects.router(
     sign_by_query,
     me,
     find,
+    scan,
     read,
     change,
     erase,
@@ -202,7 +217,7 @@ router: Router = objects.router(
 
 def _app(request: AnyRequest, site: Site) -> App:
     app = app_of(request, site)
-    require_key(request)
+    require_key(request, app)
     return app
 
 
