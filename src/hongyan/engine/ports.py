@@ -55,6 +55,7 @@ from hongyan.engine.values import (
     Swept,
     Unread,
 )
+from hongyan.engine.work import Following, Job, NewJob, Postponed
 from hongyan.errors import Refused
 
 
@@ -78,6 +79,7 @@ class ConversationStore(Protocol):
         app_key: int,
         draft: ConversationDraft,
         committed: Callable[[ConversationRow, Conversation, bool], None],
+        following: Following[tuple[ConversationRow, Conversation, bool]] | None = None,
     ) -> Awaitable[object]:
         """Insert, or find the live conversation with the same member set if the draft is unique.
 
@@ -112,6 +114,7 @@ class ConversationStore(Protocol):
         initiator: str = "",
         check: Callable[[StandingsNow], object] | None = None,
         partial: bool = False,
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]:
         """Add those who aren't members. Raises Refused(CONVERSATION_FULL) over `limit`, changing nothing.
 
@@ -131,6 +134,7 @@ class ConversationStore(Protocol):
         by: str | None = None,
         initiator: str = "",
         choose: Callable[[StandingsNow], Sequence[str]] | None = None,
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]:
         """Remove those who are members, and what roles they had. `by` and `initiator` as in `add_members`.
 
@@ -760,6 +764,33 @@ class UserStore(ObjectStore, Protocol):
     async def of_identity(self, app_key: int, provider: str, uid: str) -> ObjectRow | None: ...
 
 
+class JobStore(Protocol):
+    """Work that follows from writes. A write that is given `following` keeps it in its own transaction."""
+
+    def on_new(self, tell: Callable[[Set[str]], None]) -> None:
+        """Call `tell(lanes)` after each commit with new jobs."""
+
+    def add(self, jobs: Sequence[NewJob]) -> Awaitable[object]:
+        """Keep jobs that follow from nothing written."""
+
+    async def lanes(self) -> list[str]:
+        """The lanes in which jobs wait."""
+
+    async def next(self, lane: str, limit: int) -> list[Job]:
+        """The first of a lane, in the order in which they are due, due or not."""
+
+    async def settle(
+        self, done: Sequence[int], postponed: Sequence[Postponed] = (), new: Sequence[NewJob] = ()
+    ) -> None:
+        """Forget what is done, note what has failed, keep what follows: all in one write."""
+
+    async def dead(self, app_key: int, after: int, limit: int) -> list[Job]:
+        """Those that are tried no more, the next ones after a key."""
+
+    async def revive(self, app_key: int, ids: Sequence[str] | None, limit: int) -> int:
+        """Let dead ones be tried again, these or the oldest; how many there were."""
+
+
 class WordStore(Protocol):
     """The word list of each app that has one."""
 
@@ -855,6 +886,8 @@ class Store(Protocol):
     def live_queries(self) -> LiveQueryStore: ...
     @property
     def words(self) -> WordStore: ...
+    @property
+    def jobs(self) -> JobStore: ...
     @property
     def imports(self) -> ImportStore: ...
     @property

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from hongyan import errors
 from hongyan.engine.app_settings import AppSettings
+from hongyan.engine.work import NewJob
 from hongyan.errors import Kind
 
 CLIENT_ID_MAX = 64
@@ -243,7 +244,7 @@ class Draft:
     """A message to be sent. `token` is the client-supplied id (`dt`) that makes a resend harmless.
 
     `push_data` is for offline push: it counts in the size and no receiver sees it. `replaced` is what the content
-    filter made of the content.
+    filter made of the content. `following(conversation, place)` says, inside the write, which jobs follow from it.
     """
 
     content: str | bytes
@@ -255,6 +256,7 @@ class Draft:
     push_data: str = ""
     replaced: Replacement | None = None
     priority: int = Priority.NORMAL
+    following: Callable[["Conversation", "Stored"], Sequence[NewJob]] | None = None
 
 
 #: What is left of a recalled message (reference 7).
