@@ -12,13 +12,17 @@ from hongyan.bus.local import LocalBus
 from hongyan.config import Settings
 from hongyan.datadir import DataDir, InUse
 from hongyan.engine.access import Access
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
+from hongyan.engine.hooks import Hooks
 from hongyan.engine.imports import Imports
 from hongyan.engine.services import Services
 from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.words import WordFilter
 from hongyan.errors import StartupError
+from hongyan.hooks import Desk, Engines
+from hongyan.outbound import Outbound
 from hongyan.store import Store
 
 #: Time for a server that is just starting or stopping, or for another command, to be done (s).
@@ -105,10 +109,16 @@ async def _open(settings: Settings, data: DataDir) -> tuple[Store, Callable[[adm
     await apps.load()
     sweeper = admin.Sweeper(Sweeps(store.sweep, apps, access, clock, rest=0), running=False)
     words = WordFilter(store.words, clock)
-    services = Services(store.services, store.conversations, access, LocalBus())
+    services = Services(store.services, store.conversations, access, LocalBus(), Aftermath(store.jobs), Hooks(None))
     imports = Imports(store.imports, access, services, alone=True)
 
     async def answer(command: admin.Command) -> Any:
-        return await admin.perform(command, apps, words, {}, sweeper, imports)
+        outbound = Outbound(settings.allowed_private)
+        engines = Engines(outbound, clock)
+        try:
+            return await admin.perform(command, apps, words, {}, sweeper, imports, Desk(engines, store.jobs))
+        finally:
+            await engines.stop()
+            await outbound.close()
 
     return store, answer

@@ -13,6 +13,7 @@ from hongyan.engine.conditions import Condition
 from hongyan.engine.events import Event
 from hongyan.engine.imported import Imported, ImportedRow
 from hongyan.engine.query import Query, TemporaryQuery
+from hongyan.engine.questions import Answer, Question
 from hongyan.engine.values import (
     App,
     Archived,
@@ -55,6 +56,7 @@ from hongyan.engine.values import (
     Swept,
     Unread,
 )
+from hongyan.engine.work import Following, Job, NewJob, Postponed
 from hongyan.errors import Refused
 
 
@@ -78,6 +80,7 @@ class ConversationStore(Protocol):
         app_key: int,
         draft: ConversationDraft,
         committed: Callable[[ConversationRow, Conversation, bool], None],
+        following: Following[tuple[ConversationRow, Conversation, bool]] | None = None,
     ) -> Awaitable[object]:
         """Insert, or find the live conversation with the same member set if the draft is unique.
 
@@ -112,6 +115,7 @@ class ConversationStore(Protocol):
         initiator: str = "",
         check: Callable[[StandingsNow], object] | None = None,
         partial: bool = False,
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]:
         """Add those who aren't members. Raises Refused(CONVERSATION_FULL) over `limit`, changing nothing.
 
@@ -131,6 +135,7 @@ class ConversationStore(Protocol):
         by: str | None = None,
         initiator: str = "",
         choose: Callable[[StandingsNow], Sequence[str]] | None = None,
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]:
         """Remove those who are members, and what roles they had. `by` and `initiator` as in `add_members`.
 
@@ -147,6 +152,7 @@ class TemporaryStore(Protocol):
         app_key: int,
         draft: ConversationDraft,
         committed: Callable[[ConversationRow, Conversation, bool], None],
+        following: Following[tuple[ConversationRow, Conversation, bool]] | None = None,
     ) -> Awaitable[object]:
         """Find the one of exactly these members that has not ended, or insert one that lives `draft.lifetime`.
 
@@ -166,6 +172,7 @@ class InfoStore(Protocol):
         by: str | None,
         change: Callable[[Attributes], tuple[Attributes, str]] | None,
         committed: Callable[[int, str], None],
+        following: Following[tuple[int, str]] | None = None,
     ) -> Awaitable[object]:
         """Replace the attributes by what `change` makes of them inside the write; it may raise Refused.
 
@@ -222,6 +229,7 @@ class StandingStore(Protocol):
         decide: Callable[[StandingsNow], Decision],
         committed: Callable[[StandingsChanged], None],
         initiator: str = "",
+        following: Following[StandingsChanged] | None = None,
     ) -> Awaitable[object]:
         """Set what `decide` makes of what is set about these clients inside the write; it may raise Refused.
 
@@ -280,13 +288,17 @@ class BlacklistStore(Protocol):
 class SeatStore(Protocol):
     """Who is in which chat room: one place for each device of a client."""
 
-    def take(self, seat: Seat, committed: Callable[[int], None]) -> Awaitable[object]:
+    def take(
+        self, seat: Seat, committed: Callable[[int], None], following: Following[int] | None = None
+    ) -> Awaitable[object]:
         """Put a device into a chat room, in place of the one it was in; `committed(update time of the room)`.
 
         Raises Refused: CONVERSATION_NOT_FOUND, or BLOCKED_BY_CONV.
         """
 
-    def leave(self, seat: Seat, committed: Callable[[int], None]) -> Awaitable[object]:
+    def leave(
+        self, seat: Seat, committed: Callable[[int], None], following: Following[int] | None = None
+    ) -> Awaitable[object]:
         """Forget a place, if there is one; `committed` as above."""
 
     def drop(self, seat: Seat) -> None:
@@ -390,6 +402,7 @@ class EditStore(Protocol):
         committed: Callable[[Sequence[Edited]], None],
         *,
         checked: bool = True,
+        following: Following[Sequence[Edited]] | None = None,
     ) -> Awaitable[object]:
         """Make all of these or none. Recalling what is recalled changes nothing.
 
@@ -498,12 +511,22 @@ class ServiceStore(Protocol):
         """(app key, conversation key) of all."""
 
     def subscribe(
-        self, conversation: Conversation, client: str, by: str, committed: Callable[[MembersChanged], None]
+        self,
+        conversation: Conversation,
+        client: str,
+        by: str,
+        committed: Callable[[MembersChanged], None],
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]:
         """Raises Refused(BLOCKED_BY_CONV), also for a client that refused the conversation unless it is `by`."""
 
     def unsubscribe(
-        self, conversation: Conversation, client: str, by: str, committed: Callable[[MembersChanged], None]
+        self,
+        conversation: Conversation,
+        client: str,
+        by: str,
+        committed: Callable[[MembersChanged], None],
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]: ...
 
     async def subscriptions(self, app_key: int, client: str, among: Set[int]) -> list[int]:
@@ -760,6 +783,33 @@ class UserStore(ObjectStore, Protocol):
     async def of_identity(self, app_key: int, provider: str, uid: str) -> ObjectRow | None: ...
 
 
+class JobStore(Protocol):
+    """Work that follows from writes. A write that is given `following` keeps it in its own transaction."""
+
+    def on_new(self, tell: Callable[[Set[str]], None]) -> None:
+        """Call `tell(lanes)` after each commit with new jobs."""
+
+    def add(self, jobs: Sequence[NewJob]) -> Awaitable[object]:
+        """Keep jobs that follow from nothing written."""
+
+    async def lanes(self) -> list[str]:
+        """The lanes in which jobs wait."""
+
+    async def next(self, lane: str, limit: int) -> list[Job]:
+        """The first of a lane, in the order in which they are due, due or not."""
+
+    async def settle(
+        self, done: Sequence[int], postponed: Sequence[Postponed] = (), new: Sequence[NewJob] = ()
+    ) -> None:
+        """Forget what is done, note what has failed, keep what follows: all in one write."""
+
+    async def dead(self, app_key: int, after: int, limit: int) -> list[Job]:
+        """Those that are tried no more, the next ones after a key."""
+
+    async def revive(self, app_key: int, ids: Sequence[str] | None, limit: int) -> int:
+        """Let dead ones be tried again, these or the oldest; how many there were."""
+
+
 class WordStore(Protocol):
     """The word list of each app that has one."""
 
@@ -856,6 +906,8 @@ class Store(Protocol):
     @property
     def words(self) -> WordStore: ...
     @property
+    def jobs(self) -> JobStore: ...
+    @property
     def imports(self) -> ImportStore: ...
     @property
     def users(self) -> UserStore: ...
@@ -880,6 +932,16 @@ class ContentFilter(Protocol):
 
     def look(self, app: App, conversation: Conversation, content: str | bytes) -> Replacement | None:
         """What is kept and told instead; None: the content as it is. Raises Refused(MESSAGE_REJECTED_BY_APP)."""
+
+
+class AppEngines(Protocol):
+    """The engines of apps: programs of their owners, which may refuse or change what is about to happen."""
+
+    def has_hook(self, app: App, kind: type[Question]) -> bool:
+        """False if the engine is known to have no hook for such questions. Asked on the event loop, per message."""
+
+    async def ask(self, app: App, question: Question) -> Answer:
+        """What it wants; all that is in the answer has the right type. Raises HookFailed, in `hook_timeout` at last."""
 
 
 class Bus(Protocol):

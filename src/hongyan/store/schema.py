@@ -404,3 +404,24 @@ kick = sa.Table(
     sa.Index("kick_by_expiry", "expires_at"),
     sqlite_with_rowid=False,
 )
+
+#: Work that follows from a write, kept until it is done (`engine.work`); what has failed for good has `dead_at`.
+job = sa.Table(
+    "job",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("lane", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("dead_at", sa.BigInteger),
+    sa.Index("job_by_lane", "lane", "due_at", sqlite_where=sa.text("dead_at IS NULL")),
+    sa.Index("job_dead", "dead_at", sqlite_where=sa.text("dead_at IS NOT NULL")),
+    # a job that is done leaves no key to the next one
+    sqlite_autoincrement=True,
+)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import REJOIN_WINDOW
 from hongyan.errors import Refused
-from hongyan.store import database, hot, kicks, versions
+from hongyan.store import database, hot, jobs, kicks, versions
 from hongyan.store.apps import Apps
 from hongyan.store.archive import Archive
 from hongyan.store.blacklists import Blacklists
@@ -45,6 +45,8 @@ from hongyan.store.writer import Writer
 IDEMPOTENCE_WINDOW = 10 * 60 * 1000
 #: How long a client may be away and still be told that it joined or left conversations (ms).
 NOTIFICATION_WINDOW = 7 * 24 * 60 * 60 * 1000
+#: How long a job that is tried no more can be looked at and revived (ms).
+DEAD_JOB_WINDOW = 30 * 24 * 60 * 60 * 1000
 PRUNE_EVERY = 5.0
 _PRUNE_STEP = 500
 
@@ -93,6 +95,7 @@ class Store:
         self.broadcasts = Broadcasts(self._reader, self.writer, clock)
         self.kicks = kicks.Kicks(self._reader, self.writer)
         self.visitors = Visitors(self._reader, self.writer)
+        self.jobs = jobs.Jobs(self._reader, self.writer, clock)
         self._pruning: asyncio.Task[None] | None = None
 
     @classmethod
@@ -123,7 +126,7 @@ class Store:
         self._engine.dispose()
 
     async def prune(self) -> None:
-        """Forget client-supplied ids, notifications, lost seats, signatures and voided tokens that are too old.
+        """Forget client-supplied ids, notifications, lost seats, signatures, voided tokens, dead jobs that are too old.
 
         In small steps: each is one write among others.
         """
@@ -133,6 +136,7 @@ class Store:
             (hot.PRUNE_SIGNATURES, 0),
             (hot.PRUNE_SEATS, REJOIN_WINDOW),
             (kicks.PRUNE, 0),
+            (jobs.PRUNE_DEAD, DEAD_JOB_WINDOW),
         ):
             step = functools.partial(_prune_step, statement=statement, before=self._clock.now() - window)
             while await self.writer.call(step) == _PRUNE_STEP:
