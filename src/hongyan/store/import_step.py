@@ -47,6 +47,10 @@ class Step:
     services: list[int] = field(default_factory=list)
     edited_at: int = 0
 
+    def times(self, row: Any) -> tuple[int, int]:
+        """When a row was made and changed; if nobody knows, now."""
+        return row.created_at or self.now, row.updated_at or self.now
+
     def find(self, ids: Iterable[str]) -> dict[str, Found]:
         """Those of the conversations and streams that there are, by id. Raises Unforeseen."""
         rows = self.driver.execute(_FIND, (UNKNOWN, json.dumps(list(dict.fromkeys(ids))), self.app_key)).fetchall()
