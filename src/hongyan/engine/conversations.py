@@ -11,6 +11,7 @@ from hongyan.engine.conditions import Condition
 from hongyan.engine.events import ConversationCreated, ConversationDeleted, MembersJoined, MembersLeft
 from hongyan.engine.ports import Bus, ConversationStore
 from hongyan.engine.query import Query
+from hongyan.engine.url_rewrites import rewritten_rows
 from hongyan.engine.values import (
     CLIENT_ID_MAX,
     App,
@@ -219,7 +220,7 @@ class Conversations:
 
         The system, None, sees besides who has muted it.
         """
-        return await self._store.query(app.key, caller, query)
+        return await rewritten_rows(app, await self._store.query(app.key, caller, query))
 
     async def count(self, app: App, caller: str | None, condition: Condition) -> int:
         """How many conversations meet a condition."""
