@@ -172,6 +172,7 @@ async def test_who_writes_much_alone_leaves_all_of_it_in_the_file(path: Path, em
     await bring_in(store, row())
     log = path.with_name(path.name + "-wal")
     assert log.stat().st_size > 0
-    with contextlib.closing(database.connect(path, read_only=True)):  # who also looks would keep the log there
+    with contextlib.closing(database.connect(path, read_only=True)) as other:  # who looks would keep the log there
+        other.execute("SELECT 1 FROM app").fetchall()
         await store.close()
         assert log.stat().st_size == 0
