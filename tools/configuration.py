@@ -111,6 +111,8 @@ def _app_values(metadata: Mapping[str, Any], default: object, language: str, swi
         return "names of sites, comma-separated" if language == "en" else "站点名，以逗号分隔"
     if "key" in metadata:
         return "a key, or nothing" if language == "en" else "key，或留空"
+    if "rewrites" in metadata:
+        return "pairs `OLD=NEW`, comma-separated" if language == "en" else "`旧=新`，以逗号分隔"
     if "pattern" in metadata:
         return {"en": "a list, separated by commas", "zh": "以逗号分隔的列表"}[language]
     least, most = metadata["min"], metadata["max"]

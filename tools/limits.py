@@ -70,6 +70,7 @@ NOT_DOCUMENTED = {"en": "not documented", "zh": "未公开"}
 NO_LIMIT = {"en": "no limit", "zh": "不限"}
 FOR_EVER = {"en": "0: for ever", "zh": "0：永久"}
 ANY = {"en": "any", "zh": "任意"}
+NONE = {"en": "none", "zh": "无"}
 ANY_NUMBER = {"en": "0: any number", "zh": "0：不限"}
 #: Defaults that need a word.
 HERE: dict[str, object] = {
@@ -84,6 +85,7 @@ HERE: dict[str, object] = {
     "hook_url": {"en": "none", "zh": "无"},
     "web_domains": {"en": "any site", "zh": "不限"},
     "android_key": {"en": "none", "zh": "无"},
+    "url_rewrites": NONE,
 }
 #: What LeanCloud has for a setting; a setting that is not here has nothing like it there.
 LEANCLOUD = {

@@ -145,3 +145,29 @@ def test_sweep(tmp_path: Path) -> None:
     assert during["expired_left"] < 20_000
     assert during["swept_per_second"] > 0
     assert report["ratio"] > 0
+
+
+@pytest.mark.long
+def test_import(tmp_path: Path) -> None:
+    arguments = ("--messages", "30000", "--senders", "3", "--in-flight", "2")
+    report = bench("import", *arguments, *SHORT, output=tmp_path)
+    highest, before, during = report["runs"]
+    assert [run["name"] for run in report["runs"]] == ["2 ahead", "half the rate", "half the rate, importing"]
+    for run in report["runs"]:
+        check_counts(run)
+    assert highest["imported_per_second"] == before["imported_per_second"] == 0
+    assert during["imported_per_second"] > 0
+    assert during["importer_cores"] > 0
+    assert report["ratio"] > 0
+
+
+def test_an_import_that_is_over_too_early_is_told(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*BENCH, "import", "--messages", "1000", "--senders", "2", *SHORT, "--output", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "give it more --messages" in done.stderr

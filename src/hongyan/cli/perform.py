@@ -63,7 +63,7 @@ def performing(settings: Settings) -> Iterator[Callable[[admin.Command], Any]]:
         return
     try:
         with asyncio.Runner() as runner:
-            store, answer = runner.run(_open(settings, data))
+            store, answer = runner.run(_open(settings, data, much=True))
             try:
                 yield lambda command: _answered(runner, answer(command))
             finally:
@@ -99,11 +99,15 @@ async def _perform_here(settings: Settings, data: DataDir, command: admin.Comman
         await store.close()
 
 
-async def _open(settings: Settings, data: DataDir) -> tuple[Store, Callable[[admin.Command], Awaitable[Any]]]:
-    """The store, and what carries out a command there."""
+async def _open(
+    settings: Settings, data: DataDir, *, much: bool = False
+) -> tuple[Store, Callable[[admin.Command], Awaitable[Any]]]:
+    """The store, and what carries out a command there; `much` is written."""
     clock, database = Clock(), settings.database_path
     store = Store.open(database, data.secret(database), clock)
     store.on_fatal = process.storage_failed
+    if much:
+        store.write_much()
     store.start(asyncio.get_running_loop())
     apps, access = Apps(store.apps, clock), Access(store.conversations, clock)
     await apps.load()

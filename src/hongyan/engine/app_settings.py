@@ -313,6 +313,16 @@ class AppSettings:
             "key": True,
         },
     )
+    url_rewrites: str = field(
+        default="",
+        metadata={
+            "help": "Where URLs in older messages lead now, for who reads history: `OLD=NEW`, the beginnings of URLs,"
+            " with commas between. What is kept stays as it was sent.",
+            "help_zh": "读取历史消息时，旧消息中 URL 的新地址：`旧=新`，均为 URL 的开头部分，以逗号分隔。"
+            "保存的消息内容不变。",
+            "rewrites": True,
+        },
+    )
     file_max: int = field(
         default=104_857_600,
         metadata={

@@ -8,7 +8,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from hongyan.engine import urls, web_domains
+from hongyan.engine import url_rewrites, urls, web_domains
 from hongyan.engine.app_settings import PRESETS, AppSettings
 from hongyan.engine.clock import Clock
 from hongyan.engine.ports import AppStore
@@ -129,6 +129,8 @@ def _parse(field: "dataclasses.Field[Any]", text: str) -> bool | int | str:
         return _key(text, f"app setting {field.name}") if text else ""
     if "url" in field.metadata:
         return _url(field, text)
+    if "rewrites" in field.metadata:
+        return url_rewrites.parse(text)
     if "pattern" in field.metadata:
         return _match(field, text)
     low, high = field.metadata["min"], field.metadata["max"]

@@ -14,6 +14,7 @@ from hongyan.engine.hooks import Hooks
 from hongyan.engine.ports import Bus, ConversationStore
 from hongyan.engine.query import Query
 from hongyan.engine.questions import Adding, Removing, Starting
+from hongyan.engine.url_rewrites import rewritten_rows
 from hongyan.engine.values import (
     CLIENT_ID_MAX,
     App,
@@ -263,7 +264,7 @@ class Conversations:
 
         The system, None, sees besides who has muted it.
         """
-        return await self._store.query(app.key, caller, query)
+        return await rewritten_rows(app, await self._store.query(app.key, caller, query))
 
     async def count(self, app: App, caller: str | None, condition: Condition) -> int:
         """How many conversations meet a condition."""

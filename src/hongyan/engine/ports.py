@@ -643,6 +643,10 @@ class SweepStore(Protocol):
 class ImportStore(Protocol):
     """Rows of another server."""
 
+    @property
+    def held(self) -> float:
+        """For how long (s) the last step held the writer."""
+
     def write(
         self,
         app_key: int,

@@ -97,6 +97,7 @@ class Store:
         self.visitors = Visitors(self._reader, self.writer)
         self.jobs = jobs.Jobs(self._reader, self.writer, clock)
         self._pruning: asyncio.Task[None] | None = None
+        self._writes_much = False
 
     @classmethod
     def open(cls, path: Path, secret: bytes, clock: Clock | None = None) -> "Store":
@@ -111,6 +112,11 @@ class Store:
         """Commit something, so that a disk that can't keep it is told at the start and not by the first message."""
         self._bound.exec_driver_sql(hot.NOTE_OPENED, (str(self._clock.now()),))
 
+    def write_much(self) -> None:
+        """Before the start, by who alone writes much that can be written again: all is on disk once it is closed."""
+        self._writes_much = True
+        database.write_much(self._bound.connection.driver_connection)
+
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to write. `on_fatal` is called, in the writer's thread, when the file can't be trusted any more."""
         self.writer.start(loop)
@@ -122,6 +128,8 @@ class Store:
             self._pruning.cancel()
         await self.writer.close()
         await asyncio.to_thread(self._reader.close)
+        if self._writes_much:
+            await asyncio.to_thread(database.keep_all, self._bound.connection.driver_connection)
         self._bound.close()
         self._engine.dispose()
 

@@ -147,13 +147,13 @@ async def _history(site: Site, app: App, asked: Mapping[str, Any], client: str |
     """
     engine, wanted = site.engine, parameters.history_range(asked, PAGE, PAGE_MAX)
     if "convid" in asked:
-        return await _of_conversation(site, await _place(site, app, text(asked, "convid"), client), client, wanted)
+        return await _of_conversation(site, app, await _place(site, app, text(asked, "convid"), client), client, wanted)
     if "from" in asked:
         return await archived_page(await engine.archive.of_author(app, identity(asked, "from"), wanted))
     return await archived_page(await engine.archive.of_app(app, wanted))
 
 
-async def _of_conversation(site: Site, place: Place, client: str | None, wanted: HistoryRange) -> Answer:
+async def _of_conversation(site: Site, app: App, place: Place, client: str | None, wanted: HistoryRange) -> Answer:
     engine, conversation = site.engine, place.conversation
     if client is not None:
         check_reader(conversation, client)
@@ -161,9 +161,9 @@ async def _of_conversation(site: Site, place: Place, client: str | None, wanted:
             raise Refused(errors.CONVERSATION_LOG_REJECTED, "what is another client's")
     whose = place.client or client
     if conversation.kind is _SERVICE and whose is not None:
-        found = await engine.service_messages.page(conversation, whose, wanted)
+        found = await engine.history.of_client(app, conversation, whose, wanted)
         return await service_messages.records(found, conversation.id, whose, wanted)
-    messages = await engine.history.long_page(conversation, wanted)
+    messages = await engine.history.long_page(app, conversation, wanted)
     return await page([(message, conversation.id, "") for message in messages])
 
 

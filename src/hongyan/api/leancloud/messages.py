@@ -64,7 +64,7 @@ async def messages(
     conversation = rest.check_kind(request, await site.engine.access.conversation(app, conversation_id))
     if member is not None:
         check_reader(conversation, member)
-    found = await site.engine.history.long_page(conversation, wanted)
+    found = await site.engine.history.long_page(app, conversation, wanted)
     return await page([(message, conversation_id, "") for message in found])
 
 

@@ -77,7 +77,7 @@ async def history(request: AnyRequest, site: CurrentSite, conversation_id: Id, c
     app, engine = app_of_master(request, site), site.engine
     wanted = parameters.history_range(parameters.query_of(request), PAGE, PAGE_MAX)
     service = await engine.services.find(app, conversation_id)
-    return await records(await engine.service_messages.page(service, client, wanted), service.id, client, wanted)
+    return await records(await engine.history.of_client(app, service, client, wanted), service.id, client, wanted)
 
 
 router = rest.router(broadcast, send, modify, recall, remove, history)
