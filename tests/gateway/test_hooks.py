@@ -1,7 +1,7 @@
 """The engine of an app as clients see it: its codes and words, order, and that it holds up nobody else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,8 +10,11 @@ from hongyan.wire.messages2_pb2 import PatchItem
 from tests.gateway.talk import people, settled, texts
 from tests.support.app_engine import AppEngine, Raw, app_engine
 from tests.support.client import Refused, connect, named
+from tests.support.plugin import servers_key
 from tests.support.rest import rest
 from tests.support.server import Server
+
+ENVIRONMENT = {"HONGYAN_ALLOWED_PRIVATE": "127.0.0.1", "HONGYAN_TRUSTED_PROXIES": "127.0.0.1"}
 
 
 @pytest.fixture
@@ -21,11 +24,30 @@ async def engine() -> AsyncIterator[AppEngine]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def hooked_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server that trusts a proxy on this machine."""
+    made = Server(tmp_path_factory.mktemp("hooks"), environment=ENVIRONMENT)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
 @pytest.fixture
-async def server(server_factory: Callable[..., Server], engine: AppEngine) -> Server:
-    """A server whose app has the engine; a proxy on this machine is trusted."""
-    environment = {"HONGYAN_ALLOWED_PRIVATE": "127.0.0.1", "HONGYAN_TRUSTED_PROXIES": "127.0.0.1"}
-    made: Server = server_factory(environment=environment)
+def server(hooked_server: Server, engine: AppEngine, request: pytest.FixtureRequest) -> Server:
+    """The server, whose app has the engine."""
+    request.node.stash.setdefault(servers_key, []).append(hooked_server)
+    fresh = [f"hook_url={engine.url}", "hook_failure=ignore", "hook_timeout=3"]
+    hooked_server.hongyan("app", "set", hooked_server.app.id, *fresh)
+    return hooked_server
+
+
+@pytest.fixture
+def own_server(server_factory: Callable[..., Server], engine: AppEngine) -> Server:
+    """One that has told no engine of another test anything: what failed there would keep it waiting."""
+    made: Server = server_factory(environment=ENVIRONMENT)
     made.start()
     made.hongyan("app", "set", made.app.id, f"hook_url={engine.url}")
     return made
@@ -176,7 +198,8 @@ async def test_where_a_message_comes_from(server: Server, engine: AppEngine) -> 
     assert (by_rest["fromPeer"], by_rest["sourceIP"], by_rest["toPeers"]) == ("robot", "127.0.0.1", sorted([ann, bob]))
 
 
-async def test_who_logs_in_and_out_behind_a_proxy(server: Server, engine: AppEngine) -> None:
+async def test_who_logs_in_and_out_behind_a_proxy(own_server: Server, engine: AppEngine) -> None:
+    server = own_server
     (ann,) = people("ann")
     engine.hooks |= {"_clientOnline": lambda params: None, "_clientOffline": lambda params: None}
     async with connect(server, additional_headers={"X-Forwarded-For": "6.6.6.6, 1.2.3.4"}) as first:
@@ -194,7 +217,8 @@ async def test_who_logs_in_and_out_behind_a_proxy(server: Server, engine: AppEng
     assert {(each["closeCode"], each["sourceIP"]) for each in offline} == {(3, "1.2.3.4"), (1, "127.0.0.1")}
 
 
-async def test_kicks(server: Server, engine: AppEngine) -> None:
+async def test_kicks(own_server: Server, engine: AppEngine) -> None:
+    server = own_server
     (ann,) = people("ann")
     engine.hooks["_clientOffline"] = lambda params: None
     async with rest(server) as api, settled(server, ann) as session:
