@@ -103,6 +103,10 @@ def _app_values(metadata: Mapping[str, Any], default: object, language: str, swi
         return switch
     if "choices" in metadata:
         return (" or " if language == "en" else " 或 ").join(f"`{choice}`" for choice in metadata["choices"])
+    if "url" in metadata:
+        return {"en": "a URL that begins with `http://` or `https://`", "zh": "以 `http://` 或 `https://` 开头的 URL"}[
+            language
+        ]
     if "sites" in metadata:
         return "names of sites, comma-separated" if language == "en" else "站点名，以逗号分隔"
     if "pattern" in metadata:

@@ -81,6 +81,7 @@ HERE: dict[str, object] = {
     "rest_subscription_rate": ANY_NUMBER,
     "rest_subscriptions_daily": ANY_NUMBER,
     "rest_broadcast_rate": ANY_NUMBER,
+    "hook_url": {"en": "none", "zh": "无"},
     "web_domains": {"en": "any site", "zh": "不限"},
 }
 #: What LeanCloud has for a setting; a setting that is not here has nothing like it there.
@@ -113,6 +114,10 @@ LEANCLOUD = {
     "filter": "replace",
     "filter_direct": "off",
     "subscriptions_max": NOT_DOCUMENTED,
+    "hook_url": {"en": "the app's LeanEngine", "zh": "应用的云引擎"},
+    "hook_timeout": NOT_DOCUMENTED,
+    "hook_failure": "ignore",
+    "hook_rest": NOT_DOCUMENTED,
     "user_sign_up": "on",
     "user_read": "on",
     "web_domains": {"en": "any site", "zh": "不限"},

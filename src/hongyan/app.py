@@ -14,7 +14,7 @@ import structlog
 import uvloop
 
 import hongyan
-from hongyan import admin, blobs, listen, log, process, tls
+from hongyan import admin, blobs, hooks, listen, log, process, tls
 from hongyan.api.application import application
 from hongyan.api.caller import WILDCARDS, bracketed
 from hongyan.api.server import HttpServer
@@ -28,6 +28,8 @@ from hongyan.engine.files import Files
 from hongyan.engine.values import App
 from hongyan.figures import Figures
 from hongyan.gateway.server import Gateway
+from hongyan.jobs import Jobs, Kind
+from hongyan.outbound import Outbound
 from hongyan.store import Store
 from hongyan.welcome import list_command, print_secrets, print_welcome
 
@@ -58,8 +60,11 @@ class Server:
         self.started_at = time.time()
         clock, bus, secret = Clock(), LocalBus(), data.secret(settings.database_path)
         self.store = Store.open(settings.database_path, secret, clock)
-        self.engine = Engine(self.store, bus, clock, secret)
-        self.gateway = Gateway(self.engine, bus, settings.gateway)
+        self.outbound = Outbound(settings.allowed_private)
+        self.hooks = hooks.Engines(self.outbound, clock)
+        self.engine = Engine(self.store, bus, clock, secret, app_engines=self.hooks)
+        self.jobs = Jobs(self.store.jobs, clock, self._follow())
+        self.gateway = Gateway(self.engine, bus, settings.gateway, settings.trusted_proxies)
         options, place = settings.files, blobs.place(settings)
         self.files = Files(self.store.files, place, clock, secret, options.max_uploads, options.max_pixels)
         self.site = Site(settings, self.engine, self.files, stats=Figures(self.gateway, self.store))
@@ -80,7 +85,12 @@ class Server:
         self.store.on_fatal = process.storage_failed
         self.store.start(asyncio.get_running_loop())
         parts.push_async_callback(self.store.close)
+        parts.push_async_callback(self.outbound.close)
+        parts.push_async_callback(self.hooks.stop)
         await self.engine.start()
+        await self.jobs.start()
+        parts.push_async_callback(self.jobs.stop, settings.stop_timeout)
+        parts.push_async_callback(self.engine.aftermath.flush)
         parts.push_async_callback(self.engine.visitors.flush)
         parts.push_async_callback(self.engine.live_queries.stop)
         parts.callback(self.files.close)
@@ -114,6 +124,13 @@ class Server:
     async def _create_first_app(self) -> App | None:
         """The home app, if this is the first start."""
         return None if self.engine.apps.list() else await self.engine.apps.create(HOME_APP)
+
+    def _follow(self) -> dict[str, Kind]:
+        """Have everybody follow who makes jobs of what happens; by kind of job, who does them."""
+        engine = self.engine
+        told = hooks.Told(engine.apps, engine.access, engine.presence, self.hooks)
+        engine.aftermath.add(told)
+        return {hooks.KIND: told.kind}
 
     def _set_ready(self, ready: bool) -> None:
         self.site.ready = ready

@@ -250,6 +250,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             "除本机回环地址外，可读取 `/metrics` 的地址或网段。",
         ),
     ] = ()
+    allowed_private: Annotated[
+        tuple[str, ...],
+        _help(
+            "Addresses or networks that are not of the internet and may be called all the same: engines of apps, "
+            "webhooks and others that are given to the server as URLs.",
+            "允许服务器访问的内网地址或网段：应用的云引擎、webhook 等以 URL 配置的目标若在内网，须列于此。",
+        ),
+    ] = ()
     redis: Annotated[
         str | None,
         _help(

@@ -12,8 +12,10 @@ from hongyan.bus.local import LocalBus
 from hongyan.config import Settings
 from hongyan.datadir import DataDir, InUse
 from hongyan.engine.access import Access
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
+from hongyan.engine.hooks import Hooks
 from hongyan.engine.imports import Imports
 from hongyan.engine.services import Services
 from hongyan.engine.sweeps import Sweeps
@@ -105,7 +107,7 @@ async def _open(settings: Settings, data: DataDir) -> tuple[Store, Callable[[adm
     await apps.load()
     sweeper = admin.Sweeper(Sweeps(store.sweep, apps, access, clock, rest=0), running=False)
     words = WordFilter(store.words, clock)
-    services = Services(store.services, store.conversations, access, LocalBus())
+    services = Services(store.services, store.conversations, access, LocalBus(), Aftermath(store.jobs), Hooks(None))
     imports = Imports(store.imports, access, services, alone=True)
 
     async def answer(command: admin.Command) -> Any:

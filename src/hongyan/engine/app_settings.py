@@ -244,6 +244,40 @@ class AppSettings:
             "max": 10_000,
         },
     )
+    hook_url: str = field(
+        default="",
+        metadata={
+            "help": "Address of the app's own cloud engine, such as `http://10.0.0.5:3000`: it hears of what happens,"
+            " and may refuse or change it. Empty: there is none.",
+            "help_zh": "应用自己的云引擎的地址，例如 `http://10.0.0.5:3000`；消息、对话等事件会调用其中的 Hook 函数。"
+            "为空则不调用。",
+            "url": True,
+        },
+    )
+    hook_timeout: int = field(
+        default=3,
+        metadata={
+            "help": "Seconds that a hook may take whose answer is waited for.",
+            "help_zh": "需要等待结果的 Hook 的时限（秒）。",
+            "min": 1,
+            "max": 15,
+        },
+    )
+    hook_failure: Literal["ignore", "refuse"] = field(
+        default="ignore",
+        metadata={
+            "help": "What becomes of a request whose hook fails: it goes on as if there were none, or it is refused.",
+            "help_zh": "Hook 调用失败时：ignore 视为没有 Hook 继续处理，refuse 拒绝该请求。",
+            "choices": ("ignore", "refuse"),
+        },
+    )
+    hook_rest: bool = field(
+        default=True,
+        metadata={
+            "help": "Whether hooks are called for what the app's own server does by REST, too; on or off.",
+            "help_zh": "应用服务端通过 REST 进行的操作是否也调用 Hook；on 或 off。",
+        },
+    )
     user_sign_up: bool = field(
         default=True,
         metadata={

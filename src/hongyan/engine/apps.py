@@ -8,7 +8,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from hongyan.engine import web_domains
+from hongyan.engine import urls, web_domains
 from hongyan.engine.app_settings import PRESETS, AppSettings
 from hongyan.engine.clock import Clock
 from hongyan.engine.ports import AppStore
@@ -26,13 +26,19 @@ class Apps:
         self._store = store
         self._clock = clock
         self._by_id: dict[str, App] = {}
+        self._by_key: dict[int, App] = {}
         self._changing = asyncio.Lock()
 
     async def load(self) -> None:
         self._by_id = {app.id: app for app in await self._store.all()}
+        self._by_key = {app.key: app for app in self._by_id.values()}
 
     def get(self, app_id: str) -> App | None:
         return self._by_id.get(app_id)
+
+    def of_key(self, key: int) -> App | None:
+        """The app with this key in the store. May be asked in any thread."""
+        return self._by_key.get(key)
 
     def list(self) -> "list[App]":
         """Oldest first; the first is the company's home app."""
@@ -62,8 +68,9 @@ class Apps:
             settings=change_settings(AppSettings(), settings or {}),
             created_at=self._clock.now(),
         )
-        self._by_id[app_id] = await self._store.insert(app)
-        return self._by_id[app_id]
+        made = self._by_id[app_id] = await self._store.insert(app)
+        self._by_key[made.key] = made
+        return made
 
     async def change(self, app_id: str, settings: Mapping[str, str]) -> App:
         """Change settings of an app. Raises ValueError with a sentence; then nothing is changed."""
@@ -117,12 +124,20 @@ def _parse(field: "dataclasses.Field[Any]", text: str) -> bool | int | str:
         return _choose(field, text)
     if "sites" in field.metadata:
         return web_domains.parse(text)
+    if "url" in field.metadata:
+        return _url(field, text)
     if "pattern" in field.metadata:
         return _match(field, text)
     low, high = field.metadata["min"], field.metadata["max"]
     if not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
         raise ValueError(f"The app setting {field.name} is a whole number from {low} to {high}, not {text!r}.")
     return int(text)
+
+
+def _url(field: "dataclasses.Field[Any]", text: str) -> str:
+    if text and (not urls.is_web_url(text) or "?" in text):
+        raise ValueError(f"The app setting {field.name} is a URL that begins with http:// or https://, not {text!r}.")
+    return text.rstrip("/")
 
 
 def _choose(field: "dataclasses.Field[Any]", text: str) -> str:

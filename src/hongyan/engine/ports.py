@@ -13,6 +13,7 @@ from hongyan.engine.conditions import Condition
 from hongyan.engine.events import Event
 from hongyan.engine.imported import Imported, ImportedRow
 from hongyan.engine.query import Query, TemporaryQuery
+from hongyan.engine.questions import Answer, Question
 from hongyan.engine.values import (
     App,
     Archived,
@@ -151,6 +152,7 @@ class TemporaryStore(Protocol):
         app_key: int,
         draft: ConversationDraft,
         committed: Callable[[ConversationRow, Conversation, bool], None],
+        following: Following[tuple[ConversationRow, Conversation, bool]] | None = None,
     ) -> Awaitable[object]:
         """Find the one of exactly these members that has not ended, or insert one that lives `draft.lifetime`.
 
@@ -170,6 +172,7 @@ class InfoStore(Protocol):
         by: str | None,
         change: Callable[[Attributes], tuple[Attributes, str]] | None,
         committed: Callable[[int, str], None],
+        following: Following[tuple[int, str]] | None = None,
     ) -> Awaitable[object]:
         """Replace the attributes by what `change` makes of them inside the write; it may raise Refused.
 
@@ -226,6 +229,7 @@ class StandingStore(Protocol):
         decide: Callable[[StandingsNow], Decision],
         committed: Callable[[StandingsChanged], None],
         initiator: str = "",
+        following: Following[StandingsChanged] | None = None,
     ) -> Awaitable[object]:
         """Set what `decide` makes of what is set about these clients inside the write; it may raise Refused.
 
@@ -284,13 +288,17 @@ class BlacklistStore(Protocol):
 class SeatStore(Protocol):
     """Who is in which chat room: one place for each device of a client."""
 
-    def take(self, seat: Seat, committed: Callable[[int], None]) -> Awaitable[object]:
+    def take(
+        self, seat: Seat, committed: Callable[[int], None], following: Following[int] | None = None
+    ) -> Awaitable[object]:
         """Put a device into a chat room, in place of the one it was in; `committed(update time of the room)`.
 
         Raises Refused: CONVERSATION_NOT_FOUND, or BLOCKED_BY_CONV.
         """
 
-    def leave(self, seat: Seat, committed: Callable[[int], None]) -> Awaitable[object]:
+    def leave(
+        self, seat: Seat, committed: Callable[[int], None], following: Following[int] | None = None
+    ) -> Awaitable[object]:
         """Forget a place, if there is one; `committed` as above."""
 
     def drop(self, seat: Seat) -> None:
@@ -394,6 +402,7 @@ class EditStore(Protocol):
         committed: Callable[[Sequence[Edited]], None],
         *,
         checked: bool = True,
+        following: Following[Sequence[Edited]] | None = None,
     ) -> Awaitable[object]:
         """Make all of these or none. Recalling what is recalled changes nothing.
 
@@ -502,12 +511,22 @@ class ServiceStore(Protocol):
         """(app key, conversation key) of all."""
 
     def subscribe(
-        self, conversation: Conversation, client: str, by: str, committed: Callable[[MembersChanged], None]
+        self,
+        conversation: Conversation,
+        client: str,
+        by: str,
+        committed: Callable[[MembersChanged], None],
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]:
         """Raises Refused(BLOCKED_BY_CONV), also for a client that refused the conversation unless it is `by`."""
 
     def unsubscribe(
-        self, conversation: Conversation, client: str, by: str, committed: Callable[[MembersChanged], None]
+        self,
+        conversation: Conversation,
+        client: str,
+        by: str,
+        committed: Callable[[MembersChanged], None],
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]: ...
 
     async def subscriptions(self, app_key: int, client: str, among: Set[int]) -> list[int]:
@@ -913,6 +932,16 @@ class ContentFilter(Protocol):
 
     def look(self, app: App, conversation: Conversation, content: str | bytes) -> Replacement | None:
         """What is kept and told instead; None: the content as it is. Raises Refused(MESSAGE_REJECTED_BY_APP)."""
+
+
+class AppEngines(Protocol):
+    """The engines of apps: programs of their owners, which may refuse or change what is about to happen."""
+
+    def has_hook(self, app: App, kind: type[Question]) -> bool:
+        """False if the engine is known to have no hook for such questions. Asked on the event loop, per message."""
+
+    async def ask(self, app: App, question: Question) -> Answer:
+        """What it wants; all that is in the answer has the right type. Raises HookFailed, in `hook_timeout` at last."""
 
 
 class Bus(Protocol):

@@ -232,10 +232,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """Content to be kept instead of what was sent, and why: `code` is `patchCode` on the wire, negative if built in."""
+    """Content to be kept instead of what was sent, and why, if it is said: `code` is `patchCode` on the wire.
+
+    Negative codes are built in, others the app's own.
+    """
 
     content: str | bytes
-    code: int
+    code: int | None
     reason: str
 
 
@@ -243,8 +246,10 @@ class Replacement:
 class Draft:
     """A message to be sent. `token` is the client-supplied id (`dt`) that makes a resend harmless.
 
-    `push_data` is for offline push: it counts in the size and no receiver sees it. `replaced` is what the content
-    filter made of the content. `following(conversation, place)` says, inside the write, which jobs follow from it.
+    `push_data` is for offline push: it counts in the size and no receiver sees it. `replaced` is what the app's hook or
+    the content filter made of the content. `following(conversation, place)` says, inside the write, which jobs follow
+    from it. `source` is the address that it came from, empty if it is unknown; `receivers` are those of the members who
+    alone are told of it, if the app's hook wants that.
     """
 
     content: str | bytes
@@ -257,6 +262,8 @@ class Draft:
     replaced: Replacement | None = None
     priority: int = Priority.NORMAL
     following: Callable[["Conversation", "Stored"], Sequence[NewJob]] | None = None
+    source: str = ""
+    receivers: Sequence[str] | None = None
 
 
 #: What is left of a recalled message (reference 7).
@@ -545,11 +552,15 @@ def day_of(time: int) -> int:
 
 
 class Departure(Enum):
-    """Why a client's session ended. Who logs out, is ended or is there at a stop leaves no will (reference 3.16)."""
+    """Why a client's session ended. Who logs out, is ended or is there at a stop leaves no will (reference 3.16).
+
+    `REPLACED`: by a login on another device of its kind.
+    """
 
     LOGGED_OUT = "logged out"
     LOST = "lost"
     EXPELLED = "expelled"
+    REPLACED = "replaced"
     STOPPED = "stopped"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
-from hongyan import errors
+from hongyan import addresses, errors
 from hongyan.engine.limits import Bucket
 from hongyan.engine.sessions import Ticket
 from hongyan.engine.values import App, Departure, Priority
@@ -37,12 +37,24 @@ _BINARY, _TEXT, _CONTINUATION = WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONT
 _PING, _CLOSE = WSMsgType.PING, WSMsgType.CLOSE
 _DATA = (_BINARY, _TEXT, _CONTINUATION)
 
+#: The `X-Forwarded-For` headers of an upgrade, and that it has headers of proxies at all.
+Forwarded = tuple[tuple[str, ...], bool]
+
 
 class Connection(WSListener):
-    def __init__(self, gateway: "Gateway", subprotocol: Subprotocol, origin: str | None = None) -> None:
+    def __init__(
+        self,
+        gateway: "Gateway",
+        subprotocol: Subprotocol,
+        origin: str | None = None,
+        forwarded: Forwarded | None = None,
+    ) -> None:
         self.gateway = gateway
         self.subprotocol = subprotocol
         self.origin = origin  # the page that a browser says it comes from
+        self._forwarded = forwarded
+        self._source: str | None = None
+        self._error: Kind | None = None
         self.sessions: dict[str, Session] = {}
         self.connected_at = self.seen_at = gateway.loop.time()
         self.logged_in = False
@@ -176,6 +188,16 @@ class Connection(WSListener):
         """Whether it has ended or is about to: nobody is logged in any more."""
         return self._closing
 
+    @property
+    def source(self) -> str:
+        """The address that the peer comes from, as far as proxies are to be believed; empty if it is unknown."""
+        if self._source is None:
+            address = sockets.peer_address(self._transport)
+            lines, forwarded = self._forwarded or ((), False)
+            found = addresses.source(address, lines, forwarded, self.gateway.trusted_proxies)
+            self._source = "" if found is None else str(found)
+        return self._source
+
     # sessions
 
     def session(self, client: str) -> Session | None:
@@ -184,13 +206,13 @@ class Connection(WSListener):
             return self.sessions.get(client)
         return next(iter(self.sessions.values()), None)
 
-    def begin_session(self, app: App, client: str, ticket: Ticket) -> Session:
+    def begin_session(self, app: App, client: str, ticket: Ticket, *, returned: bool = False) -> Session:
         """A session for this client; one that is open here is renewed (reference 1.8)."""
         session = self.sessions.get(client)
         if session is None:
             session = self.sessions[client] = Session(self, app, client, ticket)
             self.gateway.registry.add(session)
-            self.gateway.engine.presence.session_opened(app, client)
+            self.gateway.engine.presence.session_opened(app, client, session, returned=returned)
         session.ticket = ticket
         self.logged_in = True
         return session
@@ -206,7 +228,7 @@ class Connection(WSListener):
         if not self.gateway.stopping:  # who is here when the server stops keeps its place
             engine.chatrooms.ended(session, clean=clean)
         engine.wills.session_ended(session.app, session.client, session, clean=clean, last=last)
-        engine.presence.session_ended(session.app, session.client, why)
+        engine.presence.session_ended(session.app, session.client, why, session, self._error)
 
     # requests and replies
 
@@ -407,6 +429,7 @@ class Connection(WSListener):
 
     def refuse(self, kind: Kind, detail: str) -> None:
         """End the connection with a code of the protocol as its close code."""
+        self._error = kind
         self.close(kind.code, f"{kind.name}: {detail}")
 
     def close(self, code: int, reason: str) -> None:
@@ -445,6 +468,10 @@ def error_command(refusal: Refused) -> GenericCommand:
     error = ErrorCommand(code=refusal.kind.code, reason=refusal.kind.name)
     if refusal.detail:
         error.detail = refusal.detail
+        if refusal.kind in errors.OF_APPS:
+            error.appMsg = refusal.detail
+    if refusal.app_code is not None:
+        error.appCode = refusal.app_code
     return GenericCommand(cmd=CommandType.error, errorMessage=error)
 
 

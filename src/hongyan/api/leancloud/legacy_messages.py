@@ -48,7 +48,7 @@ async def send(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     values = await parameters.body_of(request)
     sender = sending.sender_of(values, "from_peer", "from_client")
     conversation_id = text(values, "conv_id")
-    draft = sending.draft_of(values, transient=True, default=Priority.HIGH)
+    draft = sending.draft_of(values, sending.source_of(request, site), transient=True, default=Priority.HIGH)
     sync = not parameters.flag(values, "no_sync")
     conversation = await engine.app_messages.target(app, conversation_id)
     if conversation.kind is not _SERVICE:
@@ -124,9 +124,9 @@ async def patch(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     conversation = await engine.access.conversation(app, text(values, "conv_id"))
     edit = Edit(conversation.id, message_id, timestamp, draft)
     if conversation.kind is _SERVICE:
-        return await service_messages.change(site, app, conversation, sender, edit, clients)
+        return await service_messages.change(request, site, app, conversation, sender, edit, clients)
     sending.spend(site, app, Budget.SEND)
-    await engine.app_messages.edit(app, conversation, sender, edit)
+    await engine.app_messages.edit(app, conversation, sender, edit, sending.source_of(request, site))
     return sending.CHANGED
 
 
@@ -134,7 +134,7 @@ async def patch(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
 async def tell_subscribers(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     app = app_of_master(request, site)
     values = await parameters.body_of(request)
-    return await service_messages.tell_subscribers(site, app, text(values, "conv_id"), values)
+    return await service_messages.tell_subscribers(request, site, app, text(values, "conv_id"), values)
 
 
 router = rest.router(send, history, logs, remove, rewrite, patch, tell_subscribers)

@@ -13,6 +13,7 @@ from hongyan.api.leancloud.credentials import app_of, app_of_master, has_master_
 from hongyan.api.leancloud.parameters import WRONG, body_of, body_or_query, query_of
 from hongyan.api.site import CurrentSite, Site
 from hongyan.engine.objects import parse_condition
+from hongyan.engine.questions import Signing
 from hongyan.engine.users import Caller, LoggedIn
 from hongyan.engine.values import App, ObjectRow
 
@@ -227,7 +228,11 @@ def _refuse_codes(given: Mapping[str, Any]) -> None:
 
 async def _sign(request: AnyRequest, site: Site, given: Mapping[str, Any]) -> Response[Row]:
     app = _app(request, site)
-    user = await site.engine.users.of_token(app, parameters.text(given, "session_token"))
+    token = parameters.text(given, "session_token")
+    user = await site.engine.users.of_token(app, token)
+    if site.engine.hooks.concern(app, Signing):
+        await site.engine.hooks.ask(app, Signing(_signing(site, user, token)))
+        user = await site.engine.users.of_token(app, token)  # the session may have ended meanwhile
     made = site.engine.signatures.make_login(app, user.id)
     body = {
         "signature": made.digits,
@@ -236,6 +241,21 @@ async def _sign(request: AnyRequest, site: Site, given: Mapping[str, Any]) -> Re
         "timestamp": int(made.time),
     }
     return Response(body, headers=_NOT_KEPT)
+
+
+def _signing(site: Site, user: ObjectRow, token: str) -> Row:
+    """A user as the hook `_rtmClientSign` is given it (REST reference 5.2)."""
+    row = _own_row(site, user)
+    named = {"username": row.get("username"), "email": row.get("email"), "phone": row.get("mobilePhoneNumber")}
+    return {
+        "objectId": user.id,
+        **named,
+        "sessionToken": token,
+        "emailVerified": row.get("emailVerified") is True,
+        "mobilePhoneVerified": row.get("mobilePhoneVerified") is True,
+        "createdAt": row["createdAt"],
+        "updatedAt": row["updatedAt"],
+    }
 
 
 def _came_in(site: Site, came: LoggedIn) -> Response[Row]:

@@ -75,9 +75,9 @@ async def _log_in_once(connection: Connection, command: GenericCommand, app: App
 def _log_in(connection: Connection, command: GenericCommand, app: App, ticket: Ticket, rivals: list[Session]) -> None:
     command.peerId = ticket.client
     connection.gateway.delivery.tell_gathered()  # to who is logged out by this, and not to who comes after it
-    session = connection.begin_session(app, ticket.client, ticket)
+    session = connection.begin_session(app, ticket.client, ticket, returned=command.sessionMessage.r)
     conflict = Refused(errors.SESSION_CONFLICT, "logged in on another device of this kind")
-    conflicts.expel(connection.gateway, rivals, conflicts.closed(conflict))
+    conflicts.expel(connection.gateway, rivals, conflicts.closed(conflict), Departure.REPLACED)
     connection.gateway.engine.chatrooms.came_back(session)
     opened = _opened(session, OpType.opened)
     opened.serverTs = catch_up.edits_told_until(session, command.sessionMessage)
