@@ -41,6 +41,7 @@ from hongyan.engine.turns import Turns
 from hongyan.engine.unread import UnreadCounts
 from hongyan.engine.users import Users
 from hongyan.engine.visitors import Visitors
+from hongyan.engine.webhooks import Webhooks
 from hongyan.engine.wills import Wills
 from hongyan.engine.words import WordFilter
 
@@ -170,6 +171,7 @@ class Engine:
         self.users = Users(store.users, clock)
         self.installations = Installations(store.installations)
         self.sweeps = Sweeps(store.sweep, self.apps, self.access, clock)
+        self.webhooks = Webhooks(store.webhooks, store.jobs, clock)
 
     async def start(self) -> None:
         """Load what every session needs. The store must have been started."""
@@ -180,3 +182,4 @@ class Engine:
         await self.chatrooms.load()
         await self.kicks.load()
         await self.broadcasts.load()
+        await self.webhooks.load()

@@ -19,6 +19,7 @@ from hongyan.engine.values import (
     Archived,
     Arrival,
     Arrived,
+    Attempt,
     Attributes,
     Broadcast,
     Conversation,
@@ -55,6 +56,7 @@ from hongyan.engine.values import (
     Subscription,
     Swept,
     Unread,
+    Webhook,
 )
 from hongyan.engine.work import Following, Job, NewJob, Postponed
 from hongyan.errors import Refused
@@ -803,11 +805,41 @@ class JobStore(Protocol):
     ) -> None:
         """Forget what is done, note what has failed, keep what follows: all in one write."""
 
-    async def dead(self, app_key: int, after: int, limit: int) -> list[Job]:
-        """Those that are tried no more, the next ones after a key."""
+    async def dead(self, app_key: int, after: int, limit: int, lane: str | None = None) -> list[Job]:
+        """Those that are tried no more, the next ones after a key; only of this lane."""
 
-    async def revive(self, app_key: int, ids: Sequence[str] | None, limit: int) -> int:
-        """Let dead ones be tried again, these or the oldest; how many there were."""
+    async def revive(self, app_key: int, ids: Sequence[str] | None, limit: int, lane: str | None = None) -> int:
+        """Let dead ones be tried again, these or the oldest; how many there were. Only of this lane."""
+
+    async def waiting(self, lane: str, after: tuple[int, int], limit: int) -> list[Job]:
+        """Those that wait, in the order of (when due, key), after one of them."""
+
+    async def counts(self, lanes: Sequence[str], most: int) -> dict[str, tuple[int, int]]:
+        """How many wait in each of these lanes, and how many are dead; `most` stands for it and more."""
+
+
+class WebhookStore(Protocol):
+    """Webhooks; few, all kept in memory by the engine."""
+
+    async def all(self) -> list[Webhook]:
+        """The oldest first."""
+
+    async def insert(self, webhook: Webhook) -> None: ...
+
+    async def update(self, webhook: Webhook) -> None:
+        """Keep all of it but since when it fails and when it succeeded last."""
+
+    async def note(self, webhook_id: str, failing_since: int | None, succeeded_at: int | None) -> None:
+        """Keep since when it fails and when it succeeded last."""
+
+    async def delete(self, webhook_id: str) -> None: ...
+
+
+class Courier(Protocol):
+    """Carries deliveries to webhooks."""
+
+    async def test(self, webhook: Webhook) -> Attempt:
+        """Deliver an event that nothing has caused, once."""
 
 
 class WordStore(Protocol):
@@ -907,6 +939,8 @@ class Store(Protocol):
     def words(self) -> WordStore: ...
     @property
     def jobs(self) -> JobStore: ...
+    @property
+    def webhooks(self) -> WebhookStore: ...
     @property
     def imports(self) -> ImportStore: ...
     @property
