@@ -37,6 +37,11 @@ SWEEP: tuple[Row, ...] = (
     ("expired messages left", "expired_left", 1, ",.0f"),
     *CHAT[5:],
 )
+WEBHOOKS: tuple[Row, ...] = (
+    *CHAT[:5],
+    ("calls of the webhook/s", "calls_per_second", 1, ",.0f"),
+    *CHAT[5:],
+)
 REST: tuple[Row, ...] = (
     ("accepted requests/s", "messages_per_second", 1, ",.0f"),
     ("request to answer, p50 ms", "ack_p50_ms", 1, ".1f"),
