@@ -116,6 +116,32 @@ async def test_everything_is_told_and_signed(server: Server, receiver: Receiver,
     assert health["failing_since"] is None
 
 
+async def test_what_the_application_does_besides_is_told(
+    server: Server, receiver: Receiver, http: httpx.AsyncClient
+) -> None:
+    """Broadcasts to all, and rows that are written as those of a table."""
+    await webhook(http, receiver.url())
+    async with rest(server) as api:
+        service = await api.service()
+        sent = await api.call("POST", "/1.2/rtm/broadcasts", from_client="news", conv_id=service.id, message="to all")
+        made = await api.call("POST", "/1.2/rtm/conversations", name="geese", m=["tom"])
+        path = f"/1.1/classes/_Conversation/{made['objectId']}"
+        await api.call("PUT", path, m={"__op": "Add", "objects": ["jerry"]}, name="swans")
+
+    def everything() -> Any:
+        found = told(receiver)
+        is_all = {"message.sent", "conversation.updated"} <= found.keys()
+        return found if is_all and len(found.get("conversation.members_added", ())) == 2 else None
+
+    found = await until(everything)
+    (broadcast,) = found["message.sent"]
+    assert broadcast["conversation"] == {"id": service.id, "kind": "service", "broadcast": True}
+    assert broadcast["message"] | {"id": sent["result"]["msg-id"], "content": "to all"} == broadcast["message"]
+    (updated,) = found["conversation.updated"]
+    assert (updated["keys"], updated["by"]) == (["name"], None)
+    assert ["jerry"] in [each["clients"] for each in found["conversation.members_added"]]
+
+
 async def test_a_test_says_what_became_of_it(receiver: Receiver, http: httpx.AsyncClient) -> None:
     async def tested(url: str) -> dict[str, Any]:
         made = await webhook(http, url)

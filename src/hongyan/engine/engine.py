@@ -142,6 +142,7 @@ class Engine:
             self.deliveries,
             self.filtering,
             lambda: self.visitors.flush(),
+            self.aftermath,
         )
         self.visitors = Visitors(store.visitors, bus, clock, self.broadcasts.first_mark)
         self.conversations = Conversations(store.conversations, self.access, bus, self.aftermath, self.hooks)
@@ -157,7 +158,9 @@ class Engine:
         self.info = ConversationInfo(
             store.info, self.access, self.services, bus, self.chatrooms, self.congestion, self.aftermath, self.hooks
         )
-        self.rows = Rows(store.rows, self.conversations, self.chatrooms, self.services, self.access, bus)
+        self.rows = Rows(
+            store.rows, self.conversations, self.chatrooms, self.services, self.access, bus, self.aftermath
+        )
         self.history = History(store.messages, self.access, self.service_messages)
         self.temporary = TemporaryConversations(store.temporary, self.access, bus, self.aftermath, self.hooks)
         self.receipts = ReceiptMarks(store.messages, self.access, bus)

@@ -213,6 +213,7 @@ class RowStore(Protocol):
         members_max: int,
         committed: Callable[[RowChanged], None],
         stamp: Stamp | None = None,
+        following: Following[RowChanged] | None = None,
     ) -> Awaitable[object]:
         """Change the row and tell nobody. Of more members the first `members_max` count (REST reference 2.1).
 
@@ -465,6 +466,7 @@ class BroadcastStore(Protocol):
         draft: Draft,
         valid_till: int,
         committed: Callable[[int, Stored], None],
+        following: Following[tuple[int, Stored]] | None = None,
     ) -> Awaitable[object]:
         """`committed(key, place)`. Raises Refused: INVALID_MESSAGING_TARGET, MESSAGE_SENT_QUOTA_EXCEEDED."""
 
