@@ -192,6 +192,20 @@ async def test_what_waits_for_one_that_was_deleted_is_dropped(place: Place) -> N
     assert place.receiver.calls == []
 
 
+async def test_all_that_waits_goes_with_a_webhook_that_is_deleted_and_is_dead_with_one_that_is_disabled(
+    place: Place,
+) -> None:
+    deleted, off, other = [await place.webhook() for _ in range(3)]
+    for _ in range(450):  # in several steps
+        await place.store.jobs.add(list(place.follower.jobs(place.app.key, online(place), None)))
+    await place.engine.webhooks.delete(place.app, deleted.id)
+    await place.engine.webhooks.change(place.app, off.id, enabled=False)
+    counts = await place.engine.webhooks.counts([deleted, off, other])
+    assert [tuple(counts[each.id]) for each in (deleted, off, other)] == [(0, 0), (0, 450), (450, 0)]
+    (dead,) = await place.engine.webhooks.dead(place.app, off.id, 0, 1)
+    assert dead.error == "the webhook is disabled"
+
+
 async def test_everything_is_there_after_a_restart(place: Place, again: Restart) -> None:
     webhook = await place.webhook("https://b.example/?a=b", "client.online", description="雁")
     await place.engine.webhooks.rotate(place.app, webhook.id, 60)

@@ -45,6 +45,8 @@ GIVE_UP, GIVE_UP_FAILURES = 5 * DAY, 5
 WAITING_MAX, COUNT_EVERY = 1_000_000, 30.0
 #: Dead deliveries that are revived at once, and items of a page.
 REPLAY_MAX, PAGE, PAGE_MAX = 1_000, 50, 500
+#: Why what waits for a webhook is given up when it is disabled.
+DISABLED = "the webhook is disabled"
 #: Attempts that are remembered of each webhook.
 RECENT = 20
 #: How often what became of a webhook's attempts is kept, if not more has changed (ms).
@@ -181,6 +183,7 @@ class Webhooks:
                 log.warning("the webhook %s is disabled: %s", webhook.id, reason)
                 at = self._clock.now()
                 await self._replace(replace(now, enabled=False, disabled_at=at, disabled_reason=reason, updated_at=at))
+        await self._jobs.bury(lane(webhook.id), DISABLED)
 
     async def _keep(self, webhook: Webhook, health: Health, *, at_once: bool) -> None:
         """Keep since when it fails and when it succeeded last, but not with each attempt."""
@@ -267,6 +270,8 @@ class Webhooks:
                 health = self._health[webhook_id]
                 health.failing_since, health.failures = None, 0
             await self._replace(after)
+        if before.enabled and not after.enabled:
+            await self._jobs.bury(lane(webhook_id), DISABLED)
         return after
 
     async def rotate(self, app: App, webhook_id: str, overlap: int = OVERLAP) -> Webhook:
@@ -297,6 +302,7 @@ class Webhooks:
             del self._all[webhook.id]
             self._health.pop(webhook.id, None)
             self._listen()
+        await self._jobs.drop(lane(webhook.id))
 
     async def test(self, app: App, webhook_id: str) -> Attempt:
         """Deliver an event of the type `TEST` at once, enabled or not. Raises Refused(SERVER_BUSY)."""

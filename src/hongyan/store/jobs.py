@@ -39,6 +39,13 @@ REVIVE = (
     "UPDATE job SET dead_at = NULL, attempts = 0, due_at = ? WHERE key IN (SELECT key FROM job"
     " WHERE dead_at IS NOT NULL AND app = ?{which} ORDER BY key LIMIT ?) RETURNING lane"
 )
+#: A step over those that wait in a lane: forget them, or keep them as dead.
+DROP = "DELETE FROM job WHERE key IN (SELECT key FROM job WHERE dead_at IS NULL AND lane = ? LIMIT ?)"
+BURY = (
+    "UPDATE job SET dead_at = ?, error = ? WHERE key IN"
+    " (SELECT key FROM job WHERE dead_at IS NULL AND lane = ? LIMIT ?)"
+)
+STEP = 200
 PRUNE_DEAD = (
     "DELETE FROM job WHERE key IN (SELECT key FROM job WHERE dead_at IS NOT NULL AND dead_at < ?"
     " ORDER BY dead_at LIMIT ?)"
@@ -98,6 +105,19 @@ class Jobs:
         found: list[int] = []
         await self._writer.call_then(change, self._writer.on_jobs)
         return found[-1]
+
+    async def drop(self, lane: str) -> None:
+        await self._in_steps(DROP, lambda: (lane, STEP))
+
+    async def bury(self, lane: str, reason: str) -> None:
+        await self._in_steps(BURY, lambda: (self._clock.now(), reason, lane, STEP))
+
+    async def _in_steps(self, statement: str, values: Callable[[], tuple[object, ...]]) -> None:
+        def step(bound: sa.Connection) -> int:
+            return bound.exec_driver_sql(statement, values()).rowcount
+
+        while await self._writer.call_in_bulk(step) == STEP:
+            pass
 
     async def waiting(self, lane: str, after: tuple[int, int], limit: int) -> list[Job]:
         values = (lane, *after, limit)

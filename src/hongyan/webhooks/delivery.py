@@ -13,7 +13,7 @@ import structlog
 import hongyan
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import Attempt, Webhook, iso_time, new_message_id
-from hongyan.engine.webhooks import COUNT_EVERY, TEST, WAITING_MAX, Webhooks, lane, type_of
+from hongyan.engine.webhooks import COUNT_EVERY, DISABLED, TEST, WAITING_MAX, Webhooks, lane, type_of
 from hongyan.engine.work import Job
 from hongyan.errors import Refused
 from hongyan.jobs import Failed, Hopeless, Kind
@@ -61,7 +61,7 @@ class Delivery:
         if webhook is None:
             return  # it was deleted, and what waited for it goes with it
         if not webhook.enabled:
-            raise Hopeless("the webhook is disabled")
+            raise Hopeless(DISABLED)
         attempt, answer = await self._attempt(webhook, job.id, job.body, job.attempts + 1)
         if not attempt.error:
             await self._webhooks.succeeded(webhook, attempt)
