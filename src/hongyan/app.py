@@ -157,8 +157,9 @@ class Server:
 
     async def _perform(self, command: admin.Command) -> Any:
         engine, sweeper = self.engine, admin.Sweeper(self.engine.sweeps, running=True)
+        desk = hooks.Desk(self.hooks, self.store.jobs)
         return await admin.perform(
-            command, engine.apps, engine.words, self._status(), sweeper, engine.imports, self.gateway.go_away
+            command, engine.apps, engine.words, self._status(), sweeper, engine.imports, desk, self.gateway.go_away
         )
 
     def _status(self) -> dict[str, Any]:

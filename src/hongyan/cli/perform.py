@@ -21,6 +21,8 @@ from hongyan.engine.services import Services
 from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.words import WordFilter
 from hongyan.errors import StartupError
+from hongyan.hooks import Desk, Engines
+from hongyan.outbound import Outbound
 from hongyan.store import Store
 
 #: Time for a server that is just starting or stopping, or for another command, to be done (s).
@@ -111,6 +113,12 @@ async def _open(settings: Settings, data: DataDir) -> tuple[Store, Callable[[adm
     imports = Imports(store.imports, access, services, alone=True)
 
     async def answer(command: admin.Command) -> Any:
-        return await admin.perform(command, apps, words, {}, sweeper, imports)
+        outbound = Outbound(settings.allowed_private)
+        engines = Engines(outbound, clock)
+        try:
+            return await admin.perform(command, apps, words, {}, sweeper, imports, Desk(engines, store.jobs))
+        finally:
+            await engines.stop()
+            await outbound.close()
 
     return store, answer
