@@ -46,6 +46,7 @@ class AppEngine:
         self.hooks = {f"_{name}": hook for name, hook in hooks.items()}
         self.names: list[str] | None = list(self.hooks)
         self.calls: list[Call] = []
+        self._given: dict[str, list[dict[str, Any]]] = {}
         self.others: Hook | None = None
         self.port = 0
         self._news = asyncio.Condition()
@@ -57,12 +58,12 @@ class AppEngine:
 
     def of(self, name: str) -> list[dict[str, Any]]:
         """What a hook was given, in the order of the calls."""
-        return [call.params for call in self.calls if call.name == f"_{name}"]
+        return list(self._given.get(f"_{name}", ()))
 
     async def expect(self, name: str, count: int = 1) -> list[dict[str, Any]]:
         """Wait until a hook has been called so often; what it was given."""
         async with asyncio.timeout(TIMEOUT), self._news:
-            await self._news.wait_for(lambda: len(self.of(name)) >= count)
+            await self._news.wait_for(lambda: len(self._given.get(f"_{name}", ())) >= count)
         return self.of(name)
 
     async def start(self, port: int = 0) -> None:
@@ -82,6 +83,7 @@ class AppEngine:
                 if call.name != METADATAS:
                     async with self._news:
                         self.calls.append(call)
+                        self._given.setdefault(call.name, []).append(call.params)
                         self._news.notify_all()
                 answer = await self._answer(call)
                 writer.write(answer.everything if answer.everything is not None else _bytes(answer))
