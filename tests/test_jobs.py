@@ -1,7 +1,7 @@
 """Doing the work that follows from writes: at least once, each lane for itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,7 +10,7 @@ from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.work import Job, NewJob
 from hongyan.errors import Refused
-from hongyan.jobs import Failed, Hopeless, Jobs, Kind
+from hongyan.jobs import Failed, Hopeless, Jobs, Kind, ManyKind
 from hongyan.store import Store
 from tests.store.conftest import OpenStore, open_store, path, wall
 from tests.store.steps import Wall
@@ -220,3 +220,98 @@ async def test_a_full_disk_does_a_job_once_and_notes_it_when_it_can(
     await bench.settled()
     assert [found.body for found in bench.desk.begun] == [b"a"]
     assert not refusals
+
+
+class Table:
+    """Does jobs together, as a test says, and notes them."""
+
+    def __init__(self) -> None:
+        self.begun: list[list[str]] = []
+        self.answers: list[Exception] = []
+        self.hanging: asyncio.Event | None = None
+        self._news = asyncio.Condition()
+
+    async def do(self, found: Sequence[Job]) -> list[NewJob] | None:
+        async with self._news:
+            self.begun.append([each.body.decode() for each in found])
+            self._news.notify_all()
+        if self.hanging is not None:
+            await self.hanging.wait()
+        if self.answers:
+            raise self.answers.pop(0)
+        return None
+
+    async def expect(self, count: int) -> list[list[str]]:
+        async with self._news:
+            await asyncio.wait_for(self._news.wait_for(lambda: len(self.begun) >= count), 30)
+        return self.begun
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table()
+
+
+@pytest.fixture
+async def together(open_store: OpenStore, wall: Wall, table: Table) -> AsyncIterator[tuple[Store, Jobs]]:
+    """Jobs of which three, of ten bytes, are done together."""
+    store = open_store()
+    kinds = {"test": ManyKind(table.do, (1.0,), most=3, bytes_max=10), "other": ManyKind(table.do, (), 3, 10)}
+    made = Jobs(store.jobs, Clock(wall, lambda: 0), kinds)
+    yield store, made
+    await made.stop(0)
+
+
+async def test_jobs_that_are_due_are_done_together(together: tuple[Store, Jobs], table: Table) -> None:
+    store, jobs = together
+    found = [job(text) for text in ("1", "2", "3", "4", "12345", "123456", "a job of its own")]
+    await store.jobs.add([*found, job("5", kind="other"), job("late", after=500)])
+    await jobs.start()
+    assert await table.expect(5) == [["1", "2", "3"], ["4", "12345"], ["123456"], ["a job of its own"], ["5"]]
+    while len(waiting := await store.jobs.next("one", 9)) > 1:
+        await asyncio.sleep(0.001)
+    assert [each.body for each in waiting] == [b"late"]
+
+
+async def test_what_comes_meanwhile_waits_and_goes_together(together: tuple[Store, Jobs], table: Table) -> None:
+    store, jobs = together
+    table.hanging = asyncio.Event()
+    await jobs.start()
+    await store.jobs.add([job("1")])
+    await table.expect(1)
+    for text in ("2", "3"):
+        await store.jobs.add([job(text)])
+    table.hanging.set()
+    assert await table.expect(2) == [["1"], ["2", "3"]]
+
+
+async def test_what_fails_together_is_tried_again_each(together: tuple[Store, Jobs], table: Table, wall: Wall) -> None:
+    store, jobs = together
+    table.answers = [Failed("busy"), Hopeless("refused")]
+    await jobs.start()
+    await store.jobs.add([job("1"), job("2")])
+    await table.expect(1)
+    while [each.attempts for each in await store.jobs.next("one", 9)] != [1, 1]:
+        await asyncio.sleep(0.001)
+    wall.at += 2_000
+    jobs.look({"one"})
+    await table.expect(2)
+    while len(await store.jobs.dead(APP, 0, 9)) != 2:
+        await asyncio.sleep(0.001)
+    assert sorted(table.begun[1]) == ["1", "2"]
+
+
+async def test_a_receiver_may_rest_shorter_than_what_has_failed(make: Callable[..., Bench]) -> None:
+    bench = make(at_once=1, waits=(3_600.0,))
+    bench.desk.answers["a"] = [Failed("500", pause=10.0)]
+    await bench.jobs.start()
+    await bench.store.jobs.add([job("a"), job("b")])
+    await bench.desk.expect(1)
+    await _until_attempts_of(bench, "a", 1)
+    bench.wall.at += 9_000
+    bench.jobs.look({"one"})
+    await bench.store.jobs.add([job("c", "two")])
+    assert await bench.desk.expect(2) == ["a", "c"]
+    bench.wall.at += 1_000
+    bench.jobs.look({"one"})
+    assert await bench.desk.expect(3) == ["a", "c", "b"]

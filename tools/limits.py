@@ -17,12 +17,14 @@ from hongyan.engine import (
     silence,
     temporary,
     users,
+    webhooks,
     word_list,
 )
 from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.broadcasts import VALIDITY
 from hongyan.engine.values import CLIENT_ID_MAX, DAY, REJOIN_WINDOW
 from hongyan.gateway.handlers import session
+from hongyan.webhooks import callback, payloads
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 PAGES = {"en": FOLDER / "limits.md", "zh": FOLDER / "limits.zh-CN.md"}
@@ -86,6 +88,7 @@ HERE: dict[str, object] = {
     "web_domains": {"en": "any site", "zh": "不限"},
     "android_key": {"en": "none", "zh": "无"},
     "url_rewrites": NONE,
+    "callback_url": {"en": "none", "zh": "无"},
 }
 #: What LeanCloud has for a setting; a setting that is not here has nothing like it there.
 LEANCLOUD = {
@@ -125,6 +128,7 @@ LEANCLOUD = {
     "user_read": "on",
     "web_domains": {"en": "any site", "zh": "不限"},
     "android_key": {"en": "one for each app", "zh": "每个应用一个"},
+    "callback_url": {"en": "none", "zh": "无"},
     "file_max": NOT_DOCUMENTED,
     "file_types": ANY,
     "file_upload": "key",
@@ -242,6 +246,23 @@ ROWS = [
         live_subscriptions.OF_CLIENT_MAX,
         NOT_DOCUMENTED,
     ),
+    ({"en": "Webhooks of an app", "zh": "一个应用的 webhook 数"}, webhooks.WEBHOOKS_MAX, {"en": "none", "zh": "无"}),
+    (
+        {"en": "Deliveries that may wait for a webhook", "zh": "一个 webhook 等待中的投递数"},
+        webhooks.WAITING_MAX,
+        {"en": "none", "zh": "无"},
+    ),
+    (
+        {"en": "Bytes of what a webhook is told", "zh": "webhook 请求体的字节数"},
+        payloads.BYTES_MAX,
+        {"en": "none", "zh": "无"},
+    ),
+    (
+        {"en": "Messages of one call of the callback", "zh": "服务号回调一次包含的消息数"},
+        callback.ITEMS_MAX,
+        NOT_DOCUMENTED,
+    ),
+    ({"en": "Retries of the callback", "zh": "服务号回调的重试次数"}, len(callback.WAITS), 3),
 ]
 
 

@@ -28,9 +28,12 @@ from hongyan.engine.files import Files
 from hongyan.engine.values import App
 from hongyan.figures import Figures
 from hongyan.gateway.server import Gateway
-from hongyan.jobs import Jobs, Kind
+from hongyan.jobs import AnyKind, Jobs
 from hongyan.outbound import Outbound
 from hongyan.store import Store
+from hongyan.webhooks.callback import CALLBACK, Callback
+from hongyan.webhooks.delivery import Delivery, count_waiting
+from hongyan.webhooks.follower import WEBHOOK, WebhookFollower
 from hongyan.welcome import list_command, print_secrets, print_welcome
 
 logger = structlog.get_logger(__name__)
@@ -106,8 +109,8 @@ class Server:
         parts.push_async_callback(self.admin.stop)
 
         created = await self._create_first_app()
-        for sweeper in (self.engine.sweeps, self.files):
-            parts.push_async_callback(process.end_task, asyncio.create_task(sweeper.run()))
+        for going_on in (self.engine.sweeps.run(), self.files.run(), count_waiting(self.engine.webhooks)):
+            parts.push_async_callback(process.end_task, asyncio.create_task(going_on))
         process.settle()
         self._set_ready(True)
         parts.callback(self._set_ready, False)
@@ -125,12 +128,16 @@ class Server:
         """The home app, if this is the first start."""
         return None if self.engine.apps.list() else await self.engine.apps.create(HOME_APP)
 
-    def _follow(self) -> dict[str, Kind]:
+    def _follow(self) -> dict[str, AnyKind]:
         """Have everybody follow who makes jobs of what happens; by kind of job, who does them."""
         engine = self.engine
         told = hooks.Told(engine.apps, engine.access, engine.presence, self.hooks)
-        engine.aftermath.add(told)
-        return {hooks.KIND: told.kind}
+        delivery = Delivery(engine.webhooks, self.outbound, engine.clock)
+        callback = Callback(engine.apps, self.outbound, engine.clock)
+        engine.webhooks.courier = delivery
+        for follower in (told, WebhookFollower(engine.webhooks, engine.clock), callback):
+            engine.aftermath.add(follower)
+        return {hooks.KIND: told.kind, WEBHOOK: delivery.kind, CALLBACK: callback.kind}
 
     def _set_ready(self, ready: bool) -> None:
         self.site.ready = ready

@@ -374,6 +374,7 @@ SIGN_UP_CLOSED = _kind(
     "已关闭自行注册：管理员可用应用设置 `user_sign_up` 开启。",
     status=403,
 )
+WEBHOOKS_FULL = _kind("WEBHOOKS_FULL", 409, "Delete a webhook first.", "请先删除一个 webhook。", status=409)
 SERVER_BUSY = _kind("SERVER_BUSY", 429, "Try again in a moment.", "请稍后重试。", status=429, retry=True)
 
 # Of files: over HTTP only.

@@ -36,13 +36,15 @@ PAGE = 64
 class Failed(Exception):
     """A job that could not be done: again later, after so many seconds if that is known.
 
-    `everybody`: the receiver takes nothing for now, so the others of its lane wait as long.
+    `everybody`: the receiver takes nothing for now, so the others of its lane wait as long. `pause`: they wait for so
+    many seconds, however long this one does.
     """
 
-    def __init__(self, reason: str, after: float | None = None, *, everybody: bool = False) -> None:
+    def __init__(self, reason: str, after: float | None = None, *, everybody: bool = False, pause: float = 0.0) -> None:
         super().__init__(reason)
         self.after = after
         self.everybody = everybody
+        self.pause = pause
 
 
 class Hopeless(Exception):
@@ -51,6 +53,8 @@ class Hopeless(Exception):
 
 #: What does a job, and the jobs that follow from that.
 Doing = Callable[[Job], Awaitable[Iterable[NewJob] | None]]
+#: What does several together: if it fails, it has failed for each of them.
+DoingMany = Callable[[Sequence[Job]], Awaitable[Iterable[NewJob] | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,39 @@ class Kind:
     waits: Sequence[float]
     at_once: int = 8
 
+    def takes(self, together: Sequence[Job], job: Job) -> bool:
+        """Whether one more is done together with these."""
+        return not together
+
+    async def run(self, together: Sequence[Job]) -> Iterable[NewJob] | None:
+        (job,) = together
+        return await self.do(job)
+
+
+@dataclass(frozen=True, slots=True)
+class ManyKind:
+    """As `Kind`; those that are due are done together, at most so many with so many bytes of bodies."""
+
+    do: DoingMany
+    waits: Sequence[float]
+    most: int
+    bytes_max: int
+    at_once: int = 1
+
+    def takes(self, together: Sequence[Job], job: Job) -> bool:
+        """Whether one more is done together with these; a large one is done alone."""
+        size = len(job.body) + sum(len(each.body) for each in together)
+        return not together or (len(together) < self.most and size <= self.bytes_max)
+
+    async def run(self, together: Sequence[Job]) -> Iterable[NewJob] | None:
+        return await self.do(together)
+
+
+AnyKind = Kind | ManyKind
+
 
 class Jobs:
-    def __init__(self, store: JobStore, clock: Clock, kinds: Mapping[str, Kind]) -> None:
+    def __init__(self, store: JobStore, clock: Clock, kinds: Mapping[str, AnyKind]) -> None:
         self._store = store
         self._clock = clock
         self._kinds = kinds
@@ -115,7 +149,7 @@ class _Lane:
     """The jobs of one receiver."""
 
     def __init__(
-        self, name: str, store: JobStore, clock: Clock, kinds: Mapping[str, Kind], settling: "_Settling"
+        self, name: str, store: JobStore, clock: Clock, kinds: Mapping[str, AnyKind], settling: "_Settling"
     ) -> None:
         self.name = name
         self.news = asyncio.Event()
@@ -153,10 +187,10 @@ class _Lane:
         """Begin what is due; how long until the next is (s), None if there is none that is not under way."""
         if self._clock.now() < self._paused_until:
             return self._until(self._paused_until)
-        under_way = set(self.running)  # of these the answer may tell what is no longer so
-        found = await self._store.next(self.name, PAGE + len(under_way))
-        for job in found:
-            if job.key in under_way:
+        begun = set(self.running)  # of these the answer may tell what is no longer so
+        found = await self._store.next(self.name, wanted := PAGE + len(begun))
+        for place, job in enumerate(found):
+            if job.key in begun:
                 continue
             kind = self._kinds.get(job.kind)
             if kind is None:
@@ -164,13 +198,28 @@ class _Lane:
                 continue
             if job.due_at > self._clock.now():
                 return self._until(job.due_at)
-            while len(self.running) >= kind.at_once:
+            while len(set(self.running.values())) >= kind.at_once:
                 self._room.clear()
                 await self._room.wait()
+                if isinstance(kind, ManyKind):
+                    return 0  # with what has come meanwhile
             if self._stopped or self._clock.now() < self._paused_until:
                 return 0
-            self.running[job.key] = asyncio.create_task(self._do(job, kind))
-        return 0 if len(found) == PAGE + len(under_way) else None
+            together = self._together(kind, [each for each in found[place:] if each.key not in begun])
+            task = asyncio.create_task(self._do(together, kind))
+            for each in together:
+                begun.add(each.key)
+                self.running[each.key] = task
+        return 0 if len(found) == wanted else None
+
+    def _together(self, kind: AnyKind, found: Sequence[Job]) -> list[Job]:
+        """The first of these, and what is done with it."""
+        now, together = self._clock.now(), list[Job]()
+        for job in found:
+            if job.due_at > now or self._kinds.get(job.kind) is not kind or not kind.takes(together, job):
+                break
+            together.append(job)
+        return together
 
     def _until(self, due_at: int) -> float:
         return max(0.0, (due_at - self._clock.now()) / 1000)
@@ -180,34 +229,43 @@ class _Lane:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.news.wait(), seconds)
 
-    async def _do(self, job: Job, kind: Kind) -> None:
+    async def _do(self, together: Sequence[Job], kind: AnyKind) -> None:
+        job = together[0]
         try:
-            following = await kind.do(job)
-            outcome = _Outcome(job.key, new=tuple(following or ()))
+            following = await kind.run(together)
+            new = tuple(following or ())
+            outcomes = [_Outcome(each.key, new=new if each is job else ()) for each in together]
         except asyncio.CancelledError:
-            del self.running[job.key]
+            self._forget(together)
             raise
         except Hopeless as error:
-            outcome = self._dead(job, str(error))
+            outcomes = [self._dead(each, str(error)) for each in together]
         except Failed as error:
-            outcome = self._failed(job, kind, error)
+            outcomes = [self._failed(each, kind, error) for each in together]
         except Exception as error:
             logger.exception("a job failed", lane=self.name, kind=job.kind, id=job.id)
-            outcome = self._failed(job, kind, Failed(f"{type(error).__name__}: {error}"))
-        await self._settle(job, outcome)
+            failed = Failed(f"{type(error).__name__}: {error}")
+            outcomes = [self._failed(each, kind, failed) for each in together]
+        await self._settle(together, outcomes)
 
     async def _bury(self, job: Job) -> None:
-        await self._settle(job, self._dead(job, f"this version does not know jobs of the kind {job.kind}"))
+        await self._settle([job], [self._dead(job, f"this version does not know jobs of the kind {job.kind}")])
 
-    async def _settle(self, job: Job, outcome: "_Outcome") -> None:
+    async def _settle(self, together: Sequence[Job], outcomes: "Sequence[_Outcome]") -> None:
         try:
-            await self._settling.add(outcome)
+            await self._settling.add(outcomes)
         finally:
-            del self.running[job.key]
+            self._forget(together)
             self._room.set()
             self.news.set()
 
-    def _failed(self, job: Job, kind: Kind, error: Failed) -> "_Outcome":
+    def _forget(self, together: Sequence[Job]) -> None:
+        for job in together:
+            del self.running[job.key]
+
+    def _failed(self, job: Job, kind: AnyKind, error: Failed) -> "_Outcome":
+        if error.pause:
+            self._paused_until = max(self._paused_until, self._clock.now() + round(error.pause * 1000))
         attempts = job.attempts + 1
         if attempts > len(kind.waits):
             return self._dead(job, str(error))
@@ -241,13 +299,13 @@ class _Settling:
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
-        self._waiting: list[tuple[_Outcome, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Sequence[_Outcome], asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def add(self, outcome: _Outcome) -> None:
+    async def add(self, outcomes: Sequence[_Outcome]) -> None:
         """Return when it is on disk."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((outcome, future))
+        self._waiting.append((outcomes, future))
         if self._task is None:
             self._task = asyncio.create_task(self._write())
         await future
@@ -260,7 +318,7 @@ class _Settling:
         await asyncio.sleep(0)  # with those that end in the same turn
         while self._waiting:
             waiting, self._waiting = self._waiting, []
-            outcomes = [outcome for outcome, _ in waiting]
+            outcomes = [outcome for several, _ in waiting for outcome in several]
             done = [outcome.key for outcome in outcomes if outcome.postponed is None]
             postponed = [outcome.postponed for outcome in outcomes if outcome.postponed is not None]
             new = [job for outcome in outcomes for job in outcome.new]

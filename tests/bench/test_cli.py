@@ -171,3 +171,16 @@ def test_an_import_that_is_over_too_early_is_told(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "give it more --messages" in done.stderr
+
+
+@pytest.mark.long
+def test_webhooks(tmp_path: Path) -> None:
+    report = bench("webhooks", "--rate", "50", "--senders", "3", *SHORT, output=tmp_path)
+    without, works, *failing = report["runs"]
+    assert len(failing) == 4
+    for run in report["runs"]:
+        check_counts(run)
+    assert without["calls_per_second"] is None
+    assert works["calls_per_second"] > 0
+    assert all(run["calls_per_second"] > 0 for run in failing[:-1])
+    assert report["ratio"] > 0

@@ -38,6 +38,7 @@ from hongyan.api.leancloud import (
 )
 from hongyan.api.site import Site
 from hongyan.api.tunnel import REQUEST_MAX, tunnelled
+from hongyan.api.v1 import webhooks
 
 TRACE_HEADER = "X-Trace-Id"
 _TRACE = TRACE_HEADER.lower().encode()
@@ -87,6 +88,7 @@ def framework(site: Site | None, openapi: OpenAPIConfig | None = None) -> Litest
             installations.router,
             storage.router,
             batch.router,
+            webhooks.router,
             pages.router,
         ],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},

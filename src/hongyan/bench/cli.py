@@ -22,6 +22,7 @@ from hongyan.bench.room import RoomParameters, room
 from hongyan.bench.run import Figures, Options, Screen
 from hongyan.bench.soak import SoakParameters, soak
 from hongyan.bench.sweep import SweepParameters, sweep
+from hongyan.bench.webhooks import WebhookParameters, webhooks
 from hongyan.bench.workers import BenchError
 
 bench = typer.Typer(
@@ -182,6 +183,26 @@ def import_command(
     parameters = ImportParameters(messages, senders, in_flight, size)
     options = Options(output, data_dir, tls, seconds, warm_up, processes)
     _measure("import", lambda screen: bring_in(parameters, options, screen), options, report.IMPORT)
+
+
+@bench.command("webhooks")
+def webhooks_command(
+    rate: Annotated[
+        float, option("Messages per second, of each of which the webhook is told.", "NUMBER", 500, min=1)
+    ] = (500.0),
+    senders: Annotated[int, option("Pairs that talk.", "NUMBER", 100, min=1, max=10_000)] = 100,
+    size: Size = 200,
+    seconds: Seconds = 5.0,
+    warm_up: WarmUp = 1.0,
+    processes: Processes = HALF_THE_CORES,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """How long messages take beside a webhook that works, and ones that fail in several ways."""
+    parameters = WebhookParameters(rate, senders, size)
+    options = Options(output, data_dir, tls, seconds, warm_up, processes)
+    _measure("webhooks", lambda screen: webhooks(parameters, options, screen), options, report.WEBHOOKS)
 
 
 @bench.command("rest")

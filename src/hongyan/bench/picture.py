@@ -245,6 +245,7 @@ DRAWINGS: dict[str, Callable[..., None]] = {
     "broadcast": _draw_broadcast,
     "sweep": _draw_sweep,
     "import": _draw_sweep,
+    "webhooks": _draw_sweep,
     "rest": _draw_rest,
     "reconnect": _draw_reconnect,
     "history": _draw_history,

@@ -415,6 +415,15 @@ class AppSettings:
             "max": 1_000,
         },
     )
+    callback_url: str = field(
+        default="",
+        metadata={
+            "help": "URL of the app's own server to which messages that clients send in service conversations are"
+            " posted, as LeanCloud does it. Empty: none.",
+            "help_zh": "应用自己的服务器地址；client 发给服务号的消息会以 LeanCloud 的格式发送到该地址。为空则不发送。",
+            "url": "whole",
+        },
+    )
 
 
 #: Several settings under one name, for `preset=NAME`.

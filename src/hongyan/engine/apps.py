@@ -140,9 +140,10 @@ def _parse(field: "dataclasses.Field[Any]", text: str) -> bool | int | str:
 
 
 def _url(field: "dataclasses.Field[Any]", text: str) -> str:
-    if text and (not urls.is_web_url(text) or "?" in text):
+    is_whole = field.metadata["url"] == "whole"  # otherwise paths are added to it
+    if text and (not urls.is_web_url(text) or ("?" in text and not is_whole)):
         raise ValueError(f"The app setting {field.name} is a URL that begins with http:// or https://, not {text!r}.")
-    return text.rstrip("/")
+    return text if is_whole else text.rstrip("/")
 
 
 def _choose(field: "dataclasses.Field[Any]", text: str) -> str:

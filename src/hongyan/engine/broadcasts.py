@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from hongyan import errors
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.budgets import Budget, Budgets
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import BroadcastSent, ConversationDeleted, Event
@@ -57,9 +58,11 @@ class Broadcasts:
         deliveries: DeliveryBudget,
         filtering: Filtering,
         note_visitors: Callable[[], Awaitable[None]],
+        aftermath: Aftermath,
     ) -> None:
         """`note_visitors` writes down who has been here."""
         self._note_visitors = note_visitors
+        self._aftermath = aftermath
         self._store = store
         self._visitors = visitors
         self._presence = presence
@@ -115,6 +118,10 @@ class Broadcasts:
         places: list[Stored] = []
         telling: dict[Client, int] = {}
 
+        def told(made: tuple[int, Stored]) -> list[Event]:
+            key, place = made
+            return [BroadcastSent(service, placed(place, sender, draft), key)]
+
         def committed(key: int, place: Stored) -> None:
             places.append(place)
             message = placed(place, sender, draft)
@@ -125,7 +132,8 @@ class Broadcasts:
             self._telling |= telling
             self._bus.publish(BroadcastSent(service, message, key))
 
-        await self._store.insert(service, sender, draft, ends, committed)
+        following = self._aftermath.after(app.key, told, BroadcastSent)
+        await self._store.insert(service, sender, draft, ends, committed, following)
         try:
             await self._note_told(telling)
         except Refused as refusal:  # it is sent: who hears of a failure would send it again

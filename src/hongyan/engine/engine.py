@@ -41,6 +41,7 @@ from hongyan.engine.turns import Turns
 from hongyan.engine.unread import UnreadCounts
 from hongyan.engine.users import Users
 from hongyan.engine.visitors import Visitors
+from hongyan.engine.webhooks import Webhooks
 from hongyan.engine.wills import Wills
 from hongyan.engine.words import WordFilter
 
@@ -141,6 +142,7 @@ class Engine:
             self.deliveries,
             self.filtering,
             lambda: self.visitors.flush(),
+            self.aftermath,
         )
         self.visitors = Visitors(store.visitors, bus, clock, self.broadcasts.first_mark)
         self.conversations = Conversations(store.conversations, self.access, bus, self.aftermath, self.hooks)
@@ -156,7 +158,9 @@ class Engine:
         self.info = ConversationInfo(
             store.info, self.access, self.services, bus, self.chatrooms, self.congestion, self.aftermath, self.hooks
         )
-        self.rows = Rows(store.rows, self.conversations, self.chatrooms, self.services, self.access, bus)
+        self.rows = Rows(
+            store.rows, self.conversations, self.chatrooms, self.services, self.access, bus, self.aftermath
+        )
         self.history = History(store.messages, self.access, self.service_messages)
         self.temporary = TemporaryConversations(store.temporary, self.access, bus, self.aftermath, self.hooks)
         self.receipts = ReceiptMarks(store.messages, self.access, bus)
@@ -170,6 +174,7 @@ class Engine:
         self.users = Users(store.users, clock)
         self.installations = Installations(store.installations)
         self.sweeps = Sweeps(store.sweep, self.apps, self.access, clock)
+        self.webhooks = Webhooks(store.webhooks, store.jobs, clock)
 
     async def start(self) -> None:
         """Load what every session needs. The store must have been started."""
@@ -180,3 +185,4 @@ class Engine:
         await self.chatrooms.load()
         await self.kicks.load()
         await self.broadcasts.load()
+        await self.webhooks.load()

@@ -19,6 +19,7 @@ from hongyan.engine.values import (
     Archived,
     Arrival,
     Arrived,
+    Attempt,
     Attributes,
     Broadcast,
     Conversation,
@@ -55,6 +56,7 @@ from hongyan.engine.values import (
     Subscription,
     Swept,
     Unread,
+    Webhook,
 )
 from hongyan.engine.work import Following, Job, NewJob, Postponed
 from hongyan.errors import Refused
@@ -211,6 +213,7 @@ class RowStore(Protocol):
         members_max: int,
         committed: Callable[[RowChanged], None],
         stamp: Stamp | None = None,
+        following: Following[RowChanged] | None = None,
     ) -> Awaitable[object]:
         """Change the row and tell nobody. Of more members the first `members_max` count (REST reference 2.1).
 
@@ -463,6 +466,7 @@ class BroadcastStore(Protocol):
         draft: Draft,
         valid_till: int,
         committed: Callable[[int, Stored], None],
+        following: Following[tuple[int, Stored]] | None = None,
     ) -> Awaitable[object]:
         """`committed(key, place)`. Raises Refused: INVALID_MESSAGING_TARGET, MESSAGE_SENT_QUOTA_EXCEEDED."""
 
@@ -807,11 +811,47 @@ class JobStore(Protocol):
     ) -> None:
         """Forget what is done, note what has failed, keep what follows: all in one write."""
 
-    async def dead(self, app_key: int, after: int, limit: int) -> list[Job]:
-        """Those that are tried no more, the next ones after a key."""
+    async def dead(self, app_key: int, after: int, limit: int, lane: str | None = None) -> list[Job]:
+        """Those that are tried no more, the next ones after a key; only of this lane."""
 
-    async def revive(self, app_key: int, ids: Sequence[str] | None, limit: int) -> int:
-        """Let dead ones be tried again, these or the oldest; how many there were."""
+    async def revive(self, app_key: int, ids: Sequence[str] | None, limit: int, lane: str | None = None) -> int:
+        """Let dead ones be tried again, these or the oldest; how many there were. Only of this lane."""
+
+    async def drop(self, lane: str) -> None:
+        """Forget those that wait in a lane, in small steps."""
+
+    async def bury(self, lane: str, reason: str) -> None:
+        """Keep those that wait in a lane as dead, in small steps."""
+
+    async def waiting(self, lane: str, after: tuple[int, int], limit: int) -> list[Job]:
+        """Those that wait, in the order of (when due, key), after one of them."""
+
+    async def counts(self, lanes: Sequence[str], most: int) -> dict[str, tuple[int, int]]:
+        """How many wait in each of these lanes, and how many are dead; `most` stands for it and more."""
+
+
+class WebhookStore(Protocol):
+    """Webhooks; few, all kept in memory by the engine."""
+
+    async def all(self) -> list[Webhook]:
+        """The oldest first."""
+
+    async def insert(self, webhook: Webhook) -> None: ...
+
+    async def update(self, webhook: Webhook) -> None:
+        """Keep all of it but since when it fails and when it succeeded last."""
+
+    async def note(self, webhook_id: str, failing_since: int | None, succeeded_at: int | None) -> None:
+        """Keep since when it fails and when it succeeded last."""
+
+    async def delete(self, webhook_id: str) -> None: ...
+
+
+class Courier(Protocol):
+    """Carries deliveries to webhooks."""
+
+    async def test(self, webhook: Webhook) -> Attempt:
+        """Deliver an event that nothing has caused, once."""
 
 
 class WordStore(Protocol):
@@ -911,6 +951,8 @@ class Store(Protocol):
     def words(self) -> WordStore: ...
     @property
     def jobs(self) -> JobStore: ...
+    @property
+    def webhooks(self) -> WebhookStore: ...
     @property
     def imports(self) -> ImportStore: ...
     @property

@@ -664,6 +664,52 @@ class FileQuery(NamedTuple):
     skip: int
 
 
+class WebhookSecret(NamedTuple):
+    """What signs deliveries (`whsec_…`), until it expires if it was replaced."""
+
+    value: str
+    created_at: int
+    expires_at: int | None
+
+    def __repr__(self) -> str:  # it must not reach a log through a repr
+        return f"WebhookSecret(created_at={self.created_at}, expires_at={self.expires_at})"
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """An address that is told what happens in an app: events of these `types`, or of all if there are none.
+
+    `secrets` begin with the newest. `failing_since` and `succeeded_at` are as they were kept last.
+    """
+
+    id: str
+    app_key: int
+    url: str
+    types: tuple[str, ...]
+    description: str
+    enabled: bool
+    secrets: tuple[WebhookSecret, ...]
+    created_at: int
+    updated_at: int
+    disabled_at: int | None = None
+    disabled_reason: str = ""
+    failing_since: int | None = None
+    succeeded_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to deliver an event: `number` counts those of the delivery `id`. `error` is empty if it succeeded."""
+
+    id: str
+    type: str
+    number: int
+    at: int
+    milliseconds: int
+    status: int | None
+    error: str
+
+
 def new_object_id() -> str:
     """The id of a conversation or a file: 24 lower-case hex digits."""
     return secrets.token_hex(12)

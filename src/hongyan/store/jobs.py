@@ -25,11 +25,27 @@ LANES = (
     " WHERE lanes.lane IS NOT NULL) SELECT lane FROM lanes WHERE lane IS NOT NULL"
 )
 NEXT = f"SELECT {_COLUMNS} FROM job WHERE dead_at IS NULL AND lane = ? ORDER BY due_at, key LIMIT ?"
-DEAD = f"SELECT {_COLUMNS} FROM job WHERE dead_at IS NOT NULL AND app = ? AND key > ? ORDER BY key LIMIT ?"
+DEAD = f"SELECT {_COLUMNS} FROM job WHERE dead_at IS NOT NULL AND app = ?{{which}} AND key > ? ORDER BY key LIMIT ?"
+WAITING = (
+    f"SELECT {_COLUMNS} FROM job WHERE dead_at IS NULL AND lane = ? AND (due_at, key) > (?, ?)"
+    " ORDER BY due_at, key LIMIT ?"
+)
+#: Counted up to a limit, since to count all takes long where many wait.
+COUNTS = (
+    "SELECT (SELECT count(*) FROM (SELECT 1 FROM job WHERE dead_at IS NULL AND lane = ?1 LIMIT ?2)),"
+    " (SELECT count(*) FROM (SELECT 1 FROM job WHERE dead_at IS NOT NULL AND lane = ?1 LIMIT ?2))"
+)
 REVIVE = (
     "UPDATE job SET dead_at = NULL, attempts = 0, due_at = ? WHERE key IN (SELECT key FROM job"
     " WHERE dead_at IS NOT NULL AND app = ?{which} ORDER BY key LIMIT ?) RETURNING lane"
 )
+#: A step over those that wait in a lane: forget them, or keep them as dead.
+DROP = "DELETE FROM job WHERE key IN (SELECT key FROM job WHERE dead_at IS NULL AND lane = ? LIMIT ?)"
+BURY = (
+    "UPDATE job SET dead_at = ?, error = ? WHERE key IN"
+    " (SELECT key FROM job WHERE dead_at IS NULL AND lane = ? LIMIT ?)"
+)
+STEP = 200
 PRUNE_DEAD = (
     "DELETE FROM job WHERE key IN (SELECT key FROM job WHERE dead_at IS NOT NULL AND dead_at < ?"
     " ORDER BY dead_at LIMIT ?)"
@@ -70,15 +86,18 @@ class Jobs:
 
         await self._writer.call_then(change, lambda _: None, following=lambda _: new)
 
-    async def dead(self, app_key: int, after: int, limit: int) -> list[Job]:
-        values = (app_key, after, limit)
-        return await self._reader.run(lambda driver: [Job(*row) for row in driver.execute(DEAD, values)])
+    async def dead(self, app_key: int, after: int, limit: int, lane: str | None = None) -> list[Job]:
+        which, values = _of_lane(lane)
+        query, given = DEAD.format(which=which), (app_key, *values, after, limit)
+        return await self._reader.run(lambda driver: [Job(*row) for row in driver.execute(query, given)])
 
-    async def revive(self, app_key: int, ids: Sequence[str] | None, limit: int) -> int:
-        which = "" if ids is None else f" AND id IN ({', '.join('?' * len(ids))})"
+    async def revive(self, app_key: int, ids: Sequence[str] | None, limit: int, lane: str | None = None) -> int:
+        which, of_lane = _of_lane(lane)
+        if ids is not None:
+            which += f" AND id IN ({', '.join('?' * len(ids))})"
 
         def change(bound: sa.Connection) -> set[str]:
-            values = (self._clock.now(), app_key, *(ids or ()), limit)
+            values = (self._clock.now(), app_key, *of_lane, *(ids or ()), limit)
             rows = bound.exec_driver_sql(REVIVE.format(which=which), values).fetchall()
             found.append(len(rows))
             return {lane for (lane,) in rows}
@@ -86,3 +105,30 @@ class Jobs:
         found: list[int] = []
         await self._writer.call_then(change, self._writer.on_jobs)
         return found[-1]
+
+    async def drop(self, lane: str) -> None:
+        await self._in_steps(DROP, lambda: (lane, STEP))
+
+    async def bury(self, lane: str, reason: str) -> None:
+        await self._in_steps(BURY, lambda: (self._clock.now(), reason, lane, STEP))
+
+    async def _in_steps(self, statement: str, values: Callable[[], tuple[object, ...]]) -> None:
+        def step(bound: sa.Connection) -> int:
+            return bound.exec_driver_sql(statement, values()).rowcount
+
+        while await self._writer.call_in_bulk(step) == STEP:
+            pass
+
+    async def waiting(self, lane: str, after: tuple[int, int], limit: int) -> list[Job]:
+        values = (lane, *after, limit)
+        return await self._reader.run(lambda driver: [Job(*row) for row in driver.execute(WAITING, values)])
+
+    async def counts(self, lanes: Sequence[str], most: int) -> dict[str, tuple[int, int]]:
+        def read(driver: Any) -> dict[str, tuple[int, int]]:
+            return {lane: tuple(driver.execute(COUNTS, (lane, most)).fetchone()) for lane in lanes}
+
+        return await self._reader.run(read)
+
+
+def _of_lane(lane: str | None) -> tuple[str, tuple[str, ...]]:
+    return ("", ()) if lane is None else (" AND lane = ?", (lane,))

@@ -422,6 +422,29 @@ job = sa.Table(
     sa.Column("dead_at", sa.BigInteger),
     sa.Index("job_by_lane", "lane", "due_at", sqlite_where=sa.text("dead_at IS NULL")),
     sa.Index("job_dead", "dead_at", sqlite_where=sa.text("dead_at IS NOT NULL")),
+    sa.Index("job_dead_by_lane", "lane", "key", sqlite_where=sa.text("dead_at IS NOT NULL")),
     # a job that is done leaves no key to the next one
     sqlite_autoincrement=True,
+)
+
+#: Addresses that are told what happens in an app.
+webhook = sa.Table(
+    "webhook",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("types", sa.JSON, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    # what signs, sealed with the data directory's secret
+    sa.Column("secrets", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    # when and why the server has disabled it
+    sa.Column("disabled_at", sa.BigInteger),
+    sa.Column("disabled_reason", sa.Text, nullable=False),
+    sa.Column("failing_since", sa.BigInteger),
+    sa.Column("succeeded_at", sa.BigInteger),
 )

@@ -38,6 +38,7 @@ from hongyan.store.temporary import Temporary
 from hongyan.store.tokens import Tokens
 from hongyan.store.users import Users
 from hongyan.store.visitors import Visitors
+from hongyan.store.webhooks import Webhooks
 from hongyan.store.words import Words
 from hongyan.store.writer import Writer
 
@@ -96,6 +97,7 @@ class Store:
         self.kicks = kicks.Kicks(self._reader, self.writer)
         self.visitors = Visitors(self._reader, self.writer)
         self.jobs = jobs.Jobs(self._reader, self.writer, clock)
+        self.webhooks = Webhooks(self._reader, self.writer, secret)
         self._pruning: asyncio.Task[None] | None = None
         self._writes_much = False
 

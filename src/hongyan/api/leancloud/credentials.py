@@ -81,6 +81,12 @@ def app_of_master(request: AnyRequest, site: Site) -> App:
     return app
 
 
+def app_by_keys(request: AnyRequest, site: Site, app_id: str, master_key: str) -> App:
+    """The app with this id, if that is its master key. Raises as `app_of_master`."""
+    given = _Given(app_id, None, master_key, None, _header(request.headers, _ORIGIN))
+    return _app_of(given, site)
+
+
 def app_of_class(request: AnyRequest, site: Site, *, writes: bool = False) -> tuple[App, str | None]:
     """The app that calls on conversations, and as whom it looks (REST reference 0, 2.1: M*).
 
