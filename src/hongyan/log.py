@@ -15,8 +15,9 @@ HIDDEN = "(hidden)"
 _SECRET_NAME = re.compile(r"(^|_)(key|secret|password|passphrase|token|authorization|cookie|signature)s?$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
-# Libraries that tell at "info" what only their own developers want to know.
-_QUIET = ("uvicorn", "picows", "litestar", "asyncio", "alembic")
+# Libraries that tell at "info" what only their own developers want to know, or what nobody should: httpx each URL, in
+# which the address of a device may stand.
+_QUIET = ("uvicorn", "picows", "litestar", "asyncio", "alembic", "httpx", "httpcore", "hpack")
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from hongyan.api.errors import HttpError
 from hongyan.api.leancloud import livequery, member_infos, parameters
-from hongyan.engine import attributes, bodies, json_text, patterns, query, word_list
+from hongyan.engine import attributes, bodies, json_text, patterns, push_content, query, word_list
 from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.clock import Clock, wall_ms
 from hongyan.engine.conversations import check_client_ids, parse_attributes
@@ -72,6 +72,7 @@ PARSERS = {
     "changed attributes": Parser(
         lambda text: attributes.apply(attributes.parse(text), Attributes(None, None, {})), str, Refused
     ),
+    "the content of a push": Parser(push_content.parse, str, ValueError),
     "a pattern": Parser(patterns.parse, str, ValueError),
     "client ids": Parser(lambda text: check_client_ids(text.split(",")), str, Refused),
     "a message id": Parser(message_id_time, str),
