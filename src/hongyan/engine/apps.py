@@ -8,7 +8,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from hongyan.engine import urls, web_domains
+from hongyan.engine import push_content, urls, web_domains
 from hongyan.engine.app_settings import PRESETS, AppSettings
 from hongyan.engine.clock import Clock
 from hongyan.engine.ports import AppStore
@@ -122,6 +122,8 @@ def _parse(field: "dataclasses.Field[Any]", text: str) -> bool | int | str:
         return text == "on"
     if "choices" in field.metadata:
         return _choose(field, text)
+    if "push" in field.metadata:
+        return _push_content(field, text)
     if "sites" in field.metadata:
         return web_domains.parse(text)
     if "url" in field.metadata:
@@ -150,6 +152,18 @@ def _choose(field: "dataclasses.Field[Any]", text: str) -> str:
 def _match(field: "dataclasses.Field[Any]", text: str) -> str:
     if not re.fullmatch(field.metadata["pattern"], text):
         raise ValueError(f"The app setting {field.name} is a list such as {field.default}, not {text!r}.")
+    return text
+
+
+def _push_content(field: "dataclasses.Field[Any]", text: str) -> str:
+    if not text:
+        return ""
+    if len(text.encode("utf-8", "replace")) > field.metadata["push"]:
+        raise ValueError(f"The app setting {field.name} has at most {field.metadata['push']:,} bytes.")
+    try:
+        push_content.parse(text)
+    except ValueError as mistake:
+        raise ValueError(f"The app setting {field.name} is no content of a push: {mistake}.") from None
     return text
 
 

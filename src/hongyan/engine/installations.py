@@ -12,12 +12,15 @@ from hongyan import errors
 from hongyan.engine import objects
 from hongyan.engine.conditions import Condition
 from hongyan.engine.ports import ObjectStore
+from hongyan.engine.push_devices import KEYS, WEB, check_browser
 from hongyan.engine.query import Query
 from hongyan.engine.values import App, ObjectRow, new_object_id
 from hongyan.errors import Refused
 
 #: The addresses of a device: whoever has them can send to it.
-SECRET = frozenset({"deviceToken", "registrationId", "installationId"})
+SECRET = frozenset({"deviceToken", "registrationId", "installationId", KEYS})
+#: With a new one of these a device is valid again.
+_ADDRESSES = ("deviceToken", "registrationId")
 #: An id that is shorter might be guessed, and with it a device be led astray.
 ID_MIN, ID_MAX, TOKEN_MAX, TYPE_MAX = 16, 256, 4_096, 32
 CHANNELS_MAX, CHANNEL_MAX = 1_000, 128
@@ -76,7 +79,11 @@ def shown(row: ObjectRow, *, is_master: bool) -> dict[str, Any]:
 
 
 def _change(before: dict[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _checked(objects.changed(before, given))
+    addresses = [before.get(name) for name in _ADDRESSES]
+    after = objects.changed(before, given)
+    if "valid" not in given and addresses != [after.get(name) for name in _ADDRESSES]:
+        after["valid"] = True
+    return _checked(after)
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +98,8 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(values.get("valid"), bool):
         raise Refused(errors.INVALID_VALUE, "valid must be true or false")
     _check_channels(values.get("channels", []))
+    if values["deviceType"] == WEB:
+        check_browser(values)
     return values
 
 
