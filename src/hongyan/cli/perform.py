@@ -17,10 +17,12 @@ from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
 from hongyan.engine.hooks import Hooks
 from hongyan.engine.imports import Imports
+from hongyan.engine.push_services import PushServices
 from hongyan.engine.services import Services
 from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.words import WordFilter
 from hongyan.errors import StartupError
+from hongyan.push_jobs import push_services
 from hongyan.store import Store
 
 #: Time for a server that is just starting or stopping, or for another command, to be done (s).
@@ -109,8 +111,10 @@ async def _open(settings: Settings, data: DataDir) -> tuple[Store, Callable[[adm
     words = WordFilter(store.words, clock)
     services = Services(store.services, store.conversations, access, LocalBus(), Aftermath(store.jobs), Hooks(None))
     imports = Imports(store.imports, access, services, alone=True)
+    push = PushServices(store.pushes, clock, push_services)
+    await push.load()
 
     async def answer(command: admin.Command) -> Any:
-        return await admin.perform(command, apps, words, {}, sweeper, imports)
+        return await admin.perform(command, apps, words, {}, sweeper, imports, push)
 
     return store, answer
