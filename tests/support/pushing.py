@@ -25,11 +25,11 @@ class Receiver(Webhook):
         self._news = threading.Condition()
 
     def __enter__(self) -> "Receiver":
-        _apart(self.start())
+        apart(self.start())
         return self
 
     def __exit__(self, *_: object) -> None:
-        _apart(self.stop())
+        apart(self.stop())
 
     def deliver(self, request: Request) -> Reply:
         if self.permits is not None:
@@ -50,7 +50,7 @@ class Receiver(Webhook):
             assert self._news.wait_for(enough, PATIENCE), f"pushed so far: {self.contents}"
 
 
-def _apart(work: Coroutine[Any, Any, None]) -> None:
+def apart(work: Coroutine[Any, Any, None]) -> None:
     """In a loop of its own, whether one runs here or not."""
     thread = threading.Thread(target=asyncio.run, args=(work,))
     thread.start()
