@@ -14,14 +14,14 @@ def test_all_of_it_is_needed(service: Emulator) -> None:
     assert required
     for name in required:
         rest = {key: value for key, value in given.items() if key != name}
-        with pytest.raises(ValueError, match=f"^Object missing required field `{name}`$"):
+        with pytest.raises(ValueError, match=f"^the field `{name}` is missing$"):
             kind.parse(rest)
 
 
 def test_what_is_no_text_is_refused_without_being_shown(service: Emulator) -> None:
     kind = ADAPTERS[service.adapter].credentials
     for name in service.credentials.keys() & set(kind.__struct_fields__):
-        with pytest.raises(ValueError, match=rf"\$\.{name}") as refused:
+        with pytest.raises(ValueError, match=f"^`{name}` (must be a text|is none that can be used here)$") as refused:
             kind.parse({**service.credentials, name: ["swordfish"]})
         assert "swordfish" not in str(refused.value)
 
@@ -32,7 +32,7 @@ def test_a_field_that_is_not_known_is_refused(service: Emulator) -> None:
     if service.adapter == "fcm":  # Google's own file has more than is needed
         kind.parse(given)
         return
-    with pytest.raises(ValueError, match=r"^Object contains unknown field `secrt`$"):
+    with pytest.raises(ValueError, match=r"^there is no field `secrt`$"):
         kind.parse(given)
 
 

@@ -70,7 +70,7 @@ async def test_huaweis_codes(
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ({"code": 200, "data": {"sendResult": True, "expireTokens": [Honor.device.token]}}, InvalidToken("")),
+        ({"code": 200, "data": {"sendResult": True, "expireTokens": [Honor.device.token]}}, InvalidToken("expired")),
         ({"code": 200, "data": {"sendResult": False}}, Refused("200", "")),
         ({"code": 200, "data": {"sendResult": True, "failTokens": [Honor.device.token]}}, Refused("200", "")),
         ({"code": 80300005, "message": "no"}, Refused("80300005", "no")),

@@ -1,10 +1,19 @@
 """What an app keeps for a service: checked when it is given, its secrets never shown."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import msgspec
+
+#: What msgspec says, and how it is told to people. Values are left out: they may be secrets.
+_WORDS = (
+    (re.compile(r"Object missing required field (`\w+`)"), r"the field \1 is missing"),
+    (re.compile(r"Object contains unknown field (`.*`)"), r"there is no field \1"),
+    (re.compile(r"Expected `str.*`, got `.*` - at `\$\.(\w+)`"), r"`\1` must be a text"),
+    (re.compile(r"Invalid enum value .* - at `\$\.(\w+)`", re.DOTALL), r"`\1` is none that can be used here"),
+)
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,7 +28,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         try:
             return msgspec.convert(given, cls)
         except msgspec.ValidationError as error:
-            raise ValueError(str(error).replace(" - at `$`", "")) from None
+            raise ValueError(_in_words(str(error))) from None
 
     def __post_init__(self) -> None:
         """Raises ValueError."""
@@ -60,3 +69,11 @@ def check_number(text: str, field: str) -> None:
     """An id that a service makes of digits. Raises ValueError."""
     if not text.isascii() or not text.isdigit() or len(text) > 30:
         raise ValueError(f"`{field}` must be a number, written as a text")
+
+
+def _in_words(text: str) -> str:
+    for pattern, words in _WORDS:
+        found = pattern.match(text)
+        if found:
+            return found.expand(words)
+    return text

@@ -74,7 +74,7 @@ class Honor(PushKit):
         data = data if isinstance(data, dict) else {}
         expired = data.get("expireTokens")
         if isinstance(expired, list) and device.token in expired:
-            return InvalidToken(text)
+            return InvalidToken("expired")
         failed = data.get("failTokens")
         if number in _SUCCESS and data.get("sendResult") is not False and not failed:
             return Sent(said(data.get("requestId")))

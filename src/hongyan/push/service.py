@@ -98,7 +98,8 @@ def unsuccessful(answer: Answer) -> Outcome | None:
         return RetryLater(retry_after(answer), f"HTTP {answer.status}{_said(answer)}")
     if 200 <= answer.status < 300:
         return None
-    return Refused(str(answer.status), f"HTTP {answer.status}{_said(answer)}")
+    elsewhere = ", an address elsewhere, where nothing is sent" if 300 <= answer.status < 400 else ""
+    return Refused(str(answer.status), f"HTTP {answer.status}{elsewhere}{_said(answer)}")
 
 
 def failure(answer: Answer, number: str, text: str, later: Container[str]) -> Outcome:
