@@ -84,7 +84,7 @@ def test_every_setting_says_what_it_is() -> None:
         assert field.metadata["help"].endswith(".")
         if "choices" in field.metadata:
             assert field.default in field.metadata["choices"]
-        elif "sites" in field.metadata or "url" in field.metadata:
+        elif field.metadata.keys() & {"push", "sites", "url"}:
             assert field.default == ""
         elif "pattern" in field.metadata:
             assert re.fullmatch(field.metadata["pattern"], field.default)

@@ -67,6 +67,28 @@ class Installations:
         if not await self._store.delete(app.key, object_id):
             raise Refused(errors.OBJECT_NOT_FOUND, "no installation has this id")
 
+    async def bind(self, app: App, client: str, device: str) -> None:
+        """A client logs in on a device, which listens to it from now on, if it has registered (reference 4.1).
+
+        As everywhere, who knows the id or the token of a device may change it. Raises Refused.
+        """
+        row = await self._of_device(app, device)
+        if row is not None and client not in row.values.get("channels", ()):
+            await self.change(app, row.id, {"channels": {"__op": "AddUnique", "objects": [client]}})
+
+    async def unbind(self, app: App, client: str, device: str) -> None:
+        """A client logs out on a device, which listens to it no more. Raises Refused."""
+        row = await self._of_device(app, device)
+        if row is not None and client in row.values.get("channels", ()):
+            await self.change(app, row.id, {"channels": {"__op": "Remove", "objects": [client]}})
+
+    async def _of_device(self, app: App, device: str) -> ObjectRow | None:
+        """By what a device says of itself to the gateway: the id that it gave itself, or its address."""
+        if len(device) < ID_MIN:
+            return None
+        found = await self._store.by(app.key, "installationId", device)
+        return found or await self._store.by(app.key, "deviceToken", device)
+
     async def _known(self, app: App, values: Mapping[str, Any]) -> ObjectRow | None:
         """By the id that the device gave itself, or else by its address."""
         key = "installationId" if values.get("installationId") is not None else "deviceToken"
