@@ -208,6 +208,29 @@ async def test_what_the_application_says_is_pushed(engine: Engine, app: App, wor
     assert post.tokens == [token_of("bob")]
 
 
+async def test_a_broadcast_to_all_clients_is_pushed_to_all_devices(
+    engine: Engine, app: App, work: Work, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether they are online or not (REST reference 3.10). It is not listed."""
+    monkeypatch.setattr("hongyan.engine.push_calls.PAGE", 2)
+    row = await engine.services.create(app, {"name": "news"})
+    service = await engine.services.find(app, row.id)
+    for client in ("bob", "cem", "dan"):
+        await register(engine, app, client)
+    come(engine, app, "bob")
+    content = '{"alert":"hello","badge":"Increment","_profile":"dev"}'
+    for push in (content, "", "{}"):
+        await engine.broadcasts.send(app, service, "news", Draft("hi", push_data=push))
+    await engine.broadcasts.send(app, service, "news", Draft("hi", push_data=content, transient=True))
+    await work.do()
+    assert post.tokens == [token_of(client) for client in ("bob", "cem", "dan")]
+    assert {(b.device.environment, b.device.badge, b.push.content["alert"]) for b in post.brought} == {
+        ("dev", 1, "hello")
+    }
+    assert await engine.push_calls.page(app, 100, 0) == []
+    assert await work.jobs() == []
+
+
 async def test_a_transient_message_is_not(engine: Engine, app: App, work: Work, talk: str) -> None:
     await send(engine, app, talk, transient=True)
     await engine.aftermath.flush()

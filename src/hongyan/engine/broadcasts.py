@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from hongyan import errors
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.budgets import Budget, Budgets
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import BroadcastSent, ConversationDeleted, Event
@@ -29,6 +30,7 @@ from hongyan.engine.values import (
     message_id_time,
     new_message_id,
 )
+from hongyan.engine.work import NewJob
 from hongyan.errors import Refused
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class Broadcasts:
         clock: Clock,
         deliveries: DeliveryBudget,
         filtering: Filtering,
+        aftermath: Aftermath,
         note_visitors: Callable[[], Awaitable[None]],
     ) -> None:
         """`note_visitors` writes down who has been here."""
@@ -68,6 +71,7 @@ class Broadcasts:
         self._clock = clock
         self._deliveries = deliveries
         self._filtering = filtering
+        self._aftermath = aftermath
         self._valid: dict[int, list[Broadcast]] = {}
         self._last_key = 0
         # what clients were told, until that is written down; and those that are being told what they missed
@@ -125,7 +129,12 @@ class Broadcasts:
             self._telling |= telling
             self._bus.publish(BroadcastSent(service, message, key))
 
-        await self._store.insert(service, sender, draft, ends, committed)
+        def following(made: tuple[int, Stored]) -> Sequence[NewJob]:
+            key, place = made
+            return self._aftermath.jobs(app.key, BroadcastSent(service, placed(place, sender, draft), key), draft)
+
+        followed = following if self._aftermath.wants(app.key, BroadcastSent) else None
+        await self._store.insert(service, sender, draft, ends, committed, followed)
         try:
             await self._note_told(telling)
         except Refused as refusal:  # it is sent: who hears of a failure would send it again

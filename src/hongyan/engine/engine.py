@@ -148,6 +148,7 @@ class Engine:
             clock,
             self.deliveries,
             self.filtering,
+            self.aftermath,
             lambda: self.visitors.flush(),
         )
         self.visitors = Visitors(store.visitors, bus, clock, self.broadcasts.first_mark)
@@ -195,6 +196,7 @@ class Engine:
             self.hooks,
         )
         self.aftermath.add(self.pushes)
+        self.aftermath.add(self.push_calls)
 
     async def start(self) -> None:
         """Load what every session needs. The store must have been started."""

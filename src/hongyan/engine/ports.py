@@ -468,6 +468,7 @@ class BroadcastStore(Protocol):
         draft: Draft,
         valid_till: int,
         committed: Callable[[int, Stored], None],
+        following: Following[tuple[int, Stored]] | None = None,
     ) -> Awaitable[object]:
         """`committed(key, place)`. Raises Refused: INVALID_MESSAGING_TARGET, MESSAGE_SENT_QUOTA_EXCEEDED."""
 

@@ -1,19 +1,23 @@
-"""Pushes that an app asks for over HTTP: to devices that meet a condition, or that it names (REST reference 6.2)."""
+"""Pushes that an app asks for over HTTP: to devices that meet a condition, or that it names (REST reference 6.2).
+
+And those that go with broadcasts to all clients, to all devices.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hongyan import errors
 from hongyan.engine import objects, push_content, push_plans
 from hongyan.engine.clock import Clock
+from hongyan.engine.events import BroadcastSent, Event
 from hongyan.engine.ports import InstallationStore, PushStore
 from hongyan.engine.push_devices import ANDROID, IOS
 from hongyan.engine.push_plans import CALL, LIFETIME, SEEN_WITHIN, Direct, Sending, encode, lane
 from hongyan.engine.push_services import PushServices
 from hongyan.engine.pushing import Environment
-from hongyan.engine.values import App, ObjectRow, PushFound, PushRow, new_object_id
+from hongyan.engine.values import App, Draft, ObjectRow, PushFound, PushRow, new_object_id
 from hongyan.engine.work import Job, NewJob
 from hongyan.errors import Refused
 
@@ -71,7 +75,7 @@ class PushCalls:
             raise Refused(errors.INVALID_VALUE, "the push would be over before it was sent")
         push_id = new_object_id()
         row = PushRow(0, app.key, push_id, _kept(wanted), now, push_at, min(expires_at, push_at + LIFETIME))
-        job = _job(app.key, push_id, 0, 0, push_at - now)
+        job = _next(app.key, {"asked": push_id}, 0, 0, push_at - now)
         return await self._store.insert(row, wanted.req_id, now - SAME_FOR, WAITING_MAX, job)
 
     async def get(self, app: App, push_id: str) -> PushRow:
@@ -94,10 +98,25 @@ class PushCalls:
         if not await self._store.cancel(app.key, push_id):
             raise Refused(errors.OBJECT_NOT_FOUND, "no push that waits has this id")
 
+    # the follower
+
+    def wants(self, app_key: int, kind: type[Event]) -> bool:
+        return kind is BroadcastSent and self._services.any(app_key)
+
+    def jobs(self, app_key: int, event: Event, draft: Draft | None) -> Iterable[NewJob]:
+        """A job for a broadcast that says what is pushed with it (REST reference 3.10); it is not listed."""
+        if draft is None or not draft.push_data or draft.transient or not isinstance(event, BroadcastSent):
+            return ()
+        message = event.message
+        body = {"id": message.id, "data": draft.push_data, "until": message.timestamp + LIFETIME}
+        return (_next(app_key, body, 0, 0),)
+
+    # its jobs
+
     async def plan(self, job: Job) -> list[NewJob]:
         """Find the next devices; the rest is another job."""
         body = json.loads(job.body)
-        row = await self._store.begin(job.app_key, body["asked"])
+        row = await self._store.begin(job.app_key, body["asked"]) if "asked" in body else _unlisted(job.app_key, body)
         if row is None or row.planned:
             return []
         rows: Sequence[ObjectRow] = ()
@@ -109,8 +128,8 @@ class PushCalls:
             else:
                 rows, after = await self._page(row, body["after"])
         plan = push_plans.plan(self._services, row.app_key, _sending(row, body["found"]), rows, direct)
-        found = PushFound(row.key, plan.devices, after is None)
-        more = [] if after is None else [_job(row.app_key, row.id, after, body["found"] + plan.devices)]
+        found = PushFound(row.key, plan.devices, after is None) if row.key else None
+        more = [] if after is None else [_next(row.app_key, body, after, body["found"] + plan.devices)]
         await self._store.end_plan(job.key, plan.badges, lambda numbers: [*more, *plan.jobs(numbers)], found)
         return []
 
@@ -168,13 +187,23 @@ def _sending(row: PushRow, before: int) -> Sending:
         row.id,
         content,
         row.expires_at,
-        asked["environment"],
-        asked=row.id,
+        asked.get("environment") or content.environment,
+        asked=row.id if row.key else None,
         team=asked.get("team", "") or content.team,
         topic=asked.get("topic", ""),
         delay=lambda place: (before + place) * 1000 // rate if rate else 0,
     )
 
 
-def _job(app_key: int, push_id: str, after: int, found: int, wait: int = 0) -> NewJob:
-    return NewJob(app_key, lane(app_key), CALL, encode({"asked": push_id, "after": after, "found": found}), wait)
+def _unlisted(app_key: int, body: Mapping[str, Any]) -> PushRow | None:
+    """What goes with a broadcast, as if it had been asked for; None if it is no content."""
+    try:
+        push_content.parse(body["data"])
+    except ValueError:
+        return None
+    return PushRow(0, app_key, body["id"], {"data": body["data"]}, 0, 0, body["until"])
+
+
+def _next(app_key: int, body: Mapping[str, Any], after: int, found: int, wait: int = 0) -> NewJob:
+    """The job for the devices after a key, `found` of which there were before it."""
+    return NewJob(app_key, lane(app_key), CALL, encode({**body, "after": after, "found": found}), wait)
