@@ -495,7 +495,7 @@ async def test_variables_of_the_apps_own_content(engine: Engine, app: App, work:
     assert post.brought[0].push.content == expected
 
 
-@pytest.mark.parametrize("text", ['{"badge":"x"}', "{}", "[" * 5_000, '{"ios":1}'])
+@pytest.mark.parametrize("text", ['{"badge":"x"}', "{}", "[" * 5_000, '{"ios":1}', '{"alert":'])
 async def test_content_of_an_app_that_is_none_is_refused(engine: Engine, app: App, text: str) -> None:
     with pytest.raises(ValueError, match=r"^The app setting push_content .*\.$"):
         await engine.apps.change(app.id, {"push_content": text})

@@ -8,7 +8,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from hongyan.engine import push_content, urls, web_domains
+from hongyan.engine import json_text, push_content, urls, web_domains
 from hongyan.engine.app_settings import PRESETS, AppSettings
 from hongyan.engine.clock import Clock
 from hongyan.engine.ports import AppStore
@@ -161,6 +161,8 @@ def _push_content(field: "dataclasses.Field[Any]", text: str) -> str:
     if len(text.encode("utf-8", "replace")) > field.metadata["push"]:
         raise ValueError(f"The app setting {field.name} has at most {field.metadata['push']:,} bytes.")
     try:
+        if text.lstrip().startswith("{"):
+            json_text.parse(text)  # otherwise half an object would be the alert
         push_content.parse(text)
     except ValueError as mistake:
         raise ValueError(f"The app setting {field.name} is no content of a push: {mistake}.") from None
