@@ -25,6 +25,7 @@ from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.values import App, iso_time
 from hongyan.engine.words import WordFilter
 from hongyan.errors import Refused
+from hongyan.hooks import Desk
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,7 @@ class CreateApp(_Command, frozen=True, tag="app.create"):
     id: str | None = None
     key: str | None = None
     master_key: str | None = None
+    hook_key: str | None = None
     settings: dict[str, str] = {}
 
 
@@ -146,6 +148,25 @@ class Import(_Command, frozen=True, tag="import"):
             raise ValueError(f"A row is not of the type {self.type}: {error}.") from None
 
 
+class CheckHooks(_Command, frozen=True, tag="hooks.check"):
+    """Ask the engine of an app for its functions. Answers `{url, hooks, other_functions}`."""
+
+    app: str
+
+
+class ListHooks(_Command, frozen=True, tag="hooks.dead"):
+    """What the engine of an app could not be told: a list of `{id, hook, happened_at, attempts, error}`."""
+
+    app: str
+
+
+class ReplayHooks(_Command, frozen=True, tag="hooks.replay"):
+    """Have these told again, by their ids, or all. Answers `{replayed}`."""
+
+    app: str
+    ids: list[str] = []
+
+
 class Status(_Command, frozen=True, tag="status"):
     """What the running server says about itself."""
 
@@ -164,6 +185,9 @@ Command = (
     | PreviewSweep
     | Sweep
     | Import
+    | CheckHooks
+    | ListHooks
+    | ReplayHooks
     | Status
 )
 
@@ -213,6 +237,7 @@ async def perform(
     sweeper: Sweeper,
     imports: Imports,
     push: PushServices,
+    hooks: Desk,
     go_away: Callable[[float], int] = lambda over: 0,
 ) -> Any:
     """Carry a command out. Raises Failed. Without a server there is nobody to send away."""
@@ -220,7 +245,14 @@ async def perform(
         match command:
             case CreateApp():
                 return describe(
-                    await apps.create(command.name, command.id, command.key, command.master_key, command.settings)
+                    await apps.create(
+                        command.name,
+                        command.id,
+                        command.key,
+                        command.master_key,
+                        command.settings,
+                        command.hook_key,
+                    )
                 )
             case ListApps():
                 return [describe(app) for app in apps.list()]
@@ -248,6 +280,12 @@ async def perform(
                 return await sweeper.sweep(command.agreed)
             case Import():
                 return await imports.write(_app(apps, command.app), command.typed(), dry=command.dry)
+            case CheckHooks():
+                return await hooks.check(_app(apps, command.app))
+            case ListHooks():
+                return await hooks.dead(_app(apps, command.app))
+            case ReplayHooks():
+                return {"replayed": await hooks.replay(_app(apps, command.app), command.ids)}
             case Status():
                 return dict(status)
     except (ValueError, Refused) as error:

@@ -153,6 +153,7 @@ class Server:
 
     async def _perform(self, command: admin.Command) -> Any:
         engine, sweeper = self.engine, admin.Sweeper(self.engine.sweeps, running=True)
+        desk = hooks.Desk(self.hooks, self.store.jobs)
         return await admin.perform(
             command,
             engine.apps,
@@ -161,6 +162,7 @@ class Server:
             sweeper,
             engine.imports,
             engine.push_services,
+            desk,
             self.gateway.go_away,
         )
 

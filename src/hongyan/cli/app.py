@@ -35,6 +35,9 @@ def create(
     master_key: Annotated[
         str | None, typer.Option("--master-key", metavar="KEY", help="Master key; generated if not given.")
     ] = None,
+    hook_key: Annotated[
+        str | None, typer.Option("--hook-key", metavar="KEY", help="Hook key; generated if not given.")
+    ] = None,
     set: Changes = None,
     config: Config = None,
     data_dir: DataDirectory = None,
@@ -44,9 +47,9 @@ def create(
 
     Clients sign in with `id` and `key`. `master_key` is for your own server,
     which calls the REST API and signs with it; give it to nobody else.
-    `hook_key` is for hooks, which come later.
+    `hook_key` proves to your own cloud engine that a hook is called by this server.
     """
-    command = admin.CreateApp(name, id, key, master_key, parse_changes(set or []))
+    command = admin.CreateApp(name, id, key, master_key, hook_key, parse_changes(set or []))
     print_json(_perform(settings_for(config, data_dir, database), command))
 
 

@@ -22,6 +22,8 @@ from hongyan.engine.services import Services
 from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.words import WordFilter
 from hongyan.errors import StartupError
+from hongyan.hooks import Desk, Engines
+from hongyan.outbound import Outbound
 from hongyan.push_jobs import push_services
 from hongyan.store import Store
 
@@ -115,6 +117,13 @@ async def _open(settings: Settings, data: DataDir) -> tuple[Store, Callable[[adm
     await push.load()
 
     async def answer(command: admin.Command) -> Any:
-        return await admin.perform(command, apps, words, {}, sweeper, imports, push)
+        outbound = Outbound(settings.allowed_private)
+        engines = Engines(outbound, clock)
+        try:
+            desk = Desk(engines, store.jobs)
+            return await admin.perform(command, apps, words, {}, sweeper, imports, push, desk)
+        finally:
+            await engines.stop()
+            await outbound.close()
 
     return store, answer

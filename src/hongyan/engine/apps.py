@@ -51,6 +51,7 @@ class Apps:
         key: str | None = None,
         master_key: str | None = None,
         settings: Mapping[str, str] | None = None,
+        hook_key: str | None = None,
     ) -> App:
         """Make an app; what is None is generated. Raises ValueError with a sentence."""
         app_id = _random_text() if id is None else id
@@ -64,7 +65,7 @@ class Apps:
             name=name,
             app_key=_key(key, "key"),
             master_key=_key(master_key, "master key"),
-            hook_key=_key(None, "hook key"),
+            hook_key=_key(hook_key, "hook key"),
             settings=change_settings(AppSettings(), settings or {}),
             created_at=self._clock.now(),
         )

@@ -31,6 +31,8 @@ CLOSE_PATIENCE = 3.0
 READS_AT_ONCE = 2
 #: Bytes that may wait for a peer when something of a chat room is to be added, by its priority.
 OUTBOX_FOR: dict[int, int] = {Priority.HIGH: 262_144, Priority.NORMAL: 131_072, Priority.LOW: 65_536}
+#: Commands that wait for a change, of up to a frame each; with so many nothing more is read.
+HELD_MAX = 16
 IM_SERVICE = 2
 
 _BINARY, _TEXT, _CONTINUATION = WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINUATION
@@ -174,14 +176,22 @@ class Connection(WSListener):
             self.gateway.dispatch(self, command)
 
     def _take_held(self) -> None:
-        """Go on with the commands that waited for a change, as far as they must not wait for another one."""
-        while self._held and not self._closing:
-            command = self._held[0]
-            if self.changes and order.must_wait(self.changes, command, self.session(command.peerId)):
-                self._stop_reading()
-                return
-            self._held.pop(0)
-            self.gateway.dispatch(self, command)
+        """Go on with the commands that must not wait for a change, nor for an earlier one that does."""
+        passed: order.Changes = {}  # what commands that go on waiting are about
+        place = 0
+        while place < len(self._held) and not self._closing:
+            command = self._held[place]
+            session = self.session(command.peerId)
+            if order.must_wait(self.changes, command, session) or order.must_wait(passed, command, session):
+                if order.holds_up_all(command):
+                    break
+                passed |= order.concerned(command, session)
+                place += 1
+            else:
+                self._held.pop(place)
+                self.gateway.dispatch(self, command)
+        if len(self._held) >= HELD_MAX:
+            self._stop_reading()
 
     @property
     def is_closing(self) -> bool:
@@ -317,7 +327,7 @@ class Connection(WSListener):
     def _resume_reading(self) -> None:
         """Read on, unless there is another reason not to."""
         busy = self._in_flight > self.gateway.options.max_inflight // 2
-        paused = busy or self._rate.is_paused or self._draining or bool(self._held)
+        paused = busy or self._rate.is_paused or self._draining or len(self._held) >= HELD_MAX
         if self._reading or paused or self._closing or self._transport is None:
             return
         self._reading = True
