@@ -107,6 +107,8 @@ def _app_values(metadata: Mapping[str, Any], default: object, language: str, swi
         return {"en": "a URL that begins with `http://` or `https://`", "zh": "以 `http://` 或 `https://` 开头的 URL"}[
             language
         ]
+    if "push" in metadata:
+        return {"en": "a JSON object, or a text, which is the alert", "zh": "JSON 对象，或作为通知文字的文本"}[language]
     if "sites" in metadata:
         return "names of sites, comma-separated" if language == "en" else "站点名，以逗号分隔"
     if "key" in metadata:

@@ -20,8 +20,9 @@ from msgspec import Meta, Struct
 from hongyan.engine.apps import Apps
 from hongyan.engine.imported import ROW_TYPES, ImportedRow
 from hongyan.engine.imports import Imports
+from hongyan.engine.push_services import PushServices
 from hongyan.engine.sweeps import Sweeps
-from hongyan.engine.values import App
+from hongyan.engine.values import App, iso_time
 from hongyan.engine.words import WordFilter
 from hongyan.errors import Refused
 from hongyan.hooks import Desk
@@ -75,6 +76,27 @@ class SetWords(_Command, frozen=True, tag="app.words.set"):
 
 class ListWords(_Command, frozen=True, tag="app.words"):
     """Answers the word list of an app."""
+
+    app: str
+
+
+class SetPush(_Command, frozen=True, tag="app.push.set"):
+    """Push by this service with these credentials, for an app named as for `SetApp`. Answers as `ListPush`."""
+
+    app: str
+    service: str
+    credentials: dict[str, Any]
+
+
+class RemovePush(_Command, frozen=True, tag="app.push.remove"):
+    """Push by this service no more. Answers as `ListPush`."""
+
+    app: str
+    service: str
+
+
+class ListPush(_Command, frozen=True, tag="app.push"):
+    """Answers a list of `{service, updated_at}`, without the credentials."""
 
     app: str
 
@@ -156,6 +178,9 @@ Command = (
     | FindApp
     | SetWords
     | ListWords
+    | SetPush
+    | RemovePush
+    | ListPush
     | GoAway
     | PreviewSweep
     | Sweep
@@ -211,6 +236,7 @@ async def perform(
     status: Mapping[str, Any],
     sweeper: Sweeper,
     imports: Imports,
+    push: PushServices,
     hooks: Desk,
     go_away: Callable[[float], int] = lambda over: 0,
 ) -> Any:
@@ -238,6 +264,14 @@ async def perform(
                 return {"words": await words.replace(_app(apps, command.app), command.words)}
             case ListWords():
                 return await words.words(_app(apps, command.app))
+            case SetPush():
+                await push.set(_app(apps, command.app), command.service, command.credentials)
+                return _services(push, _app(apps, command.app))
+            case RemovePush():
+                await push.remove(_app(apps, command.app), command.service)
+                return _services(push, _app(apps, command.app))
+            case ListPush():
+                return _services(push, _app(apps, command.app))
             case GoAway():
                 return {"asked": go_away(command.over), "over": command.over}
             case PreviewSweep():
@@ -256,6 +290,10 @@ async def perform(
                 return dict(status)
     except (ValueError, Refused) as error:
         raise Failed(str(error)) from error
+
+
+def _services(push: PushServices, app: App) -> list[dict[str, Any]]:
+    return [{"service": kept.service, "updated_at": iso_time(kept.updated_at)} for kept in push.list(app)]
 
 
 def _app(apps: Apps, name: str) -> App:

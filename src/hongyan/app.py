@@ -14,7 +14,7 @@ import structlog
 import uvloop
 
 import hongyan
-from hongyan import admin, blobs, hooks, listen, log, process, tls
+from hongyan import admin, blobs, hooks, listen, log, process, push_jobs, tls
 from hongyan.api.application import application
 from hongyan.api.caller import WILDCARDS, bracketed
 from hongyan.api.server import HttpServer
@@ -65,7 +65,9 @@ class Server:
         self.store = Store.open(settings.database_path, secret, clock)
         self.outbound = Outbound(settings.allowed_private)
         self.hooks = hooks.Engines(self.outbound, clock)
-        self.engine = Engine(self.store, bus, clock, secret, app_engines=self.hooks)
+        self.engine = Engine(
+            self.store, bus, clock, secret, app_engines=self.hooks, push_services=push_jobs.push_services
+        )
         self.jobs = Jobs(self.store.jobs, clock, self._follow())
         self.gateway = Gateway(self.engine, bus, settings.gateway, settings.trusted_proxies)
         options, place = settings.files, blobs.place(settings)
@@ -91,6 +93,7 @@ class Server:
         parts.push_async_callback(self.outbound.close)
         parts.push_async_callback(self.hooks.stop)
         await self.engine.start()
+        parts.push_async_callback(self.engine.push_services.close)
         await self.jobs.start()
         parts.push_async_callback(self.jobs.stop, settings.stop_timeout)
         parts.push_async_callback(self.engine.aftermath.flush)
@@ -137,7 +140,7 @@ class Server:
         engine.webhooks.courier = delivery
         for follower in (told, WebhookFollower(engine.webhooks, engine.clock), callback):
             engine.aftermath.add(follower)
-        return {hooks.KIND: told.kind, WEBHOOK: delivery.kind, CALLBACK: callback.kind}
+        return {hooks.KIND: told.kind, WEBHOOK: delivery.kind, CALLBACK: callback.kind, **push_jobs.kinds(engine)}
 
     def _set_ready(self, ready: bool) -> None:
         self.site.ready = ready
@@ -159,7 +162,15 @@ class Server:
         engine, sweeper = self.engine, admin.Sweeper(self.engine.sweeps, running=True)
         desk = hooks.Desk(self.hooks, self.store.jobs)
         return await admin.perform(
-            command, engine.apps, engine.words, self._status(), sweeper, engine.imports, desk, self.gateway.go_away
+            command,
+            engine.apps,
+            engine.words,
+            self._status(),
+            sweeper,
+            engine.imports,
+            engine.push_services,
+            desk,
+            self.gateway.go_away,
         )
 
     def _status(self) -> dict[str, Any]:

@@ -73,6 +73,7 @@ LEVELS: dict[str, tuple[set[str], set[tuple[str, str]]]] = {
             ("GET", "/rtm/clients/{client}/unread-count"),
             ("GET", "/rtm/messages/unread/{client}"),
             ("GET", "/rtm/messages/unread/{client}/{conversation_id}"),
+            ("GET", "/push/vapid"),
             ("POST", "/fileTokens"),
             ("POST", "/fileCallback"),
             ("POST", "/files"),

@@ -88,7 +88,7 @@ def test_every_setting_says_what_it_is() -> None:
         assert field.metadata["help"].endswith(".")
         if "choices" in field.metadata:
             assert field.default in field.metadata["choices"]
-        elif field.metadata.keys() & {"sites", "key", "url", "rewrites"}:
+        elif field.metadata.keys() & {"sites", "key", "url", "rewrites", "push"}:
             assert field.default == ""
         elif "pattern" in field.metadata:
             assert re.fullmatch(field.metadata["pattern"], field.default)

@@ -17,12 +17,14 @@ from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
 from hongyan.engine.hooks import Hooks
 from hongyan.engine.imports import Imports
+from hongyan.engine.push_services import PushServices
 from hongyan.engine.services import Services
 from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.words import WordFilter
 from hongyan.errors import StartupError
 from hongyan.hooks import Desk, Engines
 from hongyan.outbound import Outbound
+from hongyan.push_jobs import push_services
 from hongyan.store import Store
 
 #: Time for a server that is just starting or stopping, or for another command, to be done (s).
@@ -115,12 +117,15 @@ async def _open(
     words = WordFilter(store.words, clock)
     services = Services(store.services, store.conversations, access, LocalBus(), Aftermath(store.jobs), Hooks(None))
     imports = Imports(store.imports, access, services, alone=True)
+    push = PushServices(store.pushes, clock, push_services)
+    await push.load()
 
     async def answer(command: admin.Command) -> Any:
         outbound = Outbound(settings.allowed_private)
         engines = Engines(outbound, clock)
         try:
-            return await admin.perform(command, apps, words, {}, sweeper, imports, Desk(engines, store.jobs))
+            desk = Desk(engines, store.jobs)
+            return await admin.perform(command, apps, words, {}, sweeper, imports, push, desk)
         finally:
             await engines.stop()
             await outbound.close()

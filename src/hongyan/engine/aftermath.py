@@ -63,11 +63,13 @@ class Aftermath:
                 found += follower.jobs(app_key, event, draft)
         return found
 
-    def after(self, app_key: int, told: Callable[[T], Iterable[Event]], *kinds: type[Event]) -> Following[T] | None:
+    def after(
+        self, app_key: int, told: Callable[[T], Iterable[Event]], *kinds: type[Event], draft: Draft | None = None
+    ) -> Following[T] | None:
         """The `following` of a write whose outcome is `told` by events of these kinds; None if nobody wants them."""
         if not any(self.wants(app_key, kind) for kind in kinds):
             return None
-        return lambda outcome: [job for event in told(outcome) for job in self.jobs(app_key, event)]
+        return lambda outcome: [job for event in told(outcome) for job in self.jobs(app_key, event, draft)]
 
     def follow(
         self, app_key: int, draft: Draft, kind: type[Event], told: Callable[[Conversation, Stored], Event]

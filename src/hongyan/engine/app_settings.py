@@ -424,6 +424,42 @@ class AppSettings:
             "url": "whole",
         },
     )
+    push_content: str = field(
+        default="",
+        metadata={
+            "help": "What is pushed of messages that say nothing of it themselves: JSON such as"
+            ' `{"alert":"New message"}`, in which `${convId}`, `${timestamp}` and `${fromClientId}` are filled in.'
+            " Empty: nothing.",
+            "help_zh": '消息自身未指定推送内容时的默认推送内容，为 JSON，例如 `{"alert":"您有新的消息"}`；其中'
+            " `${convId}`、`${timestamp}`、`${fromClientId}` 会被替换。为空则不推送。",
+            "push": 4_096,
+        },
+    )
+    push_rate: int = field(
+        default=0,
+        metadata={
+            "help": "Pushes to devices per minute; those over it wait. 0: any number.",
+            "help_zh": "每分钟向设备发出的推送数，超出的排队等待；0 表示不限。",
+            "min": 0,
+            "max": 10_000_000,
+        },
+    )
+    push_by_clients: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether callers with the app key alone may push over HTTP, to any device of the app; on or off.",
+            "help_zh": "仅凭 app key 是否可以通过 HTTP 向应用的任意设备发送推送；on 或 off。",
+        },
+    )
+    rest_push_rate: int = field(
+        default=0,
+        metadata={
+            "help": "Pushes that may be asked for over HTTP per minute; 0: any number. LeanCloud's is 600.",
+            "help_zh": "每分钟可通过 HTTP 请求推送的次数；0 表示不限。LeanCloud 为 600。",
+            "min": 0,
+            "max": 1_000_000,
+        },
+    )
 
 
 #: Several settings under one name, for `preset=NAME`.

@@ -8,7 +8,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from hongyan.engine import url_rewrites, urls, web_domains
+from hongyan.engine import json_text, push_content, url_rewrites, urls, web_domains
 from hongyan.engine.app_settings import PRESETS, AppSettings
 from hongyan.engine.clock import Clock
 from hongyan.engine.ports import AppStore
@@ -123,6 +123,8 @@ def _parse(field: "dataclasses.Field[Any]", text: str) -> bool | int | str:
         return text == "on"
     if "choices" in field.metadata:
         return _choose(field, text)
+    if "push" in field.metadata:
+        return _push_content(field, text)
     if "sites" in field.metadata:
         return web_domains.parse(text)
     if "key" in field.metadata:
@@ -156,6 +158,20 @@ def _choose(field: "dataclasses.Field[Any]", text: str) -> str:
 def _match(field: "dataclasses.Field[Any]", text: str) -> str:
     if not re.fullmatch(field.metadata["pattern"], text):
         raise ValueError(f"The app setting {field.name} is a list such as {field.default}, not {text!r}.")
+    return text
+
+
+def _push_content(field: "dataclasses.Field[Any]", text: str) -> str:
+    if not text:
+        return ""
+    if len(text.encode("utf-8", "replace")) > field.metadata["push"]:
+        raise ValueError(f"The app setting {field.name} has at most {field.metadata['push']:,} bytes.")
+    try:
+        if text.lstrip().startswith("{"):
+            json_text.parse(text)  # otherwise half an object would be the alert
+        push_content.parse(text)
+    except ValueError as mistake:
+        raise ValueError(f"The app setting {field.name} is no content of a push: {mistake}.") from None
     return text
 
 

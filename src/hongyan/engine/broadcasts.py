@@ -57,12 +57,11 @@ class Broadcasts:
         clock: Clock,
         deliveries: DeliveryBudget,
         filtering: Filtering,
-        note_visitors: Callable[[], Awaitable[None]],
         aftermath: Aftermath,
+        note_visitors: Callable[[], Awaitable[None]],
     ) -> None:
         """`note_visitors` writes down who has been here."""
         self._note_visitors = note_visitors
-        self._aftermath = aftermath
         self._store = store
         self._visitors = visitors
         self._presence = presence
@@ -71,6 +70,7 @@ class Broadcasts:
         self._clock = clock
         self._deliveries = deliveries
         self._filtering = filtering
+        self._aftermath = aftermath
         self._valid: dict[int, list[Broadcast]] = {}
         self._last_key = 0
         # what clients were told, until that is written down; and those that are being told what they missed
@@ -132,7 +132,7 @@ class Broadcasts:
             self._telling |= telling
             self._bus.publish(BroadcastSent(service, message, key))
 
-        following = self._aftermath.after(app.key, told, BroadcastSent)
+        following = self._aftermath.after(app.key, told, BroadcastSent, draft=draft)
         await self._store.insert(service, sender, draft, ends, committed, following)
         try:
             await self._note_told(telling)

@@ -1,5 +1,7 @@
 """The engine: every rule, wired to its ports."""
 
+from collections.abc import Callable, Mapping
+
 from hongyan.engine.access import Access
 from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.app_messages import AppMessages
@@ -26,6 +28,10 @@ from hongyan.engine.messages import Messages
 from hongyan.engine.notifications import Notifications
 from hongyan.engine.ports import AppEngines, Bus, ContentFilter, Store
 from hongyan.engine.presence import Presence
+from hongyan.engine.push_calls import PushCalls
+from hongyan.engine.push_sending import PushSending
+from hongyan.engine.push_services import PushService, PushServices
+from hongyan.engine.pushes import Pushes
 from hongyan.engine.receipts import ReceiptMarks
 from hongyan.engine.roles import Roles
 from hongyan.engine.rows import Rows
@@ -49,7 +55,8 @@ from hongyan.engine.words import WordFilter
 class Engine:
     """`secret` signs session tokens. `content_filter` takes the place of the one by word lists.
 
-    `app_engines` are asked before something happens, if there are any.
+    `app_engines` are asked before something happens, if there are any. `push_services` tells by
+    which services pushes can be brought; it is asked when the first app pushes.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class Engine:
         secret: bytes,
         content_filter: ContentFilter | None = None,
         app_engines: AppEngines | None = None,
+        push_services: Callable[[], Mapping[str, PushService]] = dict,
     ) -> None:
         self.clock = clock
         self.aftermath = Aftermath(store.jobs)
@@ -141,8 +149,8 @@ class Engine:
             clock,
             self.deliveries,
             self.filtering,
-            lambda: self.visitors.flush(),
             self.aftermath,
+            lambda: self.visitors.flush(),
         )
         self.visitors = Visitors(store.visitors, bus, clock, self.broadcasts.first_mark)
         self.conversations = Conversations(store.conversations, self.access, bus, self.aftermath, self.hooks)
@@ -175,6 +183,24 @@ class Engine:
         self.installations = Installations(store.installations)
         self.sweeps = Sweeps(store.sweep, self.apps, self.access, clock)
         self.webhooks = Webhooks(store.webhooks, store.jobs, clock)
+        devices = store.installations
+        self.push_services = PushServices(store.pushes, clock, push_services)
+        self.push_sending = PushSending(store.pushes, devices, self.push_services, self.apps, clock)
+        self.push_calls = PushCalls(store.pushes, devices, self.push_services, clock)
+        self.pushes = Pushes(
+            store.pushes,
+            devices,
+            self.push_services,
+            self.apps,
+            self.access,
+            self.services,
+            self.presence,
+            self.receipts,
+            clock,
+            self.hooks,
+        )
+        self.aftermath.add(self.pushes)
+        self.aftermath.add(self.push_calls)
 
     async def start(self) -> None:
         """Load what every session needs. The store must have been started."""
@@ -186,3 +212,4 @@ class Engine:
         await self.kicks.load()
         await self.broadcasts.load()
         await self.webhooks.load()
+        await self.push_services.load()

@@ -21,6 +21,7 @@ from hongyan.engine.values import (
     Arrived,
     Attempt,
     Attributes,
+    Badges,
     Broadcast,
     Conversation,
     ConversationDraft,
@@ -35,6 +36,7 @@ from hongyan.engine.values import (
     FileQuery,
     HistoryRange,
     InfoFilter,
+    KeptService,
     Marks,
     MemberInfo,
     MembersChanged,
@@ -42,6 +44,9 @@ from hongyan.engine.values import (
     Missed,
     Notification,
     ObjectRow,
+    Pushed,
+    PushFound,
+    PushRow,
     Receipts,
     Replacement,
     Role,
@@ -854,6 +859,94 @@ class Courier(Protocol):
         """Deliver an event that nothing has caused, once."""
 
 
+class InstallationStore(ObjectStore, Protocol):
+    """Devices. They listen to channels, among which are the ids of their clients."""
+
+    async def listening(
+        self, app_key: int, clients: Sequence[str], since: int, limit: int
+    ) -> dict[str, list[ObjectRow]]:
+        """The valid devices of each of these clients that were changed since; of each at most so many, the newest."""
+
+    async def pushable(
+        self,
+        app_key: int,
+        condition: Condition,
+        listens_to: Sequence[str] | None,
+        since: int,
+        after: int,
+        limit: int,
+    ) -> tuple[list[ObjectRow], int | None]:
+        """Some of the valid devices that were changed since and meet the condition, and listen to one of the channels.
+
+        Those after a key, in that order; and after which key to go on, if at all. There may be none before that.
+        Raises Refused(INVALID_QUERY) if it takes too long.
+        """
+
+    async def addressed(self, app_key: int, addresses: Sequence[str]) -> list[ObjectRow]:
+        """Those with one of these as `deviceToken` or `installationId`."""
+
+    async def void(self, app_key: int, object_id: str, token: str) -> None:
+        """The device is not valid any more, if this is still one of its addresses."""
+
+
+class PushStore(Protocol):
+    async def services(self) -> list[KeptService]:
+        """Those of all apps."""
+
+    async def keep_service(self, app: App, kept: KeptService) -> None:
+        """In place of what the app had for this service."""
+
+    async def drop_service(self, app_key: int, service: str) -> None: ...
+
+    async def is_said(self, conversation: int, timestamp: int, seq: int) -> bool:
+        """Whether a message is there, neither recalled nor deleted."""
+
+    async def muting(self, conversation: int, clients: Sequence[str]) -> set[str]:
+        """Those of the clients that have muted the conversation."""
+
+    async def unheard(self, conversation: int, seq: int, clients: Sequence[str]) -> set[str]:
+        """Those of the clients that are members and have neither acknowledged this message nor read up to it."""
+
+    async def acknowledging(self, app_key: int, clients: Sequence[str]) -> set[str]:
+        """Those of the clients that have ever acknowledged any message."""
+
+    async def end_plan(
+        self,
+        job: int,
+        badges: Badges,
+        new: Callable[[Mapping[int, int]], Sequence[NewJob]],
+        found: PushFound | None = None,
+    ) -> None:
+        """Forget the job (key), count up badges and what was `found`, and keep the jobs that are `new`: in one write.
+
+        `new(numbers)` gets the badges that were incremented, by installation (key), in the writer's thread. Nothing is
+        done if the job is not there any more.
+        """
+
+    async def insert(
+        self, asked: PushRow, req_id: str | None, same_since: int, waiting_max: int, job: NewJob
+    ) -> tuple[str, int]:
+        """Keep what was asked for, with its job; its id and when it was made.
+
+        Nothing is kept if there is one with the same `req_id` since then, whose id it answers. Raises
+        Refused(INVALID_VALUE) if too many wait for their time.
+        """
+
+    async def begin(self, app_key: int, push_id: str) -> PushRow | None:
+        """From now on it can't be cancelled any more; None if it was."""
+
+    async def count(self, app_key: int, push_id: str, pushed: Pushed) -> None:
+        """Count up how it ended for some devices."""
+
+    async def get(self, app_key: int, push_id: str) -> PushRow | None: ...
+
+    async def page(self, app_key: int, limit: int, skip: int, *, waiting: bool = False) -> list[PushRow]:
+        """The newest first; or those that are `waiting` for their time, in its order."""
+
+    async def cancel(self, app_key: int, push_id: str) -> bool:
+        """Forget one that waits for its time; whether there was one."""
+
+
 class WordStore(Protocol):
     """The word list of each app that has one."""
 
@@ -958,7 +1051,9 @@ class Store(Protocol):
     @property
     def users(self) -> UserStore: ...
     @property
-    def installations(self) -> ObjectStore: ...
+    def installations(self) -> InstallationStore: ...
+    @property
+    def pushes(self) -> PushStore: ...
     @property
     def archive(self) -> ArchiveStore: ...
     @property

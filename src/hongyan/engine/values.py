@@ -710,6 +710,61 @@ class Attempt:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeptService:
+    """The credentials of an app at a service that brings pushes, and since when they are these."""
+
+    app_key: int
+    service: str
+    credentials: Mapping[str, Any] = field(repr=False)
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PushRow:
+    """A push that an app has asked for over HTTP, by `request`, and what became of it.
+
+    `begun`: its devices are being looked for; `planned`: all are found. `key` is given by the store.
+    """
+
+    key: int
+    app_key: int
+    id: str
+    request: Mapping[str, Any]
+    created_at: int
+    push_at: int
+    expires_at: int
+    begun: bool = False
+    planned: bool = False
+    devices: int = 0
+    successes: int = 0
+    failures: int = 0
+    invalid_tokens: int = 0
+
+
+class Badges(NamedTuple):
+    """Numbers on the icons of installations (keys): one more, or these."""
+
+    incremented: Sequence[int] = ()
+    set: Mapping[int, int] = {}
+
+
+class PushFound(NamedTuple):
+    """So many more devices for a push that was asked for (key), and whether these were the last."""
+
+    key: int
+    devices: int
+    last: bool
+
+
+class Pushed(NamedTuple):
+    """How attempts to push have ended; those that are tried again are not here."""
+
+    successes: int = 0
+    failures: int = 0
+    invalid_tokens: int = 0
+
+
 def new_object_id() -> str:
     """The id of a conversation or a file: 24 lower-case hex digits."""
     return secrets.token_hex(12)

@@ -221,8 +221,6 @@ class Gateway:
             return
         without_session = handlers.WITHOUT_SESSION.get(command.cmd)
         if without_session is None:
-            if command.cmd in handlers.LATER and connection.session(command.peerId) is None:
-                raise Refused(errors.SESSION_REQUIRED, "open a session first")
             raise Refused(errors.UNPARSEABLE_RAW_MESSAGE, "unknown command")
         without_session(connection, command)
 

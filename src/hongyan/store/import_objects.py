@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from pysqlite3 import dbapi2 as sqlite
 
 from hongyan.engine.imported import Imported, ImportedFile, ImportedInstallation, ImportedUser
+from hongyan.store import channels
 from hongyan.store.import_step import Step
 
 #: Columns of their own by the keys of the values.
@@ -55,7 +56,13 @@ def write_users(step: Step, rows: Sequence[ImportedUser]) -> Imported:
 
 
 def write_installations(step: Step, rows: Sequence[ImportedInstallation]) -> Imported:
-    return _each(step, rows, lambda row: _put(step, "installation", INSTALLATION, row)[1])
+    def write(row: ImportedInstallation) -> str:
+        key, what = _put(step, "installation", INSTALLATION, row)
+        if what != "same":
+            channels.keep(step.driver, step.app_key, key, row.values)
+        return what
+
+    return _each(step, rows, write)
 
 
 def write_files(step: Step, rows: Sequence[ImportedFile]) -> Imported:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import REJOIN_WINDOW
 from hongyan.errors import Refused
-from hongyan.store import database, hot, jobs, kicks, versions
+from hongyan.store import database, hot, jobs, kicks, pushes, versions
 from hongyan.store.apps import Apps
 from hongyan.store.archive import Archive
 from hongyan.store.blacklists import Blacklists
@@ -22,10 +22,11 @@ from hongyan.store.edits import Edits, newest_edit
 from hongyan.store.files import Files
 from hongyan.store.imports import Imports
 from hongyan.store.info import Info
+from hongyan.store.installations import Installations
 from hongyan.store.live_queries import LiveQueries
 from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
-from hongyan.store.objects import INSTALLATIONS, Objects
+from hongyan.store.pushes import PUSH_WINDOW, Pushes
 from hongyan.store.reading import Reader
 from hongyan.store.rows import Rows
 from hongyan.store.seats import Seats
@@ -91,13 +92,14 @@ class Store:
         self.live_queries = LiveQueries(self._reader)
         self.words = Words(self._reader, self.writer)
         self.users = Users(self._reader, self.writer, clock)
-        self.installations = Objects(self._reader, self.writer, clock, INSTALLATIONS)
+        self.installations = Installations(self._reader, self.writer, clock)
         self.archive = Archive(self._reader, clock)
         self.broadcasts = Broadcasts(self._reader, self.writer, clock)
         self.kicks = kicks.Kicks(self._reader, self.writer)
         self.visitors = Visitors(self._reader, self.writer)
         self.jobs = jobs.Jobs(self._reader, self.writer, clock)
         self.webhooks = Webhooks(self._reader, self.writer, secret)
+        self.pushes = Pushes(self._reader, self.writer, clock, secret)
         self._pruning: asyncio.Task[None] | None = None
         self._writes_much = False
 
@@ -136,7 +138,7 @@ class Store:
         self._engine.dispose()
 
     async def prune(self) -> None:
-        """Forget client-supplied ids, notifications, lost seats, signatures, voided tokens, dead jobs that are too old.
+        """Forget old client-supplied ids, notifications, lost seats, signatures, voided tokens, dead jobs, pushes.
 
         In small steps: each is one write among others.
         """
@@ -147,6 +149,7 @@ class Store:
             (hot.PRUNE_SEATS, REJOIN_WINDOW),
             (kicks.PRUNE, 0),
             (jobs.PRUNE_DEAD, DEAD_JOB_WINDOW),
+            (pushes.PRUNE, PUSH_WINDOW),
         ):
             step = functools.partial(_prune_step, statement=statement, before=self._clock.now() - window)
             while await self.writer.call(step) == _PRUNE_STEP:
