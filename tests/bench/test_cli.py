@@ -159,15 +159,3 @@ def test_import(tmp_path: Path) -> None:
     assert during["imported_per_second"] > 0
     assert during["importer_cores"] > 0
     assert report["ratio"] > 0
-
-
-def test_an_import_that_is_over_too_early_is_told(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*BENCH, "import", "--messages", "1000", "--senders", "2", *SHORT, "--output", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "give it more --messages" in done.stderr
