@@ -161,18 +161,6 @@ def test_import(tmp_path: Path) -> None:
     assert report["ratio"] > 0
 
 
-def test_an_import_that_is_over_too_early_is_told(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*BENCH, "import", "--messages", "1000", "--senders", "2", *SHORT, "--output", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "give it more --messages" in done.stderr
-
-
 @pytest.mark.long
 def test_webhooks(tmp_path: Path) -> None:
     report = bench("webhooks", "--rate", "50", "--senders", "3", *SHORT, output=tmp_path)

@@ -111,8 +111,8 @@ def import_leancloud(
 ) -> None:
     """Bring an export of LeanCloud into an app.
 
-    PATH may be a .jsonl, .json or .bson file, a .tar.gz, .zip or .gz of them, or
-    a folder. The name of a file says its class, such as `_Conversation.jsonl`;
+    PATH may be a .jsonl, .json, .csv or .bson file, a .tar.gz, .zip or .gz of them,
+    or a folder. The name of a file says its class, such as `_Conversation.jsonl`;
     messages are known by their keys.
 
     The server may run meanwhile. Nobody is told of what comes in, and nothing

@@ -16,10 +16,11 @@ from hongyan.engine.values import App
 #: Rows or messages in one step when nobody else writes.
 STEP_ALONE = 1_000
 #: While others write: how long a step should hold the writer (s), and the rows of the first one, at least and at most.
-HOLD = 0.010
+#: Beside a busy event loop some 4 ms pass before its first row, so less than that would be all waiting.
+HOLD = 0.008
 STEP, STEP_MIN, STEP_MAX = 20, 20, 200
 #: After a step the writer is left alone for so many times as long as the step held it, in seconds at most.
-REST, REST_MAX = 3, 1.0
+REST, REST_MAX = 4, 1.0
 
 
 class Pace:
