@@ -53,6 +53,7 @@ def own_server(server_factory: Callable[..., Server], engine: AppEngine) -> Serv
     return made
 
 
+@pytest.mark.covers("AckCommand.appCode", "ErrorCommand.appCode", "ErrorCommand.appMsg")
 async def test_codes_and_words(server: Server, engine: AppEngine) -> None:
     ann, bob = people("ann", "bob")
     async with settled(server, ann) as session:
