@@ -315,3 +315,38 @@ async def test_a_receiver_may_rest_shorter_than_what_has_failed(make: Callable[.
     bench.wall.at += 1_000
     bench.jobs.look({"one"})
     assert await bench.desk.expect(3) == ["a", "c", "b"]
+
+
+async def test_a_read_that_fails_ends_no_lane(make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = make()
+    monkeypatch.setattr("hongyan.jobs.TROUBLE", 0.01)
+    read, failures = bench.store.jobs.next, [1, 1]
+
+    async def failing(lane: str, limit: int) -> list[Job]:
+        if failures:
+            failures.pop()
+            raise OSError("too many open files")
+        return await read(lane, limit)
+
+    monkeypatch.setattr(bench.store.jobs, "next", failing)
+    await bench.jobs.start()
+    await bench.store.jobs.add([job("a")])
+    assert await bench.desk.expect(1) == ["a"]
+
+
+async def test_a_stop_does_not_wait_for_a_full_disk(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make()
+    tried = asyncio.Event()
+
+    async def failing(*_: object) -> None:
+        tried.set()
+        raise Refused(errors.STORAGE_FULL, "the disk is full")
+
+    monkeypatch.setattr(bench.store.jobs, "settle", failing)
+    await bench.jobs.start()
+    await bench.store.jobs.add([job("a")])
+    await tried.wait()
+    await asyncio.wait_for(bench.jobs.stop(0.1), 30)
+    assert [found.body for found in await bench.store.jobs.next("one", 9)] == [b"a"]

@@ -48,6 +48,8 @@ def _behind_proxy(peer: Address, forwarded_for: Iterable[str], trusted: Sequence
 #: Addresses of the internet that only machines of a cloud reach, where these are told about themselves.
 _OF_CLOUDS = frozenset({ip_address("168.63.129.16")})
 _NAT64 = IPv6Network("64:ff9b::/96")
+#: Of one network only (RFC 8215), or of one machine (RFC 2765): the machine behind may be any.
+_TRANSLATED = (IPv6Network("64:ff9b:1::/48"), IPv6Network("::ffff:0:0:0/96"))
 _COMPATIBLE = IPv6Network("::/96")
 
 
@@ -57,7 +59,7 @@ def is_public(address: Address) -> bool:
         inner = _inner(address)
         if inner is not None and not is_public(inner):
             return False
-        if address.is_site_local:
+        if address.is_site_local or any(address in network for network in _TRANSLATED):
             return False
     return address.is_global and not address.is_multicast and address not in _OF_CLOUDS
 

@@ -134,7 +134,7 @@ class Server:
     def _follow(self) -> dict[str, AnyKind]:
         """Have everybody follow who makes jobs of what happens; by kind of job, who does them."""
         engine = self.engine
-        told = hooks.Told(engine.apps, engine.access, engine.presence, self.hooks)
+        told = hooks.Told(engine.apps, engine.access, engine.presence, self.hooks, engine.clock)
         delivery = Delivery(engine.webhooks, self.outbound, engine.clock)
         callback = Callback(engine.apps, self.outbound, engine.clock)
         engine.webhooks.courier = delivery

@@ -132,7 +132,7 @@ class Jobs:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self._settling.finish()
+        await self._settling.finish(patience)
         for lane in lanes:
             if lane.task is not None:
                 lane.task.cancel()
@@ -174,8 +174,8 @@ class _Lane:
             self.news.clear()
             try:
                 wait = await self._begin_due()
-            except Refused as refusal:
-                logger.warning("jobs can't be read for now", lane=self.name, reason=str(refusal))
+            except Exception as error:  # whatever it is, jobs wait here, and some may be under way
+                logger.warning("jobs can't be read for now", lane=self.name, reason=str(error))
                 wait = TROUBLE
             if wait is None and not self.running:
                 if not self.news.is_set():
@@ -310,9 +310,11 @@ class _Settling:
             self._task = asyncio.create_task(self._write())
         await future
 
-    async def finish(self) -> None:
+    async def finish(self, patience: float) -> None:
+        """What can't be written in time is done again after the next start."""
         if self._task is not None:
-            await self._task
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._task, patience)
 
     async def _write(self) -> None:
         await asyncio.sleep(0)  # with those that end in the same turn

@@ -69,6 +69,7 @@ class _Origin:
     users: int = 0
     found: Sequence[Address] = ()
     good_until: float = 0.0
+    looking: asyncio.Future[Sequence[str]] | None = None
 
 
 class Outbound:
@@ -140,10 +141,10 @@ class Outbound:
 
     async def _origin(self, target: httpx.URL) -> _Origin:
         key = (target.scheme, target.host, target.port or 0)
+        if self._context is None:
+            self._context = await asyncio.to_thread(httpx.create_ssl_context)  # it reads many certificates
         origin = self._origins.get(key)
         if origin is None:
-            if self._context is None:
-                self._context = httpx.create_ssl_context()
             limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEPT)
             transport = httpx.AsyncHTTPTransport(verify=self._context, trust_env=False, limits=limits)
             origin = self._origins[key] = _Origin(transport)
@@ -165,9 +166,14 @@ class Outbound:
             return origin.found
         host = target.raw_host.decode("ascii")
         try:
-            names = await self._resolve(host)
-        except OSError as error:
-            raise Unreachable(f"the name {host} can't be resolved: {error.strerror or error}") from None
+            if origin.looking is None:  # a name that nobody answers for takes one thread, however many ask
+                origin.looking = asyncio.ensure_future(self._resolve(host))
+                origin.looking.add_done_callback(lambda done: _looked(origin, done))
+            names = await asyncio.shield(origin.looking)
+        except (OSError, UnicodeError) as error:
+            raise Unreachable(
+                f"the name {host} can't be resolved: {getattr(error, 'strerror', None) or error}"
+            ) from None
         found = [address for address in map(addresses.parse, dict.fromkeys(names)) if address is not None]
         origin.found = [address for address in found if self._may_call(address)][:ADDRESSES]
         if found and not origin.found:
@@ -190,6 +196,12 @@ class Outbound:
             self._threads, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         )
         return [str(address[0]) for *_, address in found]
+
+
+def _looked(origin: _Origin, done: asyncio.Future[Sequence[str]]) -> None:
+    origin.looking = None
+    if not done.cancelled():
+        done.exception()  # whoever asked has gone
 
 
 def _parse(url: str) -> httpx.URL:

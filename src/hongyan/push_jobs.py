@@ -13,6 +13,8 @@ from hongyan.jobs import Failed, Kind
 #: after a week, when nobody is to see the push any more.
 PLAN_WAITS = (1, 5, 30, 120, 600, 3_600, 14_400, 43_200)
 SEND_WAITS = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, *(86_400,) * 7)
+#: The longest that a service keeps all of its pushes waiting (s).
+PAUSE_MAX = 3_600.0
 #: Jobs of one service of an app, and plans of an app, that are under way at once.
 SENDING, PLANNING = 16, 8
 
@@ -31,8 +33,8 @@ def kinds(engine: Engine) -> dict[str, Kind]:
         try:
             return await engine.push_sending.send(job)
         except Later as later:
-            # a service that says how long it takes nothing means all of them
-            raise Failed(str(later), later.after, everybody=later.after is not None) from None
+            # a service that says how long it takes nothing means all of them, but not as long as this one waits
+            raise Failed(str(later), later.after, pause=min(later.after or 0.0, PAUSE_MAX)) from None
 
     return {
         PLAN: Kind(engine.pushes.plan, PLAN_WAITS, PLANNING),

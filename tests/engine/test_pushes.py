@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hongyan import errors
 from hongyan.bus.local import LocalBus
 from hongyan.engine import push_plans, pushes
 from hongyan.engine.clock import Clock
@@ -756,6 +757,39 @@ async def test_what_fails_for_now_is_sent_again_with_the_same_id(
     await work.do()
     assert len(post.brought) == 3
     assert len({b.push.id for b in post.brought}) == 1
+    assert await work.jobs() == []
+
+
+async def test_a_device_from_which_its_client_has_logged_out_meanwhile_gets_nothing(
+    engine: Engine, app: App, work: Work, post: Post, wall: Wall
+) -> None:
+    device = await register(engine, app, "bob")
+    talk = (await start(engine, app, "ann", "bob")).id
+    post.answers = [RetryLater(90.0, "busy")]
+    await send(engine, app, talk)
+    await work.do()
+    await engine.installations.change(app, device, {"channels": ["eve"]})
+    wall.at += 90_000
+    await work.do()
+    assert len(post.brought) == 1
+    assert await work.jobs() == []
+
+
+async def test_a_device_that_can_not_be_given_up_now_does_not_send_the_others_again(
+    engine: Engine, app: App, work: Work, post: Post, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        await register(engine, app, "bob", number)
+    talk = (await start(engine, app, "ann", "bob")).id
+
+    async def refuse(*_: object) -> None:
+        raise Refused(errors.STORAGE_FULL, "the disk is full")
+
+    monkeypatch.setattr(store.installations, "void", refuse)
+    post.answers = [InvalidToken("gone"), Sent()]
+    await send(engine, app, talk)
+    await work.do()
+    assert len(post.brought) == 2
     assert await work.jobs() == []
 
 

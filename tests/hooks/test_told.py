@@ -41,7 +41,7 @@ async def told(engine: Engine, app: App, store: Store, peer: AppEngine) -> Async
     await engine.apps.change(app.id, {"hook_url": peer.url})
     outbound = Outbound(("127.0.0.0/8",))
     engines = Engines(outbound, engine.clock)
-    made = Told(engine.apps, engine.access, engine.presence, engines)
+    made = Told(engine.apps, engine.access, engine.presence, engines, engine.clock)
     engine.aftermath.add(made)
     jobs = Jobs(store.jobs, engine.clock, {KIND: made.kind})
     await jobs.start()

@@ -22,7 +22,7 @@ from hongyan.engine.work import Job, NewJob
 from hongyan.errors import Refused
 
 #: Devices that are looked for together.
-PAGE = 500
+PAGE = 250
 #: How long the same `req_id` stands for the same push (ms), and how many pushes wait for their time.
 SAME_FOR, WAITING_MAX = 300_000, 1_000
 #: Devices that one call may name, and channels.
@@ -71,7 +71,7 @@ class PushCalls:
         now = self._clock.now()
         push_at = max(wanted.push_at, now)
         expires_at = wanted.expires_at if wanted.expires_at is not None else push_at + (wanted.lifetime or LIFETIME)
-        if expires_at <= now:
+        if expires_at <= push_at:
             raise Refused(errors.INVALID_VALUE, "the push would be over before it was sent")
         push_id = new_object_id()
         row = PushRow(0, app.key, push_id, _kept(wanted), now, push_at, min(expires_at, push_at + LIFETIME))

@@ -1,7 +1,7 @@
 """Pushes on their way: which devices get what, as jobs for the services that bring them."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ PLAN, CHECK, CALL, SEND = "push.plan", "push.check", "push.call", "push.send"
 LIFETIME, SEEN_WITHIN = 7 * DAY, 90 * DAY
 #: Devices that one job sends to, and those of one client that a message is pushed to.
 BATCH, DEVICES_MAX = 20, 100
+#: Clients of a device that are looked at again when it is sent to.
+FOR_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Sending:
     """What is sent: by a message (conversation key, time, seq), or for a push that was asked for (its id).
 
     The id of the push of each device begins with `id`. `delay(place)` says when it goes out, after so many ms.
+    Of a message, `clients` are those it is pushed to: a device that listens to none of them any more gets nothing.
     """
 
     id: str
@@ -36,6 +39,7 @@ class Sending:
     team: str = ""
     topic: str = ""
     delay: Callable[[int], int] = lambda place: 0
+    clients: Set[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,7 @@ def _jobs(
         shared = _shared(what, service, platform, contents[platform])
         for start in range(0, len(group), BATCH):
             batch = group[start : start + BATCH]
-            body = {**shared, "devices": [_device(target, numbers) for target in batch]}
+            body = {**shared, "devices": [_device(target, what.clients, numbers) for target in batch]}
             jobs.append(NewJob(app_key, lane(app_key, service), SEND, encode(body), what.delay(place)))
             place += len(batch)
     return jobs
@@ -142,11 +146,15 @@ def _shared(what: Sending, service: str, platform: str, content: Mapping[str, An
     return {key: value for key, value in given.items() if value is not None and value != ""}
 
 
-def _device(target: _Target, numbers: Mapping[int, int]) -> dict[str, Any]:
+def _device(target: _Target, clients: Set[str], numbers: Mapping[int, int]) -> dict[str, Any]:
     if target.row is None:
         return {"token": target.token}
-    badge = numbers.get(target.row.key)
-    return {"id": target.row.id} if badge is None else {"id": target.row.id, "badge": badge}
+    planned: dict[str, Any] = {"id": target.row.id}
+    if clients:
+        planned["for"] = [each for each in target.row.values.get("channels") or () if each in clients][:FOR_MAX]
+    if (badge := numbers.get(target.row.key)) is not None:
+        planned["badge"] = badge
+    return planned
 
 
 def encode(body: Mapping[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from hongyan.engine import push_content, pushing
@@ -19,6 +20,7 @@ from hongyan.engine.push_services import PushServices
 from hongyan.engine.pushing import Device, InvalidToken, Outcome, Push, RetryLater, Sent
 from hongyan.engine.values import App, Pushed
 from hongyan.engine.work import Job, NewJob
+from hongyan.errors import Refused
 
 log = logging.getLogger(__name__)
 
@@ -102,14 +104,18 @@ class PushSending:
         self, app: App, body: Mapping[str, Any], content: Mapping[str, Any], each: Mapping[str, Any]
     ) -> Outcome | None:
         """None if there is no such device any more."""
-        device = await self._device(app, body, each)
+        try:
+            device = await self._device(app, body, each)
+        except Refused as refusal:
+            return RetryLater(None, str(refusal))
         if device is None:
             return None
         await self._pace(app)
         push = Push(f"{body['id']}-{each.get('id') or _digest(device.token)}", content, body["until"])
         outcome = await self._services.send(app.key, body["service"], push, device)
         if isinstance(outcome, InvalidToken) and "id" in each:
-            await self._installations.void(app.key, each["id"], device.token)
+            with suppress(Refused):  # the others of its job are not sent to again for that
+                await self._installations.void(app.key, each["id"], device.token)
         elif isinstance(outcome, pushing.Refused):
             self._log(app, body["service"], outcome)
         return outcome
@@ -122,6 +128,8 @@ class PushSending:
         row = await self._installations.get(app.key, each["id"])
         if row is None or row.values.get("valid") is not True:
             return None
+        if "for" in each and not set(each["for"]) & set(row.values.get("channels") or ()):
+            return None  # nobody for whom it was planned is logged in there any more
         return device_of(row.values, platform, body["environment"], badge=each.get("badge"), topic=topic, team=team)
 
     async def _pace(self, app: App) -> None:
@@ -142,7 +150,8 @@ class PushSending:
         pushed = Pushed(sent, len(outcomes) - sent - invalid, invalid)
         self.total = Pushed(*(before + more for before, more in zip(self.total, pushed, strict=True)))
         if "asked" in body and outcomes:
-            await self._store.count(app_key, body["asked"], pushed)
+            with suppress(Refused):
+                await self._store.count(app_key, body["asked"], pushed)
 
     def _log(self, app: App, service: str, refused: pushing.Refused) -> None:
         now = self._monotonic()

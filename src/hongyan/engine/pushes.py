@@ -5,13 +5,14 @@ away, page by page, asks the app's hook, and leaves jobs that send, with its own
 hear nothing any more: who has a device and has not acknowledged the message after a while is pushed to as well.
 """
 
+import asyncio
 import base64
 import heapq
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from hongyan import errors
 from hongyan.engine import push_content, push_plans
@@ -35,8 +36,12 @@ from hongyan.errors import Refused
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 #: Receivers that are looked at together, as many as a usual conversation has members.
 PAGE = 500
+#: Devices above which they are planned in a thread: some 10 µs each.
+MANY = 500
 #: How long a client that is here has to acknowledge a message (ms).
 CHECK_AFTER = 15_000
 
@@ -231,10 +236,12 @@ class Pushes:
             content.environment,
             message=(said.key, said.at, said.seq),
             team=content.team,
+            clients=frozenset(peers),
         )
-        plan = push_plans.plan(self._services, app.key, sending, devices)
+        many = len(devices) > MANY
+        plan = await _done(many, push_plans.plan, self._services, app.key, sending, devices)
         if not any(plan.badges):
-            return [*following, *plan.jobs({})]
+            return [*following, *await _done(many, plan.jobs, {})]
         await self._store.end_plan(job.key, plan.badges, lambda numbers: [*following, *plan.jobs(numbers)])
         return []
 
@@ -250,6 +257,11 @@ class Pushes:
     def _has_content(self, app: App, said: Said) -> bool:
         """Whether there would be something to push."""
         return bool(said.push or app.settings.push_content or self._hooks.concern(app, ReceiversOffline))
+
+
+async def _done(many: bool, work: Callable[..., T], *arguments: Any) -> T:
+    """The result of some work, in a thread if there is much of it."""
+    return await asyncio.to_thread(work, *arguments) if many else work(*arguments)
 
 
 def _still(conversation: Conversation, clients: Sequence[str]) -> list[str]:

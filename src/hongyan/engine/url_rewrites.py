@@ -17,7 +17,7 @@ _MAX, _REWRITES_MAX = 16_384, 100
 #: Letters that a URL has as they are and JSON as well; a comma or `=` would end a prefix.
 _PREFIX = r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/[A-Za-z0-9._~:/?#@!$&'()*+;%-]*"
 _REWRITE = re.compile(f"({_PREFIX})=({_PREFIX})")
-#: More bytes or characters of content are looked through in a thread.
+#: More bytes or characters of content, times the rewrites and one, are looked through in a thread.
 LARGE = 262_144
 #: The rest of a text in JSON that is no name of a value.
 _REST = r'(?=(?:[^"\\]|\\.)*+"(?!\s*:))'
@@ -47,7 +47,7 @@ async def rewritten(app: App, messages: list[Message]) -> list[Message]:
     if not app.settings.url_rewrites:
         return messages
     table = _table(app.settings.url_rewrites)
-    if sum(len(message.content) for message in messages) > LARGE:
+    if sum(len(message.content) for message in messages) > LARGE // (1 + len(table)):
         return await asyncio.to_thread(table.all, messages)
     return table.all(messages)
 
@@ -75,6 +75,9 @@ class _Table:
         # JSON may have a slash with a backslash before it
         prefixes = "|".join(re.escape(old).replace("/", r"\\?/") for old in longest)
         self._found = re.compile(rf'(?<!\\)"({prefixes}){_REST}')
+
+    def __len__(self) -> int:
+        return len(self._new)
 
     def all(self, messages: list[Message]) -> list[Message]:
         return [self._message(message) for message in messages]

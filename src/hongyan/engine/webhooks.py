@@ -115,7 +115,8 @@ class Webhooks:
         self._health = {
             webhook.id: Health(webhook.failing_since, webhook.succeeded_at) for webhook in self._all.values()
         }
-        await self.count()
+        with contextlib.suppress(Refused):  # many wait: they are counted before long
+            await self.count()
         self._listen()
 
     # for those who tell
@@ -152,7 +153,7 @@ class Webhooks:
 
     async def succeeded(self, webhook: Webhook, attempt: Attempt) -> None:
         """An attempt was answered as it should be."""
-        health = self._health.setdefault(webhook.id, Health())
+        health = self._health.get(webhook.id) or Health()
         health.recent.append(attempt)
         recovered = health.failing_since is not None
         health.failing_since, health.failures, health.succeeded_at = None, 0, attempt.at
@@ -163,7 +164,7 @@ class Webhooks:
 
         A webhook that is `gone`, or has failed for too long, is disabled.
         """
-        health = self._health.setdefault(webhook.id, Health())
+        health = self._health.get(webhook.id) or Health()
         health.recent.append(attempt)
         begins = health.failing_since is None
         since = health.failing_since = health.failing_since or attempt.at

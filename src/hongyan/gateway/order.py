@@ -56,10 +56,12 @@ def must_wait(changes: Changes, command: GenericCommand, session: Session | None
     """Whether a command would overtake a change; `session` is the one it means."""
     if LOGIN in changes:
         return True
-    if command.cmd == CommandType.session:
-        return command.op == OpType.open and (command.peerId, "") in changes
+    if command.cmd == CommandType.session and command.op == OpType.open:
+        return (command.peerId, "") in changes
     if session is None:
         return False
+    if command.cmd == CommandType.session:  # a logout waits for what its client has said before
+        return command.op == OpType.close and any(client == session.client for client, _ in changes)
     return any((session.client, conversation) in changes for conversation in _conversations(command))
 
 

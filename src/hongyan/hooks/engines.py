@@ -32,6 +32,8 @@ KNOWN_FOR = 180_000
 TOLD_TIMEOUT, NAMES_TIMEOUT = 15.0, 5.0
 #: Hooks of an app whose answers are waited for at once: in all, for one conversation, and for one client.
 AT_ONCE, AT_ONCE_IN, AT_ONCE_BY = 128, 16, 8
+#: An answer has the content of a message at most, and is read on the event loop (bytes).
+ANSWER_MAX = 262_144
 #: Answers of whoever stands before the engine while it does not run.
 _AWAY = frozenset({502, 503, 504})
 _NAMES_MAX = 10_000
@@ -125,7 +127,7 @@ class Engines:
         }
         try:
             return await self._outbound.request(
-                "POST", app.settings.hook_url + path, headers=headers, body=body, timeout=timeout
+                "POST", app.settings.hook_url + path, headers=headers, body=body, timeout=timeout, answer_max=ANSWER_MAX
             )
         except OutboundError as error:
             answered = isinstance(error, Unreadable)

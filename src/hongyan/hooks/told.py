@@ -11,6 +11,7 @@ import msgspec
 
 from hongyan.engine.access import Access
 from hongyan.engine.apps import Apps
+from hongyan.engine.clock import Clock
 from hongyan.engine.events import (
     ConversationCreated,
     Event,
@@ -23,7 +24,7 @@ from hongyan.engine.events import (
 )
 from hongyan.engine.presence import Presence
 from hongyan.engine.questions import HookFailed
-from hongyan.engine.values import OF_MEMBERS, App, Departure, Draft
+from hongyan.engine.values import DAY, OF_MEMBERS, App, Departure, Draft
 from hongyan.engine.work import Job, NewJob
 from hongyan.errors import Refused
 from hongyan.hooks import catalogue
@@ -57,11 +58,12 @@ ERRORS = frozenset({4107, 4108, 4109, 4114, 4200})
 class Told:
     """The follower that makes the jobs, and who does them."""
 
-    def __init__(self, apps: Apps, access: Access, presence: Presence, engines: Engines) -> None:
+    def __init__(self, apps: Apps, access: Access, presence: Presence, engines: Engines, clock: Clock) -> None:
         self._apps = apps
         self._access = access
         self._presence = presence
         self._engines = engines
+        self._clock = clock
         self._logged: set[str] = set()
 
     @property
@@ -96,6 +98,8 @@ class Told:
             name, params = told["hook"], told["params"]
         except (msgspec.DecodeError, KeyError, TypeError):
             raise Hopeless("it is not what this version tells hooks") from None
+        if self._clock.now() - job.created_at > DAY:
+            raise Hopeless("it has waited too long")  # or what waits for an engine that is away would grow for ever
         if name == catalogue.MESSAGE_SENT:
             params = await self._with_peers(app, params, told.get("peers"))
         try:

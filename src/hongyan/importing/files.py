@@ -73,7 +73,10 @@ class Bytes:
         `is_taken` says of a key whether another file may have the place of its bytes.
         """
         assert row.key is not None
-        with contextlib.suppress(OSError, httpx.HTTPError, Refused), contextlib.closing(self._pieces(row.key)) as found:
+        with (
+            contextlib.suppress(OSError, ValueError, httpx.HTTPError, Refused),
+            contextlib.closing(self._pieces(row.key)) as found,
+        ):
             for pieces in found:
                 key = row.key if kept_key(row.key) and not is_taken(row.key) else new_key(row.name, False)
                 return self._keep(row, app_key, key, pieces)

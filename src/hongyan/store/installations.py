@@ -22,10 +22,14 @@ WINDOW = 20_000
 
 #: Of each channel those that began last, so that nobody makes a message expensive by registering many.
 _LISTENING = (
-    "SELECT wanted.value, i.key, i.id, i.installation_id, i.device_token, i.device_type, i.columns, i.created_at,"
-    " i.updated_at FROM json_each(?) wanted CROSS JOIN installation i ON i.key IN (SELECT installation"
+    "SELECT wanted.value, i.key FROM json_each(?) wanted CROSS JOIN installation i ON i.key IN (SELECT installation"
     " FROM installation_channel WHERE app = ? AND channel = wanted.value ORDER BY installation DESC LIMIT ?)"
     " WHERE i.updated_at >= ? AND json_extract(i.columns, '$.valid') = 1 ORDER BY i.key"
+)
+#: Each once, however many of the channels it listens to.
+_ROWS = (
+    "SELECT key, id, installation_id, device_token, device_type, columns, created_at, updated_at FROM installation"
+    " WHERE key IN (SELECT value FROM json_each(?))"
 )
 _VOID = (
     "UPDATE installation SET columns = json_set(columns, '$.valid', json('false')),"
@@ -45,9 +49,13 @@ class Installations(Objects):
         values = (json.dumps(list(clients)), app_key, limit, since)
 
         def read(driver: Any) -> dict[str, list[ObjectRow]]:
+            pairs = driver.execute(_LISTENING, values).fetchall()
+            keys = json.dumps(list({key for _, key in pairs}))
+            rows = {row[0]: _row(row) for row in driver.execute(_ROWS, (keys,))}
             found: dict[str, list[ObjectRow]] = {}
-            for client, *row in driver.execute(_LISTENING, values):
-                found.setdefault(client, []).append(_row(row))
+            for client, key in pairs:
+                if key in rows:
+                    found.setdefault(client, []).append(rows[key])
             return found
 
         return await self._reader.run(read)

@@ -11,9 +11,9 @@ from typing import Any
 from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import Event, UpstreamReceived
-from hongyan.engine.values import Conversation, Draft, Message, iso_time
+from hongyan.engine.values import DAY, Conversation, Draft, Message, iso_time
 from hongyan.engine.work import Job, NewJob
-from hongyan.jobs import Failed, ManyKind
+from hongyan.jobs import Failed, Hopeless, ManyKind
 from hongyan.outbound import OutboundError
 from hongyan.webhooks import signing
 from hongyan.webhooks.delivery import HEADERS, Caller
@@ -52,6 +52,8 @@ class Callback:
         url = self._url(jobs[0].app_key)
         if app is None or not url:
             return  # nobody wants to hear of it any more
+        if self._clock.now() - max(job.created_at for job in jobs) > DAY:
+            raise Hopeless("it has waited too long")  # or what waits for a server that is away would grow for ever
         body = b"[" + b",".join(job.body for job in jobs) + b"]"
         signed = signing.headers([signing.secret_of(app.hook_key)], _call_id(jobs), self._clock.now(), body)
         try:

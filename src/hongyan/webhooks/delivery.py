@@ -127,7 +127,7 @@ def retry_after(text: str | None, now: float) -> float:
     else:
         try:
             date = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return 0.0
         seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
     return min(max(seconds, 0.0), RETRY_AFTER_MAX)
