@@ -312,9 +312,10 @@ class _Settling:
 
     async def finish(self, patience: float) -> None:
         """What can't be written in time is done again after the next start."""
-        if self._task is not None:
+        task, self._task = self._task, None
+        if task is not None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._task, patience)
+                await asyncio.wait_for(task, patience)
 
     async def _write(self) -> None:
         await asyncio.sleep(0)  # with those that end in the same turn
