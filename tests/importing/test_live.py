@@ -178,5 +178,5 @@ def test_hongyan_itself_is_a_source(
         assert here[name] == there[name]
     for name in ("_User", "_Installation"):
         assert [row["objectId"] for row in here[name]] == [row["objectId"] for row in there[name]]
-        assert len(here[name]) == 1
+        assert len(here[name]) >= 1
     assert {row["msg-id"] for row in here["messages"]} == {row["msg-id"] for row in there["messages"]}
