@@ -84,6 +84,7 @@ class Outbound:
         self._allowed = tuple(allowed_private)
         self._resolve = resolve or self._look_up
         self._context = context
+        self._first = asyncio.Lock()
         self._origins: OrderedDict[tuple[str, str, int], _Origin] = OrderedDict()
         self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolve")
 
@@ -141,8 +142,9 @@ class Outbound:
 
     async def _origin(self, target: httpx.URL) -> _Origin:
         key = (target.scheme, target.host, target.port or 0)
-        if self._context is None:
-            self._context = await asyncio.to_thread(httpx.create_ssl_context)  # it reads many certificates
+        async with self._first:
+            if self._context is None:
+                self._context = await asyncio.to_thread(httpx.create_ssl_context)  # it reads many certificates
         origin = self._origins.get(key)
         if origin is None:
             limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEPT)

@@ -76,12 +76,14 @@ def type_of(body: bytes) -> str:
 class Health:
     """How a webhook fares: since when it fails, when it succeeded last, and its last attempts since the start.
 
-    `failures` stand one after another; `left_out` events were not told, as too many waited.
+    `failures` stand one after another, the last counted at `counted_at`: attempts that were under way together are one.
+    `left_out` events were not told, as too many waited.
     """
 
     failing_since: int | None = None
     succeeded_at: int | None = None
     failures: int = 0
+    counted_at: int = 0
     left_out: int = 0
     recent: deque[Attempt] = field(default_factory=lambda: deque(maxlen=RECENT))
     kept_at: int = 0
@@ -168,7 +170,8 @@ class Webhooks:
         health.recent.append(attempt)
         begins = health.failing_since is None
         since = health.failing_since = health.failing_since or attempt.at
-        health.failures += 1
+        if attempt.at >= health.counted_at:
+            health.failures, health.counted_at = health.failures + 1, self._clock.now()
         if gone:
             await self._disable(webhook, "it answered HTTP 410: gone")
         elif attempt.at - since >= GIVE_UP and health.failures >= GIVE_UP_FAILURES:
