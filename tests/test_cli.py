@@ -18,7 +18,8 @@ import trustme
 import hongyan
 from hongyan import admin
 from hongyan.store import database
-from tests.support.server import PROGRAM, Server
+from tests.support.programs import PROGRAM
+from tests.support.server import Server
 
 ANY_PORTS = {"HONGYAN_HTTP_PORT": "0", "HONGYAN_GATEWAY_PORT": "0"}
 

@@ -19,7 +19,8 @@ from pysqlite3 import dbapi2 as sqlite
 
 from hongyan import admin
 from tests.support.client import connect, login
-from tests.support.server import HOST, PROGRAM, Certificate, Server
+from tests.support.programs import PROGRAM
+from tests.support.server import HOST, Certificate, Server
 
 ServerFactory = Callable[..., Server]
 

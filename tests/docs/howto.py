@@ -12,7 +12,8 @@ from typing import Any
 
 from tests.docs.test_readme import install_sdk, node
 from tests.docs.tree import markdown
-from tests.support.server import PROGRAM, Server
+from tests.support.programs import PROGRAM
+from tests.support.server import Server
 
 SERVER = "http://127.0.0.1:8000"
 """The server of the pages."""
