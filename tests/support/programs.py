@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,6 +50,7 @@ class Forked:
             signal.pidfd_send_signal(self._pidfd, number)
 
     def kill(self) -> None:
+        """Ends it at once; `wait` for the end."""
         self.send_signal(signal.SIGKILL)
 
     def _told(self, timeout: float | None) -> int | None:
@@ -68,7 +70,7 @@ class Forked:
 Process = Forked | subprocess.Popen[bytes]
 
 
-def start(arguments: Sequence[str], output: IO[Any], environment: Mapping[str, str] | None = None) -> Process:
+def start(arguments: Sequence[object], output: IO[Any], environment: Mapping[str, str] | None = None) -> Process:
     """Starts `hongyan` with arguments, an end of its input, and both outputs in a file.
 
     Variables of Hongyan are for the program alone; for others, which may be for the loader or for Python, it is started
@@ -80,15 +82,20 @@ def start(arguments: Sequence[str], output: IO[Any], environment: Mapping[str, s
             return _fork_server().start(arguments, added, [nothing.fileno(), output.fileno(), output.fileno()])
         everything = {**os.environ, **added}
         return subprocess.Popen(
-            [PROGRAM, *arguments], stdin=nothing, stdout=output, stderr=subprocess.STDOUT, env=everything
+            [str(PROGRAM), *map(str, arguments)], stdin=nothing, stdout=output, stderr=subprocess.STDOUT, env=everything
         )
 
 
-def run(arguments: Sequence[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    """Runs `hongyan` with arguments and an end of its input until it ends."""
-    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
-        with open(os.devnull, "rb") as nothing:
-            process = _fork_server().start(arguments, {}, [nothing.fileno(), output.fileno(), errors.fileno()])
+def run(
+    arguments: Sequence[object], timeout: float = 60, environment: Mapping[str, str] | None = None, input: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Runs `hongyan` with arguments, variables of Hongyan and an input until it ends."""
+    with ExitStack() as files:
+        streams = [files.enter_context(tempfile.TemporaryFile("w+", newline="")) for _ in range(3)]
+        given, output, errors = streams
+        given.write(input)
+        given.seek(0)
+        process = _fork_server().start(arguments, environment or {}, [stream.fileno() for stream in streams])
         try:
             status = process.wait(timeout)
         finally:
@@ -111,7 +118,7 @@ class _ForkServer:
         self._turn = threading.Lock()
         atexit.register(self._end)
 
-    def start(self, arguments: Sequence[str], added: Mapping[str, str], streams: Sequence[int]) -> Forked:
+    def start(self, arguments: Sequence[object], added: Mapping[str, str], streams: Sequence[int]) -> Forked:
         """A new process with these arguments after the name of the program."""
         request = {
             "arguments": [str(PROGRAM), *map(str, arguments)],

@@ -109,7 +109,7 @@ class Server:
 
     def hongyan(self, *arguments: str) -> str:
         """Runs a sub-command on this server's data; returns what it printed. Raises when it fails."""
-        done = programs.run([*arguments, "--data-dir", str(self.data_dir)])
+        done = programs.run([*arguments, "--data-dir", self.data_dir])
         assert done.returncode == 0, f"hongyan {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout
 
