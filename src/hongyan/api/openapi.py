@@ -1,5 +1,6 @@
 """The OpenAPI document of the HTTP door, generated from its handlers."""
 
+from functools import cache
 from typing import Any
 
 from litestar.openapi import OpenAPIConfig
@@ -32,8 +33,9 @@ _KEYS = {
 }
 
 
+@cache
 def document() -> dict[str, Any]:
-    """The calls of SDKs and of an app's own server. Bodies are told of in words only."""
+    """The calls of SDKs and of an app's own server. Bodies are told of in words only. Do not change what you get."""
     config = OpenAPIConfig(
         title="Hongyan",
         version=hongyan.__version__,
