@@ -103,8 +103,18 @@ def _app_values(metadata: Mapping[str, Any], default: object, language: str, swi
         return switch
     if "choices" in metadata:
         return (" or " if language == "en" else " 或 ").join(f"`{choice}`" for choice in metadata["choices"])
+    if "url" in metadata:
+        return {"en": "a URL that begins with `http://` or `https://`", "zh": "以 `http://` 或 `https://` 开头的 URL"}[
+            language
+        ]
+    if "push" in metadata:
+        return {"en": "a JSON object, or a text, which is the alert", "zh": "JSON 对象，或作为通知文字的文本"}[language]
     if "sites" in metadata:
         return "names of sites, comma-separated" if language == "en" else "站点名，以逗号分隔"
+    if "key" in metadata:
+        return "a key, or nothing" if language == "en" else "key，或留空"
+    if "rewrites" in metadata:
+        return "pairs `OLD=NEW`, comma-separated" if language == "en" else "`旧=新`，以逗号分隔"
     if "pattern" in metadata:
         return {"en": "a list, separated by commas", "zh": "以逗号分隔的列表"}[language]
     least, most = metadata["min"], metadata["max"]

@@ -5,24 +5,29 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from hongyan.api.leancloud import batch, clients, messages, sending, service_conversations
+from hongyan.api.leancloud import batch, clients, messages, pushes, sending, service_conversations
 from hongyan.engine import (
     blacklist,
     chatrooms,
     history,
     live_subscriptions,
     objects,
+    push_calls,
+    push_plans,
     query,
     signatures,
     silence,
     temporary,
     users,
+    webhooks,
     word_list,
 )
 from hongyan.engine.app_settings import AppSettings
 from hongyan.engine.broadcasts import VALIDITY
+from hongyan.engine.pushes import CHECK_AFTER
 from hongyan.engine.values import CLIENT_ID_MAX, DAY, REJOIN_WINDOW
 from hongyan.gateway.handlers import session
+from hongyan.webhooks import callback, payloads
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 PAGES = {"en": FOLDER / "limits.md", "zh": FOLDER / "limits.zh-CN.md"}
@@ -70,6 +75,7 @@ NOT_DOCUMENTED = {"en": "not documented", "zh": "未公开"}
 NO_LIMIT = {"en": "no limit", "zh": "不限"}
 FOR_EVER = {"en": "0: for ever", "zh": "0：永久"}
 ANY = {"en": "any", "zh": "任意"}
+NONE = {"en": "none", "zh": "无"}
 ANY_NUMBER = {"en": "0: any number", "zh": "0：不限"}
 #: Defaults that need a word.
 HERE: dict[str, object] = {
@@ -81,7 +87,14 @@ HERE: dict[str, object] = {
     "rest_subscription_rate": ANY_NUMBER,
     "rest_subscriptions_daily": ANY_NUMBER,
     "rest_broadcast_rate": ANY_NUMBER,
+    "hook_url": {"en": "none", "zh": "无"},
     "web_domains": {"en": "any site", "zh": "不限"},
+    "android_key": {"en": "none", "zh": "无"},
+    "url_rewrites": NONE,
+    "callback_url": {"en": "none", "zh": "无"},
+    "push_content": {"en": "empty: nothing", "zh": "空：不推送"},
+    "push_rate": ANY_NUMBER,
+    "rest_push_rate": ANY_NUMBER,
 }
 #: What LeanCloud has for a setting; a setting that is not here has nothing like it there.
 LEANCLOUD = {
@@ -113,9 +126,15 @@ LEANCLOUD = {
     "filter": "replace",
     "filter_direct": "off",
     "subscriptions_max": NOT_DOCUMENTED,
+    "hook_url": {"en": "the app's LeanEngine", "zh": "应用的云引擎"},
+    "hook_timeout": NOT_DOCUMENTED,
+    "hook_failure": "ignore",
+    "hook_rest": NOT_DOCUMENTED,
     "user_sign_up": "on",
     "user_read": "on",
     "web_domains": {"en": "any site", "zh": "不限"},
+    "android_key": {"en": "one for each app", "zh": "每个应用一个"},
+    "callback_url": {"en": "none", "zh": "无"},
     "file_max": NOT_DOCUMENTED,
     "file_types": ANY,
     "file_upload": "key",
@@ -126,6 +145,10 @@ LEANCLOUD = {
     "rest_subscriptions_daily": "1000",
     "rest_broadcast_rate": "10",
     "rest_broadcasts_daily": "30",
+    "push_content": {"en": "empty", "zh": "空"},
+    "push_rate": NOT_DOCUMENTED,
+    "push_by_clients": "off",
+    "rest_push_rate": "600",
 }
 
 
@@ -227,12 +250,61 @@ ROWS = [
         NOT_DOCUMENTED,
     ),
     ({"en": "Bytes of a user or an installation", "zh": "单个用户或设备对象的字节数"}, objects.SIZE_MAX, "16 MB"),
+    (
+        {"en": "Days after which a push is not delivered any more", "zh": "推送的有效期（天）"},
+        push_plans.LIFETIME // DAY,
+        7,
+    ),
+    (
+        {"en": "Days after which a device that was not saved again gets no pushes", "zh": "设备多少天未更新后不再推送"},
+        push_plans.SEEN_WITHIN // DAY,
+        {"en": "3 months", "zh": "3 个月"},
+    ),
+    (
+        {"en": "Devices of a client to which one message is pushed", "zh": "一条消息推送到一个 client 的设备数"},
+        push_plans.DEVICES_MAX,
+        NOT_DOCUMENTED,
+    ),
+    (
+        {
+            "en": "Seconds in which a client that is online must acknowledge a message, or its device gets a push",
+            "zh": "在线 client 须在多少秒内确认收到消息，否则向其设备推送",
+        },
+        CHECK_AFTER // 1000,
+        NOT_DOCUMENTED,
+    ),
+    ({"en": "Bytes of a push over HTTP, less than", "zh": "HTTP 推送请求的字节数（须小于）"}, pushes.BODY_MAX, 4096),
+    ({"en": "Devices that one push over HTTP names", "zh": "一次 HTTP 推送可指定的设备数"}, push_calls.NAMED_MAX, 500),
+    ({"en": "Pushes over HTTP that wait for their time", "zh": "等待定时发送的推送数"}, push_calls.WAITING_MAX, 1000),
+    (
+        {"en": "Minutes in which the same `req_id` is the same push", "zh": "相同 `req_id` 视为同一推送的时间（分钟）"},
+        push_calls.SAME_FOR // 60_000,
+        5,
+    ),
+    ({"en": "Days that pushes over HTTP are listed", "zh": "HTTP 推送记录的保存天数"}, push_plans.LIFETIME // DAY, 7),
     ({"en": "Words of a word list", "zh": "敏感词数"}, word_list.WORDS_MAX, NOT_DOCUMENTED),
     (
         {"en": "LiveQuery subscriptions of a client", "zh": "一个 client 的 LiveQuery 订阅数"},
         live_subscriptions.OF_CLIENT_MAX,
         NOT_DOCUMENTED,
     ),
+    ({"en": "Webhooks of an app", "zh": "一个应用的 webhook 数"}, webhooks.WEBHOOKS_MAX, {"en": "none", "zh": "无"}),
+    (
+        {"en": "Deliveries that may wait for a webhook", "zh": "一个 webhook 等待中的投递数"},
+        webhooks.WAITING_MAX,
+        {"en": "none", "zh": "无"},
+    ),
+    (
+        {"en": "Bytes of what a webhook is told", "zh": "webhook 请求体的字节数"},
+        payloads.BYTES_MAX,
+        {"en": "none", "zh": "无"},
+    ),
+    (
+        {"en": "Messages of one call of the callback", "zh": "服务号回调一次包含的消息数"},
+        callback.ITEMS_MAX,
+        NOT_DOCUMENTED,
+    ),
+    ({"en": "Retries of the callback", "zh": "服务号回调的重试次数"}, len(callback.WAITS), 3),
 ]
 
 

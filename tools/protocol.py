@@ -144,15 +144,15 @@ def test_names() -> set[str]:
 
 def tests_of_rule(rule: dict[str, Any]) -> list[str]:
     """The tests of an inferred rule, none while an issue is to give it one."""
-    return _one_or_more(rule, "test")
+    return one_or_more(rule, "test")
 
 
 def settings_of_rule(rule: dict[str, Any]) -> list[str]:
     """The settings that change an inferred rule."""
-    return _one_or_more(rule, "setting")
+    return one_or_more(rule, "setting")
 
 
-def _one_or_more(rule: dict[str, Any], key: str) -> list[str]:
+def one_or_more(rule: dict[str, Any], key: str) -> list[str]:
     given = rule.get(key, [])
     return [given] if isinstance(given, str) else list(given)
 
@@ -181,7 +181,7 @@ def _fields(words: dict[str, str]) -> str:
 
 def _rules(language: str, words: dict[str, str]) -> str:
     rows = (
-        f"| {rule[language]} | {_settings(rule)} | {_links(tests_of_rule(rule)) or _issue(rule['issue'], words)} |\n"
+        f"| {rule[language]} | {_settings(rule)} | {links(tests_of_rule(rule)) or _issue(rule['issue'], words)} |\n"
         for rule in ROWS["rules"]
     )
     return words["rules"] + "".join(rows)
@@ -194,7 +194,7 @@ def _settings(rule: dict[str, Any]) -> str:
 def _cell(row: str, words: dict[str, str]) -> str:
     """The tests of a row, or why it has none; empty if nobody answers for it."""
     if row in covered():
-        return _links(covered()[row])
+        return links(covered()[row])
     if row in later():
         return _issue(later()[row], words)
     return words["unused"] if row in unused() else ""
@@ -204,7 +204,7 @@ def _issue(number: int, words: dict[str, str]) -> str:
     return words["issue"].format(number)
 
 
-def _links(tests: list[str]) -> str:
+def links(tests: list[str]) -> str:
     return ", ".join(map(_link, tests))
 
 

@@ -20,10 +20,12 @@ from msgspec import Meta, Struct
 from hongyan.engine.apps import Apps
 from hongyan.engine.imported import ROW_TYPES, ImportedRow
 from hongyan.engine.imports import Imports
+from hongyan.engine.push_services import PushServices
 from hongyan.engine.sweeps import Sweeps
-from hongyan.engine.values import App
+from hongyan.engine.values import App, iso_time
 from hongyan.engine.words import WordFilter
 from hongyan.errors import Refused
+from hongyan.hooks import Desk
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +46,7 @@ class CreateApp(_Command, frozen=True, tag="app.create"):
     id: str | None = None
     key: str | None = None
     master_key: str | None = None
+    hook_key: str | None = None
     settings: dict[str, str] = {}
 
 
@@ -73,6 +76,27 @@ class SetWords(_Command, frozen=True, tag="app.words.set"):
 
 class ListWords(_Command, frozen=True, tag="app.words"):
     """Answers the word list of an app."""
+
+    app: str
+
+
+class SetPush(_Command, frozen=True, tag="app.push.set"):
+    """Push by this service with these credentials, for an app named as for `SetApp`. Answers as `ListPush`."""
+
+    app: str
+    service: str
+    credentials: dict[str, Any]
+
+
+class RemovePush(_Command, frozen=True, tag="app.push.remove"):
+    """Push by this service no more. Answers as `ListPush`."""
+
+    app: str
+    service: str
+
+
+class ListPush(_Command, frozen=True, tag="app.push"):
+    """Answers a list of `{service, updated_at}`, without the credentials."""
 
     app: str
 
@@ -124,12 +148,47 @@ class Import(_Command, frozen=True, tag="import"):
             raise ValueError(f"A row is not of the type {self.type}: {error}.") from None
 
 
+class CheckHooks(_Command, frozen=True, tag="hooks.check"):
+    """Ask the engine of an app for its functions. Answers `{url, hooks, other_functions}`."""
+
+    app: str
+
+
+class ListHooks(_Command, frozen=True, tag="hooks.dead"):
+    """What the engine of an app could not be told: a list of `{id, hook, happened_at, attempts, error}`."""
+
+    app: str
+
+
+class ReplayHooks(_Command, frozen=True, tag="hooks.replay"):
+    """Have these told again, by their ids, or all. Answers `{replayed}`."""
+
+    app: str
+    ids: list[str] = []
+
+
 class Status(_Command, frozen=True, tag="status"):
     """What the running server says about itself."""
 
 
 Command = (
-    CreateApp | ListApps | SetApp | FindApp | SetWords | ListWords | GoAway | PreviewSweep | Sweep | Import | Status
+    CreateApp
+    | ListApps
+    | SetApp
+    | FindApp
+    | SetWords
+    | ListWords
+    | SetPush
+    | RemovePush
+    | ListPush
+    | GoAway
+    | PreviewSweep
+    | Sweep
+    | Import
+    | CheckHooks
+    | ListHooks
+    | ReplayHooks
+    | Status
 )
 
 
@@ -177,6 +236,8 @@ async def perform(
     status: Mapping[str, Any],
     sweeper: Sweeper,
     imports: Imports,
+    push: PushServices,
+    hooks: Desk,
     go_away: Callable[[float], int] = lambda over: 0,
 ) -> Any:
     """Carry a command out. Raises Failed. Without a server there is nobody to send away."""
@@ -184,7 +245,14 @@ async def perform(
         match command:
             case CreateApp():
                 return describe(
-                    await apps.create(command.name, command.id, command.key, command.master_key, command.settings)
+                    await apps.create(
+                        command.name,
+                        command.id,
+                        command.key,
+                        command.master_key,
+                        command.settings,
+                        command.hook_key,
+                    )
                 )
             case ListApps():
                 return [describe(app) for app in apps.list()]
@@ -196,6 +264,14 @@ async def perform(
                 return {"words": await words.replace(_app(apps, command.app), command.words)}
             case ListWords():
                 return await words.words(_app(apps, command.app))
+            case SetPush():
+                await push.set(_app(apps, command.app), command.service, command.credentials)
+                return _services(push, _app(apps, command.app))
+            case RemovePush():
+                await push.remove(_app(apps, command.app), command.service)
+                return _services(push, _app(apps, command.app))
+            case ListPush():
+                return _services(push, _app(apps, command.app))
             case GoAway():
                 return {"asked": go_away(command.over), "over": command.over}
             case PreviewSweep():
@@ -204,10 +280,20 @@ async def perform(
                 return await sweeper.sweep(command.agreed)
             case Import():
                 return await imports.write(_app(apps, command.app), command.typed(), dry=command.dry)
+            case CheckHooks():
+                return await hooks.check(_app(apps, command.app))
+            case ListHooks():
+                return await hooks.dead(_app(apps, command.app))
+            case ReplayHooks():
+                return {"replayed": await hooks.replay(_app(apps, command.app), command.ids)}
             case Status():
                 return dict(status)
     except (ValueError, Refused) as error:
         raise Failed(str(error)) from error
+
+
+def _services(push: PushServices, app: App) -> list[dict[str, Any]]:
+    return [{"service": kept.service, "updated_at": iso_time(kept.updated_at)} for kept in push.list(app)]
 
 
 def _app(apps: Apps, name: str) -> App:

@@ -14,7 +14,7 @@ import structlog
 import uvloop
 
 import hongyan
-from hongyan import admin, blobs, listen, log, process, tls
+from hongyan import admin, blobs, hooks, listen, log, process, push_jobs, tls
 from hongyan.api.application import application
 from hongyan.api.caller import WILDCARDS, bracketed
 from hongyan.api.server import HttpServer
@@ -28,7 +28,12 @@ from hongyan.engine.files import Files
 from hongyan.engine.values import App
 from hongyan.figures import Figures
 from hongyan.gateway.server import Gateway
+from hongyan.jobs import AnyKind, Jobs
+from hongyan.outbound import Outbound
 from hongyan.store import Store
+from hongyan.webhooks.callback import CALLBACK, Callback
+from hongyan.webhooks.delivery import Delivery, count_waiting
+from hongyan.webhooks.follower import WEBHOOK, WebhookFollower
 from hongyan.welcome import list_command, print_secrets, print_welcome
 
 logger = structlog.get_logger(__name__)
@@ -58,8 +63,13 @@ class Server:
         self.started_at = time.time()
         clock, bus, secret = Clock(), LocalBus(), data.secret(settings.database_path)
         self.store = Store.open(settings.database_path, secret, clock)
-        self.engine = Engine(self.store, bus, clock, secret)
-        self.gateway = Gateway(self.engine, bus, settings.gateway)
+        self.outbound = Outbound(settings.allowed_private)
+        self.hooks = hooks.Engines(self.outbound, clock)
+        self.engine = Engine(
+            self.store, bus, clock, secret, app_engines=self.hooks, push_services=push_jobs.push_services
+        )
+        self.jobs = Jobs(self.store.jobs, clock, self._follow())
+        self.gateway = Gateway(self.engine, bus, settings.gateway, settings.trusted_proxies)
         options, place = settings.files, blobs.place(settings)
         self.files = Files(self.store.files, place, clock, secret, options.max_uploads, options.max_pixels)
         self.site = Site(settings, self.engine, self.files, stats=Figures(self.gateway, self.store))
@@ -80,7 +90,13 @@ class Server:
         self.store.on_fatal = process.storage_failed
         self.store.start(asyncio.get_running_loop())
         parts.push_async_callback(self.store.close)
+        parts.push_async_callback(self.outbound.close)
+        parts.push_async_callback(self.hooks.stop)
         await self.engine.start()
+        parts.push_async_callback(self.engine.push_services.close)
+        await self.jobs.start()
+        parts.push_async_callback(self.jobs.stop, settings.stop_timeout)
+        parts.push_async_callback(self.engine.aftermath.flush)
         parts.push_async_callback(self.engine.visitors.flush)
         parts.push_async_callback(self.engine.live_queries.stop)
         parts.callback(self.files.close)
@@ -96,8 +112,8 @@ class Server:
         parts.push_async_callback(self.admin.stop)
 
         created = await self._create_first_app()
-        for sweeper in (self.engine.sweeps, self.files):
-            parts.push_async_callback(process.end_task, asyncio.create_task(sweeper.run()))
+        for going_on in (self.engine.sweeps.run(), self.files.run(), count_waiting(self.engine.webhooks)):
+            parts.push_async_callback(process.end_task, asyncio.create_task(going_on))
         process.settle()
         self._set_ready(True)
         parts.callback(self._set_ready, False)
@@ -114,6 +130,17 @@ class Server:
     async def _create_first_app(self) -> App | None:
         """The home app, if this is the first start."""
         return None if self.engine.apps.list() else await self.engine.apps.create(HOME_APP)
+
+    def _follow(self) -> dict[str, AnyKind]:
+        """Have everybody follow who makes jobs of what happens; by kind of job, who does them."""
+        engine = self.engine
+        told = hooks.Told(engine.apps, engine.access, engine.presence, self.hooks, engine.clock)
+        delivery = Delivery(engine.webhooks, self.outbound, engine.clock)
+        callback = Callback(engine.apps, self.outbound, engine.clock)
+        engine.webhooks.courier = delivery
+        for follower in (told, WebhookFollower(engine.webhooks, engine.clock), callback):
+            engine.aftermath.add(follower)
+        return {hooks.KIND: told.kind, WEBHOOK: delivery.kind, CALLBACK: callback.kind, **push_jobs.kinds(engine)}
 
     def _set_ready(self, ready: bool) -> None:
         self.site.ready = ready
@@ -133,8 +160,17 @@ class Server:
 
     async def _perform(self, command: admin.Command) -> Any:
         engine, sweeper = self.engine, admin.Sweeper(self.engine.sweeps, running=True)
+        desk = hooks.Desk(self.hooks, self.store.jobs)
         return await admin.perform(
-            command, engine.apps, engine.words, self._status(), sweeper, engine.imports, self.gateway.go_away
+            command,
+            engine.apps,
+            engine.words,
+            self._status(),
+            sweeper,
+            engine.imports,
+            engine.push_services,
+            desk,
+            self.gateway.go_away,
         )
 
     def _status(self) -> dict[str, Any]:

@@ -179,8 +179,8 @@ class FilesOptions(Struct, frozen=True, kw_only=True):
     max_pixels: Annotated[
         int,
         _help(
-            "Pixels of the largest image of which thumbnails are made.",
-            "可生成缩略图的图片的最大像素数。",
+            "Pixels of the largest image of which thumbnails are made; of WebP a third of it.",
+            "可生成缩略图的图片的最大像素数；WebP 为其三分之一。",
             least=10_000,
             most=500_000_000,
         ),
@@ -248,6 +248,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         _help(
             "Addresses or networks, besides loopback, that may read `/metrics`.",
             "除本机回环地址外，可读取 `/metrics` 的地址或网段。",
+        ),
+    ] = ()
+    allowed_private: Annotated[
+        tuple[str, ...],
+        _help(
+            "Addresses or networks that are not of the internet and may be called all the same: engines of apps, "
+            "webhooks and others that are given to the server as URLs.",
+            "允许服务器访问的内网地址或网段：应用的云引擎、webhook 等以 URL 配置的目标若在内网，须列于此。",
         ),
     ] = ()
     redis: Annotated[

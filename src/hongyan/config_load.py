@@ -147,6 +147,7 @@ def check(settings: Settings) -> None:
     _check_bucket(settings.files)
     _check_networks("trusted_proxies", settings.trusted_proxies)
     _check_networks("metrics_from", settings.metrics_from)
+    _check_networks("allowed_private", settings.allowed_private)
 
 
 def _check_database(url: str | None) -> None:

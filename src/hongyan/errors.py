@@ -22,12 +22,16 @@ class Kind:
 
 
 class Refused(Exception):
-    """A request was refused; nothing was changed. `detail` is text for people, in English."""
+    """A request was refused; nothing was changed. `detail` is text for people, in English.
 
-    def __init__(self, kind: Kind, detail: str = "") -> None:
+    Where the app's own engine has refused, `app_code` and `detail` are its words.
+    """
+
+    def __init__(self, kind: Kind, detail: str = "", app_code: int | None = None) -> None:
         super().__init__(f"{kind.name}: {detail}" if detail else kind.name)
         self.kind = kind
         self.detail = detail
+        self.app_code = app_code
 
 
 class StartupError(Exception):
@@ -127,6 +131,13 @@ CONVERSATION_NOT_FOUND = _kind(
 )
 CONVERSATION_FULL = _kind(
     "CONVERSATION_FULL", 4304, "Remove members first, or raise the limit.", "请先移除成员，或提高人数上限。"
+)
+CONVERSATION_REJECTED_BY_APP = _kind(
+    "CONVERSATION_REJECTED_BY_APP",
+    4305,
+    "The app's rules refuse this.",
+    "该操作被应用的规则拒绝。",
+    status=403,
 )
 CONVERSATION_UPDATE_FAILED = _kind(
     "CONVERSATION_UPDATE_FAILED",
@@ -363,6 +374,7 @@ SIGN_UP_CLOSED = _kind(
     "已关闭自行注册：管理员可用应用设置 `user_sign_up` 开启。",
     status=403,
 )
+WEBHOOKS_FULL = _kind("WEBHOOKS_FULL", 409, "Delete a webhook first.", "请先删除一个 webhook。", status=409)
 SERVER_BUSY = _kind("SERVER_BUSY", 429, "Try again in a moment.", "请稍后重试。", status=429, retry=True)
 
 # Of files: over HTTP only.
@@ -418,5 +430,8 @@ IMAGE_REFUSED = _kind(
     "Ask for a size and a format that images can have, of a file that is an image.",
     "请对图片文件请求有效的尺寸和格式。",
 )
+
+#: Refusals of the app itself: `detail` is meant for its clients.
+OF_APPS = frozenset({CONVERSATION_REJECTED_BY_APP, MESSAGE_REJECTED_BY_APP, MESSAGE_UPDATE_REJECTED_BY_APP})
 
 KINDS: dict[str, Kind] = {value.name: value for value in list(globals().values()) if isinstance(value, Kind)}

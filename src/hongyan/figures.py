@@ -32,6 +32,7 @@ GATEWAY = {
 COMMITS = ("commits_total", "Transactions committed to disk; one carries the changes that waited for it.")
 CHANGES = ("changes_total", "Changes committed to disk: messages, conversations, members, read positions and others.")
 MESSAGES = ("messages_total", "Messages committed to disk.")
+IMPORTED = ("imported_rows_total", "Rows of other servers that imports have brought in, or found to be here.")
 
 
 class Figures:
@@ -48,6 +49,7 @@ class Figures:
         yield Figure(*COMMITS, self._commits)
         yield Figure(*CHANGES, self._changes)
         yield Figure(*MESSAGES, self._messages)
+        yield Figure(*IMPORTED, self._gateway.engine.imports.rows)
 
     def _count(self, batch: Batch) -> None:
         self._commits += 1

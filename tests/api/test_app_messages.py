@@ -45,6 +45,7 @@ async def test_sending(kind: str, api: Rest, engine: Engine, app: App, events: l
     assert record["conv-id"] == f"{cid}00000000"
     (event,) = sent_events(events)
     assert (event.message.sender, event.message.content, event.origin) == ("robot", "hello", None)
+    assert (event.message.transient, event.message.priority) == (False, Priority.NORMAL)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -118,6 +119,17 @@ async def test_editing_recalling_and_deleting(
     assert await api.call("GET", path(kind, cid)) == []
     assert await api.refused("DELETE", one, which) == (400, 4404)
     assert await api.refused("PUT", one, **which, message="three") == (400, 4404)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_message_is_deleted_by_a_body_or_a_query(kind: str, api: Rest, engine: Engine, app: App) -> None:
+    cid = await place(kind, engine, app)
+    for in_body in (True, False):
+        made = await api.call("POST", path(kind, cid), from_client="robot", message="x")
+        which = {"from_client": "robot", "timestamp": made["timestamp"]}
+        one = f"{path(kind, cid)}/{made['msg-id']}"
+        assert await (api.call("DELETE", one, **which) if in_body else api.call("DELETE", one, which)) == {}
+        assert await api.call("GET", path(kind, cid)) == []
 
 
 async def test_switches_for_clients_do_not_hold_for_the_application(

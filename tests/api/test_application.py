@@ -72,7 +72,10 @@ async def test_a_page_of_another_site_reads_nothing_else(calling: Calling, metho
 
 
 async def test_a_preflight_allows_the_headers_of_the_api_for_a_day(calling: Calling) -> None:
-    asked = "X-LC-Id, X-LC-Key, X-LC-Sign, X-LC-UA, X-LC-Prod, X-LC-IM-Session-Token, X-Uluru-Application-Id"
+    asked = (
+        "X-LC-Id, X-LC-Key, X-LC-Sign, X-LC-Session, X-LC-Prod, X-LC-Hook-Key, X-LC-UA, X-LC-IM-Session-Token, "
+        "X-Uluru-Application-Id, X-AVOSCloud-Master-Key"
+    )
     headers = {
         "Origin": "https://shop.example",
         "Access-Control-Request-Method": "PUT",

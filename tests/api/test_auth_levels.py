@@ -73,6 +73,7 @@ LEVELS: dict[str, tuple[set[str], set[tuple[str, str]]]] = {
             ("GET", "/rtm/clients/{client}/unread-count"),
             ("GET", "/rtm/messages/unread/{client}"),
             ("GET", "/rtm/messages/unread/{client}/{conversation_id}"),
+            ("GET", "/push/vapid"),
             ("POST", "/fileTokens"),
             ("POST", "/fileCallback"),
             ("POST", "/files"),
@@ -164,7 +165,9 @@ async def test_who_is_let_in(calling: Calling, knocking: Knocking, method: str, 
             sent = None if method == "GET" else body
             answer = await http.request(method, url, headers=knocking.callers[caller], json=sent, params=query)
             assert answer.status_code < 500
-            code = answer.json().get("code") if isinstance(answer.json(), dict) else None
+            told = answer.json()
+            assert (isinstance(told, dict) and "error" in told) == answer.is_error, told
+            code = told.get("code") if isinstance(told, dict) else None
             is_unknown = caller == "no app" and code == 4100
             is_nobody = code == NO_SUCH_USER and path == "/1.1/users/me"
             if answer.status_code not in REFUSED and not is_unknown and not is_nobody:

@@ -86,10 +86,13 @@ async def test_a_conversation_blocks_lists_and_unblocks(
     undone = await ask("DELETE", path, json={"client_ids": ["bob", "nobody"]})
     assert (undone.status_code, undone.json()) == (200, {})
     assert (await ask("GET", path)).json() == {"client_ids": ["ann", "cem"]}
+    await ask("DELETE", path, params={"client_ids": "cem,nobody"})
+    assert (await ask("GET", path)).json() == {"client_ids": ["ann"]}
     told = [event for event in events if isinstance(event, BlocksChanged)]
     assert [(event.clients, event.by, event.blocked) for event in told] == [
         (("bob", "ann", "cem"), "", True),
         (("bob",), "", False),
+        (("cem",), "", False),
     ]
     left = [event.left for event in events if isinstance(event, MembersLeft)]
     assert left == ([] if name == "chatrooms" else [("bob", "ann")])

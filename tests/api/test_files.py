@@ -850,6 +850,20 @@ async def test_thumbnails_of_what_is_no_image(http: httpx.AsyncClient, tmp_path:
         assert await count_blobs(tmp_path) == 1
 
 
+@pytest.mark.parametrize(
+    ("format", "side", "is_made"),
+    [("PNG", 1_000, True), ("PNG", 1_001, False), ("WEBP", 577, True), ("WEBP", 578, False)],
+)
+async def test_pixels_are_counted_by_what_they_cost(
+    http: httpx.AsyncClient, format: str, side: int, is_made: bool
+) -> None:
+    """The server of these tests takes a million."""
+    begun = await uploaded(http, "a.png", picture(format, (side, side)))
+    answer = await http.get(f"{begun['url']}?imageView/2/w/10/h/10")
+    assert answer.is_success == is_made
+    assert is_made or answer.json()["code"] == 1
+
+
 def of_many_passes() -> bytes:
     """A JPEG that grows by a few bytes with each pass over all of it."""
     content = picture("JPEG", progressive=True)

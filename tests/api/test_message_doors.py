@@ -175,6 +175,25 @@ async def test_calls_share_a_budget(
     assert 429 not in await statuses(setting)
 
 
+async def test_editing_a_broadcast_is_of_the_budget_of_broadcasts(
+    api: Rest, engine: Engine, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by the older call; what is no broadcast is an edit for all subscribers."""
+    news = await talk.service(engine, app)
+    body = {"from_client": "app", "message": "x", "conv_id": news}
+    made = await api.call("POST", "/1.2/rtm/broadcasts", **body)
+    which = {"from_client": "app", "message": "y", "timestamp": made["timestamp"]}
+    one = f"/1.2/rtm/service-conversations/{news}/messages/{made['msg-id']}"
+    monkeypatch.setattr(app, "settings", dataclasses.replace(app.settings, rest_broadcasts_daily=3))
+    assert await api.call("PUT", one, **which) == {"result": {}}
+    older = {**which, "conv_id": news, "msg_id": made["msg-id"]}
+    assert await api.call("POST", "/1.1/rtm/patch/message", **older) == {"result": {}}
+    assert await api.refused("PUT", one, **which) == (429, 429)
+    assert await api.refused("POST", "/1.2/rtm/broadcasts", **body) == (429, 429)
+    unknown = f"/1.2/rtm/service-conversations/{news}/messages/{'0' * 22}"
+    assert await api.refused("PUT", unknown, **which) == (400, 4404)
+
+
 async def test_budgets_of_a_day(api: Rest, engine: Engine, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "settings", dataclasses.replace(app.settings, rest_subscriptions_daily=2))
     method, path, body = (await calls(engine, app))["rest_subscription_rate"][0]

@@ -11,6 +11,7 @@ from hongyan.api.site import Site
 from hongyan.engine import history
 from hongyan.engine.engine import Engine
 from hongyan.engine.values import App, Draft, Stored
+from hongyan.store import Store
 from tests.api.conftest import Calling
 from tests.api.test_notifications import assert_failure, signed, token
 
@@ -134,6 +135,38 @@ async def test_one_bound_or_none(calling: Calling, engine: Engine, app: App, cid
     assert texts(await read(calling, cid, limit=2)) == ["3", "2"]
     assert texts(await read(calling, cid, limit=0)) == []
     assert texts(await read(calling, cid, timestamp=0)) == []
+
+
+@pytest.mark.parametrize("reverse", ["true", "false"])
+@pytest.mark.parametrize(
+    ("included", "expected"),
+    [
+        ({}, ["m2"]),
+        ({"include_start": "true"}, ["m1", "m2"]),
+        ({"include_stop": "true"}, ["m2", "m3"]),
+        ({"include_start": "true", "include_stop": "true"}, ["m1", "m2", "m3"]),
+    ],
+)
+async def test_bounds_among_messages_of_one_moment(
+    calling: Calling,
+    engine: Engine,
+    app: App,
+    cid: str,
+    store: Store,
+    reverse: str,
+    included: dict[str, str],
+    expected: list[str],
+) -> None:
+    """Ids tell apart what was said in one millisecond: nothing beside a bound is lost."""
+    made = [await say(engine, app, "ann", cid, f"m{number}") for number in range(5)]
+    at = 1_700_000_000_000
+    await store.writer.call(lambda bound: bound.exec_driver_sql(f"UPDATE message SET timestamp = {at}"))
+    start, stop, walked = (made[1], made[3], expected) if reverse == "true" else (made[3], made[1], expected[::-1])
+    if reverse == "false":  # what is included at the start is now the other end
+        flip = {"include_start": "include_stop", "include_stop": "include_start"}
+        included = {flip[name]: value for name, value in included.items()}
+    bounds = {"timestamp": at, "msgid": start.id, "till_timestamp": at, "till_msgid": stop.id, "reversed": reverse}
+    assert texts(await read(calling, cid, **bounds, **included)) == walked
 
 
 @pytest.mark.parametrize("reverse", ["true", "false"])

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import gc
+import json
 import re
 import resource
+import socket
 import weakref
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -213,7 +215,7 @@ async def test_a_head_has_an_end(http: HttpServer, app: Slow, head: bytes) -> No
 
 async def test_what_stands_between_the_parts_of_a_body_has_an_end(http: HttpServer, app: Slow) -> None:
     async with connected(http) as (reader, writer):
-        writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;")
+        writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;")
         await app.called.wait()
         writer.write(b"x" * 70_000)
         assert (await reader.read()).startswith(b"HTTP/1.1 400")
@@ -234,8 +236,31 @@ async def test_a_long_body_is_no_head(http: HttpServer, app: Slow) -> None:
 async def test_what_is_no_request_is_refused(http: HttpServer, sent: bytes) -> None:
     async with connected(http) as (reader, writer):
         writer.write(sent)
-        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400")
+        assert json.loads(body).keys() == {"code", "error"}
     await http.stop()
+
+
+HOSTS = {
+    "one": (b"HTTP/1.1\r\nHost: localhost", True),
+    "one of an old client": (b"HTTP/1.0\r\nHost: localhost", True),
+    "none of an old client": (b"HTTP/1.0", True),
+    "none": (b"HTTP/1.1", False),
+    "two": (b"HTTP/1.1\r\nHost: localhost\r\nhost: localhost", False),
+    "two of an old client": (b"HTTP/1.0\r\nHost: a\r\nX: y\r\nHost: b", False),
+}
+
+
+@pytest.mark.parametrize(("head", "is_taken"), HOSTS.values(), ids=HOSTS)
+async def test_a_call_is_to_one_host(echo: tuple[HttpServer, Echo], head: bytes, is_taken: bool) -> None:
+    """Two programs on the way of a call could take different ones for it."""
+    async with connected(echo[0]) as (reader, writer):
+        writer.write(b"GET / " + head + b"\r\nConnection: close\r\n\r\n")
+        told = await asyncio.wait_for(reader.read(), 10)
+    assert told.startswith(b"HTTP/1.1 200" if is_taken else b"HTTP/1.1 400")
+    assert (b"`Host`" in told) == (not is_taken)
+    assert echo[1].called == (["/"] if is_taken else [])
 
 
 OFFER = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__")
@@ -369,3 +394,90 @@ def test_a_head_without_body_is_told_at_the_end(is_over: bool, told: list[bytes]
     answer.close()
     answer.close()
     assert (writes.calls, writes.is_over) == (told, True)
+
+
+# readers
+
+PIECE, PIECES = bytes(65_536), 256
+
+
+class Long:
+    """An application whose answers are larger than what kernels hold, in pieces or as one; it counts those at work."""
+
+    def __init__(self) -> None:
+        self.at_work = 0
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        length = [(b"content-length", b"%d" % (len(PIECE) * PIECES))]
+        self.at_work += 1
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": length})  # type: ignore[typeddict-item]
+            if scope["path"] == "/one":
+                await send({"type": "http.response.body", "body": PIECE * PIECES, "more_body": False})
+                return
+            for number in range(PIECES):
+                await send({"type": "http.response.body", "body": PIECE, "more_body": number < PIECES - 1})
+        finally:
+            self.at_work -= 1
+
+
+@pytest.fixture
+async def long() -> AsyncIterator[tuple[HttpServer, Long]]:
+    app = Long()
+    made = HttpServer(app, bind("127.0.0.1", 0, "http_port"), None, stop_timeout=5)
+    await made.start()
+    yield made, app
+    await made.stop()
+
+
+@asynccontextmanager
+async def reading(http: HttpServer, path: str) -> AsyncIterator[socket.socket]:
+    """A connection over which an answer of `Long` begins to come, and whose kernel holds little of it."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as connection:
+        connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, len(PIECE))
+        await loop.sock_connect(connection, ("127.0.0.1", http.port))
+        await loop.sock_sendall(connection, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert (await loop.sock_recv(connection, 1)) == b"H"
+        yield connection
+
+
+@pytest.mark.parametrize("rate", [2_048, 10**9], ids=["takes nothing", "takes too little"])
+@pytest.mark.parametrize("path", ["/pieces", "/one"])
+async def test_a_slow_reader_does_not_hold_its_place_for_ever(
+    long: tuple[HttpServer, Long], monkeypatch: pytest.MonkeyPatch, path: str, rate: int
+) -> None:
+    monkeypatch.setattr(server, "IDLE_LIMIT", 0.05)
+    monkeypatch.setattr(server, "READ_RATE_MIN", rate)
+    http, app = long
+    connections = http._server.server_state.connections
+    async with reading(http, path) as connection:
+        while connections:
+            if rate > 2_048:
+                with contextlib.suppress(ConnectionError):
+                    await asyncio.get_running_loop().sock_recv(connection, 1)
+            await asyncio.sleep(0)
+    while app.at_work:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("path", ["/pieces", "/one"])
+async def test_a_reader_that_takes_enough_gets_all(
+    long: tuple[HttpServer, Long], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """It is looked at after each mebibyte, of which half would do."""
+    monkeypatch.setattr(server, "READ_RATE_MIN", 2**19 / server.IDLE_LIMIT)
+    loop, taken, looked = asyncio.get_running_loop(), 1, 0
+    async with reading(long[0], path) as connection:
+        (protocol,) = long[0]._server.server_state.connections
+        while part := await loop.sock_recv(connection, len(PIECE)):
+            taken += len(part)
+            if taken >> 20 > looked and protocol in long[0]._server.server_state.connections:
+                looked += 1
+                protocol._watching.cancel()
+                protocol._check()
+            if taken > len(PIECE) * PIECES:
+                break
+    assert taken > len(PIECE) * PIECES
+    assert looked > 8

@@ -48,6 +48,26 @@ async def test_silence_for_ever(calling: Calling, engine: Engine, app: App, cid:
     assert await silenced(engine, app, cid) == ["eve"]
 
 
+@pytest.mark.parametrize("sort", ["temporary", "permanent"])
+@pytest.mark.parametrize("in_body", [True, False])
+async def test_silence_is_lifted_by_a_body_or_a_query(
+    calling: Calling, engine: Engine, app: App, cid: str, sort: str, in_body: bool
+) -> None:
+    http, key = calling(), master(app)
+    for client in ("bob", "123"):
+        clients: dict[str, Any] = (
+            {"client_id": client, "ttl": 60} if sort == "temporary" else {"client_ids": [client, "eve"]}
+        )
+        await http.post(path(cid, sort), json=clients, headers=key)
+        assert client in await silenced(engine, app, cid)
+        named = {key: value for key, value in clients.items() if key != "ttl"}
+        asked = {key: value if isinstance(value, str) else ",".join(value) for key, value in named.items()}
+        form: dict[str, Any] = {"json": named} if in_body else {"params": asked}
+        answer = await http.request("DELETE", path(cid, sort), headers=key, **form)
+        assert (answer.status_code, answer.json()) == (200, {})
+        assert await silenced(engine, app, cid) == []
+
+
 async def test_pages(calling: Calling, engine: Engine, app: App, cid: str) -> None:
     http, key = calling(), master(app)
     everybody = [f"c{number:02}" for number in range(15)]

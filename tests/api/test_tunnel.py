@@ -142,6 +142,23 @@ async def test_keys_and_their_signatures(door: Door) -> None:
         assert tuple(got) == expected, (name, value)
 
 
+async def test_android_apps_sign_with_a_key_of_their_own(door: Door, engine: Engine) -> None:
+    """After `initializeSecurely`; it is worth as much as the app's key."""
+    await engine.apps.change("home", {"android_key": "android-key"})
+    outcomes = {
+        signed("android-key", ",ax-sig-1"): (200, 403),
+        signed("home-key", ",ax-sig-1"): (401, 401),
+        signed("", ",ax-sig-1"): (401, 401),
+        signed("android-key"): (401, 401),
+        signed("android-key", ",master"): (401, 401),
+        signed("home-key"): (200, 403),
+    }
+    for sign, expected in outcomes.items():
+        headers = {"X-LC-Id": "home", "X-LC-Sign": sign}
+        got = [(await door.http.get(path, headers=headers)).status_code for path in ("/1.1/date", "/1.1/users")]
+        assert tuple(got) == expected, sign
+
+
 async def test_the_vectors_of_the_reference_for_signed_keys(door: Door, engine: Engine) -> None:
     await engine.apps.create("demo", "demo", "demo-app-key", "demo-master-key")
     for sign in (

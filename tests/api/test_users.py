@@ -426,6 +426,20 @@ async def test_what_others_see_of_a_user(door: Door, tom: dict[str, Any]) -> Non
     assert (await door.call("GET", path, keys="-nick"))[1].keys() == public - {"nick"}
 
 
+async def test_keys_reach_into_objects(door: Door) -> None:
+    made = await door.sign_up(home={"city": "Peking", "zip": 1})
+    for path in (f"{USERS}/{made['objectId']}", USERS):
+        for keys, home in (
+            ("home.city", {"city": "Peking"}),
+            ("-home.city", {"zip": 1}),
+            ("home", {"city": "Peking", "zip": 1}),
+        ):
+            _, row = await door.call("GET", path, master=True, keys=keys)
+            row = row["results"][0] if path == USERS else row
+            assert row["home"] == home
+            assert ("username" in row) == keys.startswith("-")
+
+
 async def test_nobody_finds_out_by_keys_what_is_private(door: Door, tom: dict[str, Any]) -> None:
     path = f"{USERS}/{tom['objectId']}"
     for key in ("email", "authData", "password", "sessionToken", "ACL"):

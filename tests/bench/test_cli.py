@@ -145,3 +145,30 @@ def test_sweep(tmp_path: Path) -> None:
     assert during["expired_left"] < 20_000
     assert during["swept_per_second"] > 0
     assert report["ratio"] > 0
+
+
+@pytest.mark.long
+def test_import(tmp_path: Path) -> None:
+    arguments = ("--messages", "30000", "--senders", "3", "--in-flight", "2")
+    report = bench("import", *arguments, *SHORT, output=tmp_path)
+    highest, before, during = report["runs"]
+    assert [run["name"] for run in report["runs"]] == ["2 ahead", "half the rate", "half the rate, importing"]
+    for run in report["runs"]:
+        check_counts(run)
+    assert highest["imported_per_second"] == before["imported_per_second"] == 0
+    assert during["imported_per_second"] > 0
+    assert during["importer_cores"] > 0
+    assert report["ratio"] > 0
+
+
+@pytest.mark.long
+def test_webhooks(tmp_path: Path) -> None:
+    report = bench("webhooks", "--rate", "50", "--senders", "3", *SHORT, output=tmp_path)
+    without, works, *failing = report["runs"]
+    assert len(failing) == 4
+    for run in report["runs"]:
+        check_counts(run)
+    assert without["calls_per_second"] is None
+    assert works["calls_per_second"] > 0
+    assert all(run["calls_per_second"] > 0 for run in failing[:-1])
+    assert report["ratio"] > 0

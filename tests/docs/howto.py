@@ -13,18 +13,20 @@ from typing import Any
 from tests.docs.test_readme import install_sdk, node
 from tests.docs.tree import markdown
 from tests.support.programs import PROGRAM
-from tests.support.server import Server
+from tests.support.server import Server, free_ports
 
+RECEIVER_PORT = "9000"
+"""Where the receiver of the pages listens."""
 SERVER = "http://127.0.0.1:8000"
 """The server of the pages."""
-MADE = frozenset({"objectId", "createdAt", "updatedAt", "msg-id", "timestamp"})
+MADE = frozenset({"objectId", "createdAt", "updatedAt", "msg-id", "timestamp", "id", "secret"})
 """Answers that are others each time; later examples use those of the page."""
 ID = re.compile(r"[0-9a-f]{24}")
 DONE = "::done"
 
 
 class Reader:
-    """Does what a page says: `sh` in one shell, each `js` as a program that goes on beside it.
+    """Does what a page says: `sh` in one shell, each `js` or `python` as a program that goes on beside it.
 
     `json` shows the last that the `sh` before it answers, `text` what the last program prints.
     """
@@ -32,7 +34,7 @@ class Reader:
     def __init__(self, page: Path, server: Server, folder: Path) -> None:
         self._page = page
         self._folder = folder
-        self._replaced = {SERVER: server.http_url}
+        self._replaced = {SERVER: server.http_url, RECEIVER_PORT: str(free_ports(1)[0])}
         self._answer = ""
         self._first = ""
         self._programs: list[subprocess.Popen[str]] = []
@@ -45,9 +47,13 @@ class Reader:
         try:
             for token in markdown(self._page):
                 if token.type == "fence":
-                    {"sh": self._run, "json": self._compare, "js": self._begin, "text": self._print}[token.info](
-                        token.content
-                    )
+                    {
+                        "sh": self._run,
+                        "json": self._compare,
+                        "js": self._begin,
+                        "python": self._begin_python,
+                        "text": self._print,
+                    }[token.info](token.content)
         finally:
             for process in [*self._programs, self._shell]:
                 process.kill()
@@ -69,6 +75,12 @@ class Reader:
         script = self._folder / "example.mjs"
         script.write_text(self._adapted(block), encoding="utf-8")
         self._programs.append(self._start([node(), str(script)]))
+        self._first = _line(self._programs[-1])
+
+    def _begin_python(self, block: str) -> None:
+        script = self._folder / "example.py"
+        script.write_text(self._adapted(block), encoding="utf-8")
+        self._programs.append(self._start([sys.executable, str(script)]))
         self._first = _line(self._programs[-1])
 
     def _print(self, block: str) -> None:
@@ -93,7 +105,7 @@ class Reader:
         elif key in MADE:
             self._replaced[str(shown)] = str(given)
         else:
-            assert given == shown
+            assert given == (self._adapted(shown) if isinstance(shown, str) else shown)
 
     def _adapted(self, block: str) -> str:
         for shown, given in self._replaced.items():

@@ -76,6 +76,14 @@ def test_the_examples_answer_what_the_page_shows(page: str, server: Server, tmp_
     Reader(HOWTO / page, server, tmp_path / "reader").read()
 
 
+def test_the_examples_of_webhooks_answer_what_the_page_shows(
+    server_factory: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = server_factory(environment={"HONGYAN_ALLOWED_PRIVATE": "127.0.0.1"})
+    server.start()
+    Reader(HOWTO / "webhooks.md", server, tmp_path / "reader").read()
+
+
 def block(page: Path, language: str) -> str:
     """The page's first code block in a language."""
     return next(token.content for token in markdown(page) if token.type == "fence" and token.info == language)

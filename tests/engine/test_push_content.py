@@ -63,9 +63,22 @@ def test_a_client_id_in_a_variable_stays_a_text() -> None:
         ({"_profile": "dev"}, "the content of a push is empty"),
         ({"ios": "Hi"}, "`ios` must be an object"),
         ({"alert": 7}, "`alert` in the content of a push must be a text or an object"),
-        ({"alert": "Hi", "mi": {"badge": "increment"}}, "`badge` in `mi` must be a number or the word Increment"),
-        ({"alert": "Hi", "badge": True}, "`badge` in the content of a push must be a number or the word Increment"),
-        ({"alert": "Hi", "badge": -1}, "`badge` in the content of a push must be a number or the word Increment"),
+        (
+            {"alert": "Hi", "mi": {"badge": "increment"}},
+            "`badge` in `mi` must be a number or the word Increment",
+        ),
+        (
+            {"alert": "Hi", "badge": True},
+            "`badge` in the content of a push must be a number or the word Increment",
+        ),
+        (
+            {"alert": "Hi", "badge": 2**31},
+            "`badge` in the content of a push must be a number or the word Increment",
+        ),
+        (
+            {"alert": "Hi", "badge": -1},
+            "`badge` in the content of a push must be a number or the word Increment",
+        ),
         ({"alert": "Hi", "_apns_team_id": 7}, "`_apns_team_id` must be a text"),
     ],
 )

@@ -121,7 +121,7 @@ def living() -> Counter[str]:
 def check_bounds(harness: Harness) -> None:
     engine = harness.engine
     assert len(engine.access._cache) <= CACHED
-    assert engine.access._members == sum(len(one.members) for one in engine.access._cache.values())
+    assert engine.access._members == sum(len(one.members) + len(one.standings) for one in engine.access._cache.values())
     assert len(engine.limits._buckets) <= CACHED
     assert len(harness.store.writer._heads) <= CACHED
     assert len(engine.sessions._revoked) < INPUTS

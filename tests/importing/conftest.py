@@ -41,6 +41,7 @@ class Home:
         self.report = done["report"]
         self.left_out = done["files_left_out"]
         self.counts = done.get("counts")
+        self.not_asked = done.get("clients_not_asked")
         return {name: {key: count for key, count in tally.items() if count} for name, tally in done["classes"].items()}
 
     def reported(self) -> list[dict[str, Any]]:

@@ -25,8 +25,10 @@ class LeanCloud:
         self.messages: list[Row] = []
         self.subscribers: dict[str, list[str]] = {}
         self.lists: dict[tuple[str, str], list[str]] = {}
+        self.client_lists: dict[str, list[str]] = {}
         self.busy = 0
         self.dead_after: int | None = None
+        self.dead_for: str | None = None
         self.asked: list[str] = []
         self.url = ""
         self._count = itertools.count(1)
@@ -35,7 +37,7 @@ class LeanCloud:
         if headers["X-LC-Id"] != APP or headers["X-LC-Key"] != f"{MASTER_KEY},master":
             raise Refused(401, 401, "Unauthorized.")
         number = next(self._count)
-        if self.dead_after is not None and number > self.dead_after:
+        if path == self.dead_for or (self.dead_after is not None and number > self.dead_after):
             raise Refused(400, 1, "It is over.")
         if self.busy and number % self.busy == 0:
             raise Refused(429 if number % (2 * self.busy) else 503, 429, "Too many requests.")
@@ -54,6 +56,8 @@ class LeanCloud:
                 return self._subscribers(unquote(place), query)
             case ["1.2", "rtm", "service-conversations", place, "subscribers", client, "messages"]:
                 return self._page([m for m in self.messages if m.get("of") == (place, unquote(client))], query)
+            case ["1.2", "rtm", "clients", client, "blacklists"]:
+                return self._list(self.client_lists.get(unquote(client), []), query, "conv_ids")
             case ["1.2", "rtm", "conversations" | "chatrooms" | "service-conversations", place, name]:
                 return self._list(self.lists.get((place, name), []), query)
         raise Refused(404, 1, "Not found.")
@@ -83,10 +87,10 @@ class LeanCloud:
         clients = sorted(client for client in self.subscribers.get(place, []) if client > after)[:2]
         return [{"timestamp": 1_700_000_000_000, "subscriber": client, "conv_id": place} for client in clients]
 
-    def _list(self, clients: list[str], query: dict[str, str]) -> Row:
+    def _list(self, ids: list[str], query: dict[str, str], name: str = "client_ids") -> Row:
         start = int(query.get("next", 0))
-        page: Row = {"client_ids": clients[start : start + 2]}
-        return page | ({"next": str(start + 2)} if len(clients) > start + 2 else {})
+        page: Row = {name: ids[start : start + 2]}
+        return page | ({"next": str(start + 2)} if len(ids) > start + 2 else {})
 
 
 @contextmanager

@@ -4,9 +4,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import httpx
 import pytest
 
+from hongyan.engine.clock import wall_ms
 from hongyan.importing import live
 from tests.importing.conftest import Home
 from tests.importing.exports import NOW, conversation, everything, message, object_id, stream
@@ -68,6 +71,72 @@ def test_what_is_broken_off_goes_on_and_what_is_new_is_fetched_later(home: Home,
     assert len(home.export("second")["messages"]) == 50
 
 
+def refusing(there: LeanCloud) -> list[str]:
+    """The clients that were asked which conversations they refuse."""
+    return [unquote(path.split("/")[4]) for path in there.asked if path.startswith("/1.2/rtm/clients/")]
+
+
+def test_clients_are_asked_which_conversations_they_refuse(home: Home, there: LeanCloud) -> None:
+    talk = there.classes["_Conversation"][0]["objectId"]
+    there.client_lists["小明"] = [talk, *(row["objectId"] for row in there.classes["_Conversation"][1:])]
+    fetch(home, there)
+    assert refusing(there) == ["alice", "bob", "小明", "小明"]  # members and subscribers; the last one has two pages
+    assert {(row["client_id"], *row["conv_ids"]) for row in home.export()["client-blacklists"]} == {
+        ("小明", row["objectId"]) for row in there.classes["_Conversation"]
+    }
+    there.asked.clear()
+    fetch(home, there, "--no-lists")
+    fetch(home, there, "--no-client-lists")
+    assert refusing(there) == []
+    fetch(home, there, "--no-lists", "--client-lists")
+    assert len(refusing(there)) == 4
+
+
+def test_many_clients_are_asked_only_if_that_is_wanted(
+    home: Home, there: LeanCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "CLIENTS_MAX", 2)
+    fetch(home, there)
+    assert (refusing(there), home.not_asked) == ([], 3)
+    fetch(home, there, "--client-lists")
+    assert (len(refusing(there)), home.not_asked) == (3, 0)
+
+
+def test_what_is_broken_off_among_the_clients_goes_on_there(home: Home, there: LeanCloud) -> None:
+    there.dead_for = "/1.2/rtm/clients/bob/blacklists"
+    arguments = ("import", "leancloud", "--live", there.url, "--live-app", APP, "--app", TEST_APP.id, "--rate", "1000")
+    assert "LeanCloud's API refuses" in home.refused(*arguments)
+    assert refusing(there) == ["alice"]
+    there.dead_for = None
+    fetch(home, there)
+    assert refusing(there) == ["alice", "bob", "小明"]
+
+
+def test_what_was_edited_or_recalled_since_is_fetched_again_on_demand(home: Home, there: LeanCloud) -> None:
+    now = wall_ms()
+    place = there.classes["_Conversation"][0]["objectId"]
+    old, new, gone = (message(place, now - days * 86_400_000) for days in (9, 2, 1))
+    # of one page are all messages on it, whatever their age
+    between = [message(place, now - 4 * 86_400_000 - number) for number in range(8)]
+    there.messages += [old, *between, new, gone]
+    fetch(home, there)
+    old["data"], new["data"], new["patch-timestamp"] = "edited", "edited", now - 5
+    gone |= {"data": None, "recall": True}
+    assert "messages" not in fetch(home, there)
+    assert fetch(home, there, "--again", 3)["messages"]["changed"] == 2
+    found = {row["msg-id"]: row for row in home.export("out3")["messages"]}
+    assert found[new["msg-id"]]["data"] == "edited"
+    assert found[gone["msg-id"]]["recall"] is True
+    assert found[old["msg-id"]]["data"] != "edited"
+    assert fetch(home, there, "--again", 30)["messages"]["changed"] == 1
+
+
+def test_again_needs_an_api(home: Home) -> None:
+    file = home.write("_Conversation.jsonl", conversation("alice"))
+    told = home.refused("import", "leancloud", file, "--app", TEST_APP.id, "--again", 3)
+    assert "--again goes with --live" in told
+
+
 def test_a_dry_run_changes_nothing_here(home: Home, there: LeanCloud) -> None:
     assert fetch(home, there, "--dry-run", "--no-lists")["messages"]["new"] == 49
     assert not any(home.export().values())
@@ -90,6 +159,10 @@ def test_hongyan_itself_is_a_source(
 ) -> None:
     counts = everything(tmp_path / "in", 120)
     server.hongyan("import", "leancloud", str(tmp_path / "in"), "--app", server.app.id)
+    key = {"X-LC-Id": server.app.id, "X-LC-Key": server.app.key}
+    device = {"deviceType": "android", "installationId": "6f9f1e5e-1f5c-4b1a-9d7e-7a4f5a0f7a10"}
+    for path, body in (("users", {"username": "tom", "password": "a word"}), ("installations", device)):
+        assert httpx.post(f"{server.http_url}/1.1/{path}", json=body, headers=key).status_code == 201
     server.hongyan("export", "leancloud", str(tmp_path / "there"), "--app", server.app.id)
     monkeypatch.setenv("LEANCLOUD_MASTER_KEY", server.app.master_key)
     tallies = home.bring_in("--live", server.http_url, "--rate", "1000")
@@ -101,6 +174,9 @@ def test_hongyan_itself_is_a_source(
     here = home.export()
     # there, what is only history is a conversation without members
     assert home.counts["_Conversation"] == dict.fromkeys(["there", "here"], counts["_Conversation"] + 1)
-    for name in ("subscribers", "permanent-silenceds", "blacklists"):
+    for name in ("subscribers", "permanent-silenceds", "blacklists", "client-blacklists"):
         assert here[name] == there[name]
+    for name in ("_User", "_Installation"):
+        assert [row["objectId"] for row in here[name]] == [row["objectId"] for row in there[name]]
+        assert len(here[name]) >= 1
     assert {row["msg-id"] for row in here["messages"]} == {row["msg-id"] for row in there["messages"]}

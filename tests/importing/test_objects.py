@@ -12,7 +12,7 @@ import pytest
 
 from tests.importing.conftest import Home
 from tests.importing.exports import NOW, date, jsonl, object_id
-from tests.support.server import Server
+from tests.support.server import TEST_APP, Server
 
 PASSWORD = "h7oRIIN7MfHNUMljp0QzMDM2nubKXavtCxOOcOVHesqa5pxCf081T2E+9FblM9NqID76yVglxOKDQVauhURCgg=="
 
@@ -168,3 +168,78 @@ def test_without_bytes_a_file_is_a_link_until_they_come(home: Home) -> None:
     tally = home.bring_in(home.folder / "_File.jsonl", "--files", home.folder / "bytes")["_File"]
     assert tally == {"read": 1, "changed": 1}
     assert home.rows("SELECT size, url FROM file") == [(3, None)]
+
+
+KEYS = ["Gpj8DL3UCyIaAlMvYTxJIJH1PXRbbYVU.png", "ed4e1cf1d9c6dd7e6f5d.jpg", "5b2d1c7e-3a4f-4d6b-9c8a-7e6f5d4c3b2a"]
+NAMED = "Xpj8DL3UCyIaAlMvYTxJIJH1PXRbbYVU/照片 1.png"
+
+
+def put_bytes(folder: Path, *keys: str) -> Path:
+    """A folder in which each of these keys has itself as its bytes."""
+    for key in keys:
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).write_text(key)
+    return folder
+
+
+def test_a_file_keeps_its_key_so_that_its_url_stays(server_factory: Any, tmp_path: Path) -> None:
+    server: Server = server_factory()
+    server.start()
+    folder = put_bytes(tmp_path / "bytes", *KEYS, NAMED)
+    jsonl(tmp_path / "_File.jsonl", *map(file, [*KEYS, NAMED]))
+    server.hongyan("import", "leancloud", str(tmp_path / "_File.jsonl"), "--files", str(folder), "--app", server.app.id)
+    for key in (*KEYS, NAMED):
+        found = httpx.get(f"{server.http_url}/files/{key}", trust_env=False)
+        assert (found.status_code, found.text) == (200, key)
+
+
+@pytest.mark.parametrize("key", ["k1.png", "~pj8DL3UCyIaAlMvYTxJIJH1PXRbbYVU", "a/Gpj8DL3UCyIaAlMvYTxJIJH1PXRbbYVU"])
+def test_a_key_that_can_be_guessed_or_means_something_here_is_made_anew(key: str, home: Home) -> None:
+    folder = put_bytes(home.folder / "bytes", key)
+    home.bring_in(home.write("_File.jsonl", file(key)), "--files", folder)
+    ((kept, size),) = home.rows("SELECT key, size FROM file")
+    assert (kept != key, size) == (True, len(key))
+
+
+def test_no_file_gets_the_place_of_another(home: Home) -> None:
+    """Keys that begin alike would lie in one place."""
+    first, second = KEYS[0], KEYS[0].removesuffix(".png") + "/other.png"
+    folder = put_bytes(home.folder / "one", first)
+    rows = [file(first), file(second)]
+    home.bring_in(home.write("a/_File.jsonl", rows[0]), "--files", folder)
+    home.bring_in(home.write("b/_File.jsonl", rows[1], file(first)), "--files", put_bytes(home.folder / "two", second))
+    keys = [key for (key,) in home.rows("SELECT key FROM file WHERE key IS NOT NULL")]
+    assert first in keys
+    assert second not in keys
+    contents = {path.read_text() for path in (home.data / "files").rglob("original")}
+    assert contents == {first, second}
+
+
+def test_an_export_with_files_can_be_brought_in_with_them(home: Home, other: Home) -> None:
+    folder = put_bytes(home.folder / "bytes", *KEYS, NAMED)
+    (folder / KEYS[1]).write_bytes(b"")
+    rows = [*map(file, [*KEYS, NAMED]), file(None, url="https://elsewhere.example/x")]
+    home.bring_in(home.write("_File.jsonl", *rows), "--files", folder)
+    out = home.folder / "out"
+    told = home.command("export", "leancloud", out, "--app", TEST_APP.id, "--files")
+    assert told["files"] == {"written": 4, "missed": 0, "missing": []}
+    written = {
+        str(path.relative_to(out / "_File.bytes")) for path in (out / "_File.bytes").rglob("*") if path.is_file()
+    }
+    assert written == {*KEYS, NAMED}
+    # what somebody has called like a class is no row
+    (out / "_File.bytes" / "_User.jsonl").write_text("{}\n")
+    assert other.bring_in(out, "--files", out / "_File.bytes").keys() == {"_File"}
+    assert other.left_out == []
+    assert other.export("again")["_File"] == home.export("again")["_File"]
+    contents = [sorted(path.read_text() for path in (each.data / "files").rglob("original")) for each in (home, other)]
+    assert contents[0] == contents[1] == sorted([KEYS[0], "", KEYS[2], NAMED])
+
+
+def test_an_export_tells_whose_bytes_are_missing(home: Home) -> None:
+    home.bring_in(home.write("_File.jsonl", file(KEYS[0])), "--files", put_bytes(home.folder / "bytes", KEYS[0]))
+    for path in (home.data / "files").rglob("original"):
+        path.unlink()
+    told = home.command("export", "leancloud", home.folder / "out", "--app", TEST_APP.id, "--files")
+    assert told["files"] == {"written": 0, "missed": 1, "missing": [KEYS[0]]}
+    assert list((home.folder / "out" / "_File.bytes").iterdir()) == []

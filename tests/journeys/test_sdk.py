@@ -18,10 +18,14 @@ GOAWAY = "goaway"
 SIGNATURES = "signatures"
 """The journey in an app that wants signatures."""
 SIGNED = {"sign_login": "on", "sign_conversation": "on", "sign_blacklist": "on", "limits": "off"}
+PUSH = "push"
+"""The journey of an app that pushes (`test_push.py`)."""
 ONLY_IN_4 = ["offline-push", "push-mode"]
 """SDK 5 has no such mode."""
 
-SHARED = [name for name in JOURNEYS if name not in [RESTART, ROOM_RESTART, GOAWAY, SIGNATURES, *ONLY_IN_4]]
+HOOKS = "hooks"
+"""The journey of an app with an engine of its own: `test_hooks`."""
+SHARED = [name for name in JOURNEYS if name not in [RESTART, ROOM_RESTART, GOAWAY, SIGNATURES, HOOKS, PUSH, *ONLY_IN_4]]
 """The journeys of both SDKs that leave their server as it is."""
 
 

@@ -1,8 +1,12 @@
 """What an import leaves in the store: marks, edits, sweeps, streams, deletion."""
 
+import asyncio
+import contextlib
+import shutil
 from pathlib import Path
 from typing import Any
 
+from hongyan.engine.clock import Clock
 from hongyan.engine.imported import (
     Imported,
     ImportedConversation,
@@ -13,7 +17,7 @@ from hongyan.engine.imported import (
     ImportedSubscription,
 )
 from hongyan.engine.values import ConversationKind, Cutoffs, Edit, HistoryRange, Role, stream_id
-from hongyan.store import Store, sweep_gate
+from hongyan.store import Store, database, sweep_gate
 from tests.store.steps import APP, NOON, Wall, load, on_driver, rows, send, service, start
 
 PLACE = "0" * 24
@@ -158,3 +162,17 @@ async def test_what_is_told_at_the_commit_is_what_memory_must_read_again(store: 
     await store.imports.write(APP, [row(), row("1" * 24, kind=3, members=())], committed)
     await store.imports.write(APP, [row(updated_at=99)], committed)
     assert told == [([], 1), ([PLACE], 0)]
+
+
+async def test_who_writes_much_alone_leaves_all_of_it_in_the_file(path: Path, empty_database: Path, wall: Wall) -> None:
+    shutil.copy(empty_database, path)
+    store = Store.open(path, bytes(32), Clock(wall, lambda: 0))
+    store.write_much()
+    store.start(asyncio.get_running_loop())
+    await bring_in(store, row())
+    log = path.with_name(path.name + "-wal")
+    assert log.stat().st_size > 0
+    with contextlib.closing(database.connect(path, read_only=True)) as other:  # who looks would keep the log there
+        other.execute("SELECT 1 FROM app").fetchall()
+        await store.close()
+        assert log.stat().st_size == 0

@@ -94,9 +94,10 @@ async def test_the_file_has_what_cannot_be_changed_later(store: Store, path: Pat
     assert rows(path, "PRAGMA page_size") == [(4096,)]
     assert rows(path, "PRAGMA auto_vacuum") == [(2,)]  # incremental
     assert rows(path, "PRAGMA journal_mode") == [("wal",)]
-    assert rows(path, "SELECT value FROM meta WHERE name = 'oldest_compatible'") == [("0005",)]
+    assert rows(path, "SELECT value FROM meta WHERE name = 'oldest_compatible'") == [("0011",)]
     without_rowid = "SELECT name FROM pragma_table_list WHERE wr AND name NOT LIKE 'sqlite%' ORDER BY name"
-    tables = ["author", "client", "hidden_message", "imported_column", "kick", "member", "notification", "refusal"]
+    tables = ["author", "client", "hidden_message", "imported_column", "installation_channel", "kick", "member"]
+    tables += ["notification", "push_service", "refusal"]
     tables += ["revoked_token", "seat", "sent_token", "standing", "used_signature", "user_identity", "user_session"]
     assert rows(path, without_rowid) == [(table,) for table in tables]
 
@@ -236,7 +237,7 @@ def test_a_first_start_that_dies_at_any_statement_leaves_nothing_half_made(tmp_p
     for file in {on_disk(file): file for file in files}.values():
         versions.migrate(file)
         assert rows(file, "SELECT version_num FROM alembic_version") == [(versions.CURRENT,)]
-        assert rows(file, "SELECT * FROM meta") == [("oldest_compatible", "0005")]
+        assert rows(file, "SELECT * FROM meta") == [("oldest_compatible", "0011")]
         assert rows(file, "PRAGMA auto_vacuum") == [(2,)]
 
 

@@ -29,7 +29,9 @@ class Rest:
         """The answer to a call that succeeds; `body` is sent as JSON if there is any."""
         answer = await self._http.request(method, path, params=query, json=body or None)
         assert answer.status_code == 200, (answer.status_code, answer.text)
-        return answer.json()
+        told = answer.json()
+        assert not isinstance(told, dict) or "error" not in told, "SDKs would take it for a failure"
+        return told
 
     async def refused(
         self, method: str, path: str, query: dict[str, Any] | None = None, **body: Any

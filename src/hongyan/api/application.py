@@ -28,6 +28,7 @@ from hongyan.api.leancloud import (
     member_infos,
     messages,
     notifications,
+    pushes,
     route,
     service_conversations,
     service_messages,
@@ -38,6 +39,7 @@ from hongyan.api.leancloud import (
 )
 from hongyan.api.site import Site
 from hongyan.api.tunnel import REQUEST_MAX, tunnelled
+from hongyan.api.v1 import webhooks
 
 TRACE_HEADER = "X-Trace-Id"
 _TRACE = TRACE_HEADER.lower().encode()
@@ -85,8 +87,10 @@ def framework(site: Site | None, openapi: OpenAPIConfig | None = None) -> Litest
             files.router,
             users.router,
             installations.router,
+            pushes.router,
             storage.router,
             batch.router,
+            webhooks.router,
             pages.router,
         ],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},

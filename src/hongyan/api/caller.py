@@ -6,18 +6,16 @@ Anybody can write any `Host` or `X-Forwarded-*` header. The latter are believed 
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 from litestar import Request
-from litestar.datastructures import Headers
 
+from hongyan import addresses
+from hongyan.addresses import Address
 from hongyan.config import Settings
 
 WILDCARDS = {"0.0.0.0", "::", ""}
-
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}))(:(?P<port>[0-9]{1,5}))?")
 
@@ -48,38 +46,23 @@ class Caller:
     def names_loopback(self) -> bool:
         """Whether the name by which they reached us means this machine."""
         name = split_host(self.host)[0].strip("[]") if self.host else ""
-        address = _address(name)
+        address = addresses.parse(name)
         return name.lower() == "localhost" or (address is not None and address.is_loopback)
 
 
 def caller_of(request: Request[Any, Any, Any], settings: Settings) -> Caller:
     """The caller of a request, seen through the trusted proxies."""
-    peer = _address(request.client.host if request.client else "")
+    peer = addresses.parse(request.client.host if request.client else "")
     headers = request.headers
     secure = request.scope["scheme"] == "https"
-    if peer is not None and within(peer, settings.trusted_proxies):
-        return _behind_proxy(peer, headers, settings, secure)
-    if peer is not None and peer.is_loopback:
-        if any(name.startswith("x-forwarded-") or name == "forwarded" for name in headers):
-            return Caller(None, None, secure)  # a proxy on this machine that nobody declared
-        return Caller(peer, _valid_host(headers.get("host")), secure)
-    return Caller(peer, None, secure)
-
-
-def _behind_proxy(peer: Address, headers: Headers, settings: Settings, secure: bool) -> Caller:
-    """Proxies append: the caller is the last address that is not a trusted proxy's own."""
-    # some append a line of their own instead of a part, so the first line may be the caller's invention
-    lines = ",".join(headers.getall("x-forwarded-for", []))
-    chain = [_address(part) for part in lines.split(",") if part.strip()]
-    outside = [one for one in chain if one is None or not within(one, settings.trusted_proxies)]
-    address = outside[-1] if outside else (chain[0] if chain else peer)
-    secure = headers.get("x-forwarded-proto", "https" if secure else "http").strip() == "https"
-    return Caller(address, _valid_host(headers.get("x-forwarded-host")), secure)
-
-
-def within(address: Address, networks: tuple[str, ...]) -> bool:
-    """Whether an address is one of the addresses or in one of the networks."""
-    return any(address in ip_network(network) for network in networks)
+    forwarded = any(name.startswith("x-forwarded-") or name == "forwarded" for name in headers)
+    lines = headers.getall("x-forwarded-for", [])
+    address = addresses.source(peer, lines, forwarded, settings.trusted_proxies)
+    if peer is not None and addresses.within(peer, settings.trusted_proxies):
+        secure = headers.get("x-forwarded-proto", "https" if secure else "http").strip() == "https"
+        return Caller(address, _valid_host(headers.get("x-forwarded-host")), secure)
+    is_local = address is not None and address.is_loopback
+    return Caller(address, _valid_host(headers.get("host")) if is_local else None, secure)
 
 
 def reached_host(request: Request[Any, Any, Any], caller: Caller, settings: Settings) -> str:
@@ -106,11 +89,3 @@ def bracketed(host: str) -> str:
 
 def _valid_host(host: str | None) -> str | None:
     return host if host is not None and _HOST.fullmatch(host) else None
-
-
-def _address(text: str) -> Address | None:
-    try:
-        address = ip_address(text.strip())
-    except ValueError:
-        return None
-    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address

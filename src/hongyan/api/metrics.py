@@ -8,7 +8,8 @@ from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from hongyan.api.caller import caller_of, within
+from hongyan.addresses import within
+from hongyan.api.caller import caller_of
 from hongyan.api.errors import HttpError
 from hongyan.api.site import CurrentSite, Figure, Site
 

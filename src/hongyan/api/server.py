@@ -5,9 +5,11 @@ import logging
 import resource
 import socket
 import ssl
+import sys
 from typing import Any, cast
 
 import httptools
+import msgspec
 import uvicorn
 from litestar.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -21,6 +23,10 @@ HEAD_MAX = 65_536
 WAITING_MAX = 16
 #: Descriptors that HTTP connections leave for files and the database.
 DESCRIPTORS_KEPT = 32
+#: Bytes a second that a reader takes of an answer at least, as many as a body has to come with.
+READ_RATE_MIN = 2_048
+#: Where the bytes that a peer has acknowledged stand in what Linux tells of a connection (`tcpi_bytes_acked`).
+_ACKED = slice(120, 128)
 
 
 class HttpServer:
@@ -65,6 +71,10 @@ class HttpServer:
         await self._server.shutdown(sockets=[self._listener])
 
 
+class NotTakenError(Exception):
+    """A call that HTTP would allow, or what it forbids and the parser does not see; the parser passes it on."""
+
+
 class OnePiece:
     """The transport as the answer to one call writes to it: the head leaves with the first part of the body.
 
@@ -97,9 +107,10 @@ class OnePiece:
 class PatientProtocol(HttpToolsProtocol):
     """Closes a connection on which no call has begun for a while, one too many at once, and one with too long a head.
 
-    And one that sends nothing more of a body. uvicorn waits for a first call and for bodies for ever, takes connections
-    until nothing else can open a file, keeps a head of any length and any number of calls, and drops the body of a call
-    that offers another protocol.
+    And one that sends nothing more of a body, or takes hardly anything of an answer. uvicorn waits for a first call,
+    for bodies and for readers for ever, takes connections until nothing else can open a file, keeps a head of any
+    length and any number of calls, takes calls to no host or to two, and drops the body of a call that offers another
+    protocol.
     """
 
     def connection_made(self, transport: Any) -> None:
@@ -108,6 +119,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._undecided = 0  # bytes since the last head was complete, or the last part of a body
         self._is_over = False  # nothing more is read
         self._is_silent = False  # nothing has come since the last look
+        self._acked: int | None = None  # by a reader that kept us waiting at the last look
         self._watch()
         if self._is_one_too_many(transport):
             transport.abort()
@@ -125,8 +137,9 @@ class PatientProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         try:
             self._parse(data)
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
+        except httptools.HttpParserError as error:
+            why = error.__context__
+            self.send_400_response(str(why) if isinstance(why, NotTakenError) else "This is no call of HTTP.")
         if self._undecided > HEAD_MAX and not self.transport.is_closing():
             self.send_400_response("The head of the request is too long.")
 
@@ -152,17 +165,21 @@ class PatientProtocol(HttpToolsProtocol):
         """A call that has come whole is answered before the connection ends: it may have been done already."""
         self._is_over = True
         if self.cycle is None or self.cycle.more_body or self.cycle.response_complete:
-            super().send_400_response(msg)
+            self.transport.write(_refusal(msg))
+            self.transport.close()
         else:
             self.cycle.keep_alive = False
 
     def on_headers_complete(self) -> None:
         if self.parser.get_http_version() not in ("1.0", "1.1"):
-            raise ValueError("this version of HTTP has no headers")
+            raise NotTakenError("This version of HTTP has no headers.")
         if self.parser.get_method() == b"CONNECT":
-            raise ValueError("this is no proxy")
+            raise NotTakenError("This server is no proxy.")
+        hosts = sum(1 for field in self.headers if field[0] == b"host")
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):  # RFC 9112, 3.2
+            raise NotTakenError("A call names one host, in the header `Host`.")
         if len(self.pipeline) >= WAITING_MAX:
-            raise ValueError("too many calls wait for their answers")
+            raise NotTakenError("Too many calls wait for their answers.")
         if not self.parser.should_upgrade():
             super().on_headers_complete()
             self._undecided = 0
@@ -188,12 +205,32 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _check(self) -> None:
         in_progress = self.cycle is not None and not self.cycle.response_complete
-        if in_progress and self.cycle.more_body and self._is_silent:
+        if self._reads_too_slowly() or (in_progress and self.cycle.more_body and self._is_silent):
             self.transport.abort()
             return
         if not in_progress and self.scope is self._last_scope:
-            self.transport.close()
-            return
+            self.transport.close()  # what has been written is still read, or the reader is too slow
         self._last_scope = self.scope
         self._is_silent = True
         self._watch()
+
+    def _reads_too_slowly(self) -> bool:
+        """Whether the reader has kept us waiting since the last look, and taken too little meanwhile.
+
+        What its machine has acknowledged counts: our own kernel holds much, and takes more by fits and starts.
+        """
+        before, self._acked = self._acked, None
+        if self.flow.write_paused or self.transport.get_write_buffer_size():
+            connection = self.transport.get_extra_info("socket")
+            told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.stop)
+            self._acked = int.from_bytes(told[_ACKED], sys.byteorder)
+        return before is not None and self._acked is not None and self._acked - before < READ_RATE_MIN * IDLE_LIMIT
+
+
+def _refusal(sentence: str) -> bytes:
+    """The answer to what is no call; it never comes to the application."""
+    body = msgspec.json.encode({"code": 400, "error": sentence})
+    head = (
+        b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+    )
+    return head % len(body) + body

@@ -15,12 +15,14 @@ from hongyan.bench.fanout import FanoutParameters, fanout
 from hongyan.bench.growth import GrowthParameters, growth
 from hongyan.bench.history import HistoryParameters, history
 from hongyan.bench.idle import IdleParameters, idle
+from hongyan.bench.imports import ImportParameters, bring_in
 from hongyan.bench.reconnect import ReconnectParameters, reconnect
 from hongyan.bench.rest import RestParameters, rest
 from hongyan.bench.room import RoomParameters, room
 from hongyan.bench.run import Figures, Options, Screen
 from hongyan.bench.soak import SoakParameters, soak
 from hongyan.bench.sweep import SweepParameters, sweep
+from hongyan.bench.webhooks import WebhookParameters, webhooks
 from hongyan.bench.workers import BenchError
 
 bench = typer.Typer(help=HELP, no_args_is_help=True)
@@ -157,6 +159,47 @@ def sweep_command(
     parameters = SweepParameters(expired, senders, in_flight, size)
     options = Options(output, data_dir, tls, seconds, warm_up, processes)
     _measure("sweep", lambda screen: sweep(parameters, options, screen), options, report.SWEEP)
+
+
+@bench.command("import")
+def import_command(
+    messages: Annotated[
+        int, option("Messages to be brought in.", "NUMBER", 300_000, min=1_000, max=100_000_000)
+    ] = 300_000,
+    senders: Annotated[int, option("Pairs that talk.", "NUMBER", 100, min=1, max=10_000)] = 100,
+    in_flight: Annotated[int, option("Messages a sender sends ahead.", "NUMBER", 4, min=1, max=200)] = 4,
+    size: Size = 200,
+    seconds: Seconds = 5.0,
+    warm_up: WarmUp = 1.0,
+    processes: Processes = HALF_THE_CORES,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """How long messages take while an export of LeanCloud is brought in, beside how long they take without."""
+    parameters = ImportParameters(messages, senders, in_flight, size)
+    options = Options(output, data_dir, tls, seconds, warm_up, processes)
+    _measure("import", lambda screen: bring_in(parameters, options, screen), options, report.IMPORT)
+
+
+@bench.command("webhooks")
+def webhooks_command(
+    rate: Annotated[
+        float, option("Messages per second, of each of which the webhook is told.", "NUMBER", 500, min=1)
+    ] = (500.0),
+    senders: Annotated[int, option("Pairs that talk.", "NUMBER", 100, min=1, max=10_000)] = 100,
+    size: Size = 200,
+    seconds: Seconds = 5.0,
+    warm_up: WarmUp = 1.0,
+    processes: Processes = HALF_THE_CORES,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """How long messages take beside a webhook that works, and ones that fail in several ways."""
+    parameters = WebhookParameters(rate, senders, size)
+    options = Options(output, data_dir, tls, seconds, warm_up, processes)
+    _measure("webhooks", lambda screen: webhooks(parameters, options, screen), options, report.WEBHOOKS)
 
 
 @bench.command("rest")

@@ -244,6 +244,8 @@ DRAWINGS: dict[str, Callable[..., None]] = {
     "idle": _draw_idle,
     "broadcast": _draw_broadcast,
     "sweep": _draw_sweep,
+    "import": _draw_sweep,
+    "webhooks": _draw_sweep,
     "rest": _draw_rest,
     "reconnect": _draw_reconnect,
     "history": _draw_history,

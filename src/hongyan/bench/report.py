@@ -37,6 +37,18 @@ SWEEP: tuple[Row, ...] = (
     ("expired messages left", "expired_left", 1, ",.0f"),
     *CHAT[5:],
 )
+IMPORT: tuple[Row, ...] = (
+    *CHAT[:5],
+    ("imported rows/s", "imported_per_second", 1, ",.0f"),
+    *CHAT[5:8],
+    ("cores: importing program", "importer_cores", 1, ".2f"),
+    *CHAT[8:],
+)
+WEBHOOKS: tuple[Row, ...] = (
+    *CHAT[:5],
+    ("calls of the webhook/s", "calls_per_second", 1, ",.0f"),
+    *CHAT[5:],
+)
 REST: tuple[Row, ...] = (
     ("accepted requests/s", "messages_per_second", 1, ",.0f"),
     ("request to answer, p50 ms", "ack_p50_ms", 1, ".1f"),

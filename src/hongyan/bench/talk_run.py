@@ -104,6 +104,7 @@ def _costs(total: TalkResult, used: Reading, seconds: float) -> Figures:
         "server_us_per_delivery": ratio(used.server * 1e6, total.deliveries),
         "generator_cores": round(used.generator / seconds, 3),
         "other_cores": round(max(others, 0.0) / seconds, 3),
+        "imported_per_second": ratio(counters.get("hongyan_imported_rows_total", 0), seconds),
         "commits": counters.get("hongyan_commits_total"),
         "messages_per_commit": ratio(
             counters.get("hongyan_messages_total", 0), counters.get("hongyan_commits_total", 0)

@@ -1,5 +1,6 @@
 """`hongyan app …`: the messaging spaces of this server."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,8 @@ from hongyan.errors import StartupError
 
 #: Bytes of the longest file with a word list; a list that is allowed has fewer, even with empty lines.
 FILE_MAX = 1 << 24
+#: Bytes of a file with credentials.
+CREDENTIALS_MAX = 65_536
 
 tree = typer.Typer(help="Create, list and change apps: the messaging spaces of this server.", no_args_is_help=True)
 
@@ -32,6 +35,9 @@ def create(
     master_key: Annotated[
         str | None, typer.Option("--master-key", metavar="KEY", help="Master key; generated if not given.")
     ] = None,
+    hook_key: Annotated[
+        str | None, typer.Option("--hook-key", metavar="KEY", help="Hook key; generated if not given.")
+    ] = None,
     set: Changes = None,
     config: Config = None,
     data_dir: DataDirectory = None,
@@ -41,9 +47,9 @@ def create(
 
     Clients sign in with `id` and `key`. `master_key` is for your own server,
     which calls the REST API and signs with it; give it to nobody else.
-    `hook_key` is for hooks, which come later.
+    `hook_key` proves to your own cloud engine that a hook is called by this server.
     """
-    command = admin.CreateApp(name, id, key, master_key, parse_changes(set or []))
+    command = admin.CreateApp(name, id, key, master_key, hook_key, parse_changes(set or []))
     print_json(_perform(settings_for(config, data_dir, database), command))
 
 
@@ -102,6 +108,76 @@ def words(
         print_lines(_perform(settings, admin.ListWords(app)))
     else:
         print_json(_perform(settings, admin.SetWords(app, read_words(file))))
+
+
+push = typer.Typer(
+    help="The services by which an app pushes to devices: docs/howto/push.md has the file of each.",
+    no_args_is_help=True,
+)
+tree.add_typer(push, name="push")
+
+AppName = Annotated[str, typer.Argument(metavar="APP", help="Id or name of the app.")]
+ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="Name of the service, such as apns.")]
+
+
+@push.command("list")
+def list_push(app: AppName, config: Config = None, data_dir: DataDirectory = None, database: Database = None) -> None:
+    """Print by which services an app pushes, as a JSON array; their credentials are shown to nobody."""
+    settings = settings_for(config, data_dir, database)
+    check_exists(settings.data_dir)
+    print_json(_perform(settings, admin.ListPush(app)))
+
+
+@push.command("set")
+def set_push(
+    app: AppName,
+    service: ServiceName,
+    file: Annotated[Path, typer.Option("--file", metavar="FILE", help="JSON file with the credentials.")],
+    config: Config = None,
+    data_dir: DataDirectory = None,
+    database: Database = None,
+) -> None:
+    """Let an app push by a service, with the credentials in FILE, from now on.
+
+    They are kept sealed and take the place of those before. Services: apns,
+    fcm, huawei, honor, xiaomi, oppo, vivo, meizu, web_push, and webhook for
+    all devices that have no service of their own.
+    """
+    settings = settings_for(config, data_dir, database)
+    check_exists(settings.data_dir)
+    print_json(_perform(settings, admin.SetPush(app, service, read_credentials(file))))
+
+
+@push.command("remove")
+def remove_push(
+    app: AppName,
+    service: ServiceName,
+    config: Config = None,
+    data_dir: DataDirectory = None,
+    database: Database = None,
+) -> None:
+    """Let an app push by a service no more, and forget the credentials."""
+    settings = settings_for(config, data_dir, database)
+    check_exists(settings.data_dir)
+    print_json(_perform(settings, admin.RemovePush(app, service)))
+
+
+def read_credentials(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises StartupError, in which nothing of it stands."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(CREDENTIALS_MAX + 1)
+    except OSError as error:
+        raise StartupError(f"The file {path} can't be read: {error.strerror}.") from None
+    if len(text) > CREDENTIALS_MAX:
+        raise StartupError(f"The file {path} has more than {CREDENTIALS_MAX:,} bytes.")
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise StartupError(f"The file {path} is no JSON object.")
+    return given
 
 
 def read_words(path: Path) -> list[str]:

@@ -34,7 +34,10 @@ export_tree = typer.Typer(help="Write data out in the shapes of another server."
 
 #: The variable with the master key for `--live`: a command line can be read by others.
 MASTER_KEY = "LEANCLOUD_MASTER_KEY"
+DAY = 86_400_000
 
+Say = Callable[[str, int, int | None], None]
+Counts = Mapping[str, Mapping[str, int | None]]
 App = Annotated[str, typer.Option("--app", metavar="ID", help="Id or name of the app.")]
 
 
@@ -82,14 +85,34 @@ def import_leancloud(
     lists: Annotated[
         bool, typer.Option("--lists/--no-lists", metavar="", help="Ask each conversation for its lists.")
     ] = True,
+    client_lists: Annotated[
+        bool | None,
+        typer.Option(
+            "--client-lists/--no-client-lists",
+            metavar="",
+            help="Ask each client for its blacklist; default: of up to 10,000 clients.",
+            show_default=False,
+        ),
+    ] = None,
+    again: Annotated[
+        int | None,
+        typer.Option(
+            "--again",
+            metavar="DAYS",
+            min=1,
+            max=3650,
+            help="Fetch messages of the last days again, edited or recalled since.",
+            show_default=False,
+        ),
+    ] = None,
     config: Config = None,
     data_dir: DataDirectory = None,
     database: Database = None,
 ) -> None:
     """Bring an export of LeanCloud into an app.
 
-    PATH may be a .jsonl, .json or .bson file, a .tar.gz, .zip or .gz of them, or
-    a folder. The name of a file says its class, such as `_Conversation.jsonl`;
+    PATH may be a .jsonl, .json, .csv or .bson file, a .tar.gz, .zip or .gz of them,
+    or a folder. The name of a file says its class, such as `_Conversation.jsonl`;
     messages are known by their keys.
 
     The server may run meanwhile. Nobody is told of what comes in, and nothing
@@ -98,30 +121,37 @@ def import_leancloud(
 
     With --live it is fetched from LeanCloud itself. The master key comes from
     the variable LEANCLOUD_MASTER_KEY, or is asked for. What is broken off goes
-    on where it was, and later the same command brings what is new.
+    on where it was, and later the same command brings what is new; --again 7
+    also what was edited or recalled in the last seven days.
     """
     settings = settings_for(config, data_dir, database)
     check_exists(settings.data_dir)
     if bool(paths) == (live is not None):
         raise StartupError("Say either which files are to be brought in, or --live with the URL of the API.")
+    if again is not None and live is None:
+        raise StartupError("--again goes with --live: what is in files is brought in anyway.")
     folder = settings.data_dir / "imports"
     folder.mkdir(mode=0o700, exist_ok=True)
     began, wanted = time.monotonic(), _Wanted(class_name, report, dry_run, files, download_files)
     with _alone(folder), contextlib.ExitStack() as stack:
         app_id = _id_of(settings, app)
         if live is None:
-            found, counts = _import(settings, app_id, paths or [], wanted), None
+            found, fetched = _import(settings, app_id, paths or [], wanted), None
         else:
             there = live_app or app_id
             api = stack.enter_context(contextlib.closing(_api(live, there, rate)))
-            found, counts = _import_live(settings, app_id, api, there, lists, wanted)
-    _tell(found, time.monotonic() - began, dry_run, counts)
+            which = _Live(there, lists, client_lists if lists or client_lists else False, again)
+            found, fetched = _import_live(settings, app_id, api, which, wanted)
+    _tell(found, time.monotonic() - began, dry_run, fetched)
 
 
 @export_tree.command("leancloud")
 def export_leancloud(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder for the files.")],
     app: App,
+    files: Annotated[
+        bool, typer.Option("--files", metavar="", help="Also write the bytes of files, each under its key.")
+    ] = False,
     config: Config = None,
     data_dir: DataDirectory = None,
     database: Database = None,
@@ -130,16 +160,24 @@ def export_leancloud(
 
     The server may run meanwhile: what is changed during the export may be in it
     or not. Everything can be brought in again with `hongyan import leancloud`.
+
+    With --files the bytes of files lie in the folder DIR/_File.bytes, which the
+    option --files of the import takes.
     """
     settings = settings_for(config, data_dir, database)
     check_exists(settings.data_dir)
     # Imported when needed: the database's libraries would slow down `hongyan --help`.
-    from hongyan.importing.export import export
+    from hongyan.blobs import place
+    from hongyan.importing.export import export, export_bytes
     from hongyan.store.exporting import reading
 
     with reading(settings.database_path, _id_of(settings, app)) as found, _progress() as say:
-        counts = export(found, folder, lambda name, count: say(f"Writing {name}", count, None))
-    print_json({"folder": str(folder), "rows": counts})
+        told: dict[str, Any] = {"folder": str(folder)}
+        told["rows"] = export(found, folder, lambda name, count: say(f"Writing {name}", count, None))
+        if files:
+            copied = export_bytes(found, place(settings), folder, lambda count: say("Writing files", count, None))
+            told["files"] = asdict(copied)
+    print_json(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +189,24 @@ class _Wanted:
     dry_run: bool
     files: Path | None
     download_files: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """What is to be fetched from an API: of the app `there`, and the other options by their names."""
+
+    there: str
+    lists: bool
+    client_lists: bool | None
+    again: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """Rows of each class there and here; how many clients were not asked for their blacklists, as they are many."""
+
+    counts: Counts
+    unasked: int
 
 
 def _import(settings: Settings, app_id: str, paths: Sequence[Path], wanted: _Wanted) -> "Report":
@@ -180,22 +236,32 @@ def _import(settings: Settings, app_id: str, paths: Sequence[Path], wanted: _Wan
 
 
 def _import_live(
-    settings: Settings, app_id: str, api: "Api", there: str, lists: bool, wanted: _Wanted
-) -> tuple["Report", "Counts"]:
-    """The same of what an API has; and how many rows of each class there are there and here."""
+    settings: Settings, app_id: str, api: "Api", which: _Live, wanted: _Wanted
+) -> tuple["Report", _Fetched]:
+    """The same of what an API has."""
+    from hongyan.engine.clock import wall_ms
     from hongyan.importing import live
     from hongyan.store.exporting import COUNTS, reading
 
-    folder = settings.data_dir / "imports" / f"live-{re.sub('[^A-Za-z0-9_-]', '_', there)}"
+    folder = settings.data_dir / "imports" / f"live-{re.sub('[^A-Za-z0-9_-]', '_', which.there)}"
     folder.mkdir(mode=0o700, exist_ok=True)
+    again = None if which.again is None else wall_ms() - which.again * DAY
     with _progress() as say:
-        live.Fetch(api, folder, lambda name, rows: say(f"Fetching {name}", rows, None), lists=lists).run()
+        fetch = live.Fetch(
+            api,
+            folder,
+            lambda name, rows: say(f"Fetching {name}", rows, None),
+            lists=which.lists,
+            client_lists=which.client_lists,
+            again=again,
+        )
+        fetch.run()
     report = _import(settings, app_id, sorted(folder.glob("*.jsonl")), wanted)
     if not wanted.dry_run:
         live.forget(folder)
     with reading(settings.database_path, app_id) as here:
         counts = {name: {"there": live.count(api, name), "here": here.count(name)} for name in COUNTS}
-    return report, counts
+    return report, _Fetched(counts, fetch.unasked)
 
 
 def _api(url: str, app_id: str, rate: float) -> "Api":
@@ -231,24 +297,38 @@ class _Target:
         from hongyan.engine.imported import Imported, ImportedFile
 
         if isinstance(rows[0], ImportedFile):
-            rows = [self._file(row) for row in rows]
+            rows = self._with_bytes(rows)
         command = admin.Import(self._app_id, type(rows[0]).__name__, list(rows), self._dry)
         return msgspec.convert(self._answer(command), Imported)
 
     def subscribers(self) -> Iterator[tuple[str, str]]:
         return self._here.all_subscribers()
 
-    def _file(self, row: Any) -> Any:
-        """With its bytes, which come here first."""
-        if row.key is None or self._dry or self._here.has_file(row.id):
-            return self._files.linked(row)
-        return self._files.placed(row, self._here.app_key)
+    def _with_bytes(self, rows: Sequence[Any]) -> list[Any]:
+        """Files with their bytes, which come here first. No two of them may lie in one place."""
+        from hongyan.engine.files import same_place
+
+        places: set[str] = set()
+
+        def is_taken(key: str) -> bool:
+            first, end = same_place(key)
+            return first in places or self._here.has_key(first, end)
+
+        made = []
+        for row in rows:
+            if row.key is None or self._dry or self._here.has_file(row.id):
+                made.append(self._files.linked(row))
+                continue
+            made.append(self._files.placed(row, self._here.app_key, is_taken))
+            if made[-1].key is not None:
+                places.add(same_place(made[-1].key)[0])
+        return made
 
 
 class _Watcher:
     """Shows how far an import is: `importing.run.Watcher`."""
 
-    def __init__(self, say: "Say") -> None:
+    def __init__(self, say: Say) -> None:
         self._say = say
 
     def reading(self, rows: int) -> None:
@@ -256,10 +336,6 @@ class _Watcher:
 
     def writing(self, done: int, total: int) -> None:
         self._say("Writing", done, total)
-
-
-Say = Callable[[str, int, int | None], None]
-Counts = Mapping[str, Mapping[str, int | None]]
 
 
 @contextlib.contextmanager
@@ -303,18 +379,25 @@ def _id_of(settings: Settings, app: str) -> str:
     return str(perform(settings, admin.FindApp(app)))
 
 
-def _tell(report: "Report", seconds: float, dry: bool, counts: "Counts | None") -> None:
+def _tell(report: "Report", seconds: float, dry: bool, fetched: _Fetched | None) -> None:
     """What came of it: a table for people, JSON for programs."""
     written = str(report.path) if report.written else None
     if sys.stdout.isatty():
-        _show(report, seconds, dry, written, counts or {})
+        _show(report, seconds, dry, written, fetched)
         return
     tallies = {name: asdict(tally) for name, tally in report.tallies.items()}
-    told = {"dry_run": dry, "classes": tallies, "files_left_out": list(report.skipped), "report": written}
-    print_json(told if counts is None else told | {"counts": counts})
+    told: dict[str, Any] = {
+        "dry_run": dry,
+        "classes": tallies,
+        "files_left_out": list(report.skipped),
+        "report": written,
+    }
+    if fetched is not None:
+        told |= {"counts": fetched.counts, "clients_not_asked": fetched.unasked}
+    print_json(told)
 
 
-def _show(report: "Report", seconds: float, dry: bool, written: str | None, counts: "Counts") -> None:
+def _show(report: "Report", seconds: float, dry: bool, written: str | None, fetched: _Fetched | None) -> None:
     console = Console(highlight=False)
     headings = ["Class", "Rows read", "New", "Changed", "There already", "Twice", "Left out"]
     table = Table(headings[0], box=None, pad_edge=False)
@@ -324,8 +407,10 @@ def _show(report: "Report", seconds: float, dry: bool, written: str | None, coun
         numbers = (tally.read, tally.new, tally.changed, tally.same, tally.doubles, tally.bad)
         table.add_row(name, *(f"{number:,}" for number in numbers))
     console.print(table)
-    for name, count in counts.items():
+    for name, count in fetched.counts.items() if fetched else ():
         console.print(f"{name}: {count['there']} rows on LeanCloud, {count['here']} here")
+    if fetched and fetched.unasked:
+        console.print(f"{fetched.unasked:,} clients were not asked for their blacklists: --client-lists asks them.")
     for label in report.skipped:
         console.print(f"Left out: {label}")
     if written:

@@ -12,13 +12,19 @@ from hongyan.bus.local import LocalBus
 from hongyan.config import Settings
 from hongyan.datadir import DataDir, InUse
 from hongyan.engine.access import Access
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
+from hongyan.engine.hooks import Hooks
 from hongyan.engine.imports import Imports
+from hongyan.engine.push_services import PushServices
 from hongyan.engine.services import Services
 from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.words import WordFilter
 from hongyan.errors import StartupError
+from hongyan.hooks import Desk, Engines
+from hongyan.outbound import Outbound
+from hongyan.push_jobs import push_services
 from hongyan.store import Store
 
 #: Time for a server that is just starting or stopping, or for another command, to be done (s).
@@ -59,7 +65,7 @@ def performing(settings: Settings) -> Iterator[Callable[[admin.Command], Any]]:
         return
     try:
         with asyncio.Runner() as runner:
-            store, answer = runner.run(_open(settings, data))
+            store, answer = runner.run(_open(settings, data, much=True))
             try:
                 yield lambda command: _answered(runner, answer(command))
             finally:
@@ -95,20 +101,33 @@ async def _perform_here(settings: Settings, data: DataDir, command: admin.Comman
         await store.close()
 
 
-async def _open(settings: Settings, data: DataDir) -> tuple[Store, Callable[[admin.Command], Awaitable[Any]]]:
-    """The store, and what carries out a command there."""
+async def _open(
+    settings: Settings, data: DataDir, *, much: bool = False
+) -> tuple[Store, Callable[[admin.Command], Awaitable[Any]]]:
+    """The store, and what carries out a command there; `much` is written."""
     clock, database = Clock(), settings.database_path
     store = Store.open(database, data.secret(database), clock)
     store.on_fatal = process.storage_failed
+    if much:
+        store.write_much()
     store.start(asyncio.get_running_loop())
     apps, access = Apps(store.apps, clock), Access(store.conversations, clock)
     await apps.load()
     sweeper = admin.Sweeper(Sweeps(store.sweep, apps, access, clock, rest=0), running=False)
     words = WordFilter(store.words, clock)
-    services = Services(store.services, store.conversations, access, LocalBus())
+    services = Services(store.services, store.conversations, access, LocalBus(), Aftermath(store.jobs), Hooks(None))
     imports = Imports(store.imports, access, services, alone=True)
+    push = PushServices(store.pushes, clock, push_services)
+    await push.load()
 
     async def answer(command: admin.Command) -> Any:
-        return await admin.perform(command, apps, words, {}, sweeper, imports)
+        outbound = Outbound(settings.allowed_private)
+        engines = Engines(outbound, clock)
+        try:
+            desk = Desk(engines, store.jobs)
+            return await admin.perform(command, apps, words, {}, sweeper, imports, push, desk)
+        finally:
+            await engines.stop()
+            await outbound.close()
 
     return store, answer

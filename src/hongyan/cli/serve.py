@@ -19,6 +19,7 @@ def serve(
     public_gateway_url: Annotated[str | None, option("public_gateway_url", "URL")] = None,
     trusted_proxies: Annotated[str | None, option("trusted_proxies", "ADDRESS,…")] = None,
     metrics_from: Annotated[str | None, option("metrics_from", "ADDRESS,…")] = None,
+    allowed_private: Annotated[str | None, option("allowed_private", "ADDRESS,…")] = None,
     redis: Annotated[str | None, option("redis", "URL")] = None,
     log_level: Annotated[str | None, option("log_level", "LEVEL")] = None,
     log_format: Annotated[str | None, option("log_format", "FORMAT")] = None,

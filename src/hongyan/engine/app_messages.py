@@ -7,14 +7,17 @@ import asyncio
 
 from hongyan import errors
 from hongyan.engine.access import Access
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.clock import Clock
 from hongyan.engine.congestion import Congestion
 from hongyan.engine.edits import Edits
 from hongyan.engine.events import MessageSent, MessageSynced
 from hongyan.engine.filtering import Filtering
+from hongyan.engine.hooks import Hooks, narrowed, receivers
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.messages import check_deliveries, check_draft, no_target, placed
 from hongyan.engine.ports import Bus, EditStore, MessageStore
+from hongyan.engine.questions import Sending
 from hongyan.engine.values import (
     App,
     Conversation,
@@ -39,6 +42,8 @@ class AppMessages:
         deliveries: DeliveryBudget,
         filtering: Filtering,
         congestion: Congestion,
+        aftermath: Aftermath,
+        hooks: Hooks,
     ) -> None:
         self._store = store
         self._edit_store = edit_store
@@ -49,6 +54,8 @@ class AppMessages:
         self._deliveries = deliveries
         self._filtering = filtering
         self._congestion = congestion
+        self._aftermath = aftermath
+        self._hooks = hooks
 
     async def target(self, app: App, conversation_id: str) -> Conversation:
         """Where a message goes. Raises Refused(INVALID_MESSAGING_TARGET), of a temporary one CONVERSATION_NOT_FOUND."""
@@ -66,6 +73,11 @@ class AppMessages:
         """
         check_deliveries(self._deliveries, app)
         check_draft(app, draft)
+        self._congestion.check(conversation)
+        if app.settings.hook_rest and self._hooks.concern(app, Sending):
+            question = Sending(conversation, sender, draft, receivers(conversation, sender), self._clock.now())
+            await self._hooks.review(app, question, draft, check_draft)
+            conversation = await self.target(app, conversation.id)
         self._filtering.check(app, conversation, draft)
         self._congestion.check(conversation)
         sync = sync and conversation.kind is not ConversationKind.CHATROOM
@@ -73,6 +85,7 @@ class AppMessages:
             now = self._clock.now()
             place = Stored(new_message_id(now), 0, now)
             self._tell(conversation, place, sender, draft, sync=sync)
+            self._aftermath.tell(app.key, _sent(conversation, place, sender, draft, sync=sync), draft)
             return place
         future: asyncio.Future[Stored | Refused] = asyncio.get_running_loop().create_future()
 
@@ -82,6 +95,9 @@ class AppMessages:
             if not future.done():
                 future.set_result(outcome)
 
+        self._aftermath.follow(
+            app.key, draft, MessageSent, lambda _, place: _sent(conversation, place, sender, draft, sync=sync)
+        )
         self._store.append(conversation, sender, draft, done, checked=False)
         outcome = await future
         if isinstance(outcome, Refused):
@@ -89,8 +105,9 @@ class AppMessages:
         return outcome
 
     def _tell(self, conversation: Conversation, place: Stored, sender: str, draft: Draft, *, sync: bool) -> None:
-        message = placed(place, sender, draft)
-        self._bus.publish(MessageSent(conversation, message, None, to_sender=sync))
+        event = _sent(conversation, place, sender, draft, sync=sync)
+        message = event.message
+        self._bus.publish(event)
         if not sync:
             return
         if sender not in conversation.members:
@@ -98,12 +115,12 @@ class AppMessages:
         if draft.replaced is not None:
             self._filtering.tell_author(conversation, message, draft.replaced)
 
-    async def edit(self, app: App, conversation: Conversation, sender: str, edit: Edit) -> None:
+    async def edit(self, app: App, conversation: Conversation, sender: str, edit: Edit, source: str = "") -> None:
         """Edit or recall what `sender` said. Raises Refused: MESSAGE_NOT_FOUND, or what the filter refuses."""
         if edit.draft is not None:
             check_draft(app, edit.draft)
         self._congestion.check(conversation)
-        await self._edits.apply_for_app(app, [conversation], sender, edit)
+        await self._edits.apply_for_app(app, [conversation], sender, edit, source)
 
     async def delete(self, conversation: Conversation, sender: str, message_id: str, timestamp: int) -> None:
         """Take a message out of the history; who has it keeps it. Raises Refused(MESSAGE_NOT_FOUND)."""
@@ -120,6 +137,11 @@ class AppMessages:
         check_draft(app, draft)
         self._filtering.check(app, conversation, draft)
         await self._edit_store.rewrite(conversation, sender, message_id, timestamp, draft.content)
+
+
+def _sent(conversation: Conversation, place: Stored, sender: str, draft: Draft, *, sync: bool) -> MessageSent:
+    whom = narrowed(conversation, sender, draft)
+    return MessageSent(whom, placed(place, sender, draft), None, to_sender=sync)
 
 
 def _of_sender(conversation: Conversation, sender: str) -> Conversation:

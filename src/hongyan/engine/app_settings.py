@@ -244,6 +244,40 @@ class AppSettings:
             "max": 10_000,
         },
     )
+    hook_url: str = field(
+        default="",
+        metadata={
+            "help": "Address of the app's own cloud engine, such as `http://10.0.0.5:3000`: it hears of what happens,"
+            " and may refuse or change it. Empty: there is none.",
+            "help_zh": "应用自己的云引擎的地址，例如 `http://10.0.0.5:3000`；消息、对话等事件会调用其中的 Hook 函数。"
+            "为空则不调用。",
+            "url": True,
+        },
+    )
+    hook_timeout: int = field(
+        default=3,
+        metadata={
+            "help": "Seconds that a hook may take whose answer is waited for.",
+            "help_zh": "需要等待结果的 Hook 的时限（秒）。",
+            "min": 1,
+            "max": 15,
+        },
+    )
+    hook_failure: Literal["ignore", "refuse"] = field(
+        default="ignore",
+        metadata={
+            "help": "What becomes of a request whose hook fails: it goes on as if there were none, or it is refused.",
+            "help_zh": "Hook 调用失败时：ignore 视为没有 Hook 继续处理，refuse 拒绝该请求。",
+            "choices": ("ignore", "refuse"),
+        },
+    )
+    hook_rest: bool = field(
+        default=True,
+        metadata={
+            "help": "Whether hooks are called for what the app's own server does by REST, too; on or off.",
+            "help_zh": "应用服务端通过 REST 进行的操作是否也调用 Hook；on 或 off。",
+        },
+    )
     user_sign_up: bool = field(
         default=True,
         metadata={
@@ -267,6 +301,26 @@ class AppSettings:
             "help_zh": "可使用本应用的网页所属站点，以逗号分隔：`chat.example.com`、`*.example.com` 或"
             " `https://example.com:8443`。本机（localhost）页面始终允许。为空则不限。",
             "sites": True,
+        },
+    )
+    android_key: str = field(
+        default="",
+        metadata={
+            "help": "The key with which Android apps sign their calls after `LeanCloud.initializeSecurely`, as"
+            " LeanCloud gave it to the app. Empty: such calls count as calls without a key.",
+            "help_zh": "Android 应用以 `LeanCloud.initializeSecurely` 初始化后用来签名请求的 key，"
+            "由 LeanCloud 分配给应用。为空时，此类请求视为未带 key。",
+            "key": True,
+        },
+    )
+    url_rewrites: str = field(
+        default="",
+        metadata={
+            "help": "Where URLs in older messages lead now, for who reads history: `OLD=NEW`, the beginnings of URLs,"
+            " with commas between. What is kept stays as it was sent.",
+            "help_zh": "读取历史消息时，旧消息中 URL 的新地址：`旧=新`，均为 URL 的开头部分，以逗号分隔。"
+            "保存的消息内容不变。",
+            "rewrites": True,
         },
     )
     file_max: int = field(
@@ -359,6 +413,51 @@ class AppSettings:
             "help_zh": "同上，每天（UTC）的次数；0 表示不限。",
             "min": 0,
             "max": 1_000,
+        },
+    )
+    callback_url: str = field(
+        default="",
+        metadata={
+            "help": "URL of the app's own server to which messages that clients send in service conversations are"
+            " posted, as LeanCloud does it. Empty: none.",
+            "help_zh": "应用自己的服务器地址；client 发给服务号的消息会以 LeanCloud 的格式发送到该地址。为空则不发送。",
+            "url": "whole",
+        },
+    )
+    push_content: str = field(
+        default="",
+        metadata={
+            "help": "What is pushed of messages that say nothing of it themselves: JSON such as"
+            ' `{"alert":"New message"}`, in which `${convId}`, `${timestamp}` and `${fromClientId}` are filled in.'
+            " Empty: nothing.",
+            "help_zh": '消息自身未指定推送内容时的默认推送内容，为 JSON，例如 `{"alert":"您有新的消息"}`；其中'
+            " `${convId}`、`${timestamp}`、`${fromClientId}` 会被替换。为空则不推送。",
+            "push": 4_096,
+        },
+    )
+    push_rate: int = field(
+        default=0,
+        metadata={
+            "help": "Pushes to devices per minute; those over it wait. 0: any number.",
+            "help_zh": "每分钟向设备发出的推送数，超出的排队等待；0 表示不限。",
+            "min": 0,
+            "max": 10_000_000,
+        },
+    )
+    push_by_clients: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether callers with the app key alone may push over HTTP, to any device of the app; on or off.",
+            "help_zh": "仅凭 app key 是否可以通过 HTTP 向应用的任意设备发送推送；on 或 off。",
+        },
+    )
+    rest_push_rate: int = field(
+        default=0,
+        metadata={
+            "help": "Pushes that may be asked for over HTTP per minute; 0: any number. LeanCloud's is 600.",
+            "help_zh": "每分钟可通过 HTTP 请求推送的次数；0 表示不限。LeanCloud 为 600。",
+            "min": 0,
+            "max": 1_000_000,
         },
     )
 

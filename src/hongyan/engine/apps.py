@@ -8,7 +8,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from hongyan.engine import web_domains
+from hongyan.engine import json_text, push_content, url_rewrites, urls, web_domains
 from hongyan.engine.app_settings import PRESETS, AppSettings
 from hongyan.engine.clock import Clock
 from hongyan.engine.ports import AppStore
@@ -26,13 +26,19 @@ class Apps:
         self._store = store
         self._clock = clock
         self._by_id: dict[str, App] = {}
+        self._by_key: dict[int, App] = {}
         self._changing = asyncio.Lock()
 
     async def load(self) -> None:
         self._by_id = {app.id: app for app in await self._store.all()}
+        self._by_key = {app.key: app for app in self._by_id.values()}
 
     def get(self, app_id: str) -> App | None:
         return self._by_id.get(app_id)
+
+    def of_key(self, key: int) -> App | None:
+        """The app with this key in the store. May be asked in any thread."""
+        return self._by_key.get(key)
 
     def list(self) -> "list[App]":
         """Oldest first; the first is the company's home app."""
@@ -45,6 +51,7 @@ class Apps:
         key: str | None = None,
         master_key: str | None = None,
         settings: Mapping[str, str] | None = None,
+        hook_key: str | None = None,
     ) -> App:
         """Make an app; what is None is generated. Raises ValueError with a sentence."""
         app_id = _random_text() if id is None else id
@@ -58,12 +65,13 @@ class Apps:
             name=name,
             app_key=_key(key, "key"),
             master_key=_key(master_key, "master key"),
-            hook_key=_key(None, "hook key"),
+            hook_key=_key(hook_key, "hook key"),
             settings=change_settings(AppSettings(), settings or {}),
             created_at=self._clock.now(),
         )
-        self._by_id[app_id] = await self._store.insert(app)
-        return self._by_id[app_id]
+        made = self._by_id[app_id] = await self._store.insert(app)
+        self._by_key[made.key] = made
+        return made
 
     async def change(self, app_id: str, settings: Mapping[str, str]) -> App:
         """Change settings of an app. Raises ValueError with a sentence; then nothing is changed."""
@@ -115,14 +123,29 @@ def _parse(field: "dataclasses.Field[Any]", text: str) -> bool | int | str:
         return text == "on"
     if "choices" in field.metadata:
         return _choose(field, text)
+    if "push" in field.metadata:
+        return _push_content(field, text)
     if "sites" in field.metadata:
         return web_domains.parse(text)
+    if "key" in field.metadata:
+        return _key(text, f"app setting {field.name}") if text else ""
+    if "url" in field.metadata:
+        return _url(field, text)
+    if "rewrites" in field.metadata:
+        return url_rewrites.parse(text)
     if "pattern" in field.metadata:
         return _match(field, text)
     low, high = field.metadata["min"], field.metadata["max"]
     if not text.isascii() or not text.isdigit() or not low <= int(text[:12]) <= high:
         raise ValueError(f"The app setting {field.name} is a whole number from {low} to {high}, not {text!r}.")
     return int(text)
+
+
+def _url(field: "dataclasses.Field[Any]", text: str) -> str:
+    is_whole = field.metadata["url"] == "whole"  # otherwise paths are added to it
+    if text and (not urls.is_web_url(text) or ("?" in text and not is_whole)):
+        raise ValueError(f"The app setting {field.name} is a URL that begins with http:// or https://, not {text!r}.")
+    return text if is_whole else text.rstrip("/")
 
 
 def _choose(field: "dataclasses.Field[Any]", text: str) -> str:
@@ -135,6 +158,20 @@ def _choose(field: "dataclasses.Field[Any]", text: str) -> str:
 def _match(field: "dataclasses.Field[Any]", text: str) -> str:
     if not re.fullmatch(field.metadata["pattern"], text):
         raise ValueError(f"The app setting {field.name} is a list such as {field.default}, not {text!r}.")
+    return text
+
+
+def _push_content(field: "dataclasses.Field[Any]", text: str) -> str:
+    if not text:
+        return ""
+    if len(text.encode("utf-8", "replace")) > field.metadata["push"]:
+        raise ValueError(f"The app setting {field.name} has at most {field.metadata['push']:,} bytes.")
+    try:
+        if text.lstrip().startswith("{"):
+            json_text.parse(text)  # otherwise half an object would be the alert
+        push_content.parse(text)
+    except ValueError as mistake:
+        raise ValueError(f"The app setting {field.name} is no content of a push: {mistake}.") from None
     return text
 
 

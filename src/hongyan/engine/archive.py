@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from hongyan.engine.history import LONG_CONTENT_MAX, SLICE
 from hongyan.engine.ports import ArchiveStore
+from hongyan.engine.url_rewrites import rewritten_archive
 from hongyan.engine.values import App, Archived, HistoryRange
 
 Read = Callable[[HistoryRange], Awaitable[list[Archived]]]
@@ -18,11 +19,13 @@ class Archive:
 
     async def of_app(self, app: App, wanted: HistoryRange) -> list[Archived]:
         """Of all conversations, but for broadcasts to all clients (REST reference 3.4, inferred)."""
-        return await _walk(lambda slice_: self._store.of_app(app.key, slice_), wanted)
+        found = await _walk(lambda slice_: self._store.of_app(app.key, slice_), wanted)
+        return await rewritten_archive(app, found)
 
     async def of_author(self, app: App, client: str, wanted: HistoryRange) -> list[Archived]:
         """What a client has sent to conversations and chat rooms."""
-        return await _walk(lambda slice_: self._store.of_author(app.key, client, slice_), wanted)
+        found = await _walk(lambda slice_: self._store.of_author(app.key, client, slice_), wanted)
+        return await rewritten_archive(app, found)
 
     async def stream_of(self, app: App, own_id: str, client: str | None = None) -> tuple[str, str] | None:
         """The service conversation, and the client, whose part of it is called so (REST reference 2.5).

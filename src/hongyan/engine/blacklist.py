@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from hongyan import errors
 from hongyan.engine.access import Access
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.chatrooms import ChatRooms
 from hongyan.engine.clock import Clock
 from hongyan.engine.conversations import Members, check_client_ids
-from hongyan.engine.events import BlocksChanged, MembersLeft
+from hongyan.engine.events import BlocksChanged, Event, MembersLeft
 from hongyan.engine.ports import BlacklistStore, Bus, StandingStore
 from hongyan.engine.standings import check_operator, is_blocked, rank
 from hongyan.engine.values import (
@@ -62,6 +63,7 @@ class Blacklists:
         chatrooms: ChatRooms,
         bus: Bus,
         clock: Clock,
+        aftermath: Aftermath,
     ) -> None:
         self._standings = standings
         self._store = store
@@ -69,6 +71,7 @@ class Blacklists:
         self._chatrooms = chatrooms
         self._bus = bus
         self._clock = clock
+        self._aftermath = aftermath
 
     # conversations block clients
 
@@ -192,6 +195,11 @@ class Blacklists:
             _check_operator(conversation, by, wanted, now)
             return decide(conversation, wanted, now)
 
+        def told(result: StandingsChanged) -> list[Event]:
+            if not result.removed:
+                return []
+            return [MembersLeft(conversation, result.removed, by or "", result.updated_at)]
+
         def committed(result: StandingsChanged) -> None:
             self._access.changed(conversation, result.version, set(), set(result.removed), result.standings)
             full = tuple(client for client in wanted if blocked and not is_blocked(conversation, client))
@@ -203,11 +211,12 @@ class Blacklists:
                 self._chatrooms.expel(conversation, changed)
             if changed:
                 self._bus.publish(BlocksChanged(conversation, changed, by or "", result.updated_at, blocked))
-            if result.removed:
-                self._bus.publish(MembersLeft(conversation, result.removed, by or "", result.updated_at))
+            for event in told(result):
+                self._bus.publish(event)
 
         concerned = wanted if by is None else (*wanted, by)
-        await self._standings.change(conversation, concerned, decide_allowed, committed, by or "")
+        following = self._aftermath.after(app.key, told, MembersLeft)
+        await self._standings.change(conversation, concerned, decide_allowed, committed, by or "", following)
 
     async def _readable(self, app: App, by: str | None, conversation_id: str) -> Conversation:
         _check_switch(app, by is None)

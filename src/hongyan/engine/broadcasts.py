@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from hongyan import errors
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.budgets import Budget, Budgets
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import BroadcastSent, ConversationDeleted, Event
@@ -56,6 +57,7 @@ class Broadcasts:
         clock: Clock,
         deliveries: DeliveryBudget,
         filtering: Filtering,
+        aftermath: Aftermath,
         note_visitors: Callable[[], Awaitable[None]],
     ) -> None:
         """`note_visitors` writes down who has been here."""
@@ -68,6 +70,7 @@ class Broadcasts:
         self._clock = clock
         self._deliveries = deliveries
         self._filtering = filtering
+        self._aftermath = aftermath
         self._valid: dict[int, list[Broadcast]] = {}
         self._last_key = 0
         # what clients were told, until that is written down; and those that are being told what they missed
@@ -115,6 +118,10 @@ class Broadcasts:
         places: list[Stored] = []
         telling: dict[Client, int] = {}
 
+        def told(made: tuple[int, Stored]) -> list[Event]:
+            key, place = made
+            return [BroadcastSent(service, placed(place, sender, draft), key)]
+
         def committed(key: int, place: Stored) -> None:
             places.append(place)
             message = placed(place, sender, draft)
@@ -125,7 +132,8 @@ class Broadcasts:
             self._telling |= telling
             self._bus.publish(BroadcastSent(service, message, key))
 
-        await self._store.insert(service, sender, draft, ends, committed)
+        following = self._aftermath.after(app.key, told, BroadcastSent, draft=draft)
+        await self._store.insert(service, sender, draft, ends, committed, following)
         try:
             await self._note_told(telling)
         except Refused as refusal:  # it is sent: who hears of a failure would send it again

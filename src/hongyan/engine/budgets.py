@@ -18,6 +18,7 @@ class Budget(Enum):
     SEND = ("rest_send_rate", None)
     SUBSCRIPTION = ("rest_subscription_rate", "rest_subscriptions_daily")
     BROADCAST = ("rest_broadcast_rate", "rest_broadcasts_daily")
+    PUSH = ("rest_push_rate", None)
 
     def __init__(self, per_minute: str, per_day: str | None) -> None:
         self.per_minute = per_minute

@@ -13,10 +13,21 @@ from typing import Protocol
 
 from hongyan import errors
 from hongyan.engine.access import Access, Found
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.clock import Clock
-from hongyan.engine.conversations import Members, parse_attributes
-from hongyan.engine.events import ChatRoomEntered, ChatRoomLeft, ConversationCreated, ConversationDeleted
+from hongyan.engine.conversations import Members, parse_attributes, said
+from hongyan.engine.events import (
+    ChatRoomEntered,
+    ChatRoomLeft,
+    ConversationCreated,
+    ConversationDeleted,
+    Event,
+    MembersJoined,
+    MembersLeft,
+)
+from hongyan.engine.hooks import Hooks
 from hongyan.engine.ports import Bus, ConversationStore, SeatStore
+from hongyan.engine.questions import Adding, Starting
 from hongyan.engine.standings import is_blocked
 from hongyan.engine.values import (
     REJOIN_WINDOW,
@@ -105,13 +116,22 @@ class ChatRooms:
     """`reply` is called at the commit; the login hears the room from that moment on, or no more."""
 
     def __init__(
-        self, store: SeatStore, conversations: ConversationStore, access: Access, bus: Bus, clock: Clock
+        self,
+        store: SeatStore,
+        conversations: ConversationStore,
+        access: Access,
+        bus: Bus,
+        clock: Clock,
+        aftermath: Aftermath,
+        hooks: Hooks,
     ) -> None:
         self._store = store
         self._conversations = conversations
         self._access = access
         self._bus = bus
         self._clock = clock
+        self._aftermath = aftermath
+        self._hooks = hooks
         self._seats: dict[Login, Seat] = {}
         self._holders: dict[Owner, Login] = {}
         self._crowds: dict[Room, Crowd] = {}
@@ -142,6 +162,7 @@ class ChatRooms:
     async def start(self, login: Login, attributes: str, reply: Callable[[ConversationRow], None]) -> None:
         """Make a chat room and enter it. Its members are whoever is there: none are named."""
         name, attr, columns = parse_attributes(attributes)
+        await self._ask(login, Starting(login.client, (login.client,), said(name, attr, columns)))
         draft = ConversationDraft(ConversationKind.CHATROOM, login.client, (), name, attr, columns, device=login.device)
 
         def committed(row: ConversationRow, conversation: Conversation, existing: bool) -> None:
@@ -151,8 +172,12 @@ class ChatRooms:
             reply(row)
             self._bus.publish(ConversationCreated(conversation))
 
+        def told(made: tuple[ConversationRow, Conversation, bool]) -> list[Event]:
+            return [ConversationCreated(made[1])]
+
+        following = self._aftermath.after(login.app.key, told, ConversationCreated)
         with self._entrance(login):
-            await self._conversations.create(login.app.key, draft, committed)
+            await self._conversations.create(login.app.key, draft, committed, following)
 
     async def join(
         self, login: Login, conversation: Conversation, clients: Sequence[str], reply: Callable[[Members], None]
@@ -163,6 +188,7 @@ class ChatRooms:
         """
         _check_self(login, clients)
         _check_not_blocked(conversation, login)
+        await self._ask(login, Adding(login.client, (login.client,), conversation.id))
         seat, answer = _seat(conversation, login), _members_reply(conversation, login, reply)
 
         def committed(updated_at: int) -> None:
@@ -172,8 +198,12 @@ class ChatRooms:
             self._taken(seat, login)
             answer(updated_at)
 
+        def told(updated_at: int) -> list[Event]:
+            return [MembersJoined(conversation, (login.client,), login.client, updated_at)]
+
+        following = self._aftermath.after(login.app.key, told, MembersJoined)
         with self._entrance(login):
-            await self._store.take(seat, committed)
+            await self._store.take(seat, committed, following)
         _check_not_blocked(conversation, login)
 
     async def leave(
@@ -189,7 +219,19 @@ class ChatRooms:
                 self._rise(login)
             answer(updated_at)
 
-        await self._store.leave(_seat(conversation, login), committed)
+        def told(updated_at: int) -> list[Event]:
+            return [MembersLeft(conversation, (login.client,), login.client, updated_at)]
+
+        following = self._aftermath.after(login.app.key, told, MembersLeft)
+        await self._store.leave(_seat(conversation, login), committed, following)
+
+    async def _ask(self, login: Login, question: Starting | Adding) -> None:
+        """Ask the app's engine. Raises Refused, also if the login has ended meanwhile."""
+        if not self._hooks.concern(login.app, type(question)):
+            return
+        await self._hooks.ask(login.app, question)
+        if not login.is_open:
+            raise Refused(errors.SESSION_REQUIRED, "the session was closed meanwhile")
 
     def expel(self, conversation: Conversation, clients: Iterable[str]) -> None:
         """Put these clients out of a chat room at once, on all their devices. That they may not come back is set."""

@@ -7,10 +7,14 @@ from typing import Any
 from hongyan import errors
 from hongyan.engine import json_text, roles
 from hongyan.engine.access import Access
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.conditions import Condition
-from hongyan.engine.events import ConversationCreated, ConversationDeleted, MembersJoined, MembersLeft
+from hongyan.engine.events import ConversationCreated, ConversationDeleted, Event, MembersJoined, MembersLeft
+from hongyan.engine.hooks import Hooks
 from hongyan.engine.ports import Bus, ConversationStore
 from hongyan.engine.query import Query
+from hongyan.engine.questions import Adding, Removing, Starting
+from hongyan.engine.url_rewrites import rewritten_rows
 from hongyan.engine.values import (
     CLIENT_ID_MAX,
     App,
@@ -84,6 +88,12 @@ def parse_attributes(text: str) -> tuple[str | None, dict[str, Any] | None, dict
     return name, attr, {key: value for key, value in given.items() if key not in RESERVED}
 
 
+def said(name: str | None, attr: dict[str, Any] | None, columns: dict[str, Any]) -> dict[str, Any]:
+    """Attributes as they were said in `conv/start`."""
+    named = {"name": name, "attr": attr}
+    return {**columns, **{key: value for key, value in named.items() if value is not None}}
+
+
 def check_client_ids(clients: Sequence[str]) -> tuple[str, ...]:
     """The ids without doubles, in their order. Raises Refused(CONVERSATION_API_FAILED) for an impossible one."""
     if not all(1 <= len(client) <= CLIENT_ID_MAX for client in clients):
@@ -97,10 +107,12 @@ class Conversations:
     `reply` is called at the commit, before the event that tells the members.
     """
 
-    def __init__(self, store: ConversationStore, access: Access, bus: Bus) -> None:
+    def __init__(self, store: ConversationStore, access: Access, bus: Bus, aftermath: Aftermath, hooks: Hooks) -> None:
         self._store = store
         self._access = access
         self._bus = bus
+        self._aftermath = aftermath
+        self._hooks = hooks
 
     async def start(
         self,
@@ -117,22 +129,30 @@ class Conversations:
         if len(everyone) > app.settings.members_max:
             raise Refused(errors.CONVERSATION_FULL, f"at most {app.settings.members_max} members")
         name, attr, columns = parse_attributes(attributes)
+        await self._hooks.ask(app, Starting(creator, everyone, said(name, attr, columns)))
         draft = ConversationDraft(ConversationKind.NORMAL, creator, everyone, name, attr, columns, unique=unique)
         await self.make(app, draft, reply)
 
     async def make(self, app: App, draft: ConversationDraft, reply: Callable[[ConversationRow, bool], None]) -> None:
         """Make what is drafted, or find the unique one; `reply(row, existing)`."""
 
+        def told(made: tuple[ConversationRow, Conversation, bool]) -> list[Event]:
+            row, conversation, existing = made
+            if existing:
+                return []
+            events: list[Event] = [ConversationCreated(conversation, draft.by_system)]
+            if row.members and draft.told:
+                events.append(MembersJoined(conversation, row.members, draft.initiator, row.updated_at))
+            return events
+
         def committed(row: ConversationRow, conversation: Conversation, existing: bool) -> None:
             conversation = self._access.known(conversation)
             reply(row, existing)
-            if existing:
-                return
-            self._bus.publish(ConversationCreated(conversation))
-            if row.members and draft.told:
-                self._bus.publish(MembersJoined(conversation, row.members, draft.initiator, row.updated_at))
+            for event in told((row, conversation, existing)):
+                self._bus.publish(event)
 
-        await self._store.create(app.key, draft, committed)
+        following = self._aftermath.after(app.key, told, ConversationCreated, MembersJoined)
+        await self._store.create(app.key, draft, committed, following)
 
     async def erase(self, conversation: Conversation, stamp: Stamp | None = None) -> None:
         """At once nobody finds it; what was written goes little by little. Nobody is told.
@@ -165,16 +185,31 @@ class Conversations:
             raise Refused(errors.CONVERSATION_FULL, f"a conversation has at most {app.settings.members_max} members")
         conversation = await self._changeable(app, by, conversation_id, wanted)
 
+        def told(result: MembersChanged) -> list[Event]:
+            if not result.changed:
+                return []
+            return [MembersJoined(conversation, result.changed, by or "", result.updated_at)]
+
         def committed(result: MembersChanged) -> None:
             self._access.changed(conversation, result.version, set(result.changed), set())
             reply(_added(conversation, wanted, result))
-            if result.changed:
-                self._bus.publish(MembersJoined(conversation, result.changed, by or "", result.updated_at))
+            for event in told(result):
+                self._bus.publish(event)
 
+        if by is not None:
+            await self._hooks.ask(app, Adding(by, wanted, conversation_id))
         asking = _asking(by, wanted)
         check = roles.adding(app, conversation, asking)
         await self._store.add_members(
-            conversation, wanted, app.settings.members_max, committed, asking, by or "", check=check, partial=partial
+            conversation,
+            wanted,
+            app.settings.members_max,
+            committed,
+            asking,
+            by or "",
+            check=check,
+            partial=partial,
+            following=self._aftermath.after(app.key, told, MembersJoined),
         )
 
     async def remove(
@@ -203,23 +238,33 @@ class Conversations:
                 raise Refused(errors.CONVERSATION_NEED_OWNER, "the owner stays")
             return [client for client in wanted if client not in owners]
 
+        def told(result: MembersChanged) -> list[Event]:
+            if not result.changed:
+                return []
+            return [MembersLeft(conversation, result.changed, by or "", result.updated_at)]
+
         def committed(result: MembersChanged) -> None:
             self._access.changed(conversation, result.version, set(), set(result.changed))
             done = tuple(client for client in wanted if client not in owners)
             failed = (Failure(errors.CONVERSATION_NEED_OWNER, tuple(owners)),) if owners else ()
             reply(Members(conversation.id, done, result.updated_at, failed))
-            if result.changed:
-                self._bus.publish(MembersLeft(conversation, result.changed, by or "", result.updated_at))
+            for event in told(result):
+                self._bus.publish(event)
 
+        if by is not None and wanted != (by,):
+            await self._hooks.ask(app, Removing(by, wanted, conversation_id))
         asking = _asking(by, wanted)
-        await self._store.remove_members(conversation, wanted, committed, asking, by or "", choose=choose)
+        following = self._aftermath.after(app.key, told, MembersLeft)
+        await self._store.remove_members(
+            conversation, wanted, committed, asking, by or "", choose=choose, following=following
+        )
 
     async def query(self, app: App, caller: str | None, query: Query) -> list[ConversationRow]:
         """Any client may look up any conversation by condition (reference 3.1).
 
         The system, None, sees besides who has muted it.
         """
-        return await self._store.query(app.key, caller, query)
+        return await rewritten_rows(app, await self._store.query(app.key, caller, query))
 
     async def count(self, app: App, caller: str | None, condition: Condition) -> int:
         """How many conversations meet a condition."""

@@ -1,17 +1,23 @@
 """Editing and recalling: what was said may be said differently by its author, or taken back (reference 3.21)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from hongyan import errors
 from hongyan.engine.access import Access, check_member
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.clock import Clock
 from hongyan.engine.congestion import Congestion
 from hongyan.engine.events import MessagePatched
 from hongyan.engine.filtering import Filtering
+from hongyan.engine.hooks import Hooks, narrowed, receivers
 from hongyan.engine.messages import check_draft, check_not_barred, no_target
 from hongyan.engine.ports import Bus, EditStore
+from hongyan.engine.questions import Editing
 from hongyan.engine.streams import Streams
+from hongyan.engine.turns import Turns
 from hongyan.engine.values import OF_MEMBERS, App, Conversation, ConversationKind, Draft, Edit, Edited, Message
+from hongyan.engine.work import NewJob
 from hongyan.errors import Refused
 
 
@@ -25,6 +31,9 @@ class Edits:
         clock: Clock,
         filtering: Filtering,
         congestion: Congestion,
+        aftermath: Aftermath,
+        hooks: Hooks,
+        turns: Turns,
     ) -> None:
         self._store = store
         self._access = access
@@ -33,45 +42,102 @@ class Edits:
         self._clock = clock
         self._filtering = filtering
         self._congestion = congestion
+        self._aftermath = aftermath
+        self._hooks = hooks
+        self._turns = turns
         # when each edit that is not told yet was handed to the store, in that order
         self._pending: dict[object, int] = {}
 
     async def apply(
-        self, app: App, by: str, edits: Sequence[Edit], reply: Callable[[int], None], origin: object | None = None
+        self,
+        app: App,
+        by: str,
+        edits: Sequence[Edit],
+        reply: Callable[[int], None],
+        origin: object | None = None,
+        source: str = "",
     ) -> None:
-        """Make all of these edits or none; `reply(time)`, the time of the last one, at the commit before the events."""
+        """Make all of these edits or none; `reply(time)`, the time of the last one, at the commit before the events.
+
+        `source` is the address that they come from.
+        """
         for edit in edits:
             if edit.draft is not None:
                 check_draft(app, edit.draft)
-        wanted = [(await self._conversation(app, by, edit.conversation_id), edit) for edit in edits]
+        wanted = await self._wanted(app, by, edits)
         _check_allowed(app, edits)
+        lines = {(conversation.key, by) for conversation, _ in wanted}
+        if not any(map(self._turns.any, lines)) and not self._hooks.concern(app, Editing):
+            await self._make(app, by, wanted, reply, origin)
+            return
+        turn = self._turns.take(lines)
+        try:
+            await self._review(app, by, wanted, source)
+            await turn.comes()
+            wanted = await self._wanted(app, by, edits)  # what was so before may be so no more
+            _check_allowed(app, edits)
+            await self._make(app, by, wanted, reply, origin)
+        finally:
+            turn.end()
+
+    async def _wanted(self, app: App, by: str, edits: Sequence[Edit]) -> list[tuple[Conversation, Edit]]:
+        return [(await self._conversation(app, by, edit.conversation_id), edit) for edit in edits]
+
+    async def _review(self, app: App, by: str, wanted: Sequence[tuple[Conversation, Edit]], source: str) -> None:
+        """Have the app's engine look at all of them. Raises Refused if it does not want one."""
+        now = self._clock.now()
+        asked = [
+            self._hooks.review(
+                app,
+                Editing(conversation, by, edit, receivers(conversation, by), now, source),
+                edit.draft,
+                check_draft,
+            )
+            for conversation, edit in wanted
+        ]
+        for outcome in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _make(
+        self,
+        app: App,
+        by: str,
+        wanted: Sequence[tuple[Conversation, Edit]],
+        reply: Callable[[int], None],
+        origin: object | None,
+    ) -> None:
         for conversation, edit in wanted:
             self._filter(app, conversation, edit)
 
         def committed(results: Sequence[Edited]) -> None:
             reply(max(result.message.patched_at or 0 for result in results))
-            for result, edit in zip(results, edits, strict=True):
+            for result, (_, edit) in zip(results, wanted, strict=True):
                 if result.changed:
-                    self._tell(result, edit.draft, origin)
+                    self._tell(result, by, edit.draft, origin)
                     self._tell_author(result, edit.draft)
 
-        await self._write(wanted, by, committed, checked=True)
+        await self._write(app, wanted, by, committed, origin)
 
-    async def apply_for_app(self, app: App, targets: Sequence[Conversation], sender: str, edit: Edit) -> None:
+    async def apply_for_app(
+        self, app: App, targets: Sequence[Conversation], sender: str, edit: Edit, source: str = ""
+    ) -> None:
         """Make this edit of a message that `sender` sent to each of these, for the application, which always may.
 
         Each is a service conversation or a stream of the same one. Raises Refused, also for what the filter refuses.
         """
+        if app.settings.hook_rest and self._hooks.concern(app, Editing):
+            await self._review(app, sender, [(targets[0], edit)], source)
         self._filter(app, targets[0], edit)
 
         def committed(results: Sequence[Edited]) -> None:
             changed = [result for result in results if result.changed]
             for result in changed:
-                self._tell(result, edit.draft, None)
+                self._tell(result, sender, edit.draft, None)
             if changed:
                 self._tell_author(changed[-1], edit.draft)  # it is one message: once
 
-        await self._write([(target, edit) for target in targets], sender, committed, checked=False)
+        await self._write(app, [(target, edit) for target in targets], sender, committed, None, checked=False)
 
     def _filter(self, app: App, conversation: Conversation, edit: Edit) -> None:
         try:
@@ -80,9 +146,8 @@ class Edits:
         except Refused as refusal:
             raise Refused(errors.MESSAGE_UPDATE_REJECTED_BY_APP, refusal.detail) from None
 
-    def _tell(self, result: Edited, draft: Draft | None, origin: object | None) -> None:
-        replaced = draft is not None and draft.replaced is not None
-        self._bus.publish(MessagePatched(result.conversation, result.message, origin, to_author=not replaced))
+    def _tell(self, result: Edited, by: str, draft: Draft | None, origin: object | None) -> None:
+        self._bus.publish(_patched(result, by, draft, origin))
 
     def _tell_author(self, result: Edited, draft: Draft | None) -> None:
         if draft is not None and draft.replaced is not None:
@@ -90,11 +155,13 @@ class Edits:
 
     async def _write(
         self,
+        app: App,
         wanted: Sequence[tuple[Conversation, Edit]],
         by: str,
         committed: Callable[[Sequence[Edited]], None],
+        origin: object | None,
         *,
-        checked: bool,
+        checked: bool = True,
     ) -> None:
         ticket = object()
         self._pending[ticket] = self._clock.now()
@@ -103,8 +170,17 @@ class Edits:
             self._pending.pop(ticket)
             committed(results)
 
+        def following(results: Sequence[Edited]) -> list[NewJob]:
+            jobs: list[NewJob] = []
+            for result, (_, edit) in zip(results, wanted, strict=True):
+                if result.changed:
+                    jobs += self._aftermath.jobs(app.key, _patched(result, by, edit.draft, origin), edit.draft)
+            return jobs
+
+        followed = following if self._aftermath.wants(app.key, MessagePatched) else None
+
         try:
-            await self._store.apply(wanted, by, told, checked=checked)
+            await self._store.apply(wanted, by, told, checked=checked, following=followed)
         finally:
             self._pending.pop(ticket, None)
 
@@ -143,6 +219,12 @@ class Edits:
             return stream
         self._congestion.check(conversation)
         return conversation
+
+
+def _patched(result: Edited, by: str, draft: Draft | None, origin: object | None) -> MessagePatched:
+    replaced = draft is not None and draft.replaced is not None
+    whom = narrowed(result.conversation, by, draft)
+    return MessagePatched(whom, result.message, origin, to_author=not replaced)
 
 
 def _check_allowed(app: App, edits: Sequence[Edit]) -> None:

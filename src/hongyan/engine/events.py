@@ -12,6 +12,7 @@ from hongyan.engine.values import (
     Replacement,
     Unread,
 )
+from hongyan.errors import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +151,36 @@ class ClientOffline:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """A client has logged in on a device, from an address if it is known; `returned`: after a lost connection."""
+
+    app_key: int
+    client: str
+    at: int
+    source: str
+    tag: str
+    returned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """A client is no longer logged in on a device; `error` is what it did wrong, if that is why."""
+
+    app_key: int
+    client: str
+    at: int
+    why: Departure
+    source: str
+    tag: str
+    error: Kind | None
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationCreated:
-    """A conversation was made; that its members joined is told by itself."""
+    """A conversation was made, by the application if `by_system`; that its members joined is told by itself."""
 
     conversation: Conversation
+    by_system: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +314,8 @@ Event = (
     | ConversationUpdated
     | ClientOnline
     | ClientOffline
+    | SessionOpened
+    | SessionEnded
     | ConversationCreated
     | ConversationDeleted
     | RowWritten

@@ -35,6 +35,9 @@ TOKEN_TTL, UNFINISHED_TTL = 3_600_000, 86_400_000
 SWEEP_EVERY, SWEEP_STEP = 600.0, 100
 _LETTERS = string.ascii_letters + string.digits
 _TOKEN_LENGTH = 32
+#: A key that a file had elsewhere and may keep: as long as what nobody guesses; and the beginning of one of ours.
+_KEPT = re.compile(r"[A-Za-z0-9_-]{20,}(\.[A-Za-z0-9]{1,10})?(/(?P<name>.{1,255}))?")
+_TOKEN = re.compile(r"[A-Za-z0-9]{32}")
 _EXTENSION = re.compile(r".+\.([A-Za-z0-9]{1,10})")
 #: What can't stand in the last part of a URL's path, or should not in a name that somebody saves a file by.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\]")
@@ -439,10 +442,23 @@ def new_key(name: str, keep_name: bool) -> str:
     return f"{token}.{extension[1]}" if extension else token
 
 
+def kept_key(key: str) -> bool:
+    """Whether a key that a file had elsewhere may stay: it can't be guessed, and its URL is one of ours."""
+    found = _KEPT.fullmatch(key)
+    return found is not None and (found["name"] is None or clean_name(found["name"]) == found["name"])
+
+
+def same_place(key: str) -> tuple[str, str]:
+    """From which to before which text keys stand whose bytes could lie in one place with those of this one."""
+    return key[:_TOKEN_LENGTH], key[:_TOKEN_LENGTH] + "\U0010ffff"
+
+
 def _folder(file: File) -> str:
-    """The names of a file's bytes begin so; nothing in them comes from a caller."""
+    """The names of a file's bytes begin so: with the letters of its key, or what is made of one from elsewhere."""
     assert file.key is not None
     token = file.key[:_TOKEN_LENGTH]
+    if not _TOKEN.fullmatch(token):
+        token = hashlib.sha256(file.key.encode()).hexdigest()[:_TOKEN_LENGTH]
     return f"{file.app_key}/{token[:2]}/{token}"
 
 

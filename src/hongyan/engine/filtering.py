@@ -19,8 +19,9 @@ class Filtering:
     def check(self, app: App, conversation: Conversation, draft: Draft) -> None:
         """Replace the draft's content if the filter wants that. Raises Refused(MESSAGE_REJECTED_BY_APP)."""
         if app.key in self._filter.apps:
-            draft.replaced = replaced = self._filter.look(app, conversation, draft.content)
-            if replaced is not None:
+            replaced = self._filter.look(app, conversation, draft.content)
+            if replaced is not None:  # what the app's hook has replaced before is told with the reason of the filter
+                draft.replaced = replaced
                 draft.content = replaced.content
 
     def tell_author(self, conversation: Conversation, message: Message, replaced: Replacement) -> None:

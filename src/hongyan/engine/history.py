@@ -7,6 +7,7 @@ from hongyan.engine.access import Access, check_member
 from hongyan.engine.ports import MessageStore
 from hongyan.engine.service_messages import ServiceMessages
 from hongyan.engine.standings import is_blocked
+from hongyan.engine.url_rewrites import rewritten
 from hongyan.engine.values import OF_MEMBERS, App, Conversation, ConversationKind, HistoryRange, Message
 from hongyan.errors import Refused
 
@@ -33,10 +34,14 @@ class History:
         conversation = await self._access.conversation(app, conversation_id)
         check_reader(conversation, client)
         if conversation.kind is ConversationKind.SERVICE:
-            return conversation, await self._services.page(conversation, client, wanted)
-        return conversation, await self._store.page(conversation, wanted)
+            return conversation, await self.of_client(app, conversation, client, wanted)
+        return conversation, await rewritten(app, await self._store.page(conversation, wanted))
 
-    async def long_page(self, conversation: Conversation, wanted: HistoryRange) -> list[Message]:
+    async def of_client(self, app: App, service: Conversation, client: str, wanted: HistoryRange) -> list[Message]:
+        """What a client has of a service conversation, in ascending order; who may read it must be known."""
+        return await rewritten(app, await self._services.page(service, client, wanted))
+
+    async def long_page(self, app: App, conversation: Conversation, wanted: HistoryRange) -> list[Message]:
         """Messages in the order they are read in; who may read them must be known.
 
         It may end early, but is empty only where nothing is left.
@@ -51,7 +56,7 @@ class History:
             if len(page) < slice_.limit:
                 break
             wanted = replace(wanted, start=found[-1].timestamp, start_id=found[-1].id, start_included=False)
-        return found
+        return await rewritten(app, found)
 
 
 def check_reader(conversation: Conversation, client: str) -> None:

@@ -1,6 +1,7 @@
 """What an import brings in: rows of another server, with their ids and times as they were there.
 
-Those of messages are tuples, as there are many. Times are milliseconds since the Unix epoch.
+Those of messages are tuples, as there are many. Times are milliseconds since the Unix epoch; a row whose times are 0
+gets those of its coming in, and takes the place of no other.
 """
 
 from collections.abc import Mapping

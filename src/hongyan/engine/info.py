@@ -1,17 +1,22 @@
 """What a conversation tells of itself and lets be changed, apart from its members: attributes, muting, counts."""
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hongyan import errors
-from hongyan.engine import attributes
+from hongyan.engine import attributes, json_text
 from hongyan.engine.access import Access, check_member
+from hongyan.engine.aftermath import Aftermath
+from hongyan.engine.attributes import Changes
 from hongyan.engine.chatrooms import ChatRooms
 from hongyan.engine.congestion import Congestion
 from hongyan.engine.conversations import check_client_ids
-from hongyan.engine.events import ConversationMuted, ConversationUpdated
+from hongyan.engine.events import ConversationMuted, ConversationUpdated, Event
+from hongyan.engine.hooks import Hooks
 from hongyan.engine.ports import Bus, InfoStore
+from hongyan.engine.questions import HookFailed, Muting, Updating
 from hongyan.engine.services import Services
 from hongyan.engine.values import App, Conversation, ConversationKind
 from hongyan.errors import Refused
@@ -43,6 +48,8 @@ class ConversationInfo:
         bus: Bus,
         chatrooms: ChatRooms,
         congestion: Congestion,
+        aftermath: Aftermath,
+        hooks: Hooks,
     ) -> None:
         self._store = store
         self._access = access
@@ -50,6 +57,8 @@ class ConversationInfo:
         self._bus = bus
         self._chatrooms = chatrooms
         self._congestion = congestion
+        self._aftermath = aftermath
+        self._hooks = hooks
 
     async def update(
         self,
@@ -73,17 +82,38 @@ class ConversationInfo:
         self._congestion.check(conversation)
         large = len(text) > LARGE
         changes = await asyncio.to_thread(attributes.parse, text) if large else attributes.parse(text)
+        if by is not None and changes.items and self._hooks.concern(app, Updating):
+            changes = await self._changes_wanted(app, by, conversation_id, changes)
+            if not self._is_in(conversation, by):
+                raise Refused(errors.CONVERSATION_UPDATE_REJECTED, "no member any more")
+
+        def told(updated: tuple[int, str]) -> list[Event]:
+            updated_at, modified = updated
+            keys = tuple(dict.fromkeys(change.path[0] for change in changes.items))
+            if not keys:
+                return []
+            return [ConversationUpdated(conversation, changes.text, modified, by or "", updated_at, origin, keys)]
 
         def committed(updated_at: int, modified: str) -> None:
             reply(Updated(conversation.id, changes.text, modified, updated_at))
-            if changes.items:
-                keys = tuple(dict.fromkeys(change.path[0] for change in changes.items))
-                self._bus.publish(
-                    ConversationUpdated(conversation, changes.text, modified, by or "", updated_at, origin, keys)
-                )
+            for event in told((updated_at, modified)):
+                self._bus.publish(event)
 
+        following = self._aftermath.after(app.key, told, ConversationUpdated)
         change = (lambda before: attributes.apply(changes, before)) if changes.items else None
-        await self._store.update(conversation, by, change, committed)
+        await self._store.update(conversation, by, change, committed, following)
+
+    async def _changes_wanted(self, app: App, by: str, conversation_id: str, changes: Changes) -> Changes:
+        """What the app's engine makes of changes. Raises Refused if it does not want them."""
+        question = Updating(by, conversation_id, json_text.parse(changes.text))
+        wanted = (await self._hooks.ask(app, question)).changes
+        if wanted is None:
+            return changes
+        try:
+            return await asyncio.to_thread(attributes.parse, json.dumps(wanted))
+        except (Refused, ValueError, RecursionError) as error:
+            self._hooks.failed(app, Updating, HookFailed(f"what it wants is refused: {error}", answered=True))
+            return changes
 
     async def mute(
         self, app: App, client: str, conversation_id: str, muted: bool, reply: Callable[[str, int], None]
@@ -100,6 +130,9 @@ class ConversationInfo:
         if conversation.kind is ConversationKind.CHATROOM:
             await self._store.update(conversation, client, None, lambda at, modified: reply(conversation.id, at))
             return
+
+        wanted = (await self._hooks.ask(app, Muting(client, conversation_id, muted))).muted
+        muted = muted if wanted is None else wanted
 
         def committed(updated_at: int, changed: bool) -> None:
             reply(conversation.id, updated_at)

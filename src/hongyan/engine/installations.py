@@ -12,12 +12,15 @@ from hongyan import errors
 from hongyan.engine import objects
 from hongyan.engine.conditions import Condition
 from hongyan.engine.ports import ObjectStore
+from hongyan.engine.push_devices import KEYS, WEB, check_browser
 from hongyan.engine.query import Query
 from hongyan.engine.values import App, ObjectRow, new_object_id
 from hongyan.errors import Refused
 
 #: The addresses of a device: whoever has them can send to it.
-SECRET = frozenset({"deviceToken", "registrationId", "installationId"})
+SECRET = frozenset({"deviceToken", "registrationId", "installationId", KEYS})
+#: With a new one of these a device is valid again.
+_ADDRESSES = ("deviceToken", "registrationId")
 #: An id that is shorter might be guessed, and with it a device be led astray.
 ID_MIN, ID_MAX, TOKEN_MAX, TYPE_MAX = 16, 256, 4_096, 32
 CHANNELS_MAX, CHANNEL_MAX = 1_000, 128
@@ -64,6 +67,28 @@ class Installations:
         if not await self._store.delete(app.key, object_id):
             raise Refused(errors.OBJECT_NOT_FOUND, "no installation has this id")
 
+    async def bind(self, app: App, client: str, device: str) -> None:
+        """A client logs in on a device, which listens to it from now on, if it has registered (reference 4.1).
+
+        As everywhere, who knows the id or the token of a device may change it. Raises Refused.
+        """
+        row = await self._of_device(app, device)
+        if row is not None and client not in row.values.get("channels", ()):
+            await self.change(app, row.id, {"channels": {"__op": "AddUnique", "objects": [client]}})
+
+    async def unbind(self, app: App, client: str, device: str) -> None:
+        """A client logs out on a device, which listens to it no more. Raises Refused."""
+        row = await self._of_device(app, device)
+        if row is not None and client in row.values.get("channels", ()):
+            await self.change(app, row.id, {"channels": {"__op": "Remove", "objects": [client]}})
+
+    async def _of_device(self, app: App, device: str) -> ObjectRow | None:
+        """By what a device says of itself to the gateway: the id that it gave itself, or its address."""
+        if len(device) < ID_MIN:
+            return None
+        found = await self._store.by(app.key, "installationId", device)
+        return found or await self._store.by(app.key, "deviceToken", device)
+
     async def _known(self, app: App, values: Mapping[str, Any]) -> ObjectRow | None:
         """By the id that the device gave itself, or else by its address."""
         key = "installationId" if values.get("installationId") is not None else "deviceToken"
@@ -76,7 +101,11 @@ def shown(row: ObjectRow, *, is_master: bool) -> dict[str, Any]:
 
 
 def _change(before: dict[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _checked(objects.changed(before, given))
+    addresses = [before.get(name) for name in _ADDRESSES]
+    after = objects.changed(before, given)
+    if "valid" not in given and addresses != [after.get(name) for name in _ADDRESSES]:
+        after["valid"] = True
+    return _checked(after)
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +120,8 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(values.get("valid"), bool):
         raise Refused(errors.INVALID_VALUE, "valid must be true or false")
     _check_channels(values.get("channels", []))
+    if values["deviceType"] == WEB:
+        check_browser(values)
     return values
 
 

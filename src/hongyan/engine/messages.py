@@ -1,17 +1,23 @@
 """Sending: access, limits, filter, write; and after the commit the acknowledgement, then the event."""
 
+import asyncio
+import logging
 from collections.abc import Callable
 
 from hongyan import errors
 from hongyan.engine.access import Access, Found
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.clock import Clock
 from hongyan.engine.congestion import Congestion, congested
 from hongyan.engine.conversations import check_client_ids
 from hongyan.engine.events import MessageSent, UpstreamReceived
 from hongyan.engine.filtering import Filtering
+from hongyan.engine.hooks import Hooks, narrowed, receivers
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.ports import Bus, MessageStore
+from hongyan.engine.questions import Sending
 from hongyan.engine.streams import Streams
+from hongyan.engine.turns import Turn, Turns
 from hongyan.engine.values import (
     NO_STANDING,
     OF_MEMBERS,
@@ -25,6 +31,8 @@ from hongyan.engine.values import (
     new_message_id,
 )
 from hongyan.errors import Refused
+
+log = logging.getLogger(__name__)
 
 #: What a mention costs on the wire beside its id.
 _MENTION_BYTES = 2
@@ -47,6 +55,9 @@ class Messages:
         deliveries: DeliveryBudget,
         filtering: Filtering,
         congestion: Congestion,
+        aftermath: Aftermath,
+        hooks: Hooks,
+        turns: Turns,
     ) -> None:
         self._store = store
         self._access = access
@@ -56,6 +67,10 @@ class Messages:
         self._deliveries = deliveries
         self._filtering = filtering
         self._congestion = congestion
+        self._aftermath = aftermath
+        self._hooks = hooks
+        self._turns = turns
+        self._tasks: set[asyncio.Task[None]] = set()
         # messages on their way to the disk, or waiting for those, by conversation and sender
         self._pending: dict[tuple[int, str], int] = {}
 
@@ -83,22 +98,86 @@ class Messages:
             conversation = target(found, conversation_id, sender, self._clock)
             if isinstance(conversation, Refused):
                 acknowledge(conversation)
-                return
-            try:
-                self._filtering.check(app, conversation, draft)
-            except Refused as refusal:
-                acknowledge(refusal)
-                return
-            if conversation.kind is _SERVICE:
-                self._send_upstream(conversation, sender, draft, acknowledge, origin)
-            elif self._congestion.bars(conversation):
-                acknowledge(congested())
-            elif draft.transient:
-                self._pass_on(conversation, conversation, sender, draft, acknowledge, origin)
+            elif self._turns.any((conversation.key, sender)) or self._hooks.concern(app, Sending):
+                self._ask(app, conversation, sender, draft, acknowledge, origin)
             else:
-                self._write(conversation, sender, draft, acknowledge, origin)
+                self._accept(app, conversation, sender, draft, acknowledge, origin)
 
         self._access.with_conversation(app, conversation_id, use)
+
+    def _ask(
+        self,
+        app: App,
+        conversation: Conversation,
+        sender: str,
+        draft: Draft,
+        acknowledge: Acknowledge,
+        origin: object | None,
+    ) -> None:
+        """Accept it when the app's engine has been asked, and after all that its sender said here before."""
+        if self._congestion.bars(conversation):
+            acknowledge(congested())
+            return
+        turn = self._turns.take([(conversation.key, sender)])
+        asked = self._accept_if_wanted(app, conversation, sender, draft, acknowledge, origin, turn)
+        task = asyncio.get_running_loop().create_task(asked)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept_if_wanted(
+        self,
+        app: App,
+        conversation: Conversation,
+        sender: str,
+        draft: Draft,
+        acknowledge: Acknowledge,
+        origin: object | None,
+        turn: Turn,
+    ) -> None:
+        refusal: Refused | None = None
+        try:
+            question = Sending(conversation, sender, draft, receivers(conversation, sender), self._clock.now())
+            await self._hooks.review(app, question, draft, check_draft)
+        except Refused as refused:
+            refusal = refused
+        except Exception:
+            log.exception("a hook could not be asked")
+            refusal = Refused(errors.INTERNAL_ERROR, "the server failed")
+        await turn.comes()
+
+        def use(found: Found) -> None:
+            """What was so before the question may be so no more."""
+            turn.end()
+            again = target(found, conversation.id, sender, self._clock)
+            if refusal is not None or isinstance(again, Refused):
+                acknowledge(refusal or again)  # type: ignore[arg-type]
+            else:
+                self._accept(app, again, sender, draft, acknowledge, origin)
+
+        self._access.with_conversation(app, conversation.id, use)
+
+    def _accept(
+        self,
+        app: App,
+        conversation: Conversation,
+        sender: str,
+        draft: Draft,
+        acknowledge: Acknowledge,
+        origin: object | None,
+    ) -> None:
+        try:
+            self._filtering.check(app, conversation, draft)
+        except Refused as refusal:
+            acknowledge(refusal)
+            return
+        if conversation.kind is _SERVICE:
+            self._send_upstream(conversation, sender, draft, acknowledge, origin)
+        elif self._congestion.bars(conversation):
+            acknowledge(congested())
+        elif draft.transient:
+            self._pass_on(conversation, conversation, sender, draft, acknowledge, origin)
+        else:
+            self._write(conversation, sender, draft, acknowledge, origin)
 
     def _send_upstream(
         self, service: Conversation, sender: str, draft: Draft, acknowledge: Acknowledge, origin: object | None
@@ -127,16 +206,20 @@ class Messages:
         who = (conversation.key, sender)
         self._wait(who)
 
+        def told(_: Conversation, place: Stored) -> MessageSent | UpstreamReceived:
+            return telling(narrowed(conversation, sender, draft), placed(place, sender, draft), origin)
+
         def done(outcome: Stored | Refused) -> None:
             self._told(who)
             acknowledge(outcome)
             if isinstance(outcome, Stored):
-                message = placed(outcome, sender, draft)
+                event = told(conversation, outcome)
                 if not outcome.repeated:
-                    self._bus.publish(telling(conversation, message, origin))
+                    self._bus.publish(event)
                 if draft.replaced is not None:
-                    self._filtering.tell_author(conversation, message, draft.replaced)
+                    self._filtering.tell_author(conversation, event.message, draft.replaced)
 
+        self._aftermath.follow(conversation.app_key, draft, telling, told)
         self._store.append(conversation, sender, draft, done)
 
     def _pass_on(
@@ -165,7 +248,9 @@ class Messages:
             place = Stored(new_message_id(now), 0, now)
             acknowledge(place)
             message = placed(place, sender, draft)
-            self._bus.publish(telling(conversation, message, origin))
+            event = telling(narrowed(conversation, sender, draft), message, origin)
+            self._bus.publish(event)
+            self._aftermath.tell(conversation.app_key, event, draft)
             if draft.replaced is not None:
                 self._filtering.tell_author(conversation, message, draft.replaced)
 

@@ -13,12 +13,15 @@ from hongyan.engine.conditions import Condition
 from hongyan.engine.events import Event
 from hongyan.engine.imported import Imported, ImportedRow
 from hongyan.engine.query import Query, TemporaryQuery
+from hongyan.engine.questions import Answer, Question
 from hongyan.engine.values import (
     App,
     Archived,
     Arrival,
     Arrived,
+    Attempt,
     Attributes,
+    Badges,
     Broadcast,
     Conversation,
     ConversationDraft,
@@ -33,6 +36,7 @@ from hongyan.engine.values import (
     FileQuery,
     HistoryRange,
     InfoFilter,
+    KeptService,
     Marks,
     MemberInfo,
     MembersChanged,
@@ -40,6 +44,9 @@ from hongyan.engine.values import (
     Missed,
     Notification,
     ObjectRow,
+    Pushed,
+    PushFound,
+    PushRow,
     Receipts,
     Replacement,
     Role,
@@ -54,7 +61,9 @@ from hongyan.engine.values import (
     Subscription,
     Swept,
     Unread,
+    Webhook,
 )
+from hongyan.engine.work import Following, Job, NewJob, Postponed
 from hongyan.errors import Refused
 
 
@@ -78,6 +87,7 @@ class ConversationStore(Protocol):
         app_key: int,
         draft: ConversationDraft,
         committed: Callable[[ConversationRow, Conversation, bool], None],
+        following: Following[tuple[ConversationRow, Conversation, bool]] | None = None,
     ) -> Awaitable[object]:
         """Insert, or find the live conversation with the same member set if the draft is unique.
 
@@ -112,6 +122,7 @@ class ConversationStore(Protocol):
         initiator: str = "",
         check: Callable[[StandingsNow], object] | None = None,
         partial: bool = False,
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]:
         """Add those who aren't members. Raises Refused(CONVERSATION_FULL) over `limit`, changing nothing.
 
@@ -131,6 +142,7 @@ class ConversationStore(Protocol):
         by: str | None = None,
         initiator: str = "",
         choose: Callable[[StandingsNow], Sequence[str]] | None = None,
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]:
         """Remove those who are members, and what roles they had. `by` and `initiator` as in `add_members`.
 
@@ -147,6 +159,7 @@ class TemporaryStore(Protocol):
         app_key: int,
         draft: ConversationDraft,
         committed: Callable[[ConversationRow, Conversation, bool], None],
+        following: Following[tuple[ConversationRow, Conversation, bool]] | None = None,
     ) -> Awaitable[object]:
         """Find the one of exactly these members that has not ended, or insert one that lives `draft.lifetime`.
 
@@ -166,6 +179,7 @@ class InfoStore(Protocol):
         by: str | None,
         change: Callable[[Attributes], tuple[Attributes, str]] | None,
         committed: Callable[[int, str], None],
+        following: Following[tuple[int, str]] | None = None,
     ) -> Awaitable[object]:
         """Replace the attributes by what `change` makes of them inside the write; it may raise Refused.
 
@@ -204,6 +218,7 @@ class RowStore(Protocol):
         members_max: int,
         committed: Callable[[RowChanged], None],
         stamp: Stamp | None = None,
+        following: Following[RowChanged] | None = None,
     ) -> Awaitable[object]:
         """Change the row and tell nobody. Of more members the first `members_max` count (REST reference 2.1).
 
@@ -222,6 +237,7 @@ class StandingStore(Protocol):
         decide: Callable[[StandingsNow], Decision],
         committed: Callable[[StandingsChanged], None],
         initiator: str = "",
+        following: Following[StandingsChanged] | None = None,
     ) -> Awaitable[object]:
         """Set what `decide` makes of what is set about these clients inside the write; it may raise Refused.
 
@@ -280,13 +296,17 @@ class BlacklistStore(Protocol):
 class SeatStore(Protocol):
     """Who is in which chat room: one place for each device of a client."""
 
-    def take(self, seat: Seat, committed: Callable[[int], None]) -> Awaitable[object]:
+    def take(
+        self, seat: Seat, committed: Callable[[int], None], following: Following[int] | None = None
+    ) -> Awaitable[object]:
         """Put a device into a chat room, in place of the one it was in; `committed(update time of the room)`.
 
         Raises Refused: CONVERSATION_NOT_FOUND, or BLOCKED_BY_CONV.
         """
 
-    def leave(self, seat: Seat, committed: Callable[[int], None]) -> Awaitable[object]:
+    def leave(
+        self, seat: Seat, committed: Callable[[int], None], following: Following[int] | None = None
+    ) -> Awaitable[object]:
         """Forget a place, if there is one; `committed` as above."""
 
     def drop(self, seat: Seat) -> None:
@@ -390,6 +410,7 @@ class EditStore(Protocol):
         committed: Callable[[Sequence[Edited]], None],
         *,
         checked: bool = True,
+        following: Following[Sequence[Edited]] | None = None,
     ) -> Awaitable[object]:
         """Make all of these or none. Recalling what is recalled changes nothing.
 
@@ -450,6 +471,7 @@ class BroadcastStore(Protocol):
         draft: Draft,
         valid_till: int,
         committed: Callable[[int, Stored], None],
+        following: Following[tuple[int, Stored]] | None = None,
     ) -> Awaitable[object]:
         """`committed(key, place)`. Raises Refused: INVALID_MESSAGING_TARGET, MESSAGE_SENT_QUOTA_EXCEEDED."""
 
@@ -498,12 +520,22 @@ class ServiceStore(Protocol):
         """(app key, conversation key) of all."""
 
     def subscribe(
-        self, conversation: Conversation, client: str, by: str, committed: Callable[[MembersChanged], None]
+        self,
+        conversation: Conversation,
+        client: str,
+        by: str,
+        committed: Callable[[MembersChanged], None],
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]:
         """Raises Refused(BLOCKED_BY_CONV), also for a client that refused the conversation unless it is `by`."""
 
     def unsubscribe(
-        self, conversation: Conversation, client: str, by: str, committed: Callable[[MembersChanged], None]
+        self,
+        conversation: Conversation,
+        client: str,
+        by: str,
+        committed: Callable[[MembersChanged], None],
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]: ...
 
     async def subscriptions(self, app_key: int, client: str, among: Set[int]) -> list[int]:
@@ -619,6 +651,10 @@ class SweepStore(Protocol):
 
 class ImportStore(Protocol):
     """Rows of another server."""
+
+    @property
+    def held(self) -> float:
+        """For how long (s) the last step held the writer."""
 
     def write(
         self,
@@ -760,6 +796,157 @@ class UserStore(ObjectStore, Protocol):
     async def of_identity(self, app_key: int, provider: str, uid: str) -> ObjectRow | None: ...
 
 
+class JobStore(Protocol):
+    """Work that follows from writes. A write that is given `following` keeps it in its own transaction."""
+
+    def on_new(self, tell: Callable[[Set[str]], None]) -> None:
+        """Call `tell(lanes)` after each commit with new jobs."""
+
+    def add(self, jobs: Sequence[NewJob]) -> Awaitable[object]:
+        """Keep jobs that follow from nothing written."""
+
+    async def lanes(self) -> list[str]:
+        """The lanes in which jobs wait."""
+
+    async def next(self, lane: str, limit: int) -> list[Job]:
+        """The first of a lane, in the order in which they are due, due or not."""
+
+    async def settle(
+        self, done: Sequence[int], postponed: Sequence[Postponed] = (), new: Sequence[NewJob] = ()
+    ) -> None:
+        """Forget what is done, note what has failed, keep what follows: all in one write."""
+
+    async def dead(self, app_key: int, after: int, limit: int, lane: str | None = None) -> list[Job]:
+        """Those that are tried no more, the next ones after a key; only of this lane."""
+
+    async def revive(self, app_key: int, ids: Sequence[str] | None, limit: int, lane: str | None = None) -> int:
+        """Let dead ones be tried again, these or the oldest; how many there were. Only of this lane."""
+
+    async def drop(self, lane: str) -> None:
+        """Forget those that wait in a lane, in small steps."""
+
+    async def bury(self, lane: str, reason: str) -> None:
+        """Keep those that wait in a lane as dead, in small steps."""
+
+    async def waiting(self, lane: str, after: tuple[int, int], limit: int) -> list[Job]:
+        """Those that wait, in the order of (when due, key), after one of them."""
+
+    async def counts(self, lanes: Sequence[str], most: int) -> dict[str, tuple[int, int]]:
+        """How many wait in each of these lanes, and how many are dead; `most` stands for it and more."""
+
+
+class WebhookStore(Protocol):
+    """Webhooks; few, all kept in memory by the engine."""
+
+    async def all(self) -> list[Webhook]:
+        """The oldest first."""
+
+    async def insert(self, webhook: Webhook) -> None: ...
+
+    async def update(self, webhook: Webhook) -> None:
+        """Keep all of it but since when it fails and when it succeeded last."""
+
+    async def note(self, webhook_id: str, failing_since: int | None, succeeded_at: int | None) -> None:
+        """Keep since when it fails and when it succeeded last."""
+
+    async def delete(self, webhook_id: str) -> None: ...
+
+
+class Courier(Protocol):
+    """Carries deliveries to webhooks."""
+
+    async def test(self, webhook: Webhook) -> Attempt:
+        """Deliver an event that nothing has caused, once."""
+
+
+class InstallationStore(ObjectStore, Protocol):
+    """Devices. They listen to channels, among which are the ids of their clients."""
+
+    async def listening(
+        self, app_key: int, clients: Sequence[str], since: int, limit: int
+    ) -> dict[str, list[ObjectRow]]:
+        """The valid devices of each of these clients that were changed since; of each at most so many, the newest."""
+
+    async def pushable(
+        self,
+        app_key: int,
+        condition: Condition,
+        listens_to: Sequence[str] | None,
+        since: int,
+        after: int,
+        limit: int,
+    ) -> tuple[list[ObjectRow], int | None]:
+        """Some of the valid devices that were changed since and meet the condition, and listen to one of the channels.
+
+        Those after a key, in that order; and after which key to go on, if at all. There may be none before that.
+        Raises Refused(INVALID_QUERY) if it takes too long.
+        """
+
+    async def addressed(self, app_key: int, addresses: Sequence[str]) -> list[ObjectRow]:
+        """Those with one of these as `deviceToken` or `installationId`."""
+
+    async def void(self, app_key: int, object_id: str, token: str) -> None:
+        """The device is not valid any more, if this is still one of its addresses."""
+
+
+class PushStore(Protocol):
+    async def services(self) -> list[KeptService]:
+        """Those of all apps."""
+
+    async def keep_service(self, app: App, kept: KeptService) -> None:
+        """In place of what the app had for this service."""
+
+    async def drop_service(self, app_key: int, service: str) -> None: ...
+
+    async def is_said(self, conversation: int, timestamp: int, seq: int) -> bool:
+        """Whether a message is there, neither recalled nor deleted."""
+
+    async def muting(self, conversation: int, clients: Sequence[str]) -> set[str]:
+        """Those of the clients that have muted the conversation."""
+
+    async def unheard(self, conversation: int, seq: int, clients: Sequence[str]) -> set[str]:
+        """Those of the clients that are members and have neither acknowledged this message nor read up to it."""
+
+    async def acknowledging(self, app_key: int, clients: Sequence[str]) -> set[str]:
+        """Those of the clients that have ever acknowledged any message."""
+
+    async def end_plan(
+        self,
+        job: int,
+        badges: Badges,
+        new: Callable[[Mapping[int, int]], Sequence[NewJob]],
+        found: PushFound | None = None,
+    ) -> None:
+        """Forget the job (key), count up badges and what was `found`, and keep the jobs that are `new`: in one write.
+
+        `new(numbers)` gets the badges that were incremented, by installation (key), in the writer's thread. Nothing is
+        done if the job is not there any more.
+        """
+
+    async def insert(
+        self, asked: PushRow, req_id: str | None, same_since: int, waiting_max: int, job: NewJob
+    ) -> tuple[str, int]:
+        """Keep what was asked for, with its job; its id and when it was made.
+
+        Nothing is kept if there is one with the same `req_id` since then, whose id it answers. Raises
+        Refused(INVALID_VALUE) if too many wait for their time.
+        """
+
+    async def begin(self, app_key: int, push_id: str) -> PushRow | None:
+        """From now on it can't be cancelled any more; None if it was."""
+
+    async def count(self, app_key: int, push_id: str, pushed: Pushed) -> None:
+        """Count up how it ended for some devices."""
+
+    async def get(self, app_key: int, push_id: str) -> PushRow | None: ...
+
+    async def page(self, app_key: int, limit: int, skip: int, *, waiting: bool = False) -> list[PushRow]:
+        """The newest first; or those that are `waiting` for their time, in its order."""
+
+    async def cancel(self, app_key: int, push_id: str) -> bool:
+        """Forget one that waits for its time; whether there was one."""
+
+
 class WordStore(Protocol):
     """The word list of each app that has one."""
 
@@ -856,11 +1043,17 @@ class Store(Protocol):
     @property
     def words(self) -> WordStore: ...
     @property
+    def jobs(self) -> JobStore: ...
+    @property
+    def webhooks(self) -> WebhookStore: ...
+    @property
     def imports(self) -> ImportStore: ...
     @property
     def users(self) -> UserStore: ...
     @property
-    def installations(self) -> ObjectStore: ...
+    def installations(self) -> InstallationStore: ...
+    @property
+    def pushes(self) -> PushStore: ...
     @property
     def archive(self) -> ArchiveStore: ...
     @property
@@ -880,6 +1073,16 @@ class ContentFilter(Protocol):
 
     def look(self, app: App, conversation: Conversation, content: str | bytes) -> Replacement | None:
         """What is kept and told instead; None: the content as it is. Raises Refused(MESSAGE_REJECTED_BY_APP)."""
+
+
+class AppEngines(Protocol):
+    """The engines of apps: programs of their owners, which may refuse or change what is about to happen."""
+
+    def has_hook(self, app: App, kind: type[Question]) -> bool:
+        """False if the engine is known to have no hook for such questions. Asked on the event loop, per message."""
+
+    async def ask(self, app: App, question: Question) -> Answer:
+        """What it wants; all that is in the answer has the right type. Raises HookFailed, in `hook_timeout` at last."""
 
 
 class Bus(Protocol):

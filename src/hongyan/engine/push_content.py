@@ -10,6 +10,7 @@ from hongyan.engine.pushing import Environment
 #: Keys under which content for one platform stands beside the rest. All but `ios` are Android devices.
 PLATFORMS = ("ios", "android", "mi", "hms", "mz", "vivo", "oppo", "fcm", "honor")
 INCREMENT = "Increment"
+BADGE_MAX = 2**31 - 1
 _PROFILE, _TEAM = "_profile", "_apns_team_id"
 
 
@@ -75,7 +76,7 @@ def _checked(given: Any, name: str) -> dict[str, Any]:
     alert, badge = given.get("alert", ""), given.get("badge", 0)
     if not isinstance(alert, str | Mapping):
         raise ValueError(f"`alert` in {name} must be a text or an object")
-    if badge != INCREMENT and (not isinstance(badge, int) or isinstance(badge, bool) or badge < 0):
+    if badge != INCREMENT and (not isinstance(badge, int) or isinstance(badge, bool) or not 0 <= badge <= BADGE_MAX):
         raise ValueError(f"`badge` in {name} must be a number or the word {INCREMENT}")
     return {key: value for key, value in given.items() if key not in (_PROFILE, _TEAM)}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hongyan import errors
 from hongyan.engine.access import Access, Found, check_member
-from hongyan.engine.events import ReceiptsGiven
+from hongyan.engine.events import ClientOffline, Event, ReceiptsGiven
 from hongyan.engine.ports import Bus, MessageStore
 from hongyan.engine.values import (
     OF_MEMBERS,
@@ -56,12 +56,25 @@ class ReceiptMarks:
         self._store = store
         self._access = access
         self._bus = bus
+        # who has acknowledged anything since it came online, by app
+        self._acknowledging: dict[int, set[str]] = {}
+        bus.subscribe(self._on_event)
+
+    def _on_event(self, event: Event) -> None:
+        if type(event) is ClientOffline:
+            self._acknowledging.get(event.app_key, set()).discard(event.client)
+
+    def is_acknowledging(self, app: App, client: str) -> bool:
+        """Whether the client, which is online, has acknowledged anything since it came: not all clients ever do."""
+        return client in self._acknowledging.get(app.key, ())
 
     def received(self, app: App, client: str, conversation_id: str, arrived: Arrived, done: Callable[[], None]) -> None:
         """Note what a member has received and tell the senders that asked for it; `done` when it is on disk.
 
         Nobody is answered: what is no member's business is ignored.
         """
+
+        self._acknowledging.setdefault(app.key, set()).add(client)
 
         def use(conversation: Found) -> None:
             if not isinstance(conversation, Conversation) or (

@@ -11,10 +11,11 @@ from typing import Any
 from hongyan import errors
 from hongyan.engine import attributes, drafts
 from hongyan.engine.access import Access
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.chatrooms import ChatRooms
 from hongyan.engine.conditions import Condition
 from hongyan.engine.conversations import Conversations
-from hongyan.engine.events import ConversationMuted, RowWritten
+from hongyan.engine.events import ConversationMuted, Event, RowWritten
 from hongyan.engine.ports import Bus, RowStore
 from hongyan.engine.services import Services
 from hongyan.engine.values import (
@@ -43,6 +44,7 @@ class Rows:
         services: Services,
         access: Access,
         bus: Bus,
+        aftermath: Aftermath,
     ) -> None:
         self._store = store
         self._conversations = conversations
@@ -50,6 +52,7 @@ class Rows:
         self._services = services
         self._access = access
         self._bus = bus
+        self._aftermath = aftermath
 
     async def create(
         self, app: App, kind: ConversationKind, values: Mapping[str, Any], *, as_row: bool
@@ -82,17 +85,22 @@ class Rows:
         keys = tuple(dict.fromkeys(key.partition(".")[0] for key in values))
         times: list[int] = []
 
+        def told(result: RowChanged) -> list[Event]:
+            return [RowWritten(conversation, keys, result.joined, result.left)] if keys else []
+
         def committed(result: RowChanged) -> None:
             times.append(result.updated_at)
             joined, left = set(result.joined), set(result.left)
             self._access.changed(conversation, result.version, joined, left)
-            if keys:
-                self._bus.publish(RowWritten(conversation, keys, result.joined, result.left))
+            for event in told(result):
+                self._bus.publish(event)
             for client in result.muted:
                 self._bus.publish(ConversationMuted(conversation, client))
 
+        following = self._aftermath.after(app.key, told, RowWritten)
+
         async def attempt(stamp: Stamp | None) -> None:
-            await self._store.write(conversation, change, app.settings.members_max, committed, stamp)
+            await self._store.write(conversation, change, app.settings.members_max, committed, stamp, following)
 
         await self._if_met(conversation, caller, condition, attempt)
         return times[0]

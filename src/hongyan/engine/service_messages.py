@@ -6,14 +6,17 @@ And what a client has of it: history, read marks, counts, always its own stream 
 import asyncio
 from collections.abc import Sequence
 
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.clock import Clock
 from hongyan.engine.congestion import Congestion
 from hongyan.engine.edits import Edits
 from hongyan.engine.events import MessageSent, MessageSynced, UnreadChanged
 from hongyan.engine.filtering import Filtering
+from hongyan.engine.hooks import Hooks
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.messages import check_deliveries, check_draft, placed
 from hongyan.engine.ports import Bus, MessageStore, ServiceStore
+from hongyan.engine.questions import Sending
 from hongyan.engine.streams import Streams, alone
 from hongyan.engine.values import (
     App,
@@ -42,6 +45,8 @@ class ServiceMessages:
         deliveries: DeliveryBudget,
         filtering: Filtering,
         congestion: Congestion,
+        aftermath: Aftermath,
+        hooks: Hooks,
     ) -> None:
         self._store = store
         self._messages = messages
@@ -52,13 +57,15 @@ class ServiceMessages:
         self._deliveries = deliveries
         self._filtering = filtering
         self._congestion = congestion
+        self._aftermath = aftermath
+        self._hooks = hooks
 
     async def broadcast(self, app: App, service: Conversation, sender: str, draft: Draft) -> Stored:
         """One message to all subscribers, whatever their number. Nothing is asked of the sender (REST reference 3.3).
 
         Raises Refused.
         """
-        self._check(app, service, draft)
+        await self._check(app, service, sender, draft, ())
         self._congestion.check(service)
         future: asyncio.Future[Stored | Refused] = asyncio.get_running_loop().create_future()
 
@@ -69,6 +76,7 @@ class ServiceMessages:
             if not future.done():
                 future.set_result(outcome)
 
+        self._follow(app, sender, draft)
         self._messages.append(service, sender, draft, done, checked=False)
         outcome = await future
         if isinstance(outcome, Refused):
@@ -82,20 +90,27 @@ class ServiceMessages:
 
         Raises Refused.
         """
-        self._check(app, service, draft)
+        clients = await self._check(app, service, sender, draft, clients)
         if draft.transient:
             now = self._clock.now()
             place = Stored(new_message_id(now), 0, now)
-            self._tell(
-                [alone(service, client) for client in clients], [place] * len(clients), service, sender, draft, sync
-            )
+            streams = [alone(service, client) for client in clients]
+            self._tell(streams, [place] * len(streams), service, sender, draft, sync)
+            for stream in streams:
+                self._aftermath.tell(app.key, MessageSent(stream, placed(place, sender, draft), None), draft)
             return place
         streams = [await self._streams.stream(service, client) for client in clients]
 
         def committed(places: Sequence[Stored]) -> None:
             self._tell(streams, places, service, sender, draft, sync)
 
+        self._follow(app, sender, draft)
         return (await self._store.send(streams, sender, draft, committed))[0]
+
+    def _follow(self, app: App, sender: str, draft: Draft) -> None:
+        self._aftermath.follow(
+            app.key, draft, MessageSent, lambda stream, place: MessageSent(stream, placed(place, sender, draft), None)
+        )
 
     def _tell(
         self,
@@ -119,7 +134,13 @@ class ServiceMessages:
             self._filtering.tell_author(service, placed(place, sender, draft), draft.replaced)
 
     async def edit(
-        self, app: App, service: Conversation, sender: str, edit: Edit, clients: Sequence[str] | None
+        self,
+        app: App,
+        service: Conversation,
+        sender: str,
+        edit: Edit,
+        clients: Sequence[str] | None,
+        source: str = "",
     ) -> None:
         """Edit or recall what `sender` said to all, or to these clients, each of whom must have it.
 
@@ -128,7 +149,7 @@ class ServiceMessages:
         if edit.draft is not None:
             check_draft(app, edit.draft)
         targets = [service] if clients is None else await self._streams.of_clients(service, clients)
-        await self._edits.apply_for_app(app, targets, sender, edit)
+        await self._edits.apply_for_app(app, targets, sender, edit, source)
 
     async def page(self, service: Conversation, client: str, wanted: HistoryRange) -> list[Message]:
         """A client's history in ascending order of (time, id): its own stream and all broadcasts."""
@@ -151,7 +172,16 @@ class ServiceMessages:
         stream = self._streams.known(service, client)
         await self._store.mark_read(service, client, max(times, default=None), committed, stream)
 
-    def _check(self, app: App, service: Conversation, draft: Draft) -> None:
+    async def _check(
+        self, app: App, service: Conversation, sender: str, draft: Draft, clients: Sequence[str]
+    ) -> Sequence[str]:
+        """Whom a message goes to, of these: the app's engine may want fewer. Raises Refused."""
         check_deliveries(self._deliveries, app)
         check_draft(app, draft)
+        if app.settings.hook_rest and self._hooks.concern(app, Sending):
+            question = Sending(service, sender, draft, clients, self._clock.now())
+            await self._hooks.review(app, question, draft, check_draft)
+            wanted = clients if draft.receivers is None else set(draft.receivers)
+            clients = [client for client in clients if client in wanted] or clients
         self._filtering.check(app, service, draft)
+        return clients

@@ -10,14 +10,18 @@ from typing import Any
 from hongyan import errors
 from hongyan.engine import drafts
 from hongyan.engine.access import Access
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.conversations import Members, check_client_ids
 from hongyan.engine.events import (
     ConversationCreated,
     ConversationDeleted,
+    Event,
     MembersJoined,
     MembersLeft,
 )
+from hongyan.engine.hooks import Hooks
 from hongyan.engine.ports import Bus, ConversationStore, ServiceStore
+from hongyan.engine.questions import Adding
 from hongyan.engine.values import (
     App,
     Conversation,
@@ -37,11 +41,21 @@ SUBSCRIBERS_MAX = 1_000
 class Services:
     """`reply` is called at the commit, before the event that tells the client."""
 
-    def __init__(self, store: ServiceStore, conversations: ConversationStore, access: Access, bus: Bus) -> None:
+    def __init__(
+        self,
+        store: ServiceStore,
+        conversations: ConversationStore,
+        access: Access,
+        bus: Bus,
+        aftermath: Aftermath,
+        hooks: Hooks,
+    ) -> None:
         self._store = store
         self._conversations = conversations
         self._access = access
         self._bus = bus
+        self._aftermath = aftermath
+        self._hooks = hooks
         self._keys: dict[int, set[int]] = {}
 
     async def load(self) -> None:
@@ -82,9 +96,13 @@ class Services:
             self._access.known(conversation)
             self._keys.setdefault(app.key, set()).add(conversation.key)
             rows.append(row)
-            self._bus.publish(ConversationCreated(conversation))
+            self._bus.publish(ConversationCreated(conversation, by_system=True))
 
-        await self._conversations.create(app.key, draft, committed)
+        def told(made: tuple[ConversationRow, Conversation, bool]) -> list[Event]:
+            return [ConversationCreated(made[1], by_system=True)]
+
+        following = self._aftermath.after(app.key, told, ConversationCreated)
+        await self._conversations.create(app.key, draft, committed, following)
         return rows[0]
 
     async def erase(self, app: App, conversation_id: str, stamp: Stamp | None = None) -> None:
@@ -108,31 +126,40 @@ class Services:
         if len(subscribed) >= limit and conversation.key not in subscribed:
             raise Refused(errors.CONVERSATION_FULL, f"a client subscribes to at most {limit} service conversations")
 
+        def told(result: MembersChanged) -> list[Event]:
+            return [MembersJoined(conversation, result.changed, by, result.updated_at)] if result.changed else []
+
         def committed(result: MembersChanged) -> None:
             self._access.changed(conversation, result.version, set(), set())
             reply(Members(conversation.id, (client,), result.updated_at))
-            if result.changed:
-                self._bus.publish(MembersJoined(conversation, result.changed, by, result.updated_at))
+            for event in told(result):
+                self._bus.publish(event)
 
-        await self._store.subscribe(conversation, client, by, committed)
+        following = self._aftermath.after(conversation.app_key, told, MembersJoined)
+        await self._store.subscribe(conversation, client, by, committed, following)
 
     async def unsubscribe(
         self, conversation: Conversation, client: str, by: str, reply: Callable[[Members], None]
     ) -> None:
         check_client_ids([client])
 
+        def told(result: MembersChanged) -> list[Event]:
+            return [MembersLeft(conversation, result.changed, by, result.updated_at)] if result.changed else []
+
         def committed(result: MembersChanged) -> None:
             self._access.changed(conversation, result.version, set(), set())
             reply(Members(conversation.id, (client,), result.updated_at))
-            if result.changed:
-                self._bus.publish(MembersLeft(conversation, result.changed, by, result.updated_at))
+            for event in told(result):
+                self._bus.publish(event)
 
-        await self._store.unsubscribe(conversation, client, by, committed)
+        following = self._aftermath.after(conversation.app_key, told, MembersLeft)
+        await self._store.unsubscribe(conversation, client, by, committed, following)
 
     async def subscribe_self(
         self, app: App, conversation: Conversation, by: str, clients: Sequence[str], reply: Callable[[Members], None]
     ) -> None:
         _check_only_self(by, clients)
+        await self._hooks.ask(app, Adding(by, (by,), conversation.id))
         await self.subscribe(app, conversation, by, by, reply)
 
     async def unsubscribe_self(

@@ -18,6 +18,8 @@ SIDE_MAX = 4_096
 QUALITY_DEFAULT = 75
 #: Formats that are read, and how each is written; whatever else Pillow knows is not tried on what strangers send.
 READ = ("JPEG", "PNG", "GIF", "WEBP", "BMP")
+#: How many times as much memory a pixel of a format takes as one of the others: this decoder keeps several canvases.
+WEIGHTS = {"WEBP": 3}
 FORMATS = {"jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "gif": "GIF", "webp": "WEBP"}
 _NUMBER = r"[0-9]{1,5}(?:\.[0-9]{1,3})?"
 _TEXT_MAX = 256
@@ -152,13 +154,14 @@ def _checked(how: str, width: float, height: float, quality: str | None, format:
 
 def make(content: bytes, wish: Wish, pixels_max: int) -> Picture:
     """The smaller picture; upright, without what else the file says. Raises Refused(IMAGE_REFUSED)."""
-    with _opened(content, pixels_max) as image:
-        return _make(image, wish)
+    with _refusing():
+        made, written = _reduced(content, wish, pixels_max)  # nothing of the whole is left when this is written
+        return _written(made, written, wish.quality)
 
 
 def facts(content: bytes, pixels_max: int) -> Facts:
     """What there is to know of an image. Raises Refused(IMAGE_REFUSED)."""
-    with _opened(content, pixels_max) as image:
+    with _refusing(), _opened(content, pixels_max) as image:
         return Facts(str(image.format).lower(), image.width, image.height, image.mode)
 
 
@@ -168,13 +171,19 @@ def _opened(content: bytes, pixels_max: int) -> Iterator[Any]:
     from PIL import Image  # here: most servers start without anybody who wants a thumbnail
 
     Image.MAX_IMAGE_PIXELS = None  # its own limit only warns; ours holds
+    with Image.open(_Pieces(content), formats=READ) as image:
+        if image.format == "JPEG" and _has_too_many_scans(content):
+            raise _refused(f"the image comes in more than {SCANS_MAX} passes")
+        most = pixels_max // WEIGHTS.get(str(image.format), 1)
+        if image.width * image.height > most:
+            raise _refused(f"the image has more than {most} pixels")
+        yield image
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
     try:
-        with Image.open(_Pieces(content), formats=READ) as image:
-            if image.format == "JPEG" and _has_too_many_scans(content):
-                raise _refused(f"the image comes in more than {SCANS_MAX} passes")
-            if image.width * image.height > pixels_max:
-                raise _refused(f"the image has more than {pixels_max} pixels")
-            yield image
+        yield
     except Refused:
         raise
     except Exception as error:  # whatever a parser of broken images can run into
@@ -198,23 +207,25 @@ def _has_too_many_scans(content: bytes) -> bool:
     return True
 
 
-def _make(image: Any, wish: Wish) -> Picture:
+def _reduced(content: bytes, wish: Wish, pixels_max: int) -> tuple[Any, str]:
+    """The smaller picture, and the format to write it in."""
     from PIL import Image, ImageOps
 
-    written = FORMATS.get(wish.format or "", image.format if image.format in FORMATS.values() else "PNG")
-    whole = Size(*_upright(image))
-    size, crop = _sizes(whole, wish)
-    if image.format == "JPEG" and whole == Size(*image.size):
-        image.draft("RGB", size)  # a quarter of the pixels or fewer are decoded where that is enough
-    ImageOps.exif_transpose(image, in_place=True)  # a copy would be as large again
-    upright = image
-    if upright.mode not in ("RGB", "RGBA", "L"):
-        upright = upright.convert("RGBA" if "A" in upright.mode or "transparency" in upright.info else "RGB")
-    made = upright.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-    if crop is not None:
-        left, top = (size.width - crop.width) // 2, (size.height - crop.height) // 2
-        made = made.crop((left, top, left + crop.width, top + crop.height))
-    return _written(made, written, wish.quality)
+    with _opened(content, pixels_max) as image:
+        written = FORMATS.get(wish.format or "", image.format if image.format in FORMATS.values() else "PNG")
+        whole = Size(*_upright(image))
+        size, crop = _sizes(whole, wish)
+        if image.format == "JPEG" and whole == Size(*image.size):
+            image.draft("RGB", size)  # a quarter of the pixels or fewer are decoded where that is enough
+        ImageOps.exif_transpose(image, in_place=True)  # a copy would be as large again
+        upright = image
+        if upright.mode not in ("RGB", "RGBA", "L"):
+            upright = upright.convert("RGBA" if "A" in upright.mode or "transparency" in upright.info else "RGB")
+        made = upright.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        if crop is not None:
+            left, top = (size.width - crop.width) // 2, (size.height - crop.height) // 2
+            made = made.crop((left, top, left + crop.width, top + crop.height))
+        return made, written
 
 
 def _written(image: Any, format: str, quality: int) -> Picture:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from hongyan import errors
 from hongyan.engine.app_settings import AppSettings
+from hongyan.engine.work import NewJob
 from hongyan.errors import Kind
 
 CLIENT_ID_MAX = 64
@@ -231,10 +232,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """Content to be kept instead of what was sent, and why: `code` is `patchCode` on the wire, negative if built in."""
+    """Content to be kept instead of what was sent, and why, if it is said: `code` is `patchCode` on the wire.
+
+    Negative codes are built in, others the app's own.
+    """
 
     content: str | bytes
-    code: int
+    code: int | None
     reason: str
 
 
@@ -242,8 +246,10 @@ class Replacement:
 class Draft:
     """A message to be sent. `token` is the client-supplied id (`dt`) that makes a resend harmless.
 
-    `push_data` is for offline push: it counts in the size and no receiver sees it. `replaced` is what the content
-    filter made of the content.
+    `push_data` is for offline push: it counts in the size and no receiver sees it. `replaced` is what the app's hook or
+    the content filter made of the content. `following(conversation, place)` says, inside the write, which jobs follow
+    from it. `source` is the address that it came from, empty if it is unknown; `receivers` are those of the members who
+    alone are told of it, if the app's hook wants that.
     """
 
     content: str | bytes
@@ -255,6 +261,9 @@ class Draft:
     push_data: str = ""
     replaced: Replacement | None = None
     priority: int = Priority.NORMAL
+    following: Callable[["Conversation", "Stored"], Sequence[NewJob]] | None = None
+    source: str = ""
+    receivers: Sequence[str] | None = None
 
 
 #: What is left of a recalled message (reference 7).
@@ -543,11 +552,15 @@ def day_of(time: int) -> int:
 
 
 class Departure(Enum):
-    """Why a client's session ended. Who logs out, is ended or is there at a stop leaves no will (reference 3.16)."""
+    """Why a client's session ended. Who logs out, is ended or is there at a stop leaves no will (reference 3.16).
+
+    `REPLACED`: by a login on another device of its kind.
+    """
 
     LOGGED_OUT = "logged out"
     LOST = "lost"
     EXPELLED = "expelled"
+    REPLACED = "replaced"
     STOPPED = "stopped"
 
 
@@ -649,6 +662,107 @@ class FileQuery(NamedTuple):
     newest_first: bool
     limit: int
     skip: int
+
+
+class WebhookSecret(NamedTuple):
+    """What signs deliveries (`whsec_…`), until it expires if it was replaced."""
+
+    value: str
+    created_at: int
+    expires_at: int | None
+
+    def __repr__(self) -> str:  # it must not reach a log through a repr
+        return f"WebhookSecret(created_at={self.created_at}, expires_at={self.expires_at})"
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """An address that is told what happens in an app: events of these `types`, or of all if there are none.
+
+    `secrets` begin with the newest. `failing_since` and `succeeded_at` are as they were kept last.
+    """
+
+    id: str
+    app_key: int
+    url: str
+    types: tuple[str, ...]
+    description: str
+    enabled: bool
+    secrets: tuple[WebhookSecret, ...]
+    created_at: int
+    updated_at: int
+    disabled_at: int | None = None
+    disabled_reason: str = ""
+    failing_since: int | None = None
+    succeeded_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to deliver an event: `number` counts those of the delivery `id`. `error` is empty if it succeeded."""
+
+    id: str
+    type: str
+    number: int
+    at: int
+    milliseconds: int
+    status: int | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptService:
+    """The credentials of an app at a service that brings pushes, and since when they are these."""
+
+    app_key: int
+    service: str
+    credentials: Mapping[str, Any] = field(repr=False)
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PushRow:
+    """A push that an app has asked for over HTTP, by `request`, and what became of it.
+
+    `begun`: its devices are being looked for; `planned`: all are found. `key` is given by the store.
+    """
+
+    key: int
+    app_key: int
+    id: str
+    request: Mapping[str, Any]
+    created_at: int
+    push_at: int
+    expires_at: int
+    begun: bool = False
+    planned: bool = False
+    devices: int = 0
+    successes: int = 0
+    failures: int = 0
+    invalid_tokens: int = 0
+
+
+class Badges(NamedTuple):
+    """Numbers on the icons of installations (keys): one more, or these."""
+
+    incremented: Sequence[int] = ()
+    set: Mapping[int, int] = {}
+
+
+class PushFound(NamedTuple):
+    """So many more devices for a push that was asked for (key), and whether these were the last."""
+
+    key: int
+    devices: int
+    last: bool
+
+
+class Pushed(NamedTuple):
+    """How attempts to push have ended; those that are tried again are not here."""
+
+    successes: int = 0
+    failures: int = 0
+    invalid_tokens: int = 0
 
 
 def new_object_id() -> str:

@@ -4,19 +4,23 @@ A will is kept in memory only, one per client, and no longer than a session of t
 at once with the id and the time it will have; when it is delivered it is transient: nothing is stored or counted.
 """
 
+import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from hongyan import errors
 from hongyan.engine.access import Access, Found
+from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.clock import Clock
 from hongyan.engine.congestion import Congestion
 from hongyan.engine.events import MessageSent, UpstreamReceived
 from hongyan.engine.filtering import Filtering
+from hongyan.engine.hooks import Hooks, narrowed, receivers
 from hongyan.engine.limits import DeliveryBudget
 from hongyan.engine.messages import Acknowledge, check_deliveries, check_draft, placed, target
 from hongyan.engine.ports import Bus
+from hongyan.engine.questions import Sending
 from hongyan.engine.streams import alone
 from hongyan.engine.values import App, ConversationKind, Draft, Message, Stored, new_message_id
 from hongyan.errors import Refused
@@ -36,6 +40,7 @@ class _Will:
     app: App
     conversation_id: str
     message: Message
+    draft: Draft
     origin: object | None
     number: int
     size: int
@@ -50,6 +55,8 @@ class Wills:
         deliveries: DeliveryBudget,
         filtering: Filtering,
         congestion: Congestion,
+        aftermath: Aftermath,
+        hooks: Hooks,
     ) -> None:
         self._access = access
         self._bus = bus
@@ -57,6 +64,9 @@ class Wills:
         self._deliveries = deliveries
         self._filtering = filtering
         self._congestion = congestion
+        self._aftermath = aftermath
+        self._hooks = hooks
+        self._tasks: set[asyncio.Task[None]] = set()
         self._wills: dict[Client, _Will] = {}
         self._bytes = 0
         self._number = 0
@@ -106,7 +116,7 @@ class Wills:
             overtaken = former is not None and former.number > number
             message = placed(place, sender, draft)
             if is_open() and not overtaken:
-                self._keep((app.key, sender), _Will(app, conversation_id, message, origin, number, size))
+                self._keep((app.key, sender), _Will(app, conversation_id, message, draft, origin, number, size))
             acknowledge(place)
             if draft.replaced is not None:
                 self._filtering.tell_author(conversation, message, draft.replaced)
@@ -133,14 +143,36 @@ class Wills:
             will.origin = None
 
     def _deliver(self, will: _Will) -> None:
+        """The app's engine looks at it now: until now it was not sent."""
+        if not self._hooks.concern(will.app, Sending):
+            self._tell(will)
+            return
+        task = asyncio.get_running_loop().create_task(self._deliver_if_wanted(will))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver_if_wanted(self, will: _Will) -> None:
+        app, sender, draft = will.app, will.message.sender, will.draft
+        try:
+            conversation = await self._access.conversation(app, will.conversation_id)
+            question = Sending(conversation, sender, draft, receivers(conversation, sender), self._clock.now())
+            await self._hooks.review(app, question, draft, check_draft)
+            self._filtering.check(app, conversation, draft)
+        except Refused:  # nobody is there any more to be told
+            return
+        will.message.content = draft.content
+        self._tell(will)
+
+    def _tell(self, will: _Will) -> None:
         def use(found: Found) -> None:
             conversation = target(found, will.conversation_id, will.message.sender, self._clock)
             if not isinstance(conversation, Refused) and not self._congestion.bars(conversation):
+                whom = narrowed(conversation, will.message.sender, will.draft)
+                event: MessageSent | UpstreamReceived = MessageSent(whom, will.message, None)
                 if conversation.kind is ConversationKind.SERVICE:
-                    sender = alone(conversation, will.message.sender)
-                    self._bus.publish(UpstreamReceived(sender, will.message, None))
-                else:
-                    self._bus.publish(MessageSent(conversation, will.message, None))
+                    event = UpstreamReceived(alone(conversation, will.message.sender), will.message, None)
+                self._bus.publish(event)
+                self._aftermath.tell(will.app.key, event, will.draft)
 
         self._access.with_conversation(will.app, will.conversation_id, use)
 

@@ -30,7 +30,9 @@ def rivals(connection: Connection, app: App, ticket: Ticket) -> list[Session]:
     ]
 
 
-def expel(gateway: "Gateway", sessions: list[Session], told: GenericCommand) -> None:
+def expel(
+    gateway: "Gateway", sessions: list[Session], told: GenericCommand, why: Departure = Departure.EXPELLED
+) -> None:
     """End sessions of one client: they are told why, and their tokens are void at once.
 
     Their connections stay open.
@@ -40,7 +42,7 @@ def expel(gateway: "Gateway", sessions: list[Session], told: GenericCommand) -> 
     tokens = gateway.engine.sessions
     voided = [tokens.revoke(session.ticket) for session in sessions]
     for session in sessions:
-        session.connection.end_session(session, Departure.EXPELLED)
+        session.connection.end_session(session, why)
         session.connection.tell(told, session.client)
 
     async def keep() -> None:

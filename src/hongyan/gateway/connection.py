@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
-from hongyan import errors
+from hongyan import addresses, errors
 from hongyan.engine.limits import Bucket
 from hongyan.engine.sessions import Ticket
 from hongyan.engine.values import App, Departure, Priority
@@ -31,18 +31,32 @@ CLOSE_PATIENCE = 3.0
 READS_AT_ONCE = 2
 #: Bytes that may wait for a peer when something of a chat room is to be added, by its priority.
 OUTBOX_FOR: dict[int, int] = {Priority.HIGH: 262_144, Priority.NORMAL: 131_072, Priority.LOW: 65_536}
+#: Commands that wait for a change, of up to a frame each; with so many nothing more is read.
+HELD_MAX = 16
 IM_SERVICE = 2
 
 _BINARY, _TEXT, _CONTINUATION = WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINUATION
 _PING, _CLOSE = WSMsgType.PING, WSMsgType.CLOSE
 _DATA = (_BINARY, _TEXT, _CONTINUATION)
 
+#: The `X-Forwarded-For` headers of an upgrade, and that it has headers of proxies at all.
+Forwarded = tuple[tuple[str, ...], bool]
+
 
 class Connection(WSListener):
-    def __init__(self, gateway: "Gateway", subprotocol: Subprotocol, origin: str | None = None) -> None:
+    def __init__(
+        self,
+        gateway: "Gateway",
+        subprotocol: Subprotocol,
+        origin: str | None = None,
+        forwarded: Forwarded | None = None,
+    ) -> None:
         self.gateway = gateway
         self.subprotocol = subprotocol
         self.origin = origin  # the page that a browser says it comes from
+        self._forwarded = forwarded
+        self._source: str | None = None
+        self._error: Kind | None = None
         self.sessions: dict[str, Session] = {}
         self.connected_at = self.seen_at = gateway.loop.time()
         self.logged_in = False
@@ -162,19 +176,37 @@ class Connection(WSListener):
             self.gateway.dispatch(self, command)
 
     def _take_held(self) -> None:
-        """Go on with the commands that waited for a change, as far as they must not wait for another one."""
-        while self._held and not self._closing:
-            command = self._held[0]
-            if self.changes and order.must_wait(self.changes, command, self.session(command.peerId)):
-                self._stop_reading()
-                return
-            self._held.pop(0)
-            self.gateway.dispatch(self, command)
+        """Go on with the commands that must not wait for a change, nor for an earlier one that does."""
+        passed: order.Changes = {}  # what commands that go on waiting are about
+        place = 0
+        while place < len(self._held) and not self._closing:
+            command = self._held[place]
+            session = self.session(command.peerId)
+            if order.must_wait(self.changes, command, session) or order.must_wait(passed, command, session):
+                if order.holds_up_all(command):
+                    break
+                passed |= order.concerned(command, session)
+                place += 1
+            else:
+                self._held.pop(place)
+                self.gateway.dispatch(self, command)
+        if len(self._held) >= HELD_MAX:
+            self._stop_reading()
 
     @property
     def is_closing(self) -> bool:
         """Whether it has ended or is about to: nobody is logged in any more."""
         return self._closing
+
+    @property
+    def source(self) -> str:
+        """The address that the peer comes from, as far as proxies are to be believed; empty if it is unknown."""
+        if self._source is None:
+            address = sockets.peer_address(self._transport)
+            lines, forwarded = self._forwarded or ((), False)
+            found = addresses.source(address, lines, forwarded, self.gateway.trusted_proxies)
+            self._source = "" if found is None else str(found)
+        return self._source
 
     # sessions
 
@@ -184,13 +216,13 @@ class Connection(WSListener):
             return self.sessions.get(client)
         return next(iter(self.sessions.values()), None)
 
-    def begin_session(self, app: App, client: str, ticket: Ticket) -> Session:
+    def begin_session(self, app: App, client: str, ticket: Ticket, *, returned: bool = False) -> Session:
         """A session for this client; one that is open here is renewed (reference 1.8)."""
         session = self.sessions.get(client)
         if session is None:
             session = self.sessions[client] = Session(self, app, client, ticket)
             self.gateway.registry.add(session)
-            self.gateway.engine.presence.session_opened(app, client)
+            self.gateway.engine.presence.session_opened(app, client, session, returned=returned)
         session.ticket = ticket
         self.logged_in = True
         return session
@@ -206,7 +238,7 @@ class Connection(WSListener):
         if not self.gateway.stopping:  # who is here when the server stops keeps its place
             engine.chatrooms.ended(session, clean=clean)
         engine.wills.session_ended(session.app, session.client, session, clean=clean, last=last)
-        engine.presence.session_ended(session.app, session.client, why)
+        engine.presence.session_ended(session.app, session.client, why, session, self._error)
 
     # requests and replies
 
@@ -295,7 +327,7 @@ class Connection(WSListener):
     def _resume_reading(self) -> None:
         """Read on, unless there is another reason not to."""
         busy = self._in_flight > self.gateway.options.max_inflight // 2
-        paused = busy or self._rate.is_paused or self._draining or bool(self._held)
+        paused = busy or self._rate.is_paused or self._draining or len(self._held) >= HELD_MAX
         if self._reading or paused or self._closing or self._transport is None:
             return
         self._reading = True
@@ -407,6 +439,7 @@ class Connection(WSListener):
 
     def refuse(self, kind: Kind, detail: str) -> None:
         """End the connection with a code of the protocol as its close code."""
+        self._error = kind
         self.close(kind.code, f"{kind.name}: {detail}")
 
     def close(self, code: int, reason: str) -> None:
@@ -445,6 +478,10 @@ def error_command(refusal: Refused) -> GenericCommand:
     error = ErrorCommand(code=refusal.kind.code, reason=refusal.kind.name)
     if refusal.detail:
         error.detail = refusal.detail
+        if refusal.kind in errors.OF_APPS:
+            error.appMsg = refusal.detail
+    if refusal.app_code is not None:
+        error.appCode = refusal.app_code
     return GenericCommand(cmd=CommandType.error, errorMessage=error)
 
 

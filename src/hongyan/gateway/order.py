@@ -1,8 +1,9 @@
 """What a connection's commands must not overtake, sent without waiting for answers.
 
 Some changes are done by a task, as they wait for the disk. Until one is answered, later commands of the same client
-that concern the same conversation wait, and so does a login after a logout; with the first that waits, all that the
-connection sends after it. Everything waits for a login. All else starts in the order it came anyway.
+that concern the same conversation wait, and so does a login after a logout; with the latter, all that the connection
+sends after it. Everything waits for a login. What concerns other conversations goes on: a change whose hook takes long
+holds up nothing else. All else starts in the order it came anyway.
 """
 
 from hongyan.gateway.registry import Session
@@ -55,11 +56,25 @@ def must_wait(changes: Changes, command: GenericCommand, session: Session | None
     """Whether a command would overtake a change; `session` is the one it means."""
     if LOGIN in changes:
         return True
-    if command.cmd == CommandType.session:
-        return command.op == OpType.open and (command.peerId, "") in changes
+    if command.cmd == CommandType.session and command.op == OpType.open:
+        return (command.peerId, "") in changes
     if session is None:
         return False
+    if command.cmd == CommandType.session:  # a logout waits for what its client has said before
+        return command.op == OpType.close and any(client == session.client for client, _ in changes)
     return any((session.client, conversation) in changes for conversation in _conversations(command))
+
+
+def holds_up_all(command: GenericCommand) -> bool:
+    """Whether all that comes after a command that waits must wait as well: it logs somebody in or out."""
+    return command.cmd == CommandType.session
+
+
+def concerned(command: GenericCommand, session: Session | None) -> Changes:
+    """What a command is about, for those that must not overtake it."""
+    if session is None:
+        return {}
+    return dict.fromkeys(((session.client, conversation) for conversation in _conversations(command)), 1)
 
 
 def _conversations(command: GenericCommand) -> list[str]:

@@ -124,8 +124,10 @@ def patch_command(conversation_id: str, message: Message, replaced: Replacement 
         item.recall = True
     if message.mention_all:
         item.mentionAll = True
-    if replaced is not None:
-        item.patchCode, item.patchReason = replaced.code, replaced.reason
+    if replaced is not None and replaced.code is not None:
+        item.patchCode = replaced.code
+    if replaced is not None and replaced.reason:
+        item.patchReason = replaced.reason
     return GenericCommand(
         cmd=CommandType.patch,
         op=OpType.modify,

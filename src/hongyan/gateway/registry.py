@@ -61,6 +61,16 @@ class Session:
         return self.ticket.device or self.ticket.id
 
     @property
+    def source(self) -> str:
+        """The address it comes from; empty if it is unknown."""
+        return self.connection.source
+
+    @property
+    def tag(self) -> str:
+        """The kind of device, of which only one is logged in at a time; empty if there may be any number."""
+        return self.ticket.tag
+
+    @property
     def is_open(self) -> bool:
         """Whether the client has not logged out or been ended meanwhile."""
         return self.connection.sessions.get(self.client) is self
@@ -76,6 +86,7 @@ class Session:
 
 PATCHES = 0x01
 TEMPORARY = sessions.TEMPORARY
+BIND_INSTALLATION = 0x04
 ACK_TRANSIENT = 0x08
 PARTIAL_FAILURE = 0x20
 GROUP_RECEIPTS = 0x40

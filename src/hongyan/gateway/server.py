@@ -19,7 +19,7 @@ from hongyan.engine.events import BroadcastSent, ClientKicked
 from hongyan.engine.ports import Bus
 from hongyan.errors import Refused
 from hongyan.gateway import conflicts, handlers
-from hongyan.gateway.connection import Connection
+from hongyan.gateway.connection import Connection, Forwarded
 from hongyan.gateway.delivery import Delivery
 from hongyan.gateway.everyone import Everyone
 from hongyan.gateway.listener import Listener
@@ -55,9 +55,12 @@ class _PicowsLog(logging.LoggerAdapter[logging.Logger]):
 
 
 class Gateway:
-    def __init__(self, engine: Engine, bus: Bus, options: GatewayOptions) -> None:
+    def __init__(
+        self, engine: Engine, bus: Bus, options: GatewayOptions, trusted_proxies: tuple[str, ...] = ()
+    ) -> None:
         self.engine = engine
         self.options = options
+        self.trusted_proxies = trusted_proxies
         self.loop = asyncio.get_running_loop()
         self.registry = Registry()
         self.live_queries = Listeners(engine.live_queries)
@@ -218,8 +221,6 @@ class Gateway:
             return
         without_session = handlers.WITHOUT_SESSION.get(command.cmd)
         if without_session is None:
-            if command.cmd in handlers.LATER and connection.session(command.peerId) is None:
-                raise Refused(errors.SESSION_REQUIRED, "open a session first")
             raise Refused(errors.UNPARSEABLE_RAW_MESSAGE, "unknown command")
         without_session(connection, command)
 
@@ -241,7 +242,7 @@ class Gateway:
         if "upgrade" in ", ".join(request.headers.getall("Connection", [])).lower():
             request.headers["Connection"] = "Upgrade"  # picows takes no lists, which Firefox sends
         response = WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": chosen.name})
-        return WSUpgradeResponseWithListener(response, Connection(self, chosen, _origin(request)))
+        return WSUpgradeResponseWithListener(response, Connection(self, chosen, _origin(request), _forwarded(request)))
 
     async def _sweep(self) -> None:
         """End connections that never logged in or have fallen silent."""
@@ -270,6 +271,14 @@ def _origin(request: WSUpgradeRequest) -> str | None:
     """As the browser says it. One copy for all connections from one site; no site has a name of that length."""
     origin = request.headers.get("Origin")
     return None if origin is None else sys.intern(str(origin)[:_ORIGIN_MAX])
+
+
+def _forwarded(request: WSUpgradeRequest) -> Forwarded | None:
+    """What proxies say of the peer; nearly always nothing."""
+    names = [name.lower() for name in request.headers]
+    if not any(name.startswith("x-forwarded-") or name == "forwarded" for name in names):
+        return None
+    return tuple(map(str, request.headers.getall("X-Forwarded-For", []))), True
 
 
 def _descriptors() -> int:

@@ -4,6 +4,9 @@ import socket
 
 from picows import WSCloseCode, WSFrame, WSTransport
 
+from hongyan import addresses
+from hongyan.addresses import Address
+
 
 def send_close(transport: WSTransport, code: int, reason: str = "") -> None:
     """picows types the code as an enum of the standard ones, but takes any number."""
@@ -28,3 +31,9 @@ def notice_vanished_peers(transport: WSTransport, timeout: int) -> None:
         (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
     ):
         raw.setsockopt(level, option, value)
+
+
+def peer_address(transport: WSTransport | None) -> Address | None:
+    """The address at the other end, if it is known (still)."""
+    name = transport and transport.underlying_transport.get_extra_info("peername")
+    return addresses.parse(name[0]) if isinstance(name, tuple) else None

@@ -1,10 +1,11 @@
 """The rows of a file, one after another, whatever its form and size.
 
 JSON: objects a line each, one array, `{"results": […]}` or `{"result": […]}`, or any of these one after another.
-BSON: the documents of a dump.
+BSON: the documents of a dump. CSV: `tables.py`.
 """
 
 import codecs
+import itertools
 import json
 import re
 import struct
@@ -13,6 +14,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
+
+from hongyan.importing import tables
 
 #: Bytes read at once, and characters that one row may have; more is no row.
 CHUNK, ROW_MAX = 1 << 20, 1 << 25
@@ -35,7 +38,9 @@ class Found(NamedTuple):
 
 
 def rows(stream: BinaryIO, name: str = "") -> Iterator[Found]:
-    """All rows of a file."""
+    """All rows of a file; `name` is what it is called, without the ending of what was unpacked."""
+    if name.lower().endswith(".csv"):
+        return itertools.starmap(Found, tables.rows(stream))
     head = stream.peek(5)[:5]  # type: ignore[attr-defined]
     return _bson(stream) if name.endswith(".bson") or _is_bson(head) else _Json(stream).rows()
 

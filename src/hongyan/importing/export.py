@@ -1,11 +1,17 @@
 """Writing an app as LeanCloud would have exported it: a file of JSON Lines for each class, and one for the messages.
 
+The bytes of files lie in a folder beside them, each under its key.
+
 What an import of these files brings in is what was there, but for marks of reading and what is of the moment.
 """
 
+import asyncio
+import errno
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +19,93 @@ import msgspec
 
 from hongyan.api.leancloud.message_record import message_record
 from hongyan.engine import passwords
-from hongyan.engine.values import OF_MEMBERS, ConversationKind, Message, Role, iso_time
-from hongyan.errors import StartupError
+from hongyan.engine.files import original
+from hongyan.engine.ports import Blobs
+from hongyan.engine.values import OF_MEMBERS, ConversationKind, File, Message, Role, iso_time
+from hongyan.errors import FILE_NOT_FOUND, Refused, StartupError
+from hongyan.importing.sources import BYTES
 from hongyan.store.exporting import Exported, Reading
 
 Rows = Iterator[dict[str, Any]]
 
+#: Of so many files whose bytes are missing the keys are told.
+MISSING_MAX = 10
 _ROLES = {Role.OWNER: "Owner", Role.MANAGER: "Manager", Role.MEMBER: "Member"}
 
 
 def export(reading: Reading, folder: Path, tell: Callable[[str, int], None]) -> dict[str, int]:
     """Write all files; how many rows each has. `tell(class, rows)` hears how far it is. Raises StartupError."""
     counts = {}
-    try:
+    with _writing(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise StartupError(f"The folder {folder} is not empty.")
         for name, rows in FILES.items():
             counts[name] = _write(folder / f"{name}.jsonl", rows(reading), functools.partial(tell, name))
+    return counts
+
+
+@dataclass(slots=True)
+class Copied:
+    """Files of which the bytes were written; `missing` are the keys of the first few of which they could not be."""
+
+    written: int = 0
+    missed: int = 0
+    missing: list[str] = field(default_factory=list)
+
+
+def export_bytes(reading: Reading, blobs: Blobs, folder: Path, tell: Callable[[int], None]) -> Copied:
+    """Write the bytes of all files that are here into `BYTES` in the folder. Raises StartupError."""
+    copied, place = Copied(), folder / BYTES
+    with _writing(place), asyncio.Runner() as runner:
+        place.mkdir(mode=0o700)
+        for file_id, name, mime_type, key, _, _, _, created_at, _, size in reading.files():
+            if key is None:
+                continue
+            source = original(File(reading.app_key, file_id, name, mime_type, created_at, key))
+            if runner.run(_copy(blobs.get(source) if size else _nothing(), place, key)):
+                copied.written += 1
+                tell(copied.written)
+            else:
+                copied.missed += 1
+                copied.missing += [key] if copied.missed <= MISSING_MAX else []
+    return copied
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    """The bytes of an empty file."""
+    nothing: tuple[bytes, ...] = ()
+    for piece in nothing:
+        yield piece
+
+
+async def _copy(content: AsyncIterator[bytes], place: Path, key: str) -> bool:
+    """Whether the bytes are there now; not if they are lost, or the name is too long for a file here."""
+    part, path = place / ".part", place / key
+    try:
+        with part.open("wb") as file:
+            async for piece in content:
+                file.write(piece)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        part.rename(path)
+    except (Refused, OSError) as error:
+        part.unlink(missing_ok=True)
+        lost = error.kind is FILE_NOT_FOUND if isinstance(error, Refused) else error.errno == errno.ENAMETOOLONG
+        if not lost:
+            raise
+        return False
+    return True
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turns what the disk refuses into a StartupError with a sentence."""
+    try:
+        yield
     except OSError as error:
         raise StartupError(f"{error.filename or folder} can't be written: {error.strerror}.") from None
-    return counts
+    except Refused as refusal:
+        raise StartupError(f"The bytes of files can't be read: {refusal.detail}.") from None
 
 
 def _write(path: Path, rows: Rows, tell: Callable[[int], None]) -> int:
@@ -100,7 +172,7 @@ def _installations(reading: Reading) -> Rows:
 
 
 def _files(reading: Reading) -> Rows:
-    for file_id, name, mime_type, key, url, meta, acl, created_at, updated_at in reading.files():
+    for file_id, name, mime_type, key, url, meta, acl, created_at, updated_at, _ in reading.files():
         row = {"objectId": file_id, "createdAt": iso_time(created_at), "updatedAt": iso_time(updated_at)}
         row |= {"name": name, "mime_type": mime_type, "metaData": json.loads(meta)}
         optional = {"key": key, "url": url, "ACL": json.loads(acl) if acl else None}

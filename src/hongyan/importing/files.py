@@ -1,13 +1,14 @@
 """Rows of `_File`, and the bytes of files (REST reference 8.6).
 
 Bytes come from a folder, in which a file lies under its key, or from the app's file domain; then the file is one of
-ours, with a new key. Without bytes it stays a link to where it was.
+ours. It keeps its key if nobody can guess it and no other file has it, so that its URL differs in the domain only.
+Without bytes it stays a link to where it was.
 """
 
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from urllib.parse import quote
 import httpx
 
 from hongyan.engine.file_types import of_bytes
-from hongyan.engine.files import new_key, original
+from hongyan.engine.files import kept_key, new_key, original
 from hongyan.engine.imported import ImportedFile
 from hongyan.engine.ports import Blobs
 from hongyan.engine.values import File
@@ -66,12 +67,19 @@ class Bytes:
         self._folder = folder
         self._domain = domain
 
-    def placed(self, row: ImportedFile, app_key: int) -> ImportedFile:
-        """The row with a key of ours, its bytes being here now; or if they can't be had, as a link."""
+    def placed(self, row: ImportedFile, app_key: int, is_taken: Callable[[str], bool]) -> ImportedFile:
+        """The row, its bytes being here now; or if they can't be had, as a link.
+
+        `is_taken` says of a key whether another file may have the place of its bytes.
+        """
         assert row.key is not None
-        with contextlib.suppress(OSError, httpx.HTTPError, Refused), contextlib.closing(self._pieces(row.key)) as found:
+        with (
+            contextlib.suppress(OSError, ValueError, httpx.HTTPError, Refused),
+            contextlib.closing(self._pieces(row.key)) as found,
+        ):
             for pieces in found:
-                return self._keep(row, app_key, pieces)
+                key = row.key if kept_key(row.key) and not is_taken(row.key) else new_key(row.name, False)
+                return self._keep(row, app_key, key, pieces)
         return self.linked(row)
 
     def linked(self, row: ImportedFile) -> ImportedFile:
@@ -91,8 +99,8 @@ class Bytes:
                 if answer.status_code == 200:
                     yield answer.iter_bytes(_CHUNK)
 
-    def _keep(self, row: ImportedFile, app_key: int, pieces: Iterator[bytes]) -> ImportedFile:
-        key, digest, size, head = new_key(row.name, False), hashlib.md5(usedforsecurity=False), 0, b""
+    def _keep(self, row: ImportedFile, app_key: int, key: str, pieces: Iterator[bytes]) -> ImportedFile:
+        digest, size, head = hashlib.md5(usedforsecurity=False), 0, b""
 
         async def counted() -> AsyncIterator[bytes]:
             nonlocal size, head

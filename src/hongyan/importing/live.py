@@ -8,7 +8,7 @@ import json
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from hongyan.importing import classes
 
 #: Rows of one page of classes and messages, of subscribers, and of lists.
 PAGE, SUBSCRIBERS, LISTS = 1_000, 50, 100
+#: Clients that are asked for their lists without being told to: a quarter of an hour at 10 calls a second.
+CLIENTS_MAX = 10_000
 #: How often a request is made before it is given up, and how long is waited after the first failure and at most (s).
 ATTEMPTS, WAIT, WAIT_MAX = 9, 1.0, 120.0
 #: LeanCloud refuses for a minute whoever asks too fast (REST reference 3.15).
@@ -102,6 +104,7 @@ class Progress:
     def __init__(self, path: Path) -> None:
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("CREATE TABLE IF NOT EXISTS done (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
+        self._database.execute("CREATE TABLE IF NOT EXISTS client (id TEXT PRIMARY KEY) WITHOUT ROWID")
 
     def get(self, name: str) -> Any:
         row = self._database.execute("SELECT value FROM done WHERE name = ?", (name,)).fetchone()
@@ -110,22 +113,50 @@ class Progress:
     def set(self, name: str, value: Any) -> None:
         self._database.execute("INSERT OR REPLACE INTO done VALUES (?, ?)", (name, json.dumps(value)))
 
+    def note_clients(self, clients: Iterable[str]) -> int:
+        """Keep these clients, each once; how many there are."""
+        self._database.execute("BEGIN")
+        self._database.executemany("INSERT OR IGNORE INTO client VALUES (?)", ((client,) for client in clients))
+        self._database.execute("COMMIT")
+        return int(self._database.execute("SELECT count(*) FROM client").fetchone()[0])
+
+    def clients(self) -> Iterator[str]:
+        return (client for (client,) in self._database.execute("SELECT id FROM client ORDER BY id"))
+
     def begin_again(self) -> None:
         """All is fetched: the next time all classes and lists are fetched anew, and the messages that are new."""
         self._database.execute("DELETE FROM done WHERE name NOT LIKE 'walk %'")
+        self._database.execute("DELETE FROM client")
 
     def close(self) -> None:
         self._database.close()
 
 
 class Fetch:
-    """Into a folder; `tell(what, rows)` hears how far it is."""
+    """Into a folder; `tell(what, rows)` hears how far it is.
 
-    def __init__(self, api: Api, folder: Path, tell: Callable[[str, int], None], *, lists: bool) -> None:
+    `client_lists`: also the list of each client, None: unless there are many. Messages since `again` (ms) are fetched
+    again, as they are now.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        folder: Path,
+        tell: Callable[[str, int], None],
+        *,
+        lists: bool = True,
+        client_lists: bool | None = None,
+        again: int | None = None,
+    ) -> None:
         self._api = api
         self._folder = folder
         self._tell = tell
         self._lists = lists
+        self._client_lists = client_lists
+        self._again = again
+        #: Clients whose lists were not asked for, as there are too many.
+        self.unasked = 0
         self._progress = Progress(folder / "progress.db")
         self._rows: dict[str, int] = {}
 
@@ -137,6 +168,7 @@ class Fetch:
             self._walk("/1.2/rtm/messages")
             for row in self._conversations():
                 self._fetch_of(row)
+            self._fetch_client_lists()
             self._progress.begin_again()
         finally:
             self._progress.close()
@@ -156,6 +188,18 @@ class Fetch:
             for name in ("permanent-silenceds", "blacklists"):
                 if name == "blacklists" or kind != "service-conversations":
                     self._once(f"{name} {path}", lambda name=name: self._list(f"{path}/{name}", name, row["objectId"]))  # type: ignore[misc]
+
+    def _fetch_client_lists(self) -> None:
+        """Which conversations clients refuse: a call for each client, of whom most have no such list."""
+        if self._client_lists is False:
+            return
+        count = self._progress.note_clients(self._clients_there())
+        if self._client_lists is None and count > CLIENTS_MAX:
+            self.unasked = count
+            return
+        for client in self._progress.clients():
+            path = f"/1.2/rtm/clients/{quote(client, safe='')}/blacklists"
+            self._once(f"client-blacklists {path}", lambda client=client, path=path: self._client_list(path, client))  # type: ignore[misc]
 
     def _once(self, name: str, fetch: Callable[[], None]) -> None:
         if self._progress.get(name) is None:
@@ -178,6 +222,7 @@ class Fetch:
         """Messages from the newest to the oldest, then what came after the newest, in order."""
         name = f"walk {path}"
         at = self._progress.get(name) or {"newest": None, "oldest": None, "ended": False}
+        was_ended = at["ended"]
         while not at["ended"]:
             page: Page = self._api.get(path, limit=PAGE, **_anchor(at["oldest"])) or []
             if not page and not at["newest"]:
@@ -187,10 +232,24 @@ class Fetch:
             if page:
                 at["newest"], at["oldest"] = at["newest"] or _place(page[0]), _place(page[-1])
             self._progress.set(name, at)
+        if was_ended and self._again is not None:
+            self._walk_again(path, self._again)
         while page := self._api.get(path, limit=PAGE, reversed="true", **_anchor(at["newest"])):
             self._put(classes.MESSAGES, page)
             at["newest"] = _place(page[-1])
             self._progress.set(name, at)
+
+    def _walk_again(self, path: str, since: int) -> None:
+        """Messages from the newest back to a time, as they are now: some have been edited or recalled meanwhile."""
+        name = f"again {path}"
+        oldest = self._progress.get(name)
+        while oldest is None or oldest[0] >= since:
+            page: Page = self._api.get(path, limit=PAGE, **_anchor(oldest)) or []
+            if not page:
+                return
+            self._put(classes.MESSAGES, page)
+            oldest = _place(page[-1])
+            self._progress.set(name, oldest)
 
     def _subscribers(self, path: str) -> None:
         last = None
@@ -199,11 +258,19 @@ class Fetch:
             last = page[-1]["subscriber"]
 
     def _list(self, path: str, name: str, conversation_id: str) -> None:
+        for clients in self._pages(path, "client_ids"):
+            self._put(name, [{"conv_id": conversation_id, "client_ids": clients}])
+
+    def _client_list(self, path: str, client: str) -> None:
+        for conversations in self._pages(path, "conv_ids"):
+            self._put("client-blacklists", [{"client_id": client, "conv_ids": conversations}])
+
+    def _pages(self, path: str, key: str) -> Iterator[list[str]]:
         following = None
         while True:
-            answer = self._api.get(path, limit=LISTS, next=following) or {"client_ids": []}
-            if answer["client_ids"]:
-                self._put(name, [{"conv_id": conversation_id, "client_ids": answer["client_ids"]}])
+            answer = self._api.get(path, limit=LISTS, next=following) or {}
+            if ids := answer.get(key):
+                yield ids
             following = answer.get("next")
             if not following:
                 return
@@ -218,6 +285,14 @@ class Fetch:
 
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.jsonl"
+
+    def _clients_there(self) -> Iterator[str]:
+        """All who are a member or a subscriber of something, or have made it; most of them more than once."""
+        for row in self._conversations():
+            yield from (
+                client for client in (row.get("c"), *(row.get("m") or [])) if client and isinstance(client, str)
+            )
+        yield from (row["subscriber"] for row in _lines(self._file("subscribers")))
 
     def _conversations(self) -> Iterator[dict[str, Any]]:
         yield from _lines(self._file("_Conversation"))

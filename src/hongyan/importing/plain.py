@@ -50,7 +50,7 @@ def _of_bson(value: Any) -> Any:
         case ObjectId():
             return str(value)
         case DatetimeMS():
-            return _date(int(value))
+            return date(int(value))
         case Decimal128():
             return float(value.to_decimal())
         case bytes():
@@ -66,7 +66,7 @@ def _of_wrapper(value: dict[str, Any]) -> Any:
         case {"$oid": str(text)}:
             return text
         case {"$date": given}:
-            return _date(_milliseconds(given))
+            return date(_milliseconds(given))
         case {"$numberLong": str(text)} | {"$numberInt": str(text)} if re.fullmatch(r"-?\d+", text):
             return int(text)
         case {"$numberDouble": str(text)} | {"$numberDecimal": str(text)}:
@@ -78,7 +78,8 @@ def _of_wrapper(value: dict[str, Any]) -> Any:
     return {key: plain(each) for key, each in value.items()}
 
 
-def _date(milliseconds: int) -> dict[str, str]:
+def date(milliseconds: int) -> dict[str, str]:
+    """A time (ms) as a value; what a text can't say becomes the nearest that it can."""
     return {"__type": "Date", "iso": iso_time(min(max(milliseconds, _FIRST), _LAST))}
 
 

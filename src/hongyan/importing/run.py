@@ -75,14 +75,15 @@ class _Reading:
             if class_name is None:
                 self._report.skip(source.label, "neither its name nor its rows say which class it has")
                 return
-            self._report.tallies[class_name].read += 1
+            tallied = classes.MESSAGES if class_name == classes.SYS_MESSAGES else class_name  # as it is written
+            self._report.tallies[tallied].read += 1
             if found.row is None:
-                self._report.bad(class_name, source.label, found.line, found.mistake)
+                self._report.bad(tallied, source.label, found.line, found.mistake)
                 continue
             try:
                 self._stage(class_name, found.row, source.label, Origin(number, found.line))
             except Mistake as mistake:
-                self._report.bad(class_name, source.label, found.line, str(mistake))
+                self._report.bad(tallied, source.label, found.line, str(mistake))
 
     def _stage(self, name: str, row: dict[str, Any], label: str, origin: Origin) -> None:
         if name == classes.MESSAGES:

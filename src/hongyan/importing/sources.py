@@ -5,7 +5,7 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
 from hongyan.errors import StartupError
@@ -15,6 +15,8 @@ _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _TAR, _TAR_AT = b"ustar", 257
 _LOOK = 512
 _BUFFER = 1 << 18
+#: A folder of this name holds the bytes of files, whatever those are called.
+BYTES = "_File.bytes"
 #: What systems and `mongodump` leave beside the data.
 _ASIDE = (".metadata.json", "prelude.json", "oplog.bson", "Thumbs.db")
 
@@ -51,14 +53,19 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
         return
     for each in sorted(path.iterdir()):
-        is_folder = each.is_dir() and not each.name.startswith((".", "__MACOSX"))
-        if is_folder or (each.is_file() and is_data(each.name)):
+        if (each.is_dir() and _is_folder(each.name)) or (each.is_file() and _is_data(each.name)):
             yield from _files(each)
 
 
-def is_data(name: str) -> bool:
-    """Whether a file, by the last part of its name, may hold rows."""
-    return not name.startswith(".") and not name.endswith(_ASIDE) and not name.startswith("system.")
+def _is_data(path: str) -> bool:
+    """Whether a file, by its name and those of its folders, may hold rows."""
+    *folders, name = PurePosixPath(path).parts or (".",)
+    aside = name.startswith((".", "system.")) or name.endswith(_ASIDE)
+    return not aside and all(map(_is_folder, folders))
+
+
+def _is_folder(name: str) -> bool:
+    return not name.startswith((".", "__MACOSX")) and name != BYTES
 
 
 def _of(label: str, stream: Any, *, seekable: bool = True) -> Iterator[Source]:
@@ -78,7 +85,7 @@ def _of(label: str, stream: Any, *, seekable: bool = True) -> Iterator[Source]:
 def _of_tar(label: str, stream: BinaryIO) -> Iterator[Source]:
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
-            if member.isfile() and is_data(Path(member.name).name):
+            if member.isfile() and _is_data(member.name):
                 content = archive.extractfile(member)
                 assert content is not None
                 yield from _of(f"{label}/{member.name}", content, seekable=False)
@@ -87,8 +94,7 @@ def _of_tar(label: str, stream: BinaryIO) -> Iterator[Source]:
 def _of_zip(label: str, stream: BinaryIO) -> Iterator[Source]:
     with zipfile.ZipFile(stream) as archive:
         for info in archive.infolist():
-            folders = Path(info.filename).parts[:-1]
-            if info.is_dir() or "__MACOSX" in folders or not is_data(Path(info.filename).name):
+            if info.is_dir() or not _is_data(info.filename):
                 continue
             with archive.open(info) as content:
                 yield from _of(f"{label}/{info.filename}", content, seekable=False)

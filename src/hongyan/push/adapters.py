@@ -30,6 +30,11 @@ class Adapter:
         """With credentials as they were given. Raises ValueError with one sentence."""
         return self.pusher(self.credentials.parse(given))
 
+    def public_key(self, given: Mapping[str, Any]) -> str | None:
+        """What those need that subscribe to pushes of these credentials, if anything. Raises ValueError."""
+        credentials = self.credentials.parse(given)
+        return credentials.public_key if isinstance(credentials, WebPushCredentials) else None
+
 
 ADAPTERS: Mapping[str, Adapter] = {
     "apns": Adapter("ios", ApnsCredentials, Apns),

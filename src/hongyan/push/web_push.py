@@ -63,6 +63,11 @@ class WebPushCredentials(Credentials, frozen=True, kw_only=True):
         except ValueError:
             raise ValueError("`private_key` must be a VAPID key: 32 bytes in base64url") from None
 
+    @property
+    def public_key(self) -> str:
+        """What browsers need to subscribe."""
+        return encoded(point(private_key(self.private_key)))
+
 
 def private_key(text: str) -> ec.EllipticCurvePrivateKey:
     """Raises ValueError."""

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import Broadcast, Conversation, Draft, Stored, new_message_id
+from hongyan.engine.work import Following
 from hongyan.errors import Refused
 from hongyan.store import hot
 from hongyan.store.plan import AHEAD_MAX
@@ -58,6 +59,7 @@ class Broadcasts:
         draft: Draft,
         valid_till: int,
         committed: Callable[[int, Stored], None],
+        following: Following[tuple[int, Stored]] | None = None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> tuple[int, Stored]:
             driver: Any = bound.connection.driver_connection
@@ -72,7 +74,7 @@ class Broadcasts:
             values = (service.app_key, service.key, at, place.id, sender, body, flags, valid_till)
             return driver.execute(INSERT, values).lastrowid, place
 
-        return self._writer.call_then(change, lambda made: committed(*made))
+        return self._writer.call_then(change, lambda made: committed(*made), following=following)
 
     def replace(
         self, key: int, content: str | bytes, patched_at: int, committed: Callable[[], None]

@@ -24,6 +24,7 @@ from hongyan.engine.values import (
     StandingsNow,
     new_object_id,
 )
+from hongyan.engine.work import Following
 from hongyan.errors import Refused
 from hongyan.store import blacklists, conversation_query, deletion, hot, loading, members, rows, schema, standings
 from hongyan.store.gathered_reads import GatheredReads
@@ -78,11 +79,12 @@ class Conversations:
         app_key: int,
         draft: ConversationDraft,
         committed: Callable[[ConversationRow, Conversation, bool], None],
+        following: Following[tuple[ConversationRow, Conversation, bool]] | None = None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> tuple[ConversationRow, Conversation, bool]:
             return self._find_or_insert(bound, app_key, draft)
 
-        return self._writer.call_then(change, lambda result: committed(*result))
+        return self._writer.call_then(change, lambda result: committed(*result), following=following)
 
     def erase(
         self, conversation: Conversation, committed: Callable[[], None], stamp: Stamp | None = None
@@ -105,6 +107,7 @@ class Conversations:
         initiator: str = "",
         check: Callable[[StandingsNow], object] | None = None,
         partial: bool = False,
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
             members.check_exists(bound, conversation.key)
@@ -127,7 +130,7 @@ class Conversations:
             changed = members.changed(bound, row, new, len(new), at)
             return dataclasses.replace(changed, barred=barred)
 
-        return self._writer.call_then(change, committed, conversation.key)
+        return self._writer.call_then(change, committed, conversation.key, following=following)
 
     def remove_members(
         self,
@@ -137,6 +140,7 @@ class Conversations:
         by: str | None = None,
         initiator: str = "",
         choose: Callable[[StandingsNow], Sequence[str]] | None = None,
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
             members.check_exists(bound, conversation.key)
@@ -151,7 +155,7 @@ class Conversations:
             members.remove(bound, conversation, gone, initiator, at)
             return members.changed(bound, row, gone, -len(gone), at)
 
-        return self._writer.call_then(change, committed, conversation.key)
+        return self._writer.call_then(change, committed, conversation.key, following=following)
 
     # inside a write
 

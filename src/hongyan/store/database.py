@@ -24,6 +24,9 @@ SQLITE_OLDEST = (3, 51, 3)
 PAGE_SIZE = 4096
 #: Pages in the write-ahead log before the writer moves them into the file (16 MiB).
 CHECKPOINT_PAGES = 4096
+#: The same for who writes much and alone (512 MiB), and its memory for pages (KiB, negative). Rows of an import come
+#: conversation by conversation, so each changes some page of an index on times: what is moved rarely is moved once.
+MUCH_PAGES, MUCH_CACHE = 131_072, -262_144
 
 
 def check_sqlite(version: str = sqlite.sqlite_version) -> None:
@@ -51,6 +54,21 @@ def connect(path: Path, *, read_only: bool = False) -> Any:
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute("PRAGMA journal_size_limit = 67108864")
     return connection
+
+
+def write_much(connection: Any) -> None:
+    """For who alone writes much that can be written again: it is synced when the log is moved, not with each commit.
+
+    A power failure takes the newest of it and nothing else.
+    """
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {MUCH_PAGES}")
+    connection.execute(f"PRAGMA cache_size = {MUCH_CACHE}")
+
+
+def keep_all(connection: Any) -> None:
+    """Move the whole log into the file, and have both on disk."""
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def engine(connect_once: Callable[[], Any], pool: type[sa.Pool]) -> sa.Engine:

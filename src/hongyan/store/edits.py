@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import RECALLED_BODY, Conversation, Draft, Edit, Edited, Message
+from hongyan.engine.work import Following
 from hongyan.errors import Refused
 from hongyan.store import hot
 from hongyan.store.plan import AHEAD_MAX, barred
@@ -78,12 +79,15 @@ class Edits:
         committed: Callable[[Sequence[Edited]], None],
         *,
         checked: bool = True,
+        following: Following[Sequence[Edited]] | None = None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> list[Edited]:
             driver: Any = bound.connection.driver_connection
             return [self._apply(driver, conversation, edit, by, checked) for conversation, edit in edits]
 
-        return self._writer.call_then(change, committed, *(conversation.key for conversation, _ in edits))
+        return self._writer.call_then(
+            change, committed, *(conversation.key for conversation, _ in edits), following=following
+        )
 
     async def since(self, app_key: int, client: str, since: int) -> AsyncIterator[Sequence[tuple[str, Message]]]:
         more = True

@@ -60,7 +60,7 @@ INSTALLATIONS = (
     " FROM installation WHERE app = ? AND key > ? ORDER BY key LIMIT ?"
 )
 FILES = (
-    "SELECT id, name, mime_type, key, url, meta, acl, created_at, updated_at FROM file WHERE app = ? AND id > ?"
+    "SELECT id, name, mime_type, key, url, meta, acl, created_at, updated_at, size FROM file WHERE app = ? AND id > ?"
     " AND (size IS NOT NULL OR url IS NOT NULL) ORDER BY id LIMIT ?"
 )
 OWNER = (
@@ -162,6 +162,10 @@ class Reading:
         return bool(
             self._all("SELECT 1 FROM file WHERE app = ? AND id = ? AND size IS NOT NULL", self.app_key, file_id)
         )
+
+    def has_key(self, first: str, end: str) -> bool:
+        """Whether a file of any app has a key from the first text on to before the other one."""
+        return bool(self._all("SELECT 1 FROM file WHERE key >= ? AND key < ? LIMIT 1", first, end))
 
     def _objects(self, statement: str) -> Iterator[tuple[dict[str, Any], tuple[Any, ...]]]:
         after = 0

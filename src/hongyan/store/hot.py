@@ -68,6 +68,10 @@ MARK_MENTIONS = Bulk(
     " UPDATE member SET mention_seq = new.seq FROM new"
     " WHERE member.conversation = new.conversation AND member.client = new.client"
 )
+INSERT_JOBS = Bulk(
+    "INSERT INTO job (id, app, lane, kind, body, due_at, created_at, error)"
+    " SELECT *, '' FROM (VALUES {rows: (?, ?, ?, ?, ?, ?, ?)}) WHERE column1 IS NOT NULL"
+)
 #: Rows stand in order of arrival, so this is nearly the latest time of all, without an index on times.
 LAST_ARRIVAL = "SELECT timestamp FROM message ORDER BY rowid DESC LIMIT 1"
 NOTE_OPENED = (

@@ -62,9 +62,9 @@ def write(step: Step, rows: Sequence[ImportedConversation]) -> Imported:
 
 
 def _insert(step: Step, row: ImportedConversation) -> None:
-    values = (*_values(row), len(row.members), _last_message_at(step, row), step.now)
+    values = (*_values(step, row), len(row.members), _last_message_at(step, row), step.now)
     key: int = step.driver.execute(INSERT, (step.app_key, row.id, *values)).lastrowid
-    _add(step.driver, key, row, row.members)
+    _add(step, key, row, row.members)
     _keep(step.driver, key, row.kept)
     if row.kind == ConversationKind.SERVICE:
         step.services.append(key)
@@ -78,9 +78,9 @@ def _replace(step: Step, row: ImportedConversation, there: Found) -> None:
     if row.kind == ConversationKind.SERVICE:
         (count,) = driver.execute("SELECT member_count FROM conversation WHERE key = ?", (key,)).fetchone()
         step.services.append(key)
-    driver.execute(REPLACE, (*_values(row), count, key, _last_message_at(step, row)))
+    driver.execute(REPLACE, (*_values(step, row), count, key, _last_message_at(step, row)))
     driver.executemany(REMOVE_MEMBER, [(key, client) for client in members if client not in set(row.members)])
-    _add(driver, key, row, [client for client in row.members if client not in members])
+    _add(step, key, row, [client for client in row.members if client not in members])
     muted = set(row.muted)
     remuted = [(client in muted, key, client) for client, was in members.items() if bool(was) != (client in muted)]
     driver.executemany(MUTE, remuted)
@@ -94,20 +94,21 @@ def _last_message_at(step: Step, row: ImportedConversation) -> int | None:
     return None if row.last_message_at is None else min(row.last_message_at, step.now)
 
 
-def _values(row: ImportedConversation) -> tuple[Any, ...]:
+def _values(step: Step, row: ImportedConversation) -> tuple[Any, ...]:
     unique_id = unique_key(row.members) if row.unique_id == "" else row.unique_id
     attr = None if row.attr is None else _dump(row.attr)
     columns = _dump(row.columns) if row.columns else None
-    return (row.kind, row.creator, row.name, attr, columns, unique_id, row.created_at, row.updated_at)
+    return (row.kind, row.creator, row.name, attr, columns, unique_id, *step.times(row))
 
 
-def _add(driver: Any, key: int, row: ImportedConversation, clients: Sequence[str]) -> None:
+def _add(step: Step, key: int, row: ImportedConversation, clients: Sequence[str]) -> None:
     """In their order, which is that of joining."""
     muted = set(row.muted)
     places = {client: place for place, client in enumerate(row.members)}
-    rows = [(key, client, row.created_at + places[client], client in muted) for client in clients]
+    created_at, _ = step.times(row)
+    rows = [(key, client, created_at + places[client], client in muted) for client in clients]
     if rows:
-        ADD_MEMBERS.run(driver, rows)
+        ADD_MEMBERS.run(step.driver, rows)
 
 
 def _keep(driver: Any, key: int, kept: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ is counted with what they need not read (`own_since_read`, and the flag `hot.IMP
 
 import bisect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from hongyan.engine.imported import Imported, ImportedHistory, ImportedMessage
@@ -41,21 +41,27 @@ NEWEST = f"{_PLACES} ORDER BY timestamp DESC, seq DESC LIMIT 1"
 OLDEST = f"{_PLACES} ORDER BY timestamp, seq LIMIT 1"
 UPTO = f"{_PLACES} AND timestamp <= ? ORDER BY timestamp DESC, seq DESC"
 SINCE = f"{_PLACES} AND timestamp >= ? ORDER BY timestamp, seq"
-HEAD = "SELECT last_seq, swept_seq FROM conversation WHERE key = ?"
+#: The ends of conversations, in one row: with each row the driver gives up the interpreter lock.
+ENDS = Bulk(
+    "SELECT json_group_array(json_array(c.key, c.last_seq, c.swept_seq, m.timestamp, m.id))"
+    " FROM (SELECT column1 FROM (VALUES {rows: (?)})) v JOIN conversation c ON c.key = v.column1"
+    " LEFT JOIN message m ON m.rowid ="
+    " (SELECT rowid FROM message WHERE conversation = c.key ORDER BY timestamp DESC, seq DESC LIMIT 1)"
+)
 MOVE = "UPDATE message SET seq = ? WHERE conversation = ? AND timestamp = ? AND seq = ?"
 MOVE_HIDDEN = "UPDATE hidden_message SET seq = ? WHERE conversation = ? AND timestamp = ? AND seq = ?"
 HAS_HIDDEN = "SELECT 1 FROM hidden_message WHERE conversation = ? LIMIT 1"
-APPENDED = "UPDATE conversation SET last_seq = ?, last_message_at = ? WHERE key = ?"
-_ALL_READ = "max(read_seq, :swept) + own_since_read >= :last"
-_ALL_RECEIVED = "ack_seq >= :last AND ack_extra IS NULL"
-MARK_APPENDED = (
-    "UPDATE member SET"
-    f" read_seq = CASE WHEN {_ALL_READ} THEN :new ELSE read_seq END,"
-    f" read_to = CASE WHEN {_ALL_READ} THEN :at ELSE read_to END,"
-    f" own_since_read = CASE WHEN {_ALL_READ} THEN 0 ELSE own_since_read + :new - :last END,"
-    f" ack_seq = CASE WHEN {_ALL_RECEIVED} THEN :new ELSE ack_seq END,"
-    f" ack_to = CASE WHEN {_ALL_RECEIVED} THEN :at ELSE ack_to END"
-    " WHERE conversation = :key"
+_ALL_READ = "max(read_seq, new.swept) + own_since_read >= new.last"
+_ALL_RECEIVED = "ack_seq >= new.last AND ack_extra IS NULL"
+MARK_APPENDED = Bulk(
+    "WITH new(key, swept, last, seq, at) AS (VALUES {rows: (?, ?, ?, ?, ?)})"
+    " UPDATE member SET"
+    f" read_seq = CASE WHEN {_ALL_READ} THEN new.seq ELSE read_seq END,"
+    f" read_to = CASE WHEN {_ALL_READ} THEN new.at ELSE read_to END,"
+    f" own_since_read = CASE WHEN {_ALL_READ} THEN 0 ELSE own_since_read + new.seq - new.last END,"
+    f" ack_seq = CASE WHEN {_ALL_RECEIVED} THEN new.seq ELSE ack_seq END,"
+    f" ack_to = CASE WHEN {_ALL_RECEIVED} THEN new.at ELSE ack_to END"
+    " FROM new WHERE member.conversation = new.key"
 )
 #: How a seq moves, with the seqs after each of which one comes, for those above (up) or up to them (down).
 _UP = "{0} + (SELECT count(*) FROM json_each(:after) WHERE value < {0})"
@@ -95,6 +101,26 @@ class There(NamedTuple):
     seq: int
 
 
+class End(NamedTuple):
+    """Where a conversation ends; `timestamp` and `id` are those of its last message, if it has any."""
+
+    key: int
+    last_seq: int
+    swept_seq: int
+    timestamp: int | None
+    id: str | None
+
+    def is_before(self, message: ImportedMessage) -> bool:
+        return self.timestamp is None or (self.timestamp, self.id or "") < _order(message)
+
+
+class Append(NamedTuple):
+    """Messages that go behind the end of a conversation."""
+
+    end: End
+    messages: Sequence[ImportedMessage]
+
+
 class Merged(NamedTuple):
     """What became of messages."""
 
@@ -104,17 +130,39 @@ class Merged(NamedTuple):
 
 
 def write(step: Step, rows: Sequence[ImportedHistory]) -> Imported:
+    """What goes behind all there is, as most does, gathers and is written by few statements for all conversations.
+
+    Each statement costs a wait for the interpreter lock beside a busy server.
+    """
     found = step.find(each for row in rows for each in _ids(row))
+    keys = {ours.key for row in rows if row.client is None and (ours := found.get(row.conversation_id)) is not None}
+    ends = _ends(step.driver, keys)
+    appends: list[Append] = []
     touched: set[int] = set()
     total = Merged(0, 0, 0)
     for row in rows:
-        done, key = _write(step, row, found)
+        ours = found.get(row.conversation_id)
+        end = ends.pop(ours.key, None) if row.client is None and ours is not None else None
+        if end is not None and end.is_before(row.messages[0]):
+            appends.append(Append(end, row.messages))
+            done, key = Merged(len(row.messages), 0, 0), end.key
+        else:
+            _append(step.driver, step.app_key, appends)  # they may be looked for now
+            appends = []
+            done, key = _write(step, row, found)
+            ends.pop(key, None)
         if done.new or done.changed:
             touched.add(key)
         total = Merged(*map(sum, zip(total, done, strict=True)))
+    _append(step.driver, step.app_key, appends)
     step.touch(touched)
     step.edited_at = max((m.patched_at or 0 for row in rows for m in row.messages), default=0)
     return Imported(*total)
+
+
+def _ends(driver: Any, keys: Iterable[int]) -> dict[int, End]:
+    rows = ENDS.run(driver, [(key,) for key in keys])
+    return {end.key: end for (text,) in rows for end in map(End._make, json.loads(text))}
 
 
 def _ids(row: ImportedHistory) -> list[str]:
@@ -174,15 +222,15 @@ def _make_unknown(step: Step, row: ImportedHistory, found: dict[str, Found]) -> 
 
 def merge(driver: Any, app_key: int, key: int, messages: Sequence[ImportedMessage]) -> Merged:
     """Bring messages, ascending and each once, into a conversation."""
-    newest = _first(driver, NEWEST, key)
-    first = messages[0]
-    if newest is None or newest[:2] < (first.timestamp, first.id):
-        _append(driver, app_key, key, messages)
+    end = _ends(driver, [key])[key]
+    if end.is_before(messages[0]):
+        _append(driver, app_key, [Append(end, messages)])
         return Merged(len(messages), 0, 0)
     fresh, changed = _update(driver, key, messages)
     if fresh:
-        oldest = _first(driver, OLDEST, key)
+        oldest, newest = _first(driver, OLDEST, key), _first(driver, NEWEST, key)
         assert oldest is not None
+        assert newest is not None
         before = bisect.bisect_left(fresh, oldest[:2], key=_order)
         behind = bisect.bisect_left(fresh, newest[:2], key=_order)
         if fresh[before:behind]:
@@ -190,7 +238,8 @@ def merge(driver: Any, app_key: int, key: int, messages: Sequence[ImportedMessag
         if fresh[:before]:
             _put_before(driver, app_key, key, fresh[:before])
         if fresh[behind:]:
-            _append(driver, app_key, key, fresh[behind:])
+            end = _ends(driver, [key])[key]  # what was put between may have moved it
+            _append(driver, app_key, [Append(end, fresh[behind:])])
     return Merged(len(fresh), changed, len(messages) - len(fresh) - changed)
 
 
@@ -238,20 +287,31 @@ def _content(message: ImportedMessage) -> tuple[Any, ...]:
 
 
 def _insert(driver: Any, app_key: int, key: int, messages: Sequence[ImportedMessage], seqs: Sequence[int]) -> None:
+    _insert_rows(driver, app_key, [(key, message, seq) for message, seq in zip(messages, seqs, strict=True)])
+
+
+def _insert_rows(driver: Any, app_key: int, places: Sequence[tuple[int, ImportedMessage, int]]) -> None:
+    """Messages, each with the key of its conversation and its seq."""
     rows = [
-        (key, app_key, m.timestamp, seq, m.id, m.sender, *_content(m), m.acked_at, m.read_at)
-        for m, seq in zip(messages, seqs, strict=True)
+        (key, app_key, m.timestamp, seq, m.id, m.sender, *_content(m), m.acked_at, m.read_at) for key, m, seq in places
     ]
     INSERT.run(driver, rows)
-    hot.NOTE_AUTHORS.run(driver, [(app_key, sender, key) for sender in {m.sender for m in messages}])
+    hot.NOTE_AUTHORS.run(driver, [(app_key, *author) for author in {(m.sender, key) for key, m, _ in places}])
 
 
-def _append(driver: Any, app_key: int, key: int, messages: Sequence[ImportedMessage]) -> None:
-    last, swept = driver.execute(HEAD, (key,)).fetchone()
-    new, at = last + len(messages), messages[-1].timestamp
-    _insert(driver, app_key, key, messages, range(last + 1, new + 1))
-    driver.execute(APPENDED, (new, at, key))
-    driver.execute(MARK_APPENDED, {"key": key, "swept": swept, "last": last, "new": new, "at": at})
+def _append(driver: Any, app_key: int, appends: Sequence[Append]) -> None:
+    """Each conversation once."""
+    if not appends:
+        return
+    places, heads, marks = [], [], []
+    for end, messages in appends:
+        seq, at = end.last_seq + len(messages), messages[-1].timestamp
+        places += [(end.key, message, end.last_seq + number) for number, message in enumerate(messages, 1)]
+        heads.append((end.key, seq, at))
+        marks.append((end.key, end.swept_seq, end.last_seq, seq, at))
+    _insert_rows(driver, app_key, places)
+    hot.MOVE_HEADS.run(driver, heads)
+    MARK_APPENDED.run(driver, marks)
 
 
 def _put_before(driver: Any, app_key: int, key: int, messages: Sequence[ImportedMessage]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from pysqlite3 import dbapi2 as sqlite
 
 from hongyan.engine.imported import Imported, ImportedFile, ImportedInstallation, ImportedUser
+from hongyan.store import channels
 from hongyan.store.import_step import Step
 
 #: Columns of their own by the keys of the values.
@@ -40,7 +41,7 @@ def write_users(step: Step, rows: Sequence[ImportedUser]) -> Imported:
             owner = step.driver.execute(HAS_ACCOUNT, (step.app_key, provider, uid)).fetchone()
             if owner is not None and (there := _find(step, "user", row.id)) != owner[0] and there is not None:
                 raise ValueError(f"another user has this account of {provider}")
-        key, what = _put(step, "user", USER, row.id, row.created_at, row.updated_at, row.values)
+        key, what = _put(step, "user", USER, row)
         if row.password is not None:
             statement = ADD_PASSWORD if what == "same" else SET_PASSWORD
             if step.driver.execute(statement, (row.password, key)).rowcount and what == "same":
@@ -48,18 +49,20 @@ def write_users(step: Step, rows: Sequence[ImportedUser]) -> Imported:
         step.driver.executemany(LINK, [(step.app_key, *account, key) for account in row.accounts.items()])
         if row.session is not None and what == "new":
             digest = hashlib.sha256(row.session.encode()).digest()
-            step.driver.execute(BEGIN_SESSION, (digest, key, row.updated_at))
+            step.driver.execute(BEGIN_SESSION, (digest, key, step.times(row)[1]))
         return what
 
     return _each(step, rows, write)
 
 
 def write_installations(step: Step, rows: Sequence[ImportedInstallation]) -> Imported:
-    return _each(
-        step,
-        rows,
-        lambda row: _put(step, "installation", INSTALLATION, row.id, row.created_at, row.updated_at, row.values)[1],
-    )
+    def write(row: ImportedInstallation) -> str:
+        key, what = _put(step, "installation", INSTALLATION, row)
+        if what != "same":
+            channels.keep(step.driver, step.app_key, key, row.values)
+        return what
+
+    return _each(step, rows, write)
 
 
 def write_files(step: Step, rows: Sequence[ImportedFile]) -> Imported:
@@ -74,7 +77,7 @@ def write_files(step: Step, rows: Sequence[ImportedFile]) -> Imported:
         if row.url is None and row.size is None:
             raise ValueError("its bytes are not here, and nothing says where they are")
         values = (row.name, row.mime_type, row.detected, row.key, row.url, row.size, row.md5)
-        more = (json.dumps(row.meta), None if row.acl is None else json.dumps(row.acl), row.created_at, row.updated_at)
+        more = (json.dumps(row.meta), None if row.acl is None else json.dumps(row.acl), *step.times(row))
         step.driver.execute(
             "INSERT OR REPLACE INTO file (app, id, name, mime_type, detected, key, url, size, md5, meta, acl,"
             " created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -92,28 +95,21 @@ def _find(step: Step, table: str, row_id: str) -> int | None:
     return None if found is None else found[0]
 
 
-def _put(
-    step: Step,
-    table: str,
-    shape: Mapping[str, str],
-    row_id: str,
-    created_at: int,
-    updated_at: int,
-    values: Mapping[str, Any],
-) -> tuple[int, str]:
+def _put(step: Step, table: str, shape: Mapping[str, str], row: ImportedUser | ImportedInstallation) -> tuple[int, str]:
     """The key of a row, and whether it is new, changed or the same. Raises ValueError if a value is taken."""
-    own = {column: values.get(name) for name, column in shape.items()}
-    custom = {name: value for name, value in values.items() if name not in shape}
+    own = {column: row.values.get(name) for name, column in shape.items()}
+    custom = {name: value for name, value in row.values.items() if name not in shape}
     found = step.driver.execute(
-        f'SELECT key, updated_at FROM "{table}" WHERE app = ? AND id = ?', (step.app_key, row_id)
+        f'SELECT key, updated_at FROM "{table}" WHERE app = ? AND id = ?', (step.app_key, row.id)
     ).fetchone()
     there = None if found is None else There(*found)
-    if there is not None and updated_at <= there.updated_at:
+    if there is not None and row.updated_at <= there.updated_at:
         return there.key, "same"
+    created_at, updated_at = step.times(row)
     columns = {**own, "columns": json.dumps(custom, ensure_ascii=False), "updated_at": updated_at}
     try:
         if there is None:
-            columns |= {"app": step.app_key, "id": row_id, "created_at": created_at}
+            columns |= {"app": step.app_key, "id": row.id, "created_at": created_at}
             marks = ", ".join("?" * len(columns))
             names = ", ".join(columns)
             made = step.driver.execute(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', tuple(columns.values()))

@@ -5,13 +5,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from hongyan.store.database import Bulk
+
 _KEYS = "SELECT c.id, c.key FROM json_each(?) wanted CROSS JOIN conversation c ON c.app = ? AND c.id = wanted.value"
 _FIND = (
     "SELECT c.id, c.key, c.kind, c.parent, c.creator, c.updated_at, c.last_seq, c.last_message_at,"
     " EXISTS (SELECT 1 FROM imported_column i WHERE i.conversation = c.key AND i.name = ?)"
     " FROM json_each(?) wanted CROSS JOIN conversation c ON c.app = ? AND c.id = wanted.value"
 )
-_TOUCH = "UPDATE conversation SET imported_at = ? WHERE key = ?"
+_TOUCH = Bulk(
+    "WITH touched(key, at) AS (VALUES {rows: (?, ?)})"
+    " UPDATE conversation SET imported_at = touched.at FROM touched WHERE conversation.key = touched.key"
+)
 _CHANGE = "UPDATE conversation SET imported_at = ?, version = version + 1 WHERE key = ?"
 #: Stands among the imported columns of a conversation of which only messages were brought in.
 UNKNOWN = "(unknown)"
@@ -47,6 +52,10 @@ class Step:
     services: list[int] = field(default_factory=list)
     edited_at: int = 0
 
+    def times(self, row: Any) -> tuple[int, int]:
+        """When a row was made and changed; if nobody knows, now."""
+        return row.created_at or self.now, row.updated_at or self.now
+
     def find(self, ids: Iterable[str]) -> dict[str, Found]:
         """Those of the conversations and streams that there are, by id. Raises Unforeseen."""
         rows = self.driver.execute(_FIND, (UNKNOWN, json.dumps(list(dict.fromkeys(ids))), self.app_key)).fetchall()
@@ -57,7 +66,7 @@ class Step:
 
     def touch(self, keys: Iterable[int]) -> None:
         """Messages of these conversations were brought in."""
-        self.driver.executemany(_TOUCH, [(self.now, key) for key in keys])
+        _TOUCH.run(self.driver, [(key, self.now) for key in keys])
 
     def change(self, conversations: Sequence[tuple[int, str]]) -> None:
         """What memory holds of these (key, id) is no longer so."""

@@ -1,5 +1,6 @@
 """Rows of another server, written as bulk work: one step in one transaction."""
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -45,11 +46,14 @@ WRITERS: dict[type, Callable[[Step, Sequence[Any]], Imported]] = {
 
 
 class Imports:
+    """`held`: for how long (s) the last step held the writer."""
+
     def __init__(self, reader: Reader, writer: Writer, clock: Clock, edits: Edits) -> None:
         self._reader = reader
         self._writer = writer
         self._clock = clock
         self._edits = edits
+        self.held = 0.0
 
     def write(
         self, app_key: int, rows: Sequence[ImportedRow], committed: Committed, *, dry: bool = False
@@ -70,6 +74,7 @@ class Imports:
     ) -> Imported | None:
         def change(bound: sa.Connection) -> tuple[Imported, Step] | None:
             step = Step(bound.connection.driver_connection, app_key, self._clock.now(), keys)
+            began = time.perf_counter()
             step.driver.execute("SAVEPOINT import")
             try:
                 done = WRITERS[type(rows[0])](step, rows)
@@ -84,6 +89,7 @@ class Imports:
                 return done, step
             finally:
                 step.driver.execute("RELEASE import")
+                self.held = time.perf_counter() - began
 
         def told(result: tuple[Imported, Step] | None) -> None:
             if result is not None and not dry:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import OF_MEMBERS, Attributes, Conversation
+from hongyan.engine.work import Following
 from hongyan.errors import Kind, Refused
 from hongyan.store import blacklists, members, schema
 from hongyan.store.reading import Reader
@@ -28,6 +29,7 @@ class Info:
         by: str | None,
         change: Callable[[Attributes], tuple[Attributes, str]] | None,
         committed: Callable[[int, str], None],
+        following: Following[tuple[int, str]] | None = None,
     ) -> Awaitable[object]:
         def write(bound: sa.Connection) -> tuple[int, str]:
             members.check_exists(bound, conversation.key)
@@ -40,7 +42,7 @@ class Info:
             attributes, modified = change(attributes_of(members.head(bound, conversation.key)))
             return self._touch(bound, conversation.key, **columns_of(attributes)), modified
 
-        return self._writer.call_then(write, lambda result: committed(*result), conversation.key)
+        return self._writer.call_then(write, lambda result: committed(*result), conversation.key, following=following)
 
     def mute(
         self, conversation: Conversation, client: str, muted: bool, committed: Callable[[int, bool], None]

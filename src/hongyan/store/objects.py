@@ -113,8 +113,7 @@ class Objects:
 
     async def delete(self, app_key: int, object_id: str) -> bool:
         """Whether there was one."""
-        gone = sa.delete(self._table).where(self._table.c.app == app_key, self._table.c.id == object_id)
-        return bool(await self._writer.call(lambda bound: bound.execute(gone).rowcount))
+        return await self._writer.call(lambda bound: self.delete_in(bound, app_key, object_id)) is not None
 
     async def types(self, app_key: int) -> dict[str, str]:
         """SQLite's names of the types of custom keys, from some of the objects; a Date is `date`."""
@@ -162,6 +161,12 @@ class Objects:
         changed = sa.update(self._table).where(self._table.c.key == before.key)
         bound.execute(changed.values(updated_at=now, **self._split(values)))
         return ObjectRow(before.key, object_id, values, before.created_at, now)
+
+    def delete_in(self, bound: sa.Connection, app_key: int, object_id: str) -> int | None:
+        """The key that it had."""
+        gone = sa.delete(self._table).where(self._table.c.app == app_key, self._table.c.id == object_id)
+        key: int | None = bound.scalar(gone.returning(self._table.c.key))
+        return key
 
     def row(self, row: Any) -> ObjectRow:
         own = {key: getattr(row, name) for key, name in self._shape.keys.items()}

@@ -23,6 +23,7 @@ from hongyan.engine.values import (
     Stored,
     new_message_id,
 )
+from hongyan.engine.work import Following, NewJob
 from hongyan.errors import Refused
 from hongyan.store import hot
 from hongyan.store.failures import driver_error, is_fatal
@@ -77,13 +78,14 @@ class Call:
     """A change made by statements of its own: `change(connection)` runs inside the batch, in a savepoint.
 
     `touches` are the keys of the conversations whose messages it reads or whose rows it writes; `touches_all` if
-    nobody knows them all.
+    nobody knows them all. `following` says which jobs follow from its result.
     """
 
     change: Callable[[sa.Connection], Any]
     done: Callable[[Any], None]
     touches: tuple[int, ...] = ()
     touches_all: bool = False
+    following: Following[Any] | None = None
 
 
 Unit = Append | Spread | Call | Received
@@ -119,6 +121,7 @@ class Plan:
         self._touched: set[int] = set()
         self.received: list[Received] = []
         self.outcomes: dict[int, Any] = {}
+        self.jobs: list[NewJob] = []
 
     def add(self, unit: Append) -> None:
         self._messages.append(unit)
@@ -138,6 +141,8 @@ class Plan:
         self._driver.execute("SAVEPOINT unit")
         try:
             outcome = unit.change(self._bound)
+            if unit.following is not None and not isinstance(outcome, Refused):
+                self.jobs += unit.following(outcome)
         except Refused as refusal:
             outcome = refusal
         except Exception as error:
@@ -172,6 +177,16 @@ class Plan:
             self._insert(placed)
         self._messages = []
         self._touched = set()
+
+    def write_jobs(self) -> None:
+        """What follows from this batch. All else must have been written."""
+        if self.jobs:
+            now = self._now
+            rows = [
+                (new_message_id(now), job.app_key, job.lane, job.kind, job.body, now + job.after, now)
+                for job in self.jobs
+            ]
+            hot.INSERT_JOBS.run(self._driver, rows)
 
     def write_received(self) -> None:
         """What clients have received was committed before this batch: these go together, after all else."""
@@ -242,6 +257,8 @@ class Plan:
         sent: dict[tuple[int, str], list[Stored]] = {}
         for unit, stored in placed:
             key, draft = unit.conversation.key, unit.draft
+            if draft.following is not None:
+                self.jobs += draft.following(unit.conversation, stored)
             messages.append(hot.message_row(unit.conversation, unit.sender, draft, stored))
             if draft.token:
                 tokens.append((key, unit.sender, draft.token, stored.id, stored.seq, stored.timestamp))

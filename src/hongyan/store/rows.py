@@ -9,6 +9,7 @@ from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.conditions import Condition
 from hongyan.engine.values import Conversation, RowChange, RowChanged, Stamp
+from hongyan.engine.work import Following
 from hongyan.errors import Refused
 from hongyan.store import blacklists, conversation_condition, conversation_query, info, members, schema
 from hongyan.store.reading import Reader
@@ -40,6 +41,7 @@ class Rows:
         members_max: int,
         committed: Callable[[RowChanged], None],
         stamp: Stamp | None = None,
+        following: Following[RowChanged] | None = None,
     ) -> Awaitable[object]:
         def work(bound: sa.Connection) -> RowChanged:
             row = members.head(bound, conversation.key)
@@ -59,7 +61,7 @@ class Rows:
             )
             return RowChanged(version, at, joined, left, muted)
 
-        return self._writer.call_then(work, committed, conversation.key)
+        return self._writer.call_then(work, committed, conversation.key, following=following)
 
 
 def check_unchanged(row: Any, stamp: Stamp | None) -> None:

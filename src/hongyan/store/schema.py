@@ -404,3 +404,99 @@ kick = sa.Table(
     sa.Index("kick_by_expiry", "expires_at"),
     sqlite_with_rowid=False,
 )
+
+#: Work that follows from a write, kept until it is done (`engine.work`); what has failed for good has `dead_at`.
+job = sa.Table(
+    "job",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("lane", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("dead_at", sa.BigInteger),
+    sa.Index("job_by_lane", "lane", "due_at", sqlite_where=sa.text("dead_at IS NULL")),
+    sa.Index("job_dead", "dead_at", sqlite_where=sa.text("dead_at IS NOT NULL")),
+    sa.Index("job_dead_by_lane", "lane", "key", sqlite_where=sa.text("dead_at IS NOT NULL")),
+    # a job that is done leaves no key to the next one
+    sqlite_autoincrement=True,
+)
+
+#: Addresses that are told what happens in an app.
+webhook = sa.Table(
+    "webhook",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("types", sa.JSON, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    # what signs, sealed with the data directory's secret
+    sa.Column("secrets", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    # when and why the server has disabled it
+    sa.Column("disabled_at", sa.BigInteger),
+    sa.Column("disabled_reason", sa.Text, nullable=False),
+    sa.Column("failing_since", sa.BigInteger),
+    sa.Column("succeeded_at", sa.BigInteger),
+)
+
+#: The channels that installations listen to, among them the ids of their clients: as in `installation.columns`.
+installation_channel = sa.Table(
+    "installation_channel",
+    metadata,
+    sa.Column("app", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("installation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Index("installation_channel_by_installation", "installation"),
+    sqlite_with_rowid=False,
+)
+
+#: The services by which an app pushes.
+push_service = sa.Table(
+    "push_service",
+    metadata,
+    sa.Column("app", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("service", sa.Text, primary_key=True),
+    # the credentials, sealed with the data directory's secret
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: Pushes that an app has asked for over HTTP, and what became of them. Those of messages are not here.
+push = sa.Table(
+    "push",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("request", sa.JSON, nullable=False),
+    # the same one is not asked for twice in a few minutes
+    sa.Column("req_id", sa.Text),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("push_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    # whether its devices are being looked for, and were all found
+    sa.Column("begun", sa.Boolean, nullable=False, server_default="0"),
+    sa.Column("planned", sa.Boolean, nullable=False, server_default="0"),
+    sa.Column("devices", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("successes", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("invalid_tokens", sa.Integer, nullable=False, server_default="0"),
+    sa.UniqueConstraint("app", "id"),
+    sa.Index("push_by_req_id", "app", "req_id", sqlite_where=sa.text("req_id IS NOT NULL")),
+    sa.Index("push_waiting", "app", "push_at", sqlite_where=sa.text("NOT begun")),
+    sa.Index("push_by_time", "push_at"),
+    # with the key behind it: an app's pushes in the order in which they were asked for
+    sa.Index("push_by_app", "app"),
+    sqlite_autoincrement=True,
+)

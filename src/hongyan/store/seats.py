@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import REJOIN_WINDOW, Seat, Standing
+from hongyan.engine.work import Following
 from hongyan.errors import Refused
 from hongyan.store import hot
 from hongyan.store.plan import Call
@@ -29,7 +30,9 @@ class Seats:
         self._writer = writer
         self._clock = clock
 
-    def take(self, seat: Seat, committed: Callable[[int], None]) -> Awaitable[object]:
+    def take(
+        self, seat: Seat, committed: Callable[[int], None], following: Following[int] | None = None
+    ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> int:
             driver: Any = bound.connection.driver_connection
             updated_at = _updated_at(driver, seat)
@@ -39,15 +42,17 @@ class Seats:
             driver.execute(hot.TAKE_SEAT, seat[:4])
             return updated_at
 
-        return self._writer.call_then(change, committed)
+        return self._writer.call_then(change, committed, following=following)
 
-    def leave(self, seat: Seat, committed: Callable[[int], None]) -> Awaitable[object]:
+    def leave(
+        self, seat: Seat, committed: Callable[[int], None], following: Following[int] | None = None
+    ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> int:
             driver: Any = bound.connection.driver_connection
             driver.execute(hot.DROP_SEAT, seat[:4])
             return _updated_at(driver, seat)
 
-        return self._writer.call_then(change, committed)
+        return self._writer.call_then(change, committed, following=following)
 
     def drop(self, seat: Seat) -> None:
         self._soon(hot.DROP_SEAT, seat[:4])

@@ -21,6 +21,7 @@ from hongyan.engine.values import (
     Unread,
     stream_id,
 )
+from hongyan.engine.work import Following
 from hongyan.errors import Refused
 from hongyan.store import blacklists, deletion, edits, hot, members, service_views
 from hongyan.store.plan import Entry, Spread
@@ -64,7 +65,12 @@ class Services:
     # subscribers
 
     def subscribe(
-        self, conversation: Conversation, client: str, by: str, committed: Callable[[MembersChanged], None]
+        self,
+        conversation: Conversation,
+        client: str,
+        by: str,
+        committed: Callable[[MembersChanged], None],
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
             key = conversation.key
@@ -77,10 +83,15 @@ class Services:
             members.insert(bound, key, conversation.app_key, [client], by, at)
             return members.changed(bound, row, (client,), 1, at)
 
-        return self._writer.call_then(change, committed, conversation.key)
+        return self._writer.call_then(change, committed, conversation.key, following=following)
 
     def unsubscribe(
-        self, conversation: Conversation, client: str, by: str, committed: Callable[[MembersChanged], None]
+        self,
+        conversation: Conversation,
+        client: str,
+        by: str,
+        committed: Callable[[MembersChanged], None],
+        following: Following[MembersChanged] | None = None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> MembersChanged:
             key = conversation.key
@@ -91,7 +102,7 @@ class Services:
             members.remove(bound, conversation, [client], by, at)
             return members.changed(bound, row, (client,), -1, at)
 
-        return self._writer.call_then(change, committed, conversation.key)
+        return self._writer.call_then(change, committed, conversation.key, following=following)
 
     async def subscriptions(self, app_key: int, client: str, among: Set[int]) -> list[int]:
         def read(driver: Any) -> list[int]:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import NO_STANDING, Conversation, Decision, Role, Standing, StandingsChanged, StandingsNow
+from hongyan.engine.work import Following
 from hongyan.store import members, schema
 from hongyan.store.writer import Writer
 
@@ -35,6 +36,7 @@ class Standings:
         decide: Callable[[StandingsNow], Decision],
         committed: Callable[[StandingsChanged], None],
         initiator: str = "",
+        following: Following[StandingsChanged] | None = None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> StandingsChanged:
             key, now = conversation.key, self._clock.now()
@@ -52,7 +54,7 @@ class Standings:
             changed = members.changed(bound, row, gone, -len(gone), at)
             return StandingsChanged(new, gone, changed.version, at)
 
-        return self._writer.call_then(change, committed, conversation.key)
+        return self._writer.call_then(change, committed, conversation.key, following=following)
 
 
 def load(bound: sa.Connection, key: int) -> dict[str, Standing]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import REJOIN_WINDOW
 from hongyan.errors import Refused
-from hongyan.store import database, hot, kicks, versions
+from hongyan.store import database, hot, jobs, kicks, pushes, versions
 from hongyan.store.apps import Apps
 from hongyan.store.archive import Archive
 from hongyan.store.blacklists import Blacklists
@@ -22,10 +22,11 @@ from hongyan.store.edits import Edits, newest_edit
 from hongyan.store.files import Files
 from hongyan.store.imports import Imports
 from hongyan.store.info import Info
+from hongyan.store.installations import Installations
 from hongyan.store.live_queries import LiveQueries
 from hongyan.store.messages import Messages
 from hongyan.store.notifications import Notifications
-from hongyan.store.objects import INSTALLATIONS, Objects
+from hongyan.store.pushes import PUSH_WINDOW, Pushes
 from hongyan.store.reading import Reader
 from hongyan.store.rows import Rows
 from hongyan.store.seats import Seats
@@ -38,6 +39,7 @@ from hongyan.store.temporary import Temporary
 from hongyan.store.tokens import Tokens
 from hongyan.store.users import Users
 from hongyan.store.visitors import Visitors
+from hongyan.store.webhooks import Webhooks
 from hongyan.store.words import Words
 from hongyan.store.writer import Writer
 
@@ -45,6 +47,8 @@ from hongyan.store.writer import Writer
 IDEMPOTENCE_WINDOW = 10 * 60 * 1000
 #: How long a client may be away and still be told that it joined or left conversations (ms).
 NOTIFICATION_WINDOW = 7 * 24 * 60 * 60 * 1000
+#: How long a job that is tried no more can be looked at and revived (ms).
+DEAD_JOB_WINDOW = 30 * 24 * 60 * 60 * 1000
 PRUNE_EVERY = 5.0
 _PRUNE_STEP = 500
 
@@ -88,12 +92,16 @@ class Store:
         self.live_queries = LiveQueries(self._reader)
         self.words = Words(self._reader, self.writer)
         self.users = Users(self._reader, self.writer, clock)
-        self.installations = Objects(self._reader, self.writer, clock, INSTALLATIONS)
+        self.installations = Installations(self._reader, self.writer, clock)
         self.archive = Archive(self._reader, clock)
         self.broadcasts = Broadcasts(self._reader, self.writer, clock)
         self.kicks = kicks.Kicks(self._reader, self.writer)
         self.visitors = Visitors(self._reader, self.writer)
+        self.jobs = jobs.Jobs(self._reader, self.writer, clock)
+        self.webhooks = Webhooks(self._reader, self.writer, secret)
+        self.pushes = Pushes(self._reader, self.writer, clock, secret)
         self._pruning: asyncio.Task[None] | None = None
+        self._writes_much = False
 
     @classmethod
     def open(cls, path: Path, secret: bytes, clock: Clock | None = None) -> "Store":
@@ -108,6 +116,11 @@ class Store:
         """Commit something, so that a disk that can't keep it is told at the start and not by the first message."""
         self._bound.exec_driver_sql(hot.NOTE_OPENED, (str(self._clock.now()),))
 
+    def write_much(self) -> None:
+        """Before the start, by who alone writes much that can be written again: all is on disk once it is closed."""
+        self._writes_much = True
+        database.write_much(self._bound.connection.driver_connection)
+
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to write. `on_fatal` is called, in the writer's thread, when the file can't be trusted any more."""
         self.writer.start(loop)
@@ -119,11 +132,13 @@ class Store:
             self._pruning.cancel()
         await self.writer.close()
         await asyncio.to_thread(self._reader.close)
+        if self._writes_much:
+            await asyncio.to_thread(database.keep_all, self._bound.connection.driver_connection)
         self._bound.close()
         self._engine.dispose()
 
     async def prune(self) -> None:
-        """Forget client-supplied ids, notifications, lost seats, signatures and voided tokens that are too old.
+        """Forget old client-supplied ids, notifications, lost seats, signatures, voided tokens, dead jobs, pushes.
 
         In small steps: each is one write among others.
         """
@@ -133,6 +148,8 @@ class Store:
             (hot.PRUNE_SIGNATURES, 0),
             (hot.PRUNE_SEATS, REJOIN_WINDOW),
             (kicks.PRUNE, 0),
+            (jobs.PRUNE_DEAD, DEAD_JOB_WINDOW),
+            (pushes.PRUNE, PUSH_WINDOW),
         ):
             step = functools.partial(_prune_step, statement=statement, before=self._clock.now() - window)
             while await self.writer.call(step) == _PRUNE_STEP:

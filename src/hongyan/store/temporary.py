@@ -17,6 +17,7 @@ from hongyan.engine.values import (
     ConversationRow,
     new_object_id,
 )
+from hongyan.engine.work import Following
 from hongyan.store import conversation_query, conversations, members, schema
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
@@ -35,11 +36,12 @@ class Temporary:
         app_key: int,
         draft: ConversationDraft,
         committed: Callable[[ConversationRow, Conversation, bool], None],
+        following: Following[tuple[ConversationRow, Conversation, bool]] | None = None,
     ) -> Awaitable[object]:
         def change(bound: sa.Connection) -> tuple[ConversationRow, Conversation, bool]:
             return self._find_or_insert(bound, app_key, draft)
 
-        return self._writer.call_then(change, lambda result: committed(*result))
+        return self._writer.call_then(change, lambda result: committed(*result), following=following)
 
     async def find(self, app_key: int, caller: str, query: TemporaryQuery) -> list[ConversationRow]:
         found = (

@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import Stored
+from hongyan.engine.work import Following
 from hongyan.errors import Refused
 from hongyan.store.failures import is_fatal, refusal_of_all
 from hongyan.store.plan import Append, Author, Call, Head, Plan, Spread, Unit
@@ -61,6 +62,7 @@ class Writer:
         self._unlogged = 0
         self._logged_at = -math.inf
         self.on_batch: Callable[[Batch], None] = lambda batch: None
+        self.on_jobs: Callable[[Set[str]], None] = lambda lanes: None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -80,10 +82,14 @@ class Writer:
         committed: Callable[[Any], None],
         *touches: int,
         touches_all: bool = False,
+        following: Following[Any] | None = None,
     ) -> asyncio.Future[Any]:
-        """`call`, with `committed(result)` run in commit order before the awaiting task goes on."""
+        """`call`, with `committed(result)` run in commit order before the awaiting task goes on.
+
+        The jobs that are `following(result)` are written with it.
+        """
         future, done = promise(committed)
-        self.submit(Call(change, done, touches, touches_all))
+        self.submit(Call(change, done, touches, touches_all, following))
         return future
 
     def call_in_bulk(
@@ -158,8 +164,9 @@ class Writer:
         """Write a batch. If it fails as a whole it is split, until the bad unit alone is refused."""
         self._planned_at = self._clock.now()
         committed = False
+        lanes: Set[str] = frozenset()
         try:
-            outcomes = self._write(batch)
+            outcomes, lanes = self._write(batch)
             committed = True
         except Exception as error:
             self._roll_back()
@@ -179,7 +186,7 @@ class Writer:
                 outcomes = [Refused(errors.INTERNAL_ERROR, "the write failed")]
         finally:
             self._planned_at = None
-        self._tell(batch, outcomes, committed)
+        self._tell(batch, outcomes, committed, lanes)
 
     def _log_refusal(self, refusal: Refused, count: int) -> None:
         """A full disk must not be filled further by saying so."""
@@ -189,12 +196,12 @@ class Writer:
             log.error("%d writes refused: %s", self._unlogged, refusal.detail)
             self._unlogged, self._logged_at = 0, now
 
-    def _tell(self, batch: list[Unit], outcomes: list[Any], committed: bool) -> None:
+    def _tell(self, batch: list[Unit], outcomes: list[Any], committed: bool, lanes: Set[str]) -> None:
         assert self._loop is not None
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-            self._loop.call_soon_threadsafe(self._deliver, batch, outcomes, committed)
+            self._loop.call_soon_threadsafe(self._deliver, batch, outcomes, committed, lanes)
 
-    def _deliver(self, batch: list[Unit], outcomes: list[Any], committed: bool) -> None:
+    def _deliver(self, batch: list[Unit], outcomes: list[Any], committed: bool, lanes: Set[str]) -> None:
         if committed:
             self.on_batch(Batch(len(batch), sum(type(o) is Stored and not o.repeated for o in outcomes)))
         for unit, outcome in zip(batch, outcomes, strict=True):
@@ -202,13 +209,15 @@ class Writer:
                 unit.done(outcome)
             except Exception:
                 log.exception("telling a committed write failed")
+        if lanes:
+            self.on_jobs(lanes)
 
     def _roll_back(self) -> None:
         if self._driver.in_transaction:
             self._driver.execute("ROLLBACK")
 
-    def _write(self, batch: list[Unit]) -> list[Any]:
-        """The outcomes of a batch, committed."""
+    def _write(self, batch: list[Unit]) -> tuple[list[Any], Set[str]]:
+        """The outcomes of a batch, committed, and the lanes in which it has left jobs."""
         plan = Plan(self._driver, self._bound, self._heads, self._authors, self._clock.now())
         self._driver.execute("BEGIN IMMEDIATE")
         for unit in batch:
@@ -222,9 +231,10 @@ class Writer:
                 plan.received.append(unit)
         plan.flush()
         plan.write_received()
+        plan.write_jobs()
         self._driver.execute("COMMIT")
         plan.keep()
-        return [plan.outcomes[id(unit)] for unit in batch]
+        return [plan.outcomes[id(unit)] for unit in batch], {job.lane for job in plan.jobs}
 
 
 def promise(committed: Callable[[Any], None]) -> tuple[asyncio.Future[Any], Callable[[Any], None]]:

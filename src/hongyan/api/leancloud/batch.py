@@ -59,8 +59,8 @@ class Calls(msgspec.Struct):
 @post("/1.1/batch", status_code=200)
 async def batch(request: Request[Any, Any, Any], site: CurrentSite) -> list[dict[str, Any]]:
     """Do up to 100 calls one after another: for each `{"success": answer}` or `{"error": {code, error}}`."""
-    app_of(request, site)
-    require_key(request)
+    app = app_of(request, site)
+    require_key(request, app)
     calls = await _calls(request)
     answers, size = [], 0
     for call in calls:

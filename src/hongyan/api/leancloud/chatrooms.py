@@ -50,7 +50,7 @@ router = rest.router(members, online_count, group_members, group_onlines)
 def _app(request: AnyRequest, site: Site) -> App:
     """The app that calls with a key. Raises HttpError and Refused(APP_NOT_AVAILABLE)."""
     app = app_of(request, site)
-    require_key(request)
+    require_key(request, app)
     return app
 
 

@@ -83,7 +83,7 @@ router = rest.router(online, unread, unread_in_all, unread_in_one, kick, old_kic
 
 async def _unread(request: AnyRequest, site: Site, client: str, conversation_id: str | None) -> dict[str, int]:
     app = app_of(request, site)
-    require_key(request)
+    require_key(request, app)
     parameters.identity({"client": client}, "client")
     return {"count": await site.engine.unread.count(app, client, conversation_id)}
 

@@ -5,22 +5,20 @@ would be lost.
 """
 
 import asyncio
-import base64
-import binascii
-import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from litestar import Response, delete, get, post, put
 
 from hongyan.api.errors import HttpError
-from hongyan.api.leancloud import conversation_rows, parameters, rest
+from hongyan.api.leancloud import conversation_rows, parameters, rest, scans
 from hongyan.api.leancloud.conversation_rows import condition_of, writable
 from hongyan.api.leancloud.conversations import check_columns
 from hongyan.api.leancloud.credentials import AnyRequest, app_of_class, app_of_master
+from hongyan.api.leancloud.keys import Keys
 from hongyan.api.leancloud.rest import ConversationId, writer_of
 from hongyan.api.site import CurrentSite, Site
-from hongyan.engine import conditions, json_text
+from hongyan.engine import conditions
 from hongyan.engine.values import App, Conversation, ConversationKind, ConversationRow, iso_time
 from hongyan.errors import CONVERSATION_NOT_FOUND, Refused
 
@@ -30,11 +28,8 @@ ONE = [f"{path}/{{conversation_id:str}}" for path in ALL]
 SCAN = [f"/{version}/scan/classes/_Conversation" for version in VERSIONS]
 #: No object has the id (REST reference 1.7).
 MISSING = 101
-#: How long a scan may be gone on with (ms).
-CURSOR_LIFETIME = 10 * 60 * 1000
-SCAN_KEY = "objectId"
 #: Columns of the server's own by which rows are scanned.
-SCAN_KEYS = frozenset({SCAN_KEY, "createdAt", "updatedAt", "lm"})
+SCAN_KEYS = frozenset({scans.SCAN_KEY, "createdAt", "updatedAt", "lm"})
 
 
 @post(ALL, status_code=201)
@@ -66,7 +61,7 @@ async def read(request: AnyRequest, site: CurrentSite, conversation_id: Conversa
     row = await conversation_rows.one(site, app, caller, conversation_id)
     if row is None:
         return conversation_rows.encoded({})
-    keys = conversation_rows.Keys(parameters.query_of(request).get("keys", ""))
+    keys = Keys(parameters.query_of(request).get("keys", ""))
     return conversation_rows.encoded(keys.show(conversation_rows.row_json(row)))
 
 
@@ -101,14 +96,13 @@ async def scan(request: AnyRequest, site: CurrentSite) -> Response[bytes]:
     """All rows, page by page in the order of one key; `cursor` is null with the last page."""
     app = app_of_master(request, site)
     asked = parameters.query_of(request)
-    place = _place(asked, site.engine.clock.now())
-    only = conditions.parse(json.dumps({place.key: _beyond(place)}))
+    place = scans.place(asked, site.engine.clock.now(), _is_scanned)
     ordered = {**asked, "order": place.order, "skip": "0"}
-    wanted, show = await asyncio.to_thread(conversation_rows.parse, ordered, None, only)
+    wanted, show = await asyncio.to_thread(conversation_rows.parse, ordered, None, place.beyond)
     found = await site.engine.conversations.query(app, None, wanted)
     cursor = None
     if len(found) == wanted.limit:
-        cursor = _cursor(place, _value(found[-1], place.key), site.engine.clock.now())
+        cursor = place.cursor(_value(found[-1], place.key), site.engine.clock.now())
     return await conversation_rows.rows_of({"results": found, "cursor": cursor}, show)
 
 
@@ -145,53 +139,9 @@ def _fetches(request: AnyRequest) -> bool:
 # scanning
 
 
-class Place(NamedTuple):
-    """Where a scan goes on: after this value of its key, None at the beginning."""
-
-    key: str
-    descending: bool
-    after: Any = None
-
-    @property
-    def order(self) -> str:
-        return f"-{self.key}" if self.descending else self.key
-
-
-def _place(asked: Mapping[str, Any], now: int) -> Place:
-    """Raises HttpError, and Refused(CONVERSATION_QUERY_FAILED) for a key that is none."""
-    order = asked.get("scan_key", SCAN_KEY)
-    place = Place(order.removeprefix("-"), order.startswith("-"))
-    of_one_order = place.key in SCAN_KEYS or place.key not in conditions.TYPES
-    if len(conditions.parse_key(place.key)) > 1 or place.key.startswith("$") or not of_one_order:
-        raise parameters.wrong("scan_key", "a column of texts, numbers or times")
-    if _names(_where(asked), place.key):
-        raise parameters.wrong("scan_key", "a key that `where` does not name")
-    given = asked.get("cursor")
-    return place._replace(after=_read_cursor(given, order, now)) if given else place
-
-
-def _where(asked: Mapping[str, Any]) -> Any:
-    try:
-        return json_text.parse(asked.get("where") or "{}")
-    except ValueError:
-        return {}  # refused where it is read as a condition
-
-
-def _names(where: Any, key: str) -> bool:
-    """Whether a condition says something of a column."""
-    if isinstance(where, list):
-        return any(_names(each, key) for each in where)
-    if not isinstance(where, dict):
-        return False
-    return any(
-        name.partition(".")[0] == key or (name in ("$and", "$or") and _names(where[name], key)) for name in where
-    )
-
-
-def _beyond(place: Place) -> dict[str, Any]:
-    if place.after is None:
-        return {"$exists": True}
-    return {"$lt" if place.descending else "$gt": place.after}
+def _is_scanned(key: str) -> bool:
+    """Whether all values of a key have one order."""
+    return key in SCAN_KEYS or key not in conditions.TYPES
 
 
 def _value(row: ConversationRow, key: str) -> Any:
@@ -201,22 +151,3 @@ def _value(row: ConversationRow, key: str) -> Any:
     if key == "lm" and row.last_message_at is not None:
         return {"__type": "Date", "iso": iso_time(row.last_message_at)}
     return conversation_rows.row_json(row)[key]
-
-
-def _cursor(place: Place, last: Any, now: int) -> str:
-    text = json.dumps([place.order, now + CURSOR_LIFETIME, last], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode("ascii").rstrip("=")
-
-
-def _read_cursor(given: str, order: str, now: int) -> Any:
-    """The value after which a scan goes on. Raises HttpError."""
-    try:
-        key, until, last = json_text.parse(base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)).decode())
-        fits = key == order and isinstance(until, int)
-    except (ValueError, binascii.Error, TypeError):
-        fits = False
-    if not fits:
-        raise parameters.wrong("cursor", "one that a scan by the same key has answered")
-    if until < now:
-        raise HttpError(400, "The cursor is over: scan from the beginning.", parameters.WRONG)
-    return last

@@ -1,7 +1,7 @@
 """Rows of the class `_Conversation`: asking for them, and how answers show them (REST reference 2.1, 3.13)."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -9,6 +9,7 @@ from litestar import MediaType, Response
 
 from hongyan.api.errors import HttpError
 from hongyan.api.leancloud import parameters
+from hongyan.api.leancloud.keys import Keys
 from hongyan.api.leancloud.parameters import Values
 from hongyan.api.site import Site
 from hongyan.engine import conditions, query
@@ -19,8 +20,6 @@ from hongyan.engine.values import App, ConversationKind, ConversationRow, iso_ti
 
 #: What asks for a count.
 COUNTING = frozenset({"1", "true"})
-#: Columns of every row, whatever `keys` says.
-ALWAYS = ("objectId", "createdAt", "updatedAt")
 #: May not be written (REST reference 1.7), and those that the server alone writes.
 READ_ONLY_KEY = 117
 READ_ONLY = frozenset({"objectId", "createdAt", "updatedAt", "lm", "tr", "sys", "uniqueId", "c", "conv_type"})
@@ -89,57 +88,6 @@ def row_json(row: ConversationRow) -> dict[str, Any]:
     if row.last_message_at is not None and row.kind is not ConversationKind.SERVICE:
         answer["lm"] = {"__type": "Date", "iso": iso_time(row.last_message_at)}
     return answer | {key: value for key, value in optional.items() if value is not None}
-
-
-class Keys:
-    """Which columns are shown: those that `keys` names, or all but those it names with a `-` before."""
-
-    def __init__(self, given: str) -> None:
-        names = [name.strip() for name in given.split(",") if name.strip()]
-        self._shown = [tuple(name.split(".")) for name in names if not name.startswith("-")]
-        self._hidden = [tuple(name[1:].split(".")) for name in names if name.startswith("-")]
-
-    def shows(self, name: str) -> bool:
-        """Whether anything of a column is shown."""
-        if (name,) in self._hidden:
-            return False
-        return not self._shown or any(path[0] == name for path in self._shown)
-
-    def show(self, row: dict[str, Any]) -> dict[str, Any]:
-        if self._shown:
-            shown: dict[str, Any] = {key: row[key] for key in ALWAYS}
-            for path in self._shown:
-                _copy(row, shown, path)
-        else:
-            shown = row
-        for path in self._hidden:
-            if path[0] not in ALWAYS:
-                shown = _without(shown, path)
-        return shown
-
-
-def _copy(source: Mapping[str, Any], target: dict[str, Any], path: Sequence[str]) -> None:
-    first, *rest = path
-    if first not in source:
-        return
-    value = source[first]
-    if not rest:
-        target[first] = value
-    elif isinstance(value, dict):
-        inner = target.get(first)
-        inner = {} if not isinstance(inner, dict) else inner
-        if inner is not value:  # the whole of it may be there already
-            target[first] = inner
-            _copy(value, inner, rest)
-
-
-def _without(row: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
-    first, *rest = path
-    if first not in row:
-        return row
-    if not rest:
-        return {key: value for key, value in row.items() if key != first}
-    return {**row, first: _without(row[first], rest)} if isinstance(row[first], dict) else row
 
 
 def writable(values: Mapping[str, Any], *more: str) -> dict[str, Any]:

@@ -137,9 +137,9 @@ def check_columns(kind: ConversationKind, values: Mapping[str, Any]) -> None:
 
 async def _clients(request: AnyRequest) -> list[str]:
     """`client_ids`: in the body, or of a `DELETE` in the query too (REST reference 1.1, inferred). Raises HttpError."""
-    if request.method != "DELETE":
-        return parameters.texts(await parameters.body_of(request), "client_ids")
-    return parameters.texts(parameters.with_list(await parameters.body_or_query(request), "client_ids"), "client_ids")
+    is_delete = request.method == "DELETE"
+    given = await (parameters.body_or_query(request) if is_delete else parameters.body_of(request))
+    return parameters.texts(given, parameters.CLIENTS)
 
 
 async def _mute(request: AnyRequest, site: Site, conversation_id: str, *, muted: bool) -> dict[str, str]:

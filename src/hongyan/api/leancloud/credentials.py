@@ -15,7 +15,7 @@ from hongyan.engine.values import App
 from hongyan.errors import APP_NOT_AVAILABLE, INVALID_ORIGIN, Refused
 
 MASTER = "master"
-#: Signed with the key that the original gives to Android apps; there is none here to check it with.
+#: Signed with the key that the original gives to Android apps; without `android_key` there is none to check it with.
 ANDROID = "ax-sig-1"
 
 _LEGACY = ("X-AVOSCloud-", "X-Uluru-")
@@ -52,8 +52,9 @@ class _Given(NamedTuple):
     def has_master_key(self) -> bool:
         return self.master_key is not None or _mark(self.key, 1) == MASTER or _mark(self.sign, 2) == MASTER
 
-    def has_key(self) -> bool:
-        signed = self.sign is not None and _mark(self.sign, 2) != ANDROID
+    def has_key(self, app: App) -> bool:
+        checked = _mark(self.sign, 2) != ANDROID or app.settings.android_key
+        signed = self.sign is not None and bool(checked)
         return self.has_master_key() or signed or self.key is not None
 
 
@@ -80,6 +81,12 @@ def app_of_master(request: AnyRequest, site: Site) -> App:
     return app
 
 
+def app_by_keys(request: AnyRequest, site: Site, app_id: str, master_key: str) -> App:
+    """The app with this id, if that is its master key. Raises as `app_of_master`."""
+    given = _Given(app_id, None, master_key, None, _header(request.headers, _ORIGIN))
+    return _app_of(given, site)
+
+
 def app_of_class(request: AnyRequest, site: Site, *, writes: bool = False) -> tuple[App, str | None]:
     """The app that calls on conversations, and as whom it looks (REST reference 0, 2.1: M*).
 
@@ -96,7 +103,7 @@ def app_of_class(request: AnyRequest, site: Site, *, writes: bool = False) -> tu
             f"The class _Conversation is closed to {request.method}: use the master key. "
             f"The operator can open it with the app setting `{name}`.",
         )
-    require_key(request)
+    require_key(request, app)
     return app, ""
 
 
@@ -116,14 +123,14 @@ def has_master_key(request: AnyRequest) -> bool:
     return _Given.of(request).has_master_key()
 
 
-def has_key(request: AnyRequest) -> bool:
+def has_key(request: AnyRequest, app: App) -> bool:
     """Whether the call has any key of the app that `app_of` could check."""
-    return _Given.of(request).has_key()
+    return _Given.of(request).has_key(app)
 
 
-def require_key(request: AnyRequest) -> None:
+def require_key(request: AnyRequest, app: App) -> None:
     """Raises HttpError for a call that `app_of` let in without a key that it could check."""
-    if not has_key(request):
+    if not has_key(request, app):
         raise HttpError(401, "The app's key is missing.")
 
 
@@ -170,17 +177,20 @@ def _check_master_key(app: App, given: str | None) -> None:
 
 
 def _check_signature(app: App, given: str | None) -> None:
-    """`md5(milliseconds + key),milliseconds[,master]`; old ones are taken, since SDKs keep them for a while."""
+    """`md5(milliseconds + key),milliseconds[,mark]`; old ones are taken, since SDKs keep them for a while."""
     if given is None:
         return
     digest, _, rest = given.partition(",")
     time, _, mark = rest.partition(",")
-    if mark == ANDROID:
+    key = {"": app.app_key, MASTER: app.master_key, ANDROID: app.settings.android_key}.get(mark)
+    if mark == ANDROID and not key:
         return
-    key = app.master_key if mark == MASTER else app.app_key
-    right = hashlib.md5((time + key).encode(), usedforsecurity=False).hexdigest()
-    if not _equal(digest.lower(), right) or mark not in ("", MASTER):
+    if key is None or not _equal(digest.lower(), _digest(time + key)):
         raise HttpError(401, "The signature is wrong.")
+
+
+def _digest(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _equal(given: str, secret: str) -> bool:

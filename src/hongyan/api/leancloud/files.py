@@ -62,7 +62,7 @@ async def begin(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
 async def end(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     """Whether an upload went well, says the caller: if not, what has not arrived is forgotten."""
     app = app_of(request, site)
-    require_key(request)
+    require_key(request, app)
     given = await parameters.body_of(request)
     result, token = parameters.flag(given, "result"), parameters.text(given, "token")
     if not result:
@@ -86,7 +86,7 @@ async def register(request: AnyRequest, site: CurrentSite) -> Response[dict[str,
 async def fetch(request: AnyRequest, site: CurrentSite, file: FileId) -> dict[str, Any]:
     """What is known of a file; `{}` if there is none, or its ACL hides it (inferred)."""
     app = app_of(request, site)
-    require_key(request)
+    require_key(request, app)
     found = await site.files.get(app, file)
     if found is None or not (has_master_key(request) or may_read(found.acl)):
         return {}
@@ -120,7 +120,7 @@ HANDLERS = [begin, end, register, fetch, find, erase]
 def uploader(request: AnyRequest, site: Site) -> App:
     """The app for which the caller may upload a file now. Raises HttpError and Refused."""
     app = app_of(request, site)
-    require_key(request)
+    require_key(request, app)
     if has_master_key(request):
         return app
     if app.settings.file_upload == "master":

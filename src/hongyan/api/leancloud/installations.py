@@ -7,6 +7,7 @@ from litestar.params import FromPath
 
 from hongyan.api.leancloud import objects
 from hongyan.api.leancloud.credentials import app_of, app_of_master, has_master_key, require_key
+from hongyan.api.leancloud.keys import Keys
 from hongyan.api.leancloud.parameters import body_of, query_of
 from hongyan.api.site import CurrentSite, Site
 from hongyan.engine import installations
@@ -43,6 +44,18 @@ async def find(request: AnyRequest, site: CurrentSite) -> Row:
     )
 
 
+@get("/1.1/scan/classes/_Installation")
+async def scan(request: AnyRequest, site: CurrentSite) -> Row:
+    """All installations, page by page in the order of one key; with the master key."""
+    app, devices = app_of_master(request, site), site.engine.installations
+    return await objects.scanned(
+        query_of(request),
+        site.engine.clock.now(),
+        lambda wanted: devices.find(app, wanted),
+        lambda row: installations.shown(row, is_master=True),
+    )
+
+
 @get(ONE)
 async def read(request: AnyRequest, site: CurrentSite, installation: Id) -> Row:
     """One installation, without the device's address unless with the master key; `{}` if there is none."""
@@ -51,7 +64,7 @@ async def read(request: AnyRequest, site: CurrentSite, installation: Id) -> Row:
     if row is None:
         return {}
     shown = installations.shown(row, is_master=has_master_key(request))
-    return objects.only(objects.row_of(row, shown), query_of(request).get("keys", ""))
+    return Keys(query_of(request).get("keys", "")).show(objects.row_of(row, shown))
 
 
 @put(ONE)
@@ -73,10 +86,10 @@ async def erase(request: AnyRequest, site: CurrentSite, installation: Id) -> Row
     return {}
 
 
-router: Router = objects.router(register, find, read, change, erase)
+router: Router = objects.router(register, find, scan, read, change, erase)
 
 
 def _app(request: AnyRequest, site: Site) -> App:
     app = app_of(request, site)
-    require_key(request)
+    require_key(request, app)
     return app

@@ -48,7 +48,7 @@ async def send(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     values = await parameters.body_of(request)
     sender = sending.sender_of(values, "from_peer", "from_client")
     conversation_id = text(values, "conv_id")
-    draft = sending.draft_of(values, transient=True, default=Priority.HIGH)
+    draft = sending.draft_of(values, sending.source_of(request, site), transient=True, default=Priority.HIGH)
     sync = not parameters.flag(values, "no_sync")
     conversation = await engine.app_messages.target(app, conversation_id)
     if conversation.kind is not _SERVICE:
@@ -124,9 +124,9 @@ async def patch(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     conversation = await engine.access.conversation(app, text(values, "conv_id"))
     edit = Edit(conversation.id, message_id, timestamp, draft)
     if conversation.kind is _SERVICE:
-        return await service_messages.change(site, app, conversation, sender, edit, clients)
+        return await service_messages.change(request, site, app, conversation, sender, edit, clients)
     sending.spend(site, app, Budget.SEND)
-    await engine.app_messages.edit(app, conversation, sender, edit)
+    await engine.app_messages.edit(app, conversation, sender, edit, sending.source_of(request, site))
     return sending.CHANGED
 
 
@@ -134,7 +134,7 @@ async def patch(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
 async def tell_subscribers(request: AnyRequest, site: CurrentSite) -> dict[str, Any]:
     app = app_of_master(request, site)
     values = await parameters.body_of(request)
-    return await service_messages.tell_subscribers(site, app, text(values, "conv_id"), values)
+    return await service_messages.tell_subscribers(request, site, app, text(values, "conv_id"), values)
 
 
 router = rest.router(send, history, logs, remove, rewrite, patch, tell_subscribers)
@@ -147,13 +147,13 @@ async def _history(site: Site, app: App, asked: Mapping[str, Any], client: str |
     """
     engine, wanted = site.engine, parameters.history_range(asked, PAGE, PAGE_MAX)
     if "convid" in asked:
-        return await _of_conversation(site, await _place(site, app, text(asked, "convid"), client), client, wanted)
+        return await _of_conversation(site, app, await _place(site, app, text(asked, "convid"), client), client, wanted)
     if "from" in asked:
         return await archived_page(await engine.archive.of_author(app, identity(asked, "from"), wanted))
     return await archived_page(await engine.archive.of_app(app, wanted))
 
 
-async def _of_conversation(site: Site, place: Place, client: str | None, wanted: HistoryRange) -> Answer:
+async def _of_conversation(site: Site, app: App, place: Place, client: str | None, wanted: HistoryRange) -> Answer:
     engine, conversation = site.engine, place.conversation
     if client is not None:
         check_reader(conversation, client)
@@ -161,9 +161,9 @@ async def _of_conversation(site: Site, place: Place, client: str | None, wanted:
             raise Refused(errors.CONVERSATION_LOG_REJECTED, "what is another client's")
     whose = place.client or client
     if conversation.kind is _SERVICE and whose is not None:
-        found = await engine.service_messages.page(conversation, whose, wanted)
+        found = await engine.history.of_client(app, conversation, whose, wanted)
         return await service_messages.records(found, conversation.id, whose, wanted)
-    messages = await engine.history.long_page(conversation, wanted)
+    messages = await engine.history.long_page(app, conversation, wanted)
     return await page([(message, conversation.id, "") for message in messages])
 
 

@@ -59,7 +59,7 @@ def _caller(request: AnyRequest, site: Site) -> tuple[App, Reader]:
         if not client_id:
             raise HttpError(400, "The parameter `client_id` is missing.")
         return app, Reader(Authority.CLIENT, client_of(request, site, app, client_id))
-    if not has_key(request):
+    if not has_key(request, app):
         raise HttpError(401, "The header `X-LC-Key` is missing.")
     if not app.settings.conversation_read:
         raise HttpError(

@@ -37,7 +37,7 @@ async def send(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> d
     """C11, R7: nothing is asked of the sender. It is on disk when this answers, unless it is transient."""
     app, engine = app_of_master(request, site), site.engine
     values = await parameters.body_of(request)
-    sender, draft = sending.sender_of(values), sending.draft_of(values)
+    sender, draft = sending.sender_of(values), sending.draft_of(values, sending.source_of(request, site))
     sync = not parameters.flag(values, "no_sync")
     conversation = rest.check_kind(request, await engine.app_messages.target(app, conversation_id))
     sending.spend(site, app, Budget.SEND)
@@ -64,7 +64,7 @@ async def messages(
     conversation = rest.check_kind(request, await site.engine.access.conversation(app, conversation_id))
     if member is not None:
         check_reader(conversation, member)
-    found = await site.engine.history.long_page(conversation, wanted)
+    found = await site.engine.history.long_page(app, conversation, wanted)
     return await page([(message, conversation_id, "") for message in found])
 
 
@@ -123,7 +123,7 @@ async def reader(
 
     Raises HttpError and Refused.
     """
-    require_key(request)
+    require_key(request, app)
     has_session = "X-LC-IM-Session-Token" in request.headers
     if has_session:
         client_of(request, site, app, client)
@@ -138,5 +138,5 @@ async def reader(
 async def _change(request: AnyRequest, site: Site, app: App, sender: str, edit: Edit) -> dict[str, Any]:
     conversation = rest.check_kind(request, await site.engine.access.conversation(app, edit.conversation_id))
     sending.spend(site, app, Budget.SEND)
-    await site.engine.app_messages.edit(app, conversation, sender, edit)
+    await site.engine.app_messages.edit(app, conversation, sender, edit, sending.source_of(request, site))
     return sending.CHANGED

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from litestar import Response, Router
 from litestar.handlers import HTTPRouteHandler
 
+from hongyan.api.leancloud import scans
+from hongyan.api.leancloud.keys import Keys
 from hongyan.api.leancloud.parameters import DIGITS
 from hongyan.engine import objects
-from hongyan.engine.conditions import Condition
+from hongyan.engine.conditions import Condition, Every
 from hongyan.engine.query import Query
 from hongyan.engine.values import ObjectRow, iso_time
 
@@ -58,29 +61,37 @@ async def found(
     limit, skip = _whole(asked.get("limit")), _whole(asked.get("skip"))
     where, order = str(asked.get("where", "")), str(asked.get("order", ""))
     wanted = await asyncio.to_thread(objects.parse_query, where, order, limit, skip)
-    rows = await find(wanted)
-    keys = str(asked.get("keys", ""))
-
-    def results() -> list[dict[str, Any]]:
-        return [only(row_of(row, shown(row)), keys) for row in rows]
-
-    answer: dict[str, Any] = {"results": await asyncio.to_thread(results) if len(rows) > LARGE else results()}
+    answer: dict[str, Any] = {"results": await _results(asked, await find(wanted), shown)}
     if asked.get("count") in ("1", "true"):
         answer["count"] = await count(wanted.condition)
     return answer
 
 
-def only(row: Mapping[str, Any], keys: str) -> dict[str, Any]:
-    """The keys that were asked for, by a list with commas between; `-key` leaves one out. Ids and times stay."""
-    names = [name.strip().split(".")[0] for name in keys.split(",") if name.strip()]
-    left_out = {name[1:] for name in names if name.startswith("-")}
-    wanted = {name for name in names if not name.startswith("-")} | objects.READ_ONLY
-    takes_all = wanted == objects.READ_ONLY
-    return {
-        key: value
-        for key, value in row.items()
-        if (takes_all or key in wanted) and (key not in left_out or key in objects.READ_ONLY)
-    }
+async def scanned(
+    asked: Mapping[str, Any],
+    now: int,
+    find: Callable[[Query], Awaitable[list[ObjectRow]]],
+    shown: Callable[[ObjectRow], Mapping[str, Any]],
+) -> dict[str, Any]:
+    """A page of all objects in the order of one key; `cursor` is null with the last page."""
+    place = scans.place(asked, now, objects.READ_ONLY.__contains__)
+    limit, where = _whole(asked.get("limit")) or None, str(asked.get("where", ""))
+    wanted = await asyncio.to_thread(objects.parse_query, where, place.order, limit, None)
+    rows = await find(replace(wanted, condition=Every((wanted.condition, place.beyond))))
+    is_last = len(rows) < wanted.limit
+    cursor = None if is_last else place.cursor(row_of(rows[-1], {})[place.key], now)
+    return {"results": await _results(asked, rows, shown), "cursor": cursor}
+
+
+async def _results(
+    asked: Mapping[str, Any], rows: list[ObjectRow], shown: Callable[[ObjectRow], Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    keys = Keys(str(asked.get("keys", "")))
+
+    def results() -> list[dict[str, Any]]:
+        return [keys.show(row_of(row, shown(row))) for row in rows]
+
+    return await asyncio.to_thread(results) if len(rows) > LARGE else results()
 
 
 def _whole(given: Any) -> int | None:

@@ -16,6 +16,8 @@ WRONG, NOT_JSON = 1, 107
 #: Bytes of a body, and above which it is parsed in a thread.
 BODY_MAX, LARGE = 1_048_576, 4_096
 ID_MAX = 64
+#: The list that a `DELETE` may name.
+CLIENTS = "client_ids"
 #: Digits of a whole number in a query.
 DIGITS = 15
 
@@ -43,8 +45,11 @@ async def body_of(request: AnyRequest) -> dict[str, Any]:
 
 
 async def body_or_query(request: AnyRequest) -> dict[str, Any]:
-    """What a `DELETE` says, wherever (REST reference 1.1)."""
-    return {**query_of(request), **await body_of(request)}
+    """What a `DELETE` says, wherever (REST reference 1.1); a list in a query is JSON, or has commas in between."""
+    asked = query_of(request)
+    if CLIENTS in asked:
+        asked[CLIENTS] = _list(asked[CLIENTS])
+    return {**asked, **await body_of(request)}
 
 
 def query_of(request: AnyRequest) -> dict[str, Any]:
@@ -68,15 +73,12 @@ def texts(values: Values, name: str) -> list[str]:
     return given
 
 
-def with_list(values: Values, name: str) -> Values:
-    """A list that stands in a query: as JSON, or its items with commas between."""
-    given = values.get(name)
-    if not isinstance(given, str):
-        return values
+def _list(given: str) -> list[Any]:
     try:
-        return {**values, name: json_text.parse(given)}
+        items = json_text.parse(given)
     except ValueError:
-        return {**values, name: given.split(",")}
+        items = None
+    return items if isinstance(items, list) else given.split(",")
 
 
 def identity(values: Values, name: str) -> str:

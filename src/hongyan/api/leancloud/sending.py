@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from litestar import Request
+
+from hongyan.api.caller import caller_of
 from hongyan.api.errors import HttpError
 from hongyan.api.leancloud.parameters import (
     Values,
@@ -35,8 +38,8 @@ def sender_of(values: Values, *names: str) -> str:
     return identity(values, named(values, *(names or ("from_client", "from_peer"))))
 
 
-def draft_of(values: Values, *, transient: bool = False, default: Priority = Priority.NORMAL) -> Draft:
-    """A message; `transient` and `default` are what it is unless it says so. Raises HttpError."""
+def draft_of(values: Values, source: str, *, transient: bool = False, default: Priority = Priority.NORMAL) -> Draft:
+    """A message from this address; `transient` and `default` are what it is unless it says so. Raises HttpError."""
     mentions = values.get("mention_client_ids")
     return Draft(
         content(values),
@@ -45,7 +48,14 @@ def draft_of(values: Values, *, transient: bool = False, default: Priority = Pri
         mentions=tuple(clients(values, "mention_client_ids", CLIENTS_MAX)) if mentions else (),
         push_data=push_of(values),
         priority=priority(values, default),
+        source=source,
     )
+
+
+def source_of(request: Request[Any, Any, Any], site: Site) -> str:
+    """The address that a call comes from; empty if it is unknown."""
+    address = caller_of(request, site.settings).address
+    return "" if address is None else str(address)
 
 
 def push_of(values: Values) -> str:

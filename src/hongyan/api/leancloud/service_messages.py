@@ -30,7 +30,7 @@ Id = FromPath[str]
 async def broadcast(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> dict[str, Any]:
     """S9: to all subscribers."""
     app = app_of_master(request, site)
-    return await tell_subscribers(site, app, conversation_id, await parameters.body_of(request))
+    return await tell_subscribers(request, site, app, conversation_id, await parameters.body_of(request))
 
 
 @post(f"{ONE}/messages", status_code=200)
@@ -38,7 +38,7 @@ async def send(request: AnyRequest, site: CurrentSite, conversation_id: Id) -> d
     """S12: to some clients, subscribers or not."""
     app, engine = app_of_master(request, site), site.engine
     values = await parameters.body_of(request)
-    sender, draft = sending.sender_of(values), sending.draft_of(values)
+    sender, draft = sending.sender_of(values), sending.draft_of(values, sending.source_of(request, site))
     clients = parameters.clients(values, named(values, "to_clients", "to_peers"), CLIENTS_MAX)
     sync = not parameters.flag(values, "no_sync")
     service = await engine.services.target(app, conversation_id)
@@ -77,7 +77,7 @@ async def history(request: AnyRequest, site: CurrentSite, conversation_id: Id, c
     app, engine = app_of_master(request, site), site.engine
     wanted = parameters.history_range(parameters.query_of(request), PAGE, PAGE_MAX)
     service = await engine.services.find(app, conversation_id)
-    return await records(await engine.service_messages.page(service, client, wanted), service.id, client, wanted)
+    return await records(await engine.history.of_client(app, service, client, wanted), service.id, client, wanted)
 
 
 router = rest.router(broadcast, send, modify, recall, remove, history)
@@ -95,10 +95,13 @@ async def records(
     return await asyncio.to_thread(made) if len(found) > LARGE else made()
 
 
-async def tell_subscribers(site: Site, app: App, conversation_id: str, values: parameters.Values) -> dict[str, Any]:
+async def tell_subscribers(
+    request: AnyRequest, site: Site, app: App, conversation_id: str, values: parameters.Values
+) -> dict[str, Any]:
     """A message to all subscribers. Raises HttpError and Refused."""
     sender = sending.sender_of(values)
-    draft = Draft(parameters.content(values), push_data=sending.push_of(values))
+    source = sending.source_of(request, site)
+    draft = Draft(parameters.content(values), push_data=sending.push_of(values), source=source)
     service = await site.engine.services.target(app, conversation_id)
     sending.spend(site, app, Budget.SUBSCRIPTION)
     return sending.sent(await site.engine.service_messages.broadcast(app, service, sender, draft))
@@ -114,11 +117,11 @@ async def _change(
     name = named(values, "to_clients", "to_peers")
     clients = parameters.clients(values, name, CLIENTS_MAX) if name in values else None
     service = await engine.services.find(app, conversation_id)
-    return await change(site, app, service, sender, Edit(service.id, message_id, timestamp, draft), clients)
+    return await change(request, site, app, service, sender, Edit(service.id, message_id, timestamp, draft), clients)
 
 
 async def change(
-    site: Site, app: App, service: Conversation, sender: str, edit: Edit, clients: list[str] | None
+    request: AnyRequest, site: Site, app: App, service: Conversation, sender: str, edit: Edit, clients: list[str] | None
 ) -> dict[str, Any]:
     """Edit or recall what was said to all subscribers, to these clients, or edit a broadcast to all of the app."""
     engine = site.engine
@@ -128,5 +131,5 @@ async def change(
         await engine.broadcasts.edit(app, service, to_all, sender, edit.timestamp, edit.draft)
     else:
         sending.spend(site, app, Budget.SUBSCRIPTION if clients is None else Budget.SEND)
-        await engine.service_messages.edit(app, service, sender, edit, clients)
+        await engine.service_messages.edit(app, service, sender, edit, clients, sending.source_of(request, site))
     return sending.CHANGED

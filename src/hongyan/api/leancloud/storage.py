@@ -78,8 +78,8 @@ _JSON_TYPES = {
 @get("/1.1/date")
 async def date(request: AnyRequest, site: CurrentSite) -> dict[str, str]:
     """The server's time."""
-    app_of(request, site)
-    require_key(request)
+    app = app_of(request, site)
+    require_key(request, app)
     return {"__type": "Date", "iso": iso_time(site.engine.clock.now())}
 
 
@@ -100,15 +100,19 @@ async def schema(request: AnyRequest, site: CurrentSite, class_name: FromPath[st
 
 
 @route(
-    ["/1.1/classes/{class_name:str}", "/1.1/classes/{class_name:str}/{object_id:str}"],
+    [
+        "/1.1/classes/{class_name:str}",
+        "/1.1/classes/{class_name:str}/{object_id:str}",
+        "/1.1/scan/classes/{class_name:str}",
+    ],
     http_method=_ANY,
     include_in_schema=False,
 )
 async def unknown_class(request: AnyRequest, site: CurrentSite, class_name: FromPath[str]) -> dict[str, str]:
-    """Refused: only the classes that messaging needs are here."""
-    app_of(request, site)
-    require_key(request)
-    raise HttpError(404, "There is no such class: this server keeps those that messaging needs.", UNKNOWN_CLASS)
+    """Refused: only the classes that messaging needs are here, and not all of them are scanned."""
+    app = app_of(request, site)
+    require_key(request, app)
+    raise HttpError(404, "There is no such class, or no scan of it: only what messaging needs is here.", UNKNOWN_CLASS)
 
 
 router: Router = objects.router(date, schemas, schema, unknown_class)

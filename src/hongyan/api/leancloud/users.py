@@ -10,9 +10,11 @@ from litestar.params import FromPath
 from hongyan.api.errors import HttpError
 from hongyan.api.leancloud import objects, parameters
 from hongyan.api.leancloud.credentials import app_of, app_of_master, has_master_key, require_key, session_of
+from hongyan.api.leancloud.keys import Keys
 from hongyan.api.leancloud.parameters import WRONG, body_of, body_or_query, query_of
 from hongyan.api.site import CurrentSite, Site
 from hongyan.engine.objects import parse_condition
+from hongyan.engine.questions import Signing
 from hongyan.engine.users import Caller, LoggedIn
 from hongyan.engine.values import App, ObjectRow
 
@@ -129,13 +131,26 @@ async def find(request: AnyRequest, site: CurrentSite) -> Row:
     )
 
 
+@get("/1.1/scan/classes/_User")
+async def scan(request: AnyRequest, site: CurrentSite) -> Row:
+    """All users, page by page in the order of one key; with the master key."""
+    app, users = app_of_master(request, site), site.engine.users
+    caller, asked = Caller(is_master=True), query_of(request)
+    return await objects.scanned(
+        asked,
+        site.engine.clock.now(),
+        lambda wanted: users.find(app, wanted),
+        lambda user: _shown(site, user, caller, asked),
+    )
+
+
 @get(ONE)
 async def read(request: AnyRequest, site: CurrentSite, user_id: Id) -> Row:
     """One user: all of oneself or with the master key, else what users show to all."""
     app, caller = await _caller(request, site)
     asked = query_of(request)
     user = await site.engine.users.read(app, user_id, caller)
-    return objects.only(objects.row_of(user, _shown(site, user, caller, asked)), asked.get("keys", ""))
+    return Keys(asked.get("keys", "")).show(objects.row_of(user, _shown(site, user, caller, asked)))
 
 
 @put(ONE)
@@ -191,6 +206,7 @@ router: Router = objects.router(
     sign_by_query,
     me,
     find,
+    scan,
     read,
     change,
     erase,
@@ -202,7 +218,7 @@ router: Router = objects.router(
 
 def _app(request: AnyRequest, site: Site) -> App:
     app = app_of(request, site)
-    require_key(request)
+    require_key(request, app)
     return app
 
 
@@ -227,7 +243,11 @@ def _refuse_codes(given: Mapping[str, Any]) -> None:
 
 async def _sign(request: AnyRequest, site: Site, given: Mapping[str, Any]) -> Response[Row]:
     app = _app(request, site)
-    user = await site.engine.users.of_token(app, parameters.text(given, "session_token"))
+    token = parameters.text(given, "session_token")
+    user = await site.engine.users.of_token(app, token)
+    if site.engine.hooks.concern(app, Signing):
+        await site.engine.hooks.ask(app, Signing(_signing(site, user, token)))
+        user = await site.engine.users.of_token(app, token)  # the session may have ended meanwhile
     made = site.engine.signatures.make_login(app, user.id)
     body = {
         "signature": made.digits,
@@ -236,6 +256,21 @@ async def _sign(request: AnyRequest, site: Site, given: Mapping[str, Any]) -> Re
         "timestamp": int(made.time),
     }
     return Response(body, headers=_NOT_KEPT)
+
+
+def _signing(site: Site, user: ObjectRow, token: str) -> Row:
+    """A user as the hook `_rtmClientSign` is given it (REST reference 5.2)."""
+    row = _own_row(site, user)
+    named = {"username": row.get("username"), "email": row.get("email"), "phone": row.get("mobilePhoneNumber")}
+    return {
+        "objectId": user.id,
+        **named,
+        "sessionToken": token,
+        "emailVerified": row.get("emailVerified") is True,
+        "mobilePhoneVerified": row.get("mobilePhoneVerified") is True,
+        "createdAt": row["createdAt"],
+        "updatedAt": row["updatedAt"],
+    }
 
 
 def _came_in(site: Site, came: LoggedIn) -> Response[Row]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from hongyan.gateway.connection import Connection
-from hongyan.gateway.handlers import ack, blacklist, conv, direct, echo, live_query, logs, patch, read, session
+from hongyan.gateway.handlers import ack, blacklist, conv, direct, echo, live_query, logs, patch, read, report, session
 from hongyan.gateway.registry import Session
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand
 
@@ -15,9 +15,6 @@ WITHOUT_SESSION: dict[int, Callable[[Connection, GenericCommand], None]] = {
     CommandType.logout: live_query.logout,
 }
 
-#: Commands of the protocol that need a session and that no handler answers yet.
-LATER = frozenset({CommandType.report})
-
 WITH_SESSION: dict[int, Callable[[Connection, Session, GenericCommand], None]] = {
     CommandType.direct: direct.handle,
     CommandType.ack: ack.handle,
@@ -26,4 +23,5 @@ WITH_SESSION: dict[int, Callable[[Connection, Session, GenericCommand], None]] =
     CommandType.read: read.handle,
     CommandType.patch: patch.handle,
     CommandType.blacklist: blacklist.handle,
+    CommandType.report: report.handle,
 }

@@ -22,7 +22,7 @@ def handle(connection: Connection, session: Session, command: GenericCommand) ->
     conversation_id = message.cid
     if not conversation_id:
         raise Refused(errors.UNPARSEABLE_RAW_MESSAGE, "direct without a conversation")
-    draft, is_will = _draft(command, message), message.will
+    draft, is_will = _draft(connection, command, message), message.will
     wants_ack = command.HasField("i") and (not draft.transient or is_will or session.can(ACK_TRANSIENT))
     gathering = connection.gateway.delivery.gathering
     connection.begin_request()
@@ -56,12 +56,14 @@ def _failed(connection: Connection, refusal: Refused) -> GenericCommand:
     """
     now = connection.gateway.engine.clock.now()
     ack = AckCommand(code=refusal.kind.code, reason=refusal.kind.name, uid="", t=now)
-    if refusal.kind is errors.MESSAGE_REJECTED_BY_APP:
+    if refusal.kind in errors.OF_APPS and refusal.detail:
         ack.appMsg = refusal.detail
+    if refusal.app_code is not None:
+        ack.appCode = refusal.app_code
     return GenericCommand(cmd=_ACK, ackMessage=ack)
 
 
-def _draft(command: GenericCommand, message: DirectCommand) -> Draft:
+def _draft(connection: Connection, command: GenericCommand, message: DirectCommand) -> Draft:
     mentions, priority = message.mentionPids, command.priority
     return Draft(
         content=message.binaryMsg if message.HasField("binaryMsg") else message.msg,
@@ -72,4 +74,5 @@ def _draft(command: GenericCommand, message: DirectCommand) -> Draft:
         mentions=tuple(mentions) if mentions else (),
         push_data=message.pushData,
         priority=priority if priority in _PRIORITIES else Priority.NORMAL,
+        source=connection.source,
     )

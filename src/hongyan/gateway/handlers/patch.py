@@ -33,7 +33,8 @@ async def _apply(connection: Connection, session: Session, command: GenericComma
         modified = PatchCommand(lastPatchTime=at)
         connection.reply(command, GenericCommand(cmd=CommandType.patch, op=OpType.modified, patchMessage=modified))
 
-    await connection.gateway.engine.edits.apply(session.app, session.client, edits, reply, session)
+    source = connection.source
+    await connection.gateway.engine.edits.apply(session.app, session.client, edits, reply, session, source)
 
 
 def _edit(item: PatchItem) -> Edit:

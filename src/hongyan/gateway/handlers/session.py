@@ -1,8 +1,9 @@
 """`session`: open, close, query, refresh (reference 3.4, 3.5)."""
 
 import dataclasses
+import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from hongyan import errors
 from hongyan.engine.limits import Operation
@@ -13,9 +14,11 @@ from hongyan.errors import Refused
 from hongyan.gateway import catch_up, conflicts
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.limits import check_limit, check_logins, check_origin, count_login
-from hongyan.gateway.registry import Session
+from hongyan.gateway.registry import BIND_INSTALLATION, Session
 from hongyan.gateway.signed import signature
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, OpType, SessionCommand
+
+log = logging.getLogger(__name__)
 
 #: Ids looked at in one `query`; the rest is ignored (reference 4.4).
 QUERY_MAX = 20
@@ -75,14 +78,24 @@ async def _log_in_once(connection: Connection, command: GenericCommand, app: App
 def _log_in(connection: Connection, command: GenericCommand, app: App, ticket: Ticket, rivals: list[Session]) -> None:
     command.peerId = ticket.client
     connection.gateway.delivery.tell_gathered()  # to who is logged out by this, and not to who comes after it
-    session = connection.begin_session(app, ticket.client, ticket)
+    session = connection.begin_session(app, ticket.client, ticket, returned=command.sessionMessage.r)
     conflict = Refused(errors.SESSION_CONFLICT, "logged in on another device of this kind")
-    conflicts.expel(connection.gateway, rivals, conflicts.closed(conflict))
+    conflicts.expel(connection.gateway, rivals, conflicts.closed(conflict), Departure.REPLACED)
     connection.gateway.engine.chatrooms.came_back(session)
     opened = _opened(session, OpType.opened)
     opened.serverTs = catch_up.edits_told_until(session, command.sessionMessage)
     connection.reply_to_open(command, opened)
     catch_up.begin(session, command.sessionMessage)
+    if session.can(BIND_INSTALLATION) and ticket.device:
+        connection.spawn(bind(session, ticket.device, connection.gateway.engine.installations.bind))
+
+
+async def bind(session: Session, device: str, change: Callable[[App, str, str], Awaitable[None]]) -> None:
+    """Have the device hear of its client by pushes, or no more. That it fails keeps nobody from logging in or out."""
+    try:
+        await change(session.app, session.client, device)
+    except Refused as refusal:
+        log.warning("a device could not be bound to its client: %s", refusal)
 
 
 def _app(connection: Connection, command: GenericCommand) -> App:
@@ -163,6 +176,8 @@ def close_session(connection: Connection, session: Session, command: GenericComm
 
     async def work() -> None:
         await voided
+        if session.can(BIND_INSTALLATION) and session.ticket.device:
+            await bind(session, session.ticket.device, connection.gateway.engine.installations.unbind)
         connection.reply(command, answer)
 
     connection.run(command, work())

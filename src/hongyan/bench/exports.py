@@ -1,4 +1,4 @@
-"""Makes an export as LeanCloud has them, of any size: `python bench/exports.py DIR CONVERSATIONS MESSAGES`.
+"""Makes an export as LeanCloud has them, of any size: `python -m hongyan.bench.exports DIR CONVERSATIONS MESSAGES`.
 
 Conversations of two; messages from the newest to the oldest in one JSON array, as a walk over its API gives them.
 """
@@ -11,21 +11,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+#: When the oldest message was sent, about (ms).
 BEGAN = 1_760_000_000_000
-"""When the oldest message was sent, about (ms)."""
 BODY = json.dumps({"_lctype": -1, "_lctext": "hello " * 30})
 
 
 def iso(at: int) -> str:
+    """A time as rows have it."""
     return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%dT%H:%M:%S}.{at % 1000:03d}Z"
 
 
 def conversation(number: int, members: list[str]) -> dict[str, Any]:
+    """A row of `_Conversation`."""
     times = {"createdAt": iso(BEGAN), "updatedAt": iso(BEGAN + 5)}
     return {"objectId": f"{number:024x}", **times, "c": members[0], "m": members, "mu": [], "attr": {"topic": 1}}
 
 
 def messages(chance: random.Random, talks: list[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
+    """Records of a history call, the newest first."""
     at = BEGAN + 1_000 * count
     for _ in range(count):
         at -= chance.choice([0, 1, 1_000])
@@ -45,7 +48,8 @@ def messages(chance: random.Random, talks: list[dict[str, Any]], count: int) -> 
         }
 
 
-def main(folder: Path, conversations: int, count: int) -> None:
+def write(folder: Path, conversations: int, count: int) -> None:
+    """Make the folder with the files of an export."""
     folder.mkdir(parents=True, exist_ok=True)
     chance = random.Random(1)
     clients = [f"c{number}" for number in range(conversations)]
@@ -60,4 +64,4 @@ def main(folder: Path, conversations: int, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    write(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,137 @@
+"""Write docs/reference/webhooks.md, in English and Chinese: what webhooks are told, with an example of each type.
+
+The examples are what the server makes of real events.
+"""
+
+import json
+from pathlib import Path
+
+from hongyan.engine.events import (
+    ClientOffline,
+    ClientOnline,
+    ConversationCreated,
+    ConversationUpdated,
+    Event,
+    MembersJoined,
+    MembersLeft,
+    MessagePatched,
+    MessageSent,
+    UpstreamReceived,
+)
+from hongyan.engine.values import Conversation, ConversationKind, Departure, Message
+from hongyan.engine.webhooks import TYPES
+from hongyan.webhooks import payloads
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+PAGES = {"en": FOLDER / "webhooks.md", "zh": FOLDER / "webhooks.zh-CN.md"}
+
+AT = 1_795_639_511_852
+GROUP = Conversation(1, 1, "65f000000000000000000001", ConversationKind.NORMAL, 1, {"Tom", "Jerry"}, creator="Tom")
+STREAM = Conversation(2, 1, "65f000000000000000000002", ConversationKind.SERVICE, 1, {"Tom"}, stream="0e36f5ef")
+TEXT = '{"_lctype":-1,"_lctext":"Hello"}'
+
+
+def _message(content: str = TEXT, **more: object) -> Message:
+    return Message("AaIUdIssGTlVyO30HJ6s-Q", 12, AT, "Tom", content, **more)  # type: ignore[arg-type]
+
+
+EDITED = _message('{"_lctype":-1,"_lctext":"Hello, Jerry"}', mentions=("Jerry",), patched_at=AT + 4_000)
+#: An event of each type.
+EVENTS: dict[str, Event] = {
+    "message.sent": MessageSent(GROUP, _message(), None),
+    "message.received": UpstreamReceived(STREAM, _message(), None),
+    "message.updated": MessagePatched(GROUP, EDITED, None),
+    "message.recalled": MessagePatched(GROUP, _message(patched_at=AT + 9_000, recalled=True), None),
+    "conversation.created": ConversationCreated(GROUP),
+    "conversation.updated": ConversationUpdated(
+        GROUP,
+        '{"name":"Geese","attr.color":"grey"}',
+        '{"name":"Geese","attr":{"color":"grey"}}',
+        "Tom",
+        AT,
+        None,
+        ("name", "attr"),
+    ),
+    "conversation.members_added": MembersJoined(GROUP, ("Jerry",), "Tom", AT),
+    "conversation.members_removed": MembersLeft(GROUP, ("Jerry",), "Jerry", AT),
+    "client.online": ClientOnline(1, "Tom", AT),
+    "client.offline": ClientOffline(1, "Tom", Departure.LOST, AT),
+}
+
+HEADS = {
+    "en": """\
+# Events of webhooks
+
+[中文](webhooks.zh-CN.md)
+
+What a [webhook](../howto/webhooks.md) is told, type by type. `timestamp` is when it happened. `data.conversation.kind`
+is `normal`, `chatroom`, `service` or `temporary`; `by` is the client that did it, null if it was the application.
+Transient messages are told of to nobody. A payload has less than 20,000 bytes: what would be too long is null, and
+`data.cut` names it. New keys may come at any time.
+""",
+    "zh": """\
+# Webhook 事件
+
+[English](webhooks.md)
+
+[Webhook](../howto/webhooks.zh-CN.md) 的各种事件。`timestamp` 为事件发生的时间；`data.conversation.kind` 为
+`normal`、`chatroom`、`service` 或 `temporary`；`by` 为执行操作的 client，由应用执行时为 null。暂态消息不会产生事件。
+请求体不超过 20000 字节：
+过长的内容为 null，并列在 `data.cut` 中。以后可能增加新的字段。
+""",
+}
+MEANINGS = {
+    "message.sent": {
+        "en": "A message was sent, by a client or by the application. `message.timestamp` is the one that REST calls"
+        " want. Binary content is base64. Of a service conversation: to all subscribers, to `conversation.client`"
+        " alone, or (`conversation.broadcast`) to all clients of the app.",
+        "zh": "client 或应用发送了一条消息。`message.timestamp` 即 REST 调用所用的时间戳；二进制内容为 base64。"
+        "服务号的消息可发给全体订阅者、仅 `conversation.client` 一人，或（`conversation.broadcast`）应用的全体用户。",
+    },
+    "message.received": {
+        "en": "A client sent a message to a service conversation.",
+        "zh": "client 向服务号发送了一条消息。",
+    },
+    "message.updated": {"en": "A message was edited.", "zh": "消息被修改。"},
+    "message.recalled": {"en": "A message was recalled.", "zh": "消息被撤回。"},
+    "conversation.created": {
+        "en": "A conversation was made. That its members joined is told besides.",
+        "zh": "创建了一个对话；其成员加入另有事件。",
+    },
+    "conversation.updated": {
+        "en": "Attributes were changed; `values` are the new ones of the top-level `keys` that were touched.",
+        "zh": "对话属性被修改；`values` 为所涉及的顶层字段 `keys` 的新值。",
+    },
+    "conversation.members_added": {
+        "en": "Clients became members, subscribers, or came into a chat room.",
+        "zh": "client 成为成员、订阅者，或进入聊天室。",
+    },
+    "conversation.members_removed": {
+        "en": "Clients are no longer members, subscribers, or in the chat room.",
+        "zh": "client 不再是成员、订阅者，或离开了聊天室。",
+    },
+    "client.online": {"en": "A client opened its first session.", "zh": "client 打开了第一个会话。"},
+    "client.offline": {
+        "en": "The last session of a client has ended: `logged_out`, `lost`, `expelled`, or `stopped` with the server.",
+        "zh": "client 的最后一个会话结束：`logged_out`（退出）、`lost`（断线）、`expelled`（被踢下线）"
+        "或 `stopped`（服务器停止）。",
+    },
+}
+
+
+def example(type_: str) -> str:
+    """The payload of the example, as a page shows it."""
+    event = EVENTS[type_]
+    (told,) = payloads.TELLERS[type(event)].tell(event)
+    return json.dumps(json.loads(payloads.body(told, AT)), ensure_ascii=False, indent=2)
+
+
+def render(language: str) -> str:
+    """The whole page in `en` or `zh`."""
+    parts = (f"\n## {name}\n\n{MEANINGS[name][language]}\n\n```json\n{example(name)}\n```\n" for name in TYPES)
+    return HEADS[language] + "".join(parts)
+
+
+if __name__ == "__main__":
+    for language, page in PAGES.items():
+        page.write_text(render(language), encoding="utf-8")
