@@ -18,8 +18,10 @@ import pytest
 from pysqlite3 import dbapi2 as sqlite
 
 from hongyan import admin
+from tests.support import programs
 from tests.support.client import connect, login
-from tests.support.server import HOST, PROGRAM, Certificate, Server
+from tests.support.programs import PROGRAM
+from tests.support.server import HOST, Certificate, Server
 
 ServerFactory = Callable[..., Server]
 
@@ -51,9 +53,11 @@ OLD_SQLITE = "from hongyan.store import database; database.SQLITE_OLDEST = (99, 
 
 def serve(*arguments: object, patch: str = "") -> subprocess.CompletedProcess[str]:
     """Run `hongyan serve` until it ends by itself."""
-    program = [sys.executable, "-c", SERVE_PATCHED.format(patch=patch)] if patch else [PROGRAM]
-    command = [*program, "serve", "--http-port", 0, "--gateway-port", 0, *arguments]
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)
+    command = ["serve", "--http-port", "0", "--gateway-port", "0", *map(str, arguments)]
+    if not patch:
+        return programs.run(command)
+    python = [sys.executable, "-c", SERVE_PATCHED.format(patch=patch)]
+    return subprocess.run([*python, *command], capture_output=True, text=True, timeout=60)
 
 
 def assert_one_sentence(done: subprocess.CompletedProcess[str], sentence: str) -> None:

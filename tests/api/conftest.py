@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import argon2
 import httpx
 import pytest
 from litestar.types import ASGIApp
@@ -16,6 +17,7 @@ from hongyan.api.application import application
 from hongyan.api.site import Site
 from hongyan.bus.local import LocalBus
 from hongyan.config_load import load
+from hongyan.engine import passwords
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.events import Event
@@ -25,6 +27,13 @@ from hongyan.store import Store
 from tests.support.rest import Rest
 
 GATEWAY_PORT = 8001
+
+
+@pytest.fixture(autouse=True)
+def _light_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hash takes a thread, tens of milliseconds and megabytes on purpose (`tests/engine/test_passwords.py`)."""
+    light = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(passwords, "_hasher", light)
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from typing import Any
 
 from tests.docs.test_readme import install_sdk, node
 from tests.docs.tree import markdown
-from tests.support.server import PROGRAM, Server, free_ports
+from tests.support.programs import PROGRAM
+from tests.support.server import Server, free_ports
 
 RECEIVER_PORT = "9000"
 """Where the receiver of the pages listens."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from tests.importing.exports import NOW, conversation, everything, jsonl, message
 from tests.support.client import login
-from tests.support.server import PROGRAM, Server
+from tests.support.programs import PROGRAM
+from tests.support.server import Server
 
 IMPORT = ("import", "leancloud")
 

@@ -11,8 +11,6 @@ import shutil
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -21,8 +19,10 @@ from pathlib import Path
 
 import trustme
 
+from tests.support import programs
+from tests.support.programs import Process
+
 HOST = "127.0.0.1"
-PROGRAM = Path(sys.executable).with_name("hongyan")
 PORTS = range(20_000, 32_768)
 """Below the ports that Linux gives to outgoing connections: none of them can take a port during a restart."""
 START_SECONDS = 30.0
@@ -87,7 +87,7 @@ class Server:
         self.certificate = certificate
         self.options = tuple(options)
         self.environment = dict(environment or {})
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         self.ssl_context = ssl.create_default_context(cafile=certificate.authority) if certificate else None
 
     @property
@@ -109,9 +109,7 @@ class Server:
 
     def hongyan(self, *arguments: str) -> str:
         """Runs a sub-command on this server's data; returns what it printed. Raises when it fails."""
-        done = subprocess.run(
-            [PROGRAM, *arguments, "--data-dir", self.data_dir], capture_output=True, text=True, timeout=60
-        )
+        done = programs.run([*arguments, "--data-dir", self.data_dir])
         assert done.returncode == 0, f"hongyan {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout
 
@@ -139,13 +137,7 @@ class Server:
     def spawn(self) -> None:
         """Starts the process and does not wait; for starts that should fail."""
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                [PROGRAM, "serve", *self._arguments()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **self.environment},
-            )
+            self.process = programs.start(["serve", *self._arguments()], log, self.environment)
 
     def wait_ready(self) -> None:
         """Waits until the health check says ready. Raises when the process ends first or takes too long."""

@@ -1,5 +1,6 @@
 """The OpenAPI document of the HTTP door, generated from its handlers."""
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -39,8 +40,12 @@ _WITH_KEY: dict[str, list[str]] = {"AppId": [], "Key": []}
 _COMPONENT = "#/components/schemas/{name}"
 
 
+@cache
 def document() -> dict[str, Any]:
-    """The calls of SDKs and of an app's own server. Bodies of LeanCloud's calls are told of in words only."""
+    """The calls of SDKs and of an app's own server, told of once: do not change it.
+
+    Bodies of LeanCloud's calls are told of in words only.
+    """
     config = OpenAPIConfig(
         title="Hongyan",
         version=hongyan.__version__,

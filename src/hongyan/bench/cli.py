@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from hongyan.bench import picture, report
+from hongyan.bench import HELP, picture, report
 from hongyan.bench.broadcast import BroadcastParameters, broadcast
 from hongyan.bench.chat import ChatParameters, chat
 from hongyan.bench.fanout import FanoutParameters, fanout
@@ -25,10 +25,7 @@ from hongyan.bench.sweep import SweepParameters, sweep
 from hongyan.bench.webhooks import WebhookParameters, webhooks
 from hongyan.bench.workers import BenchError
 
-bench = typer.Typer(
-    help="Measure this machine: a server of its own on loopback, a load, and the ceiling.",
-    no_args_is_help=True,
-)
+bench = typer.Typer(help=HELP, no_args_is_help=True)
 
 
 def option(help: str, metavar: str, default: object = None, **more: Any) -> Any:

@@ -65,14 +65,18 @@ def commands(arguments: list[str]) -> typer.Typer:
     tree.add_typer(importing.import_tree, name="import")
     tree.add_typer(importing.export_tree, name="export")
     if not arguments or arguments[0] == "bench" or _HELP_OPTIONS & {arguments[0]}:
-        _add_bench(tree)
+        _add_bench(tree, wanted=arguments[:1] == ["bench"])
     return tree
 
 
-def _add_bench(tree: typer.Typer) -> None:
-    """The bench needs the packages of the extra `bench`, so it is loaded only when asked for."""
-    if find_spec("hongyan.bench.cli") is not None:
+def _add_bench(tree: typer.Typer, wanted: bool) -> None:
+    """The bench needs the packages of the extra `bench` and long to load: the help only names it."""
+    if find_spec("hongyan.bench.cli") is None:
+        return
+    if wanted:
         tree.add_typer(import_module("hongyan.bench.cli").bench, name="bench")
+    else:
+        tree.add_typer(typer.Typer(help=import_module("hongyan.bench").HELP), name="bench")
 
 
 def _version(wanted: bool) -> None:
