@@ -79,7 +79,7 @@ compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 lock: setup ## Write the lock files from pyproject.toml and package.json; ARGS=--upgrade renews all versions
 	$(compile) $(ARGS) pyproject.toml --group build -o requirements/serve.txt
-	$(compile) $(ARGS) pyproject.toml --group build --group dev --extra bench -c requirements/serve.txt -o requirements/dev.txt
+	$(compile) $(ARGS) pyproject.toml --group build --group dev --group platforms --extra bench -c requirements/serve.txt -o requirements/dev.txt
 	$(compile) $(ARGS) --group node -o requirements/node.txt
 	$(compile) $(ARGS) --group leancloud -o requirements/leancloud.txt
 	cd tests/journeys/js && $(with_node) npm install --package-lock-only --ignore-scripts

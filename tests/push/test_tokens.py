@@ -4,7 +4,7 @@ import pytest
 
 from hongyan.engine.pushing import Refused
 from hongyan.push.failed import Failed
-from hongyan.push.tokens import Token, Tokens
+from hongyan.tokens import Token, Tokens
 
 
 class Service:

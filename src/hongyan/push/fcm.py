@@ -31,7 +31,7 @@ from hongyan.push.service import (
     unreadable,
     unsuccessful,
 )
-from hongyan.push.tokens import Token
+from hongyan.tokens import Token
 
 URL = "https://fcm.googleapis.com"
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"

@@ -17,8 +17,8 @@ from hongyan.push.credentials import check_filled
 from hongyan.push.failed import Failed
 from hongyan.push.http import Answer
 from hongyan.push.service import FORM, TokenService, code, failure, said
-from hongyan.push.tokens import Token
 from hongyan.push.vendor import VendorCredentials
+from hongyan.tokens import Token
 
 #: Of devices in China; `base_url` of those elsewhere is https://api-intl.push.oppomobile.com.
 URL = "https://api.push.oppomobile.com"

@@ -12,8 +12,8 @@ from hongyan.push.content import Notice
 from hongyan.push.credentials import check_filled, check_number, check_url
 from hongyan.push.http import Answer
 from hongyan.push.service import FORM, JSON, TokenService, client_credentials
-from hongyan.push.tokens import Token
 from hongyan.push.vendor import VendorCredentials
+from hongyan.tokens import Token
 
 PAYLOAD_MAX = 4_096
 TTL_MAX = 1_296_000

@@ -9,7 +9,7 @@ from typing import Any
 from hongyan.engine.pushing import Device, InvalidToken, Outcome, Push, Refused, RetryLater
 from hongyan.push.failed import Failed
 from hongyan.push.http import Answer, Http
-from hongyan.push.tokens import Token, Tokens
+from hongyan.tokens import Token, Tokens
 
 #: Characters of what a service says, and of a code, that are kept.
 SAID_MAX, CODE_MAX = 200, 40

@@ -16,8 +16,8 @@ from hongyan.push.credentials import check_filled, check_number
 from hongyan.push.failed import Failed
 from hongyan.push.http import Answer
 from hongyan.push.service import JSON, TokenService, code, failure, said
-from hongyan.push.tokens import Token
 from hongyan.push.vendor import VendorCredentials
+from hongyan.tokens import Token
 
 URL = "https://api-push.vivo.com.cn"
 TITLE_MAX, BODY_MAX, DATA_MAX = 40, 100, 1_024

@@ -1,0 +1,47 @@
+"""The kinds of channels by name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import msgspec
+
+from hongyan.hub.connector import Connector, TargetKind
+from hongyan.hub.surroundings import Surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelKind:
+    """`credentials` is a frozen msgspec Struct that forbids unknown fields, whose fields named in `secret` are never
+    shown; every one has `base_url`, where its platform is. `targets` are the kinds it sends to; none: its own group.
+    """
+
+    name: str
+    platform: str
+    credentials: type[msgspec.Struct]
+    secret: frozenset[str]
+    targets: frozenset[TargetKind]
+    open: Callable[[Any, Surroundings], Connector]
+
+
+#: Where each kind is: a module with a value KIND. They are imported when the first is asked for.
+_MODULES = {
+    "dingtalk_robot": "dingtalk.robot",
+    "dingtalk": "dingtalk.app",
+    "wecom_robot": "wecom.robot",
+    "wecom": "wecom.app",
+    "feishu_robot": "feishu.robot",
+    "feishu": "feishu.app",
+    "slack_webhook": "slack.webhook",
+    "slack": "slack.app",
+    "webhook": "webhook",
+    "email": "email",
+    "hongyan": "own",
+}
+
+
+@cache
+def kinds() -> Mapping[str, ChannelKind]:
+    return {name: import_module(f"{__name__}.{module}").KIND for name, module in _MODULES.items()}

@@ -1,0 +1,314 @@
+"""Rewriting what a platform cannot show (connectors reference 8); each rule that was needed is noted."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from hongyan.hub.connector import Note
+from hongyan.hub.content import (
+    Article,
+    Articles,
+    Audio,
+    Button,
+    Card,
+    Content,
+    File,
+    Image,
+    Level,
+    Link,
+    Location,
+    Markdown,
+    Mention,
+    Table,
+    Text,
+    Video,
+)
+from hongyan.hub.markdown import Writer, parse
+from hongyan.hub.surroundings import MediaSource, Surroundings
+
+#: What stands before a title where there are no colours.
+SIGNS: Mapping[Level, str] = {"info": "", "success": "✅ ", "warning": "⚠️ ", "error": "🔴 "}
+
+#: Every rule: what it does, in English and Chinese.
+RULES: Mapping[str, tuple[str, str]] = {
+    "card_to_markdown": ("a card is written as Markdown", "卡片改写为 Markdown"),
+    "card_to_text": ("a card is written as text", "卡片改写为文本"),
+    "markdown_to_text": ("Markdown is written as text", "Markdown 改写为文本"),
+    "marks_dropped": (
+        "marks that the platform does not have are left out, their text stays",
+        "去掉平台不支持的标记，保留文字",
+    ),
+    "buttons_to_links": ("buttons are written as links", "按钮改写为链接"),
+    "buttons_to_page": (
+        "a button opens a page of the server, where it is pressed",
+        "按钮打开服务器上的页面，在页面上完成操作",
+    ),
+    "buttons_split": ("buttons above the platform's number stand as links", "超出数量的按钮改写为链接"),
+    "form_to_page": ("a form is filled in on a page of the server", "表单在服务器的页面上填写"),
+    "confirm_dropped": ("nobody is asked before a button is pressed", "按钮不再要求确认"),
+    "fields_to_lines": ("fields are written as lines", "字段改写为文本行"),
+    "table_to_lines": ("a table is written as lines `name: value`", "表格改写为“名称: 值”的文本行"),
+    "articles_to_markdown": ("a list of articles is written as Markdown", "图文列表改写为 Markdown"),
+    "articles_to_text": ("a list of articles is written as text", "图文列表改写为文本"),
+    "articles_split": ("articles above the platform's number come in a further message", "超出数量的图文另发一条消息"),
+    "link_to_text": ("a link is written as text", "链接改写为文本"),
+    "link_to_markdown": ("a link is written as Markdown", "链接改写为 Markdown"),
+    "location_to_link": ("a location is a link to a map", "位置改写为地图链接"),
+    "image_to_link": ("a picture is a link", "图片改写为链接"),
+    "image_to_markdown": ("a picture stands in Markdown", "图片放入 Markdown"),
+    "file_to_link": ("a file is a link to download it", "文件改写为下载链接"),
+    "audio_to_file": ("a sound is sent as a file", "语音改为文件发送"),
+    "audio_to_link": ("a sound is a link", "语音改写为链接"),
+    "video_to_file": ("a video is sent as a file", "视频改为文件发送"),
+    "video_to_link": ("a video is a link", "视频改写为链接"),
+    "level_to_sign": ("colour is a sign before the title", "颜色改为标题前的符号"),
+    "title_cut": ("a title or label is cut to the platform's length", "标题或标签按平台长度截断"),
+    "text_cut": ("a text is cut to the platform's length", "文本按平台长度截断"),
+    "text_split": ("a long text comes in several messages", "长文本分为多条消息"),
+    "mention_unresolved": ("somebody is named, but not told", "只显示姓名，未能提醒此人"),
+    "mention_dropped_direct": ("in a direct message nobody is mentioned", "单聊中不提醒"),
+    "mention_separate": ("a second message tells those who are mentioned", "另发一条消息提醒被提及的人"),
+    "thread_to_title": ("the thread is named, as the platform has none", "平台没有话题，改为注明所属话题"),
+}
+
+
+@dataclass(slots=True)
+class Degrade:
+    """Rewrites one message. `key` is the message's, by which pages of the server find it."""
+
+    around: Surroundings
+    key: str
+    notes: list[Note] = field(default_factory=list)
+
+    @property
+    def media(self) -> MediaSource:
+        return self.around.media
+
+    def note(self, rule: str, detail: str = "") -> None:
+        assert rule in RULES, rule
+        if Note(rule, detail) not in self.notes:
+            self.notes.append(Note(rule, detail))
+
+    # texts
+
+    def title(self, title: str, level: Level) -> str:
+        """With the sign of its level."""
+        if level != "info":
+            self.note("level_to_sign")
+        return SIGNS[level] + title
+
+    def cut(self, text: str, most: int, *, size: Callable[[str], int] = len, rule: str = "text_cut") -> str:
+        """At a line's end if one is near, and with an ellipsis."""
+        if size(text) <= most:
+            return text
+        self.note(rule)
+        return cut(text, most, size=size)
+
+    def plain(self, markdown: str) -> str:
+        """Markdown as text."""
+        writer = Writer()
+        text = writer.write(parse(markdown))
+        if text != markdown:
+            self.note("markdown_to_text")
+        return text
+
+    def written(self, markdown: str, writer: Writer) -> str:
+        """Markdown in the dialect of a writer, whose rules are noted."""
+        text = writer.write(parse(markdown))
+        for rule in sorted(writer.used):
+            self.note(rule)
+        return text
+
+    # buttons
+
+    def address(self, button: Button) -> str | None:
+        """Where a button leads on a platform whose buttons only open addresses."""
+        if button.confirm:
+            self.note("confirm_dropped", button.text)
+        if button.url:
+            return button.url
+        self.note("buttons_to_page", button.text)
+        return self.around.act_url(self.key, button.id)
+
+    def form_address(self, card: Card) -> str | None:
+        """Where a form is filled in."""
+        if card.form is None:
+            return None
+        self.note("form_to_page")
+        return self.around.act_url(self.key, card.form.id)
+
+    # any content as Markdown of our subset
+
+    async def markdown(self, content: Content, *, title: bool = True) -> str:
+        """Everything it says, as Markdown, without its `title` if the platform shows that elsewhere."""
+        match content:
+            case Text(text):
+                return escape(text)
+            case Markdown():
+                head = self.title(content.title, content.level) if content.title and title else ""
+                return _joined(f"### {escape(head)}" if head else "", content.text)
+            case Image(media, text):
+                self.note("image_to_markdown")
+                return f"![{escape(text or media.name)}]({await self.media.link(media)})"
+            case File(media):
+                self.note("file_to_link")
+                return f"[{escape(media.name or 'file')}]({await self.media.link(media)})"
+            case Audio(media):
+                self.note("audio_to_link")
+                return f"[🔊 {escape(media.name or 'audio')}]({await self.media.link(media)})"
+            case Video(media, heading, text):
+                self.note("video_to_link")
+                link = f"[▶ {escape(heading or media.name or 'video')}]({await self.media.link(media)})"
+                return _joined(link, escape(text))
+            case Link(heading, url, text, image):
+                self.note("link_to_markdown")
+                picture = f"![]({await self.media.link(image)})" if image else ""
+                return _joined(f"[{escape(heading)}]({url})", escape(text), picture)
+            case Location():
+                self.note("location_to_link")
+                return _joined(f"[📍 {escape(place_name(content))}]({map_url(content)})", escape(content.address))
+            case Articles(items):
+                self.note("articles_to_markdown")
+                return "\n\n".join([await self._article(each) for each in items])
+            case Table():
+                head = f"### {escape(content.title)}" if content.title and title else ""
+                return _joined(head, table_markdown(content))
+            case Card():
+                self.note("card_to_markdown")
+                return await self._card(content, title)
+
+    async def text(self, content: Content) -> str:
+        """Everything it says, as plain text."""
+        if isinstance(content, Text):
+            return content.text
+        rules = {Card: "card_to_text", Articles: "articles_to_text", Link: "link_to_text"}
+        before = list(self.notes)
+        text = Writer().write(parse(await self.markdown(content)))
+        rule = rules.get(type(content))
+        if rule is not None:  # that it was Markdown on the way is nobody's concern
+            self.notes = [note for note in self.notes if note in before or not note.rule.endswith("_to_markdown")]
+            self.note(rule)
+        elif isinstance(content, Markdown):
+            self.note("markdown_to_text")
+        elif isinstance(content, Image):
+            self.notes = [note for note in self.notes if note in before or note.rule != "image_to_markdown"]
+            self.note("image_to_link")
+        elif isinstance(content, Table):
+            self.note("table_to_lines")
+        return text
+
+    async def _article(self, article: Article) -> str:
+        picture = f"![]({await self.media.link(article.image)})" if article.image else ""
+        return _joined(f"**[{escape(article.title)}]({article.url})**", escape(article.text), picture)
+
+    async def _card(self, card: Card, title: bool) -> str:
+        head = escape(self.title(card.title, card.level))
+        if card.url:
+            head = f"[{head}]({card.url})"
+        parts = [f"### {head}" if title else "", card.text]
+        if card.image is not None:
+            parts.append(f"![]({await self.media.link(card.image)})")
+        if card.fields:
+            self.note("fields_to_lines")
+            parts.append("\n".join(f"- **{escape(each.name)}**: {escape(each.value)}" for each in card.fields))
+        parts.append(self.links(card))
+        if card.footer:
+            parts.append(f"*{escape(card.footer)}*")
+        return _joined(*parts)
+
+    def links(self, card: Card, buttons: tuple[Button, ...] | None = None) -> str:
+        """These buttons of a card (all), and its form, as links of Markdown."""
+        links = []
+        for button in card.buttons if buttons is None else buttons:
+            self.note("buttons_to_links")
+            address = self.address(button)
+            links.append(f"[{escape(button.text)}]({address})" if address else f"**{escape(button.text)}**")
+        if card.form is not None:
+            address = self.form_address(card)
+            links.append(f"[{escape(card.form.submit)}]({address})" if address else f"**{escape(card.form.submit)}**")
+        return " | ".join(links)
+
+
+def name_of(mention: Mention) -> str:
+    """What stands in a text for somebody who can't be told: `@…`."""
+    return "@" + (mention.name or mention.user or mention.mobile or mention.email or "all")
+
+
+def place_name(location: Location) -> str:
+    return location.name or location.address or f"{location.latitude:g}, {location.longitude:g}"
+
+
+def map_url(location: Location) -> str:
+    """A page with a map, good in every browser and in China (AMap)."""
+    query = {"position": f"{location.longitude:.6f},{location.latitude:.6f}", "name": place_name(location)}
+    return f"https://uri.amap.com/marker?{urlencode({**query, 'coordinate': 'wgs84'})}"
+
+
+def table_markdown(table: Table) -> str:
+    """A table in Markdown."""
+
+    def row(cells: tuple[str, ...]) -> str:
+        filled = cells + ("",) * (len(table.columns) - len(cells))
+        return "| " + " | ".join(escape(cell).replace("|", "\\|").replace("\n", " ") for cell in filled) + " |"
+
+    return "\n".join([row(table.columns), "|" + "---|" * len(table.columns), *map(row, table.rows)])
+
+
+#: Characters that may be marks of Markdown; at the start of a line some more are.
+_MARKS = re.compile(r"([\\`*_\[\]<>~|])")
+_AT_START = re.compile(r"^(\s*)([-+#=>]|\d+(?=[.)]))", re.MULTILINE)
+
+
+def escape(text: str) -> str:
+    """Plain text as Markdown; the ends of its lines stay."""
+    text = _MARKS.sub(r"\\\1", text)
+    return _AT_START.sub(lambda found: found[1] + (_number(found[2])), text)
+
+
+def _number(start: str) -> str:
+    return "\\" + start if not start.isdigit() else start + "\u200b"
+
+
+def cut(text: str, most: int, *, size: Callable[[str], int] = len) -> str:
+    """As much of the text as fits, at a line's end if one is near; an ellipsis counts."""
+    if size(text) <= most:
+        return text
+    room = most - size("…")
+    if room < 0:
+        return ""
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if size(text[:middle]) <= room else (low, middle - 1)
+    kept = text[:low]
+    line = kept.rfind("\n")
+    if line > len(kept) * 3 // 4:
+        kept = kept[:line]
+    return kept.rstrip() + "…"
+
+
+def split(text: str, most: int, *, size: Callable[[str], int] = len) -> list[str]:
+    """In pieces that fit, at lines' ends if they are near; nothing is lost but white space between pieces."""
+    pieces = []
+    while size(text) > most:
+        low, high = 1, len(text)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if size(text[:middle]) <= most else (low, middle - 1)
+        piece = text[:low]
+        line = piece.rfind("\n")
+        if line > len(piece) // 2:
+            piece = piece[:line]
+        pieces.append(piece.rstrip())
+        text = text[len(piece) :].lstrip("\n")
+    return [*pieces, text] if text else pieces
+
+
+def utf8(text: str) -> int:
+    """The bytes of a text."""
+    return len(text.encode())
+
+
+def _joined(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part)

@@ -1,0 +1,114 @@
+"""Calling a platform: JSON and files over HTTP; answers are read whole, and judged by the connector."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+import hongyan
+from hongyan.hub.connector import Outcome, Problem
+from hongyan.outbound import Forbidden, Outbound, OutboundError, Unreachable
+
+#: Time for a call, and for one that carries a file (s).
+TIMEOUT, FILE_TIMEOUT = 15.0, 120.0
+AGENT = f"Hongyan/{hongyan.__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`json` is None if the body is no JSON object. Names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    json: dict[str, Any] | None = field(repr=False)
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds of the header `Retry-After`, if it says seconds."""
+        text = self.headers.get("retry-after", "")
+        return float(text) if text.isdecimal() else None
+
+
+class Http:
+    """`base` is where the platform is, without a final slash; another one leads to the sandbox."""
+
+    def __init__(self, outbound: Outbound, base: str) -> None:
+        self._outbound = outbound
+        self.base = base.rstrip("/")
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None, **options: Any) -> Answer:
+        return await self.call("GET", path, query, **options)
+
+    async def post(self, path: str, value: object, query: Mapping[str, str] | None = None, **options: Any) -> Answer:
+        """`value` as JSON."""
+        return await self.call("POST", path, query, body=msgspec.json.encode(value), **options)
+
+    async def upload(
+        self,
+        path: str,
+        file: tuple[str, str, str, bytes],
+        fields: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """`file` is the name of its field, its own name, its MIME type and bytes (RFC 7578)."""
+        type_, body = multipart(file, fields or {})
+        return await self.call("POST", path, query, body=body, type_=type_, headers=headers or {}, timeout=FILE_TIMEOUT)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: bytes = b"",
+        type_: str = "application/json; charset=utf-8",
+        headers: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
+        answer_max: int = 1_048_576,
+    ) -> Answer:
+        """`path` begins with a slash, or is a whole address. Raises Problem if there is no answer."""
+        url = (path if path.startswith(("http://", "https://")) else self.base + path) + (
+            f"?{urlencode(query)}" if query else ""
+        )
+        sent = {"User-Agent": AGENT, **({"Content-Type": type_} if body else {}), **(headers or {})}
+        try:
+            answer = await self._outbound.request(
+                method, url, headers=sent, body=body, timeout=timeout, answer_max=answer_max
+            )
+        except Forbidden as error:
+            raise Problem(Outcome.BAD_CREDENTIAL, str(error), everybody=True) from None
+        except Unreachable as error:
+            raise Problem(Outcome.TRANSIENT, str(error), everybody=True) from None
+        except OutboundError as error:
+            raise Problem(Outcome.UNKNOWN, str(error)) from None
+        lower = {name.lower(): value for name, value in answer.headers.items()}
+        return Answer(answer.status, lower, answer.body, _object(answer.body))
+
+
+def multipart(file: tuple[str, str, str, bytes], fields: Mapping[str, str]) -> tuple[str, bytes]:
+    """The type and bytes of a form with a file (RFC 7578)."""
+    boundary = secrets.token_hex(16)
+    field_name, name, type_, content = file
+    quoted = name.translate({ord('"'): "%22", ord("\r"): "%0D", ord("\n"): "%0A"})
+    head = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
+        for key, value in fields.items()
+    )
+    head += (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{field_name}"; filename="{quoted}"\r\n'
+        f"Content-Type: {type_}\r\n\r\n"
+    )
+    return f"multipart/form-data; boundary={boundary}", head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,55 @@
+"""Keeping to the rates of platforms: a little below them, so that theirs are not what stops us."""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
+
+from hongyan.hub.connector import Outcome, Problem
+
+#: Addresses whose last calls are remembered; those unused for the longest time are forgotten first.
+KEPT = 20_000
+
+
+class Limit(NamedTuple):
+    """At most `most` calls in any `seconds` for `key`."""
+
+    key: Hashable
+    most: int
+    seconds: float
+
+
+class Rates:
+    """Of all connectors together: channels that share a robot share its rate."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._calls: OrderedDict[Limit, deque[float]] = OrderedDict()
+        self._closed: dict[Hashable, float] = {}
+
+    def take(self, *limits: Limit, everybody: bool = False) -> None:
+        """Count one call against each. Raises Problem(THROTTLED), and counts nothing, if one of them is used up."""
+        now = self._now()
+        wait = max((self._wait(limit, now) for limit in limits), default=0.0)
+        if wait > 0:
+            raise Problem(Outcome.THROTTLED, "paced to stay below the platform's rate", after=wait, everybody=everybody)
+        for limit in limits:
+            self._calls[limit].append(now)
+
+    def close(self, key: Hashable, seconds: float) -> None:
+        """The platform takes nothing for this key for so long."""
+        self._closed[key] = max(self._closed.get(key, 0.0), self._now() + seconds)
+
+    def _wait(self, limit: Limit, now: float) -> float:
+        calls = self._calls.get(limit)
+        if calls is None:
+            calls = self._calls[limit] = deque()
+            while len(self._calls) > KEPT:
+                self._calls.popitem(last=False)
+        self._calls.move_to_end(limit)
+        while calls and calls[0] <= now - limit.seconds:
+            calls.popleft()
+        wait = calls[0] + limit.seconds - now if len(calls) >= limit.most else 0.0
+        closed = self._closed.get(limit.key, 0.0) - now
+        if closed <= 0:
+            self._closed.pop(limit.key, None)
+        return max(wait, closed, 0.0)

@@ -1,0 +1,167 @@
+"""All emulators behind one origin, and the page."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from hongyan.sandbox.board import Board, Shown
+from hongyan.sandbox.emulator import Emulator, Inbound
+from hongyan.sandbox.faults import WHATS, Faults
+
+PAGE = files("hongyan.sandbox") / "page"
+#: Bytes of a request: files are uploaded.
+REQUEST_MAX = 64 * 1024 * 1024
+
+
+class Sandbox:
+    def __init__(self, emulators: Sequence[type[Emulator]], now: Callable[[], float] = time.time) -> None:
+        self.board = Board()
+        self.faults = Faults()
+        self.emulators = {each.platform: each(self.board, self.faults, now) for each in emulators}
+        self._app = web.Application(client_max_size=REQUEST_MAX, middlewares=[self._faulty])
+        for emulator in self.emulators.values():
+            self._app.add_routes(emulator.routes())
+        self._app.add_routes(
+            [
+                web.get("/", self._index),
+                web.get("/sandbox/page/{name}", self._file),
+                web.get("/sandbox/world", self._world),
+                web.get("/sandbox/messages", self._messages),
+                web.get("/sandbox/changes", self._changes),
+                web.get("/sandbox/media/{id:.+}", self._media),
+                web.post("/sandbox/faults", self._add_fault),
+                web.post("/sandbox/inbound/{platform}", self._inbound),
+                web.post("/sandbox/clear", self._clear),
+            ]
+        )
+        self._runner: web.AppRunner | None = None
+        self.origin = ""
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Serve, and return the origin."""
+        self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        bound = self._runner.addresses[0]
+        shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+        self.origin = f"http://{shown}:{bound[1]}"
+        for emulator in self.emulators.values():
+            emulator.origin = self.origin
+        return self.origin
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _faulty(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        for emulator in self.emulators.values():
+            if request.path.startswith(tuple(emulator.prefixes)):
+                failure = await emulator.fail(request)
+                if failure is not None:
+                    return failure
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
+    async def _index(self, _: web.Request) -> web.Response:
+        return _page_file("index.html")
+
+    async def _file(self, request: web.Request) -> web.Response:
+        return _page_file(request.match_info["name"])
+
+    async def _world(self, _: web.Request) -> web.Response:
+        return _json(
+            {"origin": self.origin, "faults": WHATS, "platforms": {n: e.world() for n, e in self.emulators.items()}}
+        )
+
+    async def _messages(self, _: web.Request) -> web.Response:
+        return _json(self.board.all())
+
+    async def _changes(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events (HTML Standard 9.2)."""
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        await answer.prepare(request)
+        with self.board.listening() as changes:
+            await answer.write(b": here\n\n")
+            try:
+                async for shown in changes:
+                    await answer.write(b"data: " + msgspec.json.encode(shown) + b"\n\n")
+            except (ConnectionResetError, asyncio.CancelledError):
+                pass
+        return answer
+
+    async def _media(self, request: web.Request) -> web.Response:
+        found = self.board.media(request.match_info["id"])
+        if found is None:
+            raise web.HTTPNotFound
+        _, type_, content = found
+        # what was uploaded must run nothing in the page's name
+        return web.Response(
+            body=content,
+            headers={"Content-Type": type_, "X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"},
+        )
+
+    async def _add_fault(self, request: web.Request) -> web.Response:
+        asked = await _asked(request, _NewFault)
+        if asked.platform not in self.emulators or asked.what not in WHATS or not 1 <= asked.times <= 1000:
+            raise web.HTTPBadRequest(text=f"platform, what ({', '.join(WHATS)}) and times (1 to 1000)")
+        self.faults.add(asked.platform, asked.what, asked.times, asked.path)
+        return _json({})
+
+    async def _inbound(self, request: web.Request) -> web.Response:
+        emulator = self.emulators.get(request.match_info["platform"])
+        if emulator is None:
+            raise web.HTTPNotFound
+        asked = await _asked(request, _Tell)
+        try:
+            return _json(await emulator.tell(asked.inbound, asked.url))
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
+
+    async def _clear(self, _: web.Request) -> web.Response:
+        self.board.clear()
+        self.faults.clear()
+        return _json({})
+
+
+class _NewFault(msgspec.Struct):
+    platform: str
+    what: str
+    times: int = 1
+    path: str = ""
+
+
+class _Tell(msgspec.Struct):
+    url: str
+    inbound: Inbound
+
+
+async def _asked(request: web.Request, type_: type[Any]) -> Any:
+    # a page of another origin can't send JSON unasked
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType
+    try:
+        return msgspec.json.decode(await request.read(), type=type_)
+    except msgspec.MsgspecError as error:
+        raise web.HTTPBadRequest(text=str(error)) from None
+
+
+_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "png": "image/png"}
+
+
+def _page_file(name: str) -> web.Response:
+    known = {each.name: each for each in PAGE.iterdir()}
+    if name not in known:
+        raise web.HTTPNotFound
+    type_ = _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+    return web.Response(body=known[name].read_bytes(), content_type=type_, charset="utf-8" if "/" in type_ else None)
+
+
+def _json(value: Shown | Any) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json")
