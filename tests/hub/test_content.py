@@ -23,7 +23,10 @@ LEAST: dict[str, dict[str, Any]] = {
     "location": {"latitude": 39.9, "longitude": 116.4},
     "articles": {"items": [{"title": "News", "url": "https://news.example/1"}]},
     "table": {"columns": ["name", "value"], "rows": [["cpu", "90 %"], ["disk\nsda"]]},
-    "card": {"title": "Approve?", "buttons": [{"text": "Yes", "id": "yes"}, {"text": "More", "url": "http://x.example"}]},
+    "card": {
+        "title": "Approve?",
+        "buttons": [{"text": "Yes", "id": "yes"}, {"text": "More", "url": "http://x.example"}],
+    },
 }
 
 

@@ -85,7 +85,8 @@ def rules(degrade: Degrade) -> set[str]:
         (Table(("a", "b"), (("1",), ("x|y", "z\nw"))), "| a | b |\n|---|---|\n| 1 |  |\n| x\\|y | z w |", set()),
         (
             CARD,
-            f"### [🔴 Disk \\*full\\*]({X}card)\n\nOn **db1**\n\n![]({X}a.png)\n\n- **Host**: db\\_1\n- **Use**: 97 %\n\n"
+            f"### [🔴 Disk \\*full\\*]({X}card)\n\nOn **db1**\n\n![]({X}a.png)\n\n"
+            "- **Host**: db\\_1\n- **Use**: 97 %\n\n"
             f"[Open]({X}) | [Done](https://hongyan.example/act/m1/done) | [Send](https://hongyan.example/act/m1/f)"
             "\n\n*watcher*",
             {
@@ -197,7 +198,9 @@ def test_names_in_texts(mention: Mention, name: str) -> None:
 
 
 def test_a_location_without_a_name() -> None:
-    assert map_url(Location(-1.5, 2)).startswith("https://uri.amap.com/marker?position=2.000000%2C-1.500000&name=-1.5%2C+2&")
+    assert map_url(Location(-1.5, 2)).startswith(
+        "https://uri.amap.com/marker?position=2.000000%2C-1.500000&name=-1.5%2C+2&"
+    )
 
 
 @given(st.lists(st.lists(st.text(alphabet="|\\*_`a: -\n<&;", max_size=12), min_size=2, max_size=2), max_size=4))

@@ -57,7 +57,7 @@ def words(text: str) -> str:
         ("one\ntwo", (Paragraph((Plain("one"), Break(), Plain("two"))),)),
         ("one\n\ntwo", (Paragraph((Plain("one"),)), Paragraph((Plain("two"),)))),
         ("## a *b*", (Heading(2, (Plain("a "), Italic((Plain("b"),)))),)),
-        ("**a** ~~b~~ `c*`", (Paragraph((Bold((Plain("a"),)), Plain(" "), Strike((Plain("b"),)), Plain(" "), Code("c*"))),)),
+        ("**a**~~b~~`c*`", (Paragraph((Bold((Plain("a"),)), Strike((Plain("b"),)), Code("c*"))),)),
         (f"[a **b**]({X})", (Paragraph((LinkTo(X, (Plain("a "), Bold((Plain("b"),)))),)),)),
         (f"![a \\* b]({X})", (Paragraph((Picture(X, "a * b"),)),)),
         ("> a\n> - b", (Quote((Paragraph((Plain("a"),)), Bullets(((Paragraph((Plain("b"),)),),), None))),)),
@@ -78,7 +78,8 @@ def test_the_tree(text: str, tree: markdown.Blocks) -> None:
 
 
 def test_as_plain_text() -> None:
-    text = f"# A\n\n**b** [c]({X}) [{X}]({X}) ![d]({X}) ![]({X})\n\n> q\n>\n> r\n\n1. one\n   - two\n2. three\n\n```\nx\n```\n\n---"
+    text = f"# A\n\n**b** [c]({X}) [{X}]({X}) ![d]({X}) ![]({X})\n\n> q\n>\n> r\n\n"
+    text += "1. one\n   - two\n2. three\n\n```\nx\n```\n\n---"
     assert Writer().write(parse(text)) == (
         f"A\n\nb c ({X}) {X} d ({X}) {X}\n\n> q\n>\n> r\n\n1. one\n   - two\n2. three\n\nx\n\n———"
     )
