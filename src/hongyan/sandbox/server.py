@@ -95,9 +95,10 @@ class Sandbox:
         return _page_file(request.match_info["name"])
 
     async def _world(self, _: web.Request) -> web.Response:
-        return _json(
-            {"origin": self.origin, "faults": WHATS, "platforms": {n: e.world() for n, e in self.emulators.items()}}
-        )
+        """`looks` are the platforms whose messages the page knows how to show."""
+        platforms = {name: emulator.world() for name, emulator in self.emulators.items()}
+        looks = [name for name in platforms if (PAGE / f"{name}.js").is_file()]
+        return _json({"origin": self.origin, "faults": WHATS, "platforms": platforms, "looks": looks})
 
     async def _messages(self, _: web.Request) -> web.Response:
         return _json(self.board.all())
