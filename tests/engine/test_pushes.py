@@ -27,6 +27,7 @@ from hongyan.engine.values import (
     Departure,
     Draft,
     Edit,
+    Pushed,
     Stored,
 )
 from hongyan.errors import Refused
@@ -816,7 +817,7 @@ async def test_what_is_refused_is_given_up(engine: Engine, app: App, work: Work,
     await send(engine, app, talk)
     await work.do()
     assert await work.jobs() == []
-    assert engine.push_sending.total.failures == 1
+    assert engine.push_sending.totals == {"apns": Pushed(failures=1)}
 
 
 async def test_services_are_loaded_and_opened_in_threads(
