@@ -25,6 +25,7 @@ class Streams:
     def __init__(self) -> None:
         self._tickets: dict[str, Subscriptions] = {}
         self._connections: list[_Connection] = []
+        self._opened = 0
         self._changed = asyncio.Condition()
 
     def ticket(self, topics: set[tuple[Any, Any]]) -> str:
@@ -42,21 +43,20 @@ class Streams:
         connection = _Connection(socket, topics)
         async with self._changed:
             self._connections.append(connection)
+            self._opened += 1
             self._changed.notify_all()
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     _acknowledged(connection, message.data)
         finally:
-            async with self._changed:
-                self._connections.remove(connection)
-                self._changed.notify_all()
+            self._connections.remove(connection)
         return socket
 
-    async def connected(self, count: int = 1) -> None:
-        """Wait until so many connections are open."""
+    async def connected(self, times: int = 1) -> None:
+        """Wait until the app has connected so many times."""
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self._connections) == count)
+            await self._changed.wait_for(lambda: self._opened >= times)
 
     async def push(
         self, kind: str, topic: str, data: dict[str, Any], headers: dict[str, str] | None = None

@@ -10,7 +10,7 @@ from hongyan.hub.connector import Outcome, Problem
 from hongyan.hub.connectors.dingtalk.dialect import Dialect
 from hongyan.hub.content import Articles, Card, Content, Link, Location, Markdown, Mention, Message, Table, Text
 from hongyan.hub.degrade import Degrade, escape, map_url, name_of, place_name, split
-from hongyan.hub.markdown import Writer, parse
+from hongyan.hub.markdown import Inlines, Writer, parse
 
 #: Bytes of a body of a robot: a little below DingTalk's 20,000; and messages that a long text becomes at most.
 ROBOT_MAX, PARTS_MAX = 19_900, 5
@@ -63,9 +63,19 @@ def fitted(degrade: Degrade, text: str, most: int, build: Callable[[str], Body])
     return build(degrade.cut(text, room, size=size))
 
 
+class _Preview(Writer):
+    """Without addresses."""
+
+    def link(self, url: str, inner: Inlines) -> str:
+        return self.inline(inner)
+
+    def picture(self, url: str, text: str) -> str:
+        return text
+
+
 def preview(title: str, markdown: str) -> str:
     """What stands in the list of chats: the title, or else the first line."""
-    text = title or Writer().write(parse(markdown)).strip()
+    text = title or _Preview().write(parse(markdown)).strip()
     line = text.split("\n")[0].strip()
     return line if len(line) <= PREVIEW_MAX else line[: PREVIEW_MAX - 1] + "…"
 
