@@ -556,7 +556,7 @@ async def test_no_call_above_the_rate(app: AppConnector, sandbox: Sandbox, clock
         ("throttled", Outcome.THROTTLED),
         ("error", Outcome.TRANSIENT),
         ("garbage", Outcome.UNKNOWN),
-        ("closed", Outcome.TRANSIENT),
+        ("closed", Outcome.UNKNOWN),
         ("token_expired", Outcome.OK),
     ],
 )

@@ -3,16 +3,18 @@
 import re
 from collections.abc import Sequence
 
-from hongyan.hub.degrade import escape
 from hongyan.hub.markdown import Break, Inlines, Paragraph, Plain, Writer, parse
 
+#: What may be a mark, and what is one at the start of a line.
+_MARKS = re.compile(r"([\\`*_\[\]<>~|])")
+_AT_START = re.compile(r"^([-+#=>]|\d+(?=[.)]))", re.MULTILINE)
 _LINE_END = re.compile(r"(?<!\n)\n(?!\n)")
 
 
 class Dialect(Writer):
     def text(self, text: str) -> str:
         """Escaped only where a mark would be seen: whether every client hides the backslashes is not known."""
-        return escape(text) if _has_marks(text) else text
+        return _escaped(text) if _has_marks(text) else text
 
     def line_break(self) -> str:
         return "  \n"
@@ -57,6 +59,15 @@ def dingtalk(markdown: str) -> tuple[str, set[str]]:
     """Markdown as DingTalk's, and the rules that were needed."""
     writer = Dialect()
     return writer.write(parse(markdown)), writer.used
+
+
+def _escaped(text: str) -> str:
+    """By backslashes alone: entities are not hidden everywhere."""
+    return _AT_START.sub(_start, _MARKS.sub(r"\\\1", text))
+
+
+def _start(found: re.Match[str]) -> str:
+    return f"{found[1]}\\" if found[1].isdigit() else f"\\{found[1]}"
 
 
 def _has_marks(text: str) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from hongyan.hub.connector import Outcome, Problem
 from hongyan.hub.connectors.dingtalk.dialect import Dialect
 from hongyan.hub.content import Articles, Card, Content, Link, Location, Markdown, Mention, Message, Table, Text
-from hongyan.hub.degrade import Degrade, escape, map_url, name_of, place_name, split
+from hongyan.hub.degrade import Degrade, escape, link, map_url, name_of, picture, place_name, split
 from hongyan.hub.markdown import Inlines, Writer, parse
 
 #: Bytes of a body of a robot: a little below DingTalk's 20,000; and messages that a long text becomes at most.
@@ -108,10 +108,10 @@ async def as_markdown(content: Content, degrade: Degrade) -> str:
 
 async def card_text(card: Card, degrade: Degrade, rest: str = "") -> str:
     """What stands above the buttons, in DingTalk's Markdown. `rest`: what did not become a button."""
-    head = escape(degrade.title(card.title, card.level))
-    parts = [f"### [{head}]({card.url})" if card.url else f"### {head}"]
+    head = degrade.title(card.title, card.level)
+    parts = [f"### {link(head, card.url) if card.url else escape(head)}"]
     if card.image is not None:
-        parts.append(f"![]({await degrade.media.link(card.image)})")
+        parts.append(picture(card.image.name, await degrade.media.link(card.image)))
     parts.append(card.text)
     if card.fields:
         degrade.note("fields_to_lines")
@@ -135,7 +135,7 @@ def url_buttons(card: Card, degrade: Degrade, most: int | None = None) -> tuple[
             rest.append(f"**{escape(text)}**")
         elif most is not None and len(shown) >= most:
             degrade.note("buttons_split")
-            rest.append(f"[{escape(text)}]({url})")
+            rest.append(link(text, url))
         else:
             shown.append(Labelled(degrade.cut(text, LABEL_MAX, rule="title_cut"), url))
     if not wanted and card.url:
@@ -236,18 +236,18 @@ def _pieces(
     return [*(build(each, NOBODY) for each in whole[:-1]), build(whole[-1] + names, at)]
 
 
-async def _link(link: Link, mark: str, degrade: Degrade, keywords: Sequence[str]) -> Body:
-    picture = await degrade.media.link(link.image) if link.image else ""
-    title = mark + link.title
-    ending = _spaced(keyword_for(title + link.text, keywords, degrade))
+async def _link(content: Link, mark: str, degrade: Degrade, keywords: Sequence[str]) -> Body:
+    image = await degrade.media.link(content.image) if content.image else ""
+    title = mark + content.title
+    ending = _spaced(keyword_for(title + content.text, keywords, degrade))
 
     def build(text: str) -> Body:
         return {
             "msgtype": "link",
-            "link": {"title": title, "text": text + ending, "messageUrl": link.url, "picUrl": picture},
+            "link": {"title": title, "text": text + ending, "messageUrl": content.url, "picUrl": image},
         }
 
-    return fitted(degrade, link.text or link.url, ROBOT_MAX, build)
+    return fitted(degrade, content.text or content.url, ROBOT_MAX, build)
 
 
 async def _feed(articles: Articles, mark: str, degrade: Degrade, keywords: Sequence[str]) -> Body:
