@@ -302,7 +302,7 @@ class App(Unable):
         return _named(answer.json, "media_id")
 
     async def _call(self, ask: Callable[[dict[str, str]], Awaitable[Answer]], interface: str) -> Answer:
-        """With a token, and once more with a new one if WeCom does not take it. An answer that says that all is well."""
+        """With a token, and once more with a new one if WeCom does not take it. The answer says that all is well."""
         limit = Limit((*self._account, "interface", interface), CALLS_MINUTE, 60.0)
         self._around.rates.take(limit, everybody=True)
         token = await self._tokens.get()
