@@ -289,7 +289,7 @@ def _size(body: Body) -> int:
     return len(msgspec.json.encode(msgspec.json.encode(body.content).decode()))
 
 
-def _smaller(content: Content, share: float) -> Content | None:
+def _smaller(content: Content, share: float) -> Any:
     """The content with about this share of its longest text, or of its rows; None if nothing is left to cut."""
     share = min(share, 0.95)
     match content:
