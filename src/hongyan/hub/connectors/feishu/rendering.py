@@ -221,7 +221,7 @@ class Renderer:
 
 def _text_body(text: str, who: Sequence[Who]) -> Body:
     """As a text; or as a post, in which nothing is a mark, where Feishu would read something of it as one."""
-    if _MARKED.search(text) or any(_MARKED.search(each.name) for each in who):
+    if _MARKED.search(text) or any("<" in each.name for each in who):
         lines: list[list[Json]] = [[{"tag": "text", "text": line}] for line in text.split("\n")]
         calls = [
             {"tag": "at", "user_id": each.id, **({"user_name": each.name} if each.name else {})}
