@@ -258,9 +258,7 @@ async def _card(card: Card, degrade: Degrade, interactive: bool) -> list[Element
     if card.form is not None:
         elements.append(_form_button(card, card.form, degrade, interactive))
     made = [each for each in elements if each is not None]
-    blocks += [
-        {"type": "actions", "elements": made[start : start + ACTIONS_MAX]} for start in range(0, len(made), ACTIONS_MAX)
-    ]
+    blocks += _rows(made)
     if len(made) < len(elements):  # nobody would hear of them, and there is no page: their words stay
         names = [each.text for each in card.buttons] + ([card.form.submit] if card.form else [])
         lost = [name for name, each in zip(names, elements, strict=True) if each is None]
@@ -268,6 +266,19 @@ async def _card(card: Card, degrade: Degrade, interactive: bool) -> list[Element
     if card.footer:
         blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": mrkdwn(card.footer)}]})
     return blocks
+
+
+def _rows(buttons: Sequence[Element]) -> list[Element]:
+    rows: list[Element] = []
+    length = 0
+    for button in buttons:
+        size = rich_text.length_of(button)
+        if not rows or len(rows[-1]["elements"]) == ACTIONS_MAX or length + size > MESSAGE_MAX // 2:
+            rows.append({"type": "actions", "elements": []})
+            length = 0
+        rows[-1]["elements"].append(button)
+        length += size
+    return rows
 
 
 def _fields(fields: Sequence[Field], degrade: Degrade) -> list[Element]:
