@@ -42,6 +42,10 @@ class Unreachable(OutboundError):
     """There is nobody, or the connection was lost."""
 
 
+class Lost(Unreachable):
+    """The connection was lost after something was sent: whether the other side has done it is unknown."""
+
+
 class TooSlow(OutboundError):
     """It took too long. Whether the other side has done what was asked is unknown."""
 
@@ -133,10 +137,10 @@ class Outbound:
             raise Unreachable(f"{_name(target)} has no address")
         except (httpx.RemoteProtocolError, httpx.LocalProtocolError) as error:
             if "without sending a response" in str(error):
-                raise Unreachable(f"{_name(target)} closed the connection without an answer") from None
+                raise Lost(f"{_name(target)} closed the connection without an answer") from None
             raise Unreadable(f"{_name(target)} does not answer in HTTP") from None
         except httpx.TransportError as error:
-            raise Unreachable(f"the connection to {_name(target)} was lost: {_why(error)}") from None
+            raise Lost(f"the connection to {_name(target)} was lost: {_why(error)}") from None
         finally:
             origin.users -= 1
 

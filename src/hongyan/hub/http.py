@@ -10,10 +10,12 @@ import msgspec
 
 import hongyan
 from hongyan.hub.connector import Outcome, Problem
-from hongyan.outbound import Forbidden, Outbound, OutboundError, Unreachable
+from hongyan.outbound import Forbidden, Lost, Outbound, OutboundError, Unreachable
 
 #: Time for a call, and for one that carries a file (s).
 TIMEOUT, FILE_TIMEOUT = 15.0, 120.0
+#: What is believed of `Retry-After` (s).
+WAIT_MAX = 86_400.0
 AGENT = f"Hongyan/{hongyan.__version__}"
 
 
@@ -30,7 +32,7 @@ class Answer:
     def retry_after(self) -> float | None:
         """Seconds of the header `Retry-After`, if it says seconds."""
         text = self.headers.get("retry-after", "")
-        return float(text) if text.isdecimal() else None
+        return min(float(text), WAIT_MAX) if text.isdecimal() else None
 
 
 class Http:
@@ -82,6 +84,8 @@ class Http:
             )
         except Forbidden as error:
             raise Problem(Outcome.BAD_CREDENTIAL, str(error), everybody=True) from None
+        except Lost as error:  # it may have been done
+            raise Problem(Outcome.UNKNOWN, str(error)) from None
         except Unreachable as error:
             raise Problem(Outcome.TRANSIENT, str(error), everybody=True) from None
         except OutboundError as error:

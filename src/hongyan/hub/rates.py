@@ -37,7 +37,10 @@ class Rates:
 
     def close(self, key: Hashable, seconds: float) -> None:
         """The platform takes nothing for this key for so long."""
-        self._closed[key] = max(self._closed.get(key, 0.0), self._now() + seconds)
+        now = self._now()
+        if len(self._closed) >= KEPT:
+            self._closed = {each: until for each, until in self._closed.items() if until > now}
+        self._closed[key] = max(self._closed.get(key, 0.0), now + seconds)
 
     def _wait(self, limit: Limit, now: float) -> float:
         calls = self._calls.get(limit)
@@ -46,7 +49,7 @@ class Rates:
             while len(self._calls) > KEPT:
                 self._calls.popitem(last=False)
         self._calls.move_to_end(limit)
-        while calls and calls[0] <= now - limit.seconds:
+        while calls and calls[0] + limit.seconds <= now:
             calls.popleft()
         wait = calls[0] + limit.seconds - now if len(calls) >= limit.most else 0.0
         closed = self._closed.get(limit.key, 0.0) - now
