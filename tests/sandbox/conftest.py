@@ -1,11 +1,3 @@
-<<<<<<< HEAD
-"""The fixtures for emulators."""
-
-from tests.support.hub import around, clock, files, sandbox
-
-__all__ = ["around", "clock", "files", "sandbox"]
-||||||| ef6a9a3
-=======
 """The fixtures for emulators."""
 
 from collections.abc import AsyncIterator
@@ -33,4 +25,3 @@ async def plain() -> AsyncIterator[Sandbox]:
 async def web(plain: Sandbox) -> AsyncIterator[ClientSession]:
     async with ClientSession(plain.origin) as session:
         yield session
->>>>>>> b-sand
