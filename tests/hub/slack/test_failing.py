@@ -139,7 +139,7 @@ def test_the_wait_is_the_one_that_slack_tells() -> None:
         ("throttled", Outcome.THROTTLED),
         ("error", Outcome.TRANSIENT),
         ("garbage", Outcome.UNKNOWN),
-        ("closed", Outcome.TRANSIENT),
+        ("closed", Outcome.UNKNOWN),
         ("refused", Outcome.BAD_CREDENTIAL),
         ("token_expired", Outcome.BAD_CREDENTIAL),
     ],

@@ -364,11 +364,11 @@ class _Reader:
         marks = [mark for name, mark in (("bold", "**"), ("italic", "*"), ("strike", "~~")) if style.get(name)]
         if style.get("code"):
             marks.append("`")
-        if not marks or not text.strip():
-            return self._write(text)
         inner = text.strip()  # marks with white space within are none
+        if not inner:
+            return text
         if not style.get("code"):
-            inner = escape(inner)
+            inner = self._write(inner)
         before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
         return before + "".join(marks) + inner + "".join(reversed(marks)) + after
 
