@@ -23,9 +23,14 @@ class StatsCollector:
         self._stats = stats
 
     def collect(self) -> Iterable[Metric]:
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
         for figure in self._stats():
-            family = CounterMetricFamily if figure.name.endswith("_total") else GaugeMetricFamily
-            yield family(PREFIX + figure.name, figure.help, value=figure.value)
+            kind = CounterMetricFamily if figure.name.endswith("_total") else GaugeMetricFamily
+            family = families.get(figure.name)
+            if family is None:
+                family = families[figure.name] = kind(PREFIX + figure.name, figure.help, labels=list(figure.labels))
+            family.add_metric(list(figure.labels.values()), figure.value)
+        yield from families.values()
 
 
 @get("/metrics")
