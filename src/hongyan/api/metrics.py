@@ -1,5 +1,6 @@
 """Figures for Prometheus, for callers on this machine or from the networks in `metrics_from`."""
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,14 +24,13 @@ class StatsCollector:
         self._stats = stats
 
     def collect(self) -> Iterable[Metric]:
-        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
-        for figure in self._stats():
-            kind = CounterMetricFamily if figure.name.endswith("_total") else GaugeMetricFamily
-            family = families.get(figure.name)
-            if family is None:
-                family = families[figure.name] = kind(PREFIX + figure.name, figure.help, labels=list(figure.labels))
-            family.add_metric(list(figure.labels.values()), figure.value)
-        yield from families.values()
+        for name, figures in itertools.groupby(self._stats(), lambda figure: figure.name):
+            first, *others = figures
+            kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            family = kind(PREFIX + name, first.help, labels=list(first.labels))
+            for figure in (first, *others):
+                family.add_metric(list(figure.labels.values()), figure.value)
+            yield family
 
 
 @get("/metrics")

@@ -16,7 +16,7 @@ from hongyan.hub.hub import Hub
 class Figure:
     """One figure of `/metrics`; those whose names end in `_total` only ever grow.
 
-    One that is told apart by labels has these besides.
+    Several of one name, one after another, have other values of the same labels.
     """
 
     name: str
