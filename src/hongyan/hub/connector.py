@@ -125,6 +125,8 @@ class Feature(StrEnum):
     STATUS = "status"
     RECEIVE = "receive"
     LOOK_UP = "look_up"
+    ONCE = "once"
+    """The platform takes a message once that comes again with the same `key`."""
 
 
 class Incoming(NamedTuple):
@@ -193,13 +195,15 @@ class Acted(Struct, frozen=True, tag="acted", omit_defaults=True):
 class Happened(Struct, frozen=True, tag="happened", omit_defaults=True):
     """Anything else, such as a message read or recalled, or the account added to a group.
 
-    `name` is the platform's word for it, `data` what came with it.
+    `name` is the platform's word for it, `data` what came with it. `recalled` is the receipt of a message that was
+    taken back, if that is what happened.
     """
 
     id: str
     name: str
     at: int
     data: dict[str, Any] = {}
+    recalled: dict[str, str] = {}
 
 
 Event = Said | Acted | Happened
