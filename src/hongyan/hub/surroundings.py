@@ -63,5 +63,5 @@ class Surroundings:
     wall: Callable[[], int]
     steady: Callable[[], float]
     act_url: Callable[[str, str], str | None]
-    renewed: Callable[[Mapping[str, str]], Awaitable[None]] | None = None
     home: Home | None = None
+    renewed: Callable[[Mapping[str, str]], Awaitable[None]] | None = None
