@@ -51,7 +51,12 @@ PRESSED = {
     "userId": "lisi",
     "spaceId": "cidOps0sandbox==",
     "content": json.dumps(
-        {"cardPrivateData": {"actionIds": ["take"], "params": {"action": "take", "value": "7", "why": "mine", "n": [1]}}}
+        {
+            "cardPrivateData": {
+                "actionIds": ["take"],
+                "params": {"action": "take", "value": "7", "why": "mine", "n": [1]},
+            }
+        }
     ),
 }
 
@@ -328,7 +333,9 @@ async def test_without_the_credentials_nothing_is_taken(sandbox: Sandbox, around
     "again",
     [
         lambda stamp: signed(SAID, stamp=stamp),
-        lambda stamp: pushed({"EventType": "x", "TimeStamp": "1"}, stamp=stamp, random=base64.b64decode("A" * 22 + "==")),
+        lambda stamp: pushed(
+            {"EventType": "x", "TimeStamp": "1"}, stamp=stamp, random=base64.b64decode("A" * 22 + "==")
+        ),
         lambda stamp: pushed({"EventType": "x", "eventId": "e"}, stamp=stamp),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hongyan.hub.connector import HERE, Outcome, Problem, Result, Sent
+from hongyan.hub.connector import HERE, Feature, Outcome, Problem, Result, Sent
 from hongyan.hub.connectors.dingtalk.credentials import RobotCredentials
 from hongyan.hub.connectors.dingtalk.robot import RobotConnector
 from hongyan.hub.content import (
@@ -283,7 +283,9 @@ async def test_what_is_far_too_long_is_cut(robot: RobotConnector, sandbox: Sandb
 
 
 async def test_a_long_card_is_cut(robot: RobotConnector, sandbox: Sandbox) -> None:
-    assert "text_cut" in await sent(robot, Card("Disk", "满" * 20_000, buttons=(Button("Go", url="https://a.example"),)))
+    assert "text_cut" in await sent(
+        robot, Card("Disk", "满" * 20_000, buttons=(Button("Go", url="https://a.example"),))
+    )
     assert bodies(sandbox)[0]["actionCard"]["singleTitle"] == "Go"
 
 
@@ -402,9 +404,7 @@ async def test_faults(robot: RobotConnector, sandbox: Sandbox, clock: Clock, wha
     assert (await send(robot, Text("again"), key="m2")).results[0].outcome is Outcome.OK
 
 
-async def test_silence_is_unknown(
-    robot: RobotConnector, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_silence_is_unknown(robot: RobotConnector, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(Http.call.__kwdefaults__, "timeout", 0.2)
     sandbox.faults.add("dingtalk", "silence")
     assert (await one(robot)).outcome is Outcome.UNKNOWN
@@ -420,15 +420,13 @@ async def test_check_inferred_tells_whether_the_robot_is_there(sandbox: Sandbox,
 
 
 async def test_what_a_robot_can_not(robot: RobotConnector) -> None:
-    assert robot.features == frozenset()
+    assert robot.features == {Feature.ONCE}
     for call in (robot.recall({}), robot.status({}), robot.update({}, Message(Text("x")))):
         with pytest.raises(Problem, match="cannot"):
             await call
 
 
-async def test_credentials_are_never_shown(
-    sandbox: Sandbox, around: Around, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_credentials_are_never_shown(sandbox: Sandbox, around: Around, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     credentials = RobotCredentials(access_token="tok-hidden", secret="SEChidden", base_url=sandbox.origin)
     assert "hidden" not in f"{credentials!r} {credentials} {credentials.__rich_repr__()}"

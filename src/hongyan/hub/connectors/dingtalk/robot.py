@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hongyan.hub.connector import Outcome, Problem, Receipt, Result, Sent, Target, Unable, failed
+from hongyan.hub.connector import Feature, Outcome, Problem, Receipt, Result, Sent, Target, Unable, failed
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.dingtalk.api import LEGACY_HOST
 from hongyan.hub.connectors.dingtalk.credentials import RobotCredentials
@@ -19,7 +19,12 @@ from hongyan.hub.surroundings import Surroundings
 RATE, MINUTE, BLOCK = 18, 60.0, 600.0
 
 
+FEATURES = frozenset({Feature.ONCE})
+
+
 class RobotConnector(Unable):
+    features = FEATURES
+
     def __init__(self, credentials: RobotCredentials, around: Surroundings) -> None:
         self._credentials = credentials
         self._around = around
@@ -81,4 +86,5 @@ KIND = ChannelKind(
     secret=frozenset({"access_token", "secret"}),
     targets=frozenset(),
     open=RobotConnector,
+    features=FEATURES,
 )
