@@ -15,7 +15,8 @@ from urllib.parse import quote_plus
 import pytest
 from aiohttp import ClientSession
 
-from hongyan.sandbox.dingtalk import AGENT_ID, APP_KEY, APP_SECRET, ROBOTS, DingTalk
+from hongyan.sandbox.dingtalk import DingTalk
+from hongyan.sandbox.dingtalk.world import AGENT_ID, APP_KEY, APP_SECRET, ROBOTS
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.server import Sandbox
 from tests.support.hub import START, Clock

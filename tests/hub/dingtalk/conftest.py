@@ -7,7 +7,8 @@ import pytest
 from hongyan.hub.connectors.dingtalk.app import AppConnector
 from hongyan.hub.connectors.dingtalk.credentials import AppCredentials, RobotCredentials
 from hongyan.hub.connectors.dingtalk.robot import RobotConnector
-from hongyan.sandbox.dingtalk import (
+from hongyan.sandbox.dingtalk import DingTalk
+from hongyan.sandbox.dingtalk.world import (
     AES_KEY,
     AGENT_ID,
     APP_KEY,
@@ -17,7 +18,6 @@ from hongyan.sandbox.dingtalk import (
     CORP_ID,
     ROBOTS,
     ROUTE_KEY,
-    DingTalk,
 )
 from hongyan.sandbox.server import Sandbox
 from tests.support.hub import Around

@@ -391,7 +391,7 @@ async def test_of_a_work_notification(app: AppConnector, sandbox: Sandbox) -> No
 
 
 async def test_the_day_is_full(app: AppConnector, emulator: DingTalk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hongyan.sandbox.dingtalk.DAILY", 1)
+    monkeypatch.setattr("hongyan.sandbox.dingtalk.work.DAILY", 1)
     await one(app, RESEARCH)
     status = await app.status(receipt(await one(app, RESEARCH, Text("another"))))
     assert "all work notifications" in status.failed["zhangsan"]

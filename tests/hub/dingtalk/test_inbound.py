@@ -26,7 +26,8 @@ from hongyan.hub.connector import (
 from hongyan.hub.connectors.dingtalk.app import AppConnector
 from hongyan.hub.connectors.dingtalk.crypto import EventCrypto, card_sign, robot_sign
 from hongyan.hub.content import Audio, Button, Card, File, Image, Markdown, Media, Message, Text, Video
-from hongyan.sandbox.dingtalk import AES_KEY, APP_KEY, APP_SECRET, CALLBACK_TOKEN, CARD_SECRET, CORP_ID, DingTalk
+from hongyan.sandbox.dingtalk import DingTalk
+from hongyan.sandbox.dingtalk.world import AES_KEY, APP_KEY, APP_SECRET, CALLBACK_TOKEN, CARD_SECRET, CORP_ID
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.server import Sandbox
 from tests.hub.dingtalk.conftest import app_credentials

@@ -32,7 +32,7 @@ from hongyan.hub.content import (
     Video,
 )
 from hongyan.hub.http import Http
-from hongyan.sandbox.dingtalk import ROBOTS
+from hongyan.sandbox.dingtalk.world import ROBOTS
 from hongyan.sandbox.faults import What
 from hongyan.sandbox.server import Sandbox
 from tests.support.hub import Around, Clock
