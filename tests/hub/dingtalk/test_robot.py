@@ -165,7 +165,7 @@ CASES: list[tuple[str, Content, dict[str, Any], list[str]]] = [
             buttons=(
                 Button("Look", url="https://a.example/look"),
                 Button("Mine", id="take", confirm="Sure?"),
-                Button("Ignore it for as long as it takes", url="https://a.example/no"),
+                Button("Ignore " * 10, url="https://a.example/no"),
             ),
         ),
         {
@@ -176,7 +176,7 @@ CASES: list[tuple[str, Content, dict[str, Any], list[str]]] = [
                 "btns": [
                     {"title": "Look", "actionURL": "https://a.example/look"},
                     {"title": "Mine", "actionURL": "https://hongyan.example/act/m1/take"},
-                    {"title": "Ignore it for as lo…", "actionURL": "https://a.example/no"},
+                    {"title": ("Ignore " * 9).strip() + "…", "actionURL": "https://a.example/no"},
                 ],
             }
         },
@@ -308,6 +308,17 @@ async def test_no_message_above_the_rate(robot: RobotConnector, sandbox: Sandbox
     assert len(sandbox.board.all()) == 18
     clock.advance(61)
     assert (await send(robot, Text("x"), key="m19")).results[0].outcome is Outcome.OK
+
+
+async def test_a_long_text_waits_for_the_rate(robot: RobotConnector, sandbox: Sandbox, clock: Clock) -> None:
+    """What has gone before is not shown again."""
+    for number in range(17):
+        await sent(robot, Text("x"), key=f"m{number}")
+    sandbox.board.clear()
+    assert (await send(robot, Text("满" * 15_000), key="long")).results[0].outcome is Outcome.THROTTLED
+    clock.advance(61)
+    assert await sent(robot, Text("满" * 15_000), key="long") == ["text_split"]
+    assert [each["text"]["content"][:5] for each in bodies(sandbox)] == ["(1/3)", "(2/3)", "(3/3)"]
 
 
 async def test_channels_of_one_robot_share_its_rate(sandbox: Sandbox, around: Around) -> None:

@@ -81,7 +81,7 @@ class DingTalk(Emulator):
         self._sessions: dict[str, tuple[str, float]] = {}
 
     def routes(self) -> Sequence[web.AbstractRouteDef]:
-        legacy: dict[str, Any] = {
+        older: dict[str, Any] = {
             "/topapi/message/corpconversation/asyncsend_v2": self.work.send,
             "/topapi/message/corpconversation/getsendprogress": self.work.progress,
             "/topapi/message/corpconversation/getsendresult": self.work.result,
@@ -111,7 +111,7 @@ class DingTalk(Emulator):
             web.get("/gettoken", answering(self._legacy_token)),
             web.post("/gettoken", answering(self._legacy_token)),
             web.post("/v1.0/oauth2/accessToken", answering(self._new_token)),
-            *(web.post(path, answering(self._with_token(handler, v1=False))) for path, handler in legacy.items()),
+            *(web.post(path, answering(self._with_token(handler, v1=False))) for path, handler in older.items()),
             *(web.route(way, path, answering(self._with_token(handler, v1=True))) for way, path, handler in v1),
             web.post("/v1.0/gateway/connections/open", answering(self._stream_open)),
             web.get("/dingtalk/stream", self.streams.serve),
@@ -253,7 +253,8 @@ class DingTalk(Emulator):
         uuid = body.get("msgUuid")
         if uuid and (token, uuid) in self._uuids:
             return legacy(0, "ok")
-        self._uuids.add((token, str(uuid)))
+        if uuid:
+            self._uuids.add((token, str(uuid)))
         self._show_robot(robot, kind, body)
         return legacy(0, "ok")
 

@@ -222,8 +222,10 @@ class AppConnector:
             case "work":
                 body = {"agent_id": self._agent(), "msg_task_id": int(receipt["task"])}
                 await self._api.legacy(WORK + "recall", body)
-            case _:
+            case "card":
                 raise Problem(Outcome.BAD_CONTENT, "DingTalk does not take interactive cards back.")
+            case _:
+                raise Problem(Outcome.BAD_CONTENT, "DingTalk takes back only what the app has sent.")
 
     async def update(self, receipt: Receipt, message: Message) -> Sequence[Note]:
         """A card is written anew; of a work notification in the style of OA the status changes."""

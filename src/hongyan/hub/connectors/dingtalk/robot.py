@@ -37,8 +37,9 @@ class RobotConnector(Unable):
         degrade = Degrade(self._around, key)
         try:
             bodies = await robot_bodies(message, degrade, self._credentials.keywords)
-            self._around.rates.take(*[Limit(self._rate, RATE, MINUTE)] * len(bodies), everybody=True)
             for number, body in enumerate(bodies):
+                # those that have gone before the rate was used up are taken once, and come again unseen
+                self._around.rates.take(Limit(self._rate, RATE, MINUTE), everybody=True)
                 await self._post({**body, "msgUuid": f"{key}-{number}" if number else key})
         except Problem as problem:
             return Sent(tuple(failed(target, problem) for target in to), tuple(degrade.notes))
