@@ -132,6 +132,25 @@ class Outbound:
         except TimeoutError:
             raise TooSlow(f"{target.authority} did not answer within {timeout:g} s") from None
 
+    async def dial(self, url: str) -> socket.socket:
+        """A connection to where a URL leads, for what is no request; its caller closes it. Raises OutboundError."""
+        target = _parse(url)
+        found = await self._addresses(await self._origin(target), target)
+        port = target.port or (443 if target.scheme == "https" else 80)
+        for address in found:
+            made = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
+            made.setblocking(False)
+            try:
+                async with asyncio.timeout(CONNECT):
+                    await asyncio.get_running_loop().sock_connect(made, (str(address), port))
+                return made
+            except (OSError, TimeoutError):
+                made.close()
+            except BaseException:
+                made.close()
+                raise
+        raise Unreachable(f"{_name(target)} can't be reached")
+
     async def close(self) -> None:
         self._closed = True
         if self._session is not None:

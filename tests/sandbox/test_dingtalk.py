@@ -15,13 +15,16 @@ from urllib.parse import quote_plus
 import pytest
 from aiohttp import ClientSession
 
-from hongyan.sandbox.dingtalk import AGENT_ID, APP_KEY, APP_SECRET, ROBOTS, DingTalk
+from hongyan.sandbox.dingtalk import DingTalk
+from hongyan.sandbox.dingtalk.world import AGENT_ID, APP_KEY, APP_SECRET, ROBOTS
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.server import Sandbox
 from tests.support.hub import START, Clock
 
 # what the SDKs do when they are imported and used, and can't be helped
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning", "ignore::ResourceWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::SyntaxWarning", "ignore::ResourceWarning"
+)
 SIGNED, KEYWORD, OPEN = "sandbox-signed", "sandbox-keyword", "sandbox-network"
 
 
@@ -55,9 +58,7 @@ async def robot(
 
 
 async def token(session: ClientSession, sandbox: Sandbox) -> str:
-    _, answer = await post(
-        session, sandbox, "/v1.0/oauth2/accessToken", {"appKey": APP_KEY, "appSecret": APP_SECRET}
-    )
+    _, answer = await post(session, sandbox, "/v1.0/oauth2/accessToken", {"appKey": APP_KEY, "appSecret": APP_SECRET})
     return str(answer["accessToken"])
 
 
@@ -158,18 +159,24 @@ async def test_alibabacloud_dingtalk(sandbox: Sandbox, emulator: DingTalk) -> No
             options,
         ).body
         found["group"] = (state.send_status, state.read_user_ids, state.has_more)
-        made = Cards(config()).create_and_deliver_with_options(
-            cards.CreateAndDeliverRequest(
-                card_template_id="t.schema",
-                out_track_id="c1",
-                callback_type="STREAM",
-                card_data=cards.CreateAndDeliverRequestCardData(card_param_map={"title": "T"}),
-                open_space_id="dtv1.card//IM_GROUP.cidOps0sandbox==",
-                im_group_open_deliver_model=cards.CreateAndDeliverRequestImGroupOpenDeliverModel(robot_code=APP_KEY),
-            ),
-            cards.CreateAndDeliverHeaders(x_acs_dingtalk_access_token=access),
-            options,
-        ).body
+        made = (
+            Cards(config())
+            .create_and_deliver_with_options(
+                cards.CreateAndDeliverRequest(
+                    card_template_id="t.schema",
+                    out_track_id="c1",
+                    callback_type="STREAM",
+                    card_data=cards.CreateAndDeliverRequestCardData(card_param_map={"title": "T"}),
+                    open_space_id="dtv1.card//IM_GROUP.cidOps0sandbox==",
+                    im_group_open_deliver_model=cards.CreateAndDeliverRequestImGroupOpenDeliverModel(
+                        robot_code=APP_KEY
+                    ),
+                ),
+                cards.CreateAndDeliverHeaders(x_acs_dingtalk_access_token=access),
+                options,
+            )
+            .body
+        )
         found["card"] = (made.success, made.result.out_track_id, made.result.deliver_results[0].success)
         Cards(config()).update_card_with_options(
             cards.UpdateCardRequest(
@@ -178,13 +185,17 @@ async def test_alibabacloud_dingtalk(sandbox: Sandbox, emulator: DingTalk) -> No
             cards.UpdateCardHeaders(x_acs_dingtalk_access_token=access),
             options,
         )
-        registered = Cards(config()).register_callback_with_options(
-            cards.RegisterCallbackRequest(
-                callback_route_key="mine", callback_url="https://a.example/in", api_secret="s"
-            ),
-            cards.RegisterCallbackHeaders(x_acs_dingtalk_access_token=access),
-            options,
-        ).body
+        registered = (
+            Cards(config())
+            .register_callback_with_options(
+                cards.RegisterCallbackRequest(
+                    callback_route_key="mine", callback_url="https://a.example/in", api_secret="s"
+                ),
+                cards.RegisterCallbackHeaders(x_acs_dingtalk_access_token=access),
+                options,
+            )
+            .body
+        )
         found["route"] = (registered.success, registered.result.callback_url)
         try:
             client.org_group_send_with_options(

@@ -7,8 +7,18 @@ import pytest
 from hongyan.hub.connectors.dingtalk.app import AppConnector
 from hongyan.hub.connectors.dingtalk.credentials import AppCredentials, RobotCredentials
 from hongyan.hub.connectors.dingtalk.robot import RobotConnector
-from hongyan.sandbox.dingtalk import AES_KEY, AGENT_ID, APP_KEY, APP_SECRET, CALLBACK_TOKEN, CARD_SECRET, CORP_ID
-from hongyan.sandbox.dingtalk import DingTalk, ROBOTS, ROUTE_KEY
+from hongyan.sandbox.dingtalk import DingTalk
+from hongyan.sandbox.dingtalk.world import (
+    AES_KEY,
+    AGENT_ID,
+    APP_KEY,
+    APP_SECRET,
+    CALLBACK_TOKEN,
+    CARD_SECRET,
+    CORP_ID,
+    ROBOTS,
+    ROUTE_KEY,
+)
 from hongyan.sandbox.server import Sandbox
 from tests.support.hub import Around
 

@@ -190,9 +190,7 @@ CASES: list[tuple[str, Content, tuple[str, dict[str, str]], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("content", "sample", "work"), [each[1:] for each in CASES], ids=[each[0] for each in CASES]
-)
+@pytest.mark.parametrize(("content", "sample", "work"), [each[1:] for each in CASES], ids=[each[0] for each in CASES])
 async def test_each_type(
     app: AppConnector,
     sandbox: Sandbox,
@@ -337,7 +335,7 @@ async def test_a_kind_of_recipient_that_it_does_not_have(app: AppConnector) -> N
 async def test_departments_and_everyone(app: AppConnector, sandbox: Sandbox) -> None:
     results = (await send(app, Text("x"), RESEARCH, Target("department", "3"), EVERYONE)).results
     assert {each.outcome for each in results} == {Outcome.OK}
-    first, = sandbox.board.all()
+    (first,) = sandbox.board.all()
     assert first.to == ["zhangsan", "lisi", "wangwu"]
     status = await app.status(receipt(results[2]))  # the same content, the same people, the same day
     assert set(status.failed) == {"zhangsan", "lisi", "wangwu"}
@@ -393,7 +391,7 @@ async def test_of_a_work_notification(app: AppConnector, sandbox: Sandbox) -> No
 
 
 async def test_the_day_is_full(app: AppConnector, emulator: DingTalk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hongyan.sandbox.dingtalk.DAILY", 1)
+    monkeypatch.setattr("hongyan.sandbox.dingtalk.work.DAILY", 1)
     await one(app, RESEARCH)
     status = await app.status(receipt(await one(app, RESEARCH, Text("another"))))
     assert "all work notifications" in status.failed["zhangsan"]
@@ -606,9 +604,7 @@ async def test_look_up(app: AppConnector) -> None:
         assert caught.value.outcome is Outcome.BAD_RECIPIENT
 
 
-async def test_credentials_are_never_shown(
-    sandbox: Sandbox, around: Around, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_credentials_are_never_shown(sandbox: Sandbox, around: Around, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     credentials = app_credentials(sandbox.origin, app_secret="s-hidden", card_secret="c-hidden")
     assert "hidden" not in f"{credentials!r} {credentials.__rich_repr__()}"

@@ -190,7 +190,9 @@ def test_v1_unverified(status: int, code: str, outcome: Outcome) -> None:
     assert raised(v1_answer, answer({"code": code}, status)).outcome is outcome
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, "InvalidAuthentication"), (403, "InvalidAuthentication"), (401, "x")])
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "InvalidAuthentication"), (403, "InvalidAuthentication"), (401, "x")]
+)
 def test_an_old_token_of_v1_unverified(status: int, code: str) -> None:
     assert isinstance(raised(v1_answer, answer({"code": code, "message": "m"}, status)), Expired)
 

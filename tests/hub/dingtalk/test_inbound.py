@@ -26,7 +26,8 @@ from hongyan.hub.connector import (
 from hongyan.hub.connectors.dingtalk.app import AppConnector
 from hongyan.hub.connectors.dingtalk.crypto import EventCrypto, card_sign, robot_sign
 from hongyan.hub.content import Audio, Button, Card, File, Image, Markdown, Media, Message, Text, Video
-from hongyan.sandbox.dingtalk import AES_KEY, APP_KEY, APP_SECRET, CALLBACK_TOKEN, CARD_SECRET, CORP_ID, DingTalk
+from hongyan.sandbox.dingtalk import DingTalk
+from hongyan.sandbox.dingtalk.world import AES_KEY, APP_KEY, APP_SECRET, CALLBACK_TOKEN, CARD_SECRET, CORP_ID
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.server import Sandbox
 from tests.hub.dingtalk.conftest import app_credentials
@@ -51,7 +52,12 @@ PRESSED = {
     "userId": "lisi",
     "spaceId": "cidOps0sandbox==",
     "content": json.dumps(
-        {"cardPrivateData": {"actionIds": ["take"], "params": {"action": "take", "value": "7", "why": "mine", "n": [1]}}}
+        {
+            "cardPrivateData": {
+                "actionIds": ["take"],
+                "params": {"action": "take", "value": "7", "why": "mine", "n": [1]},
+            }
+        }
     ),
 }
 
@@ -328,7 +334,9 @@ async def test_without_the_credentials_nothing_is_taken(sandbox: Sandbox, around
     "again",
     [
         lambda stamp: signed(SAID, stamp=stamp),
-        lambda stamp: pushed({"EventType": "x", "TimeStamp": "1"}, stamp=stamp, random=base64.b64decode("A" * 22 + "==")),
+        lambda stamp: pushed(
+            {"EventType": "x", "TimeStamp": "1"}, stamp=stamp, random=base64.b64decode("A" * 22 + "==")
+        ),
         lambda stamp: pushed({"EventType": "x", "eventId": "e"}, stamp=stamp),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hongyan.hub.connector import HERE, Outcome, Problem, Result, Sent
+from hongyan.hub.connector import HERE, Feature, Outcome, Problem, Result, Sent
 from hongyan.hub.connectors.dingtalk.credentials import RobotCredentials
 from hongyan.hub.connectors.dingtalk.robot import RobotConnector
 from hongyan.hub.content import (
@@ -32,7 +32,7 @@ from hongyan.hub.content import (
     Video,
 )
 from hongyan.hub.http import Http
-from hongyan.sandbox.dingtalk import ROBOTS
+from hongyan.sandbox.dingtalk.world import ROBOTS
 from hongyan.sandbox.faults import What
 from hongyan.sandbox.server import Sandbox
 from tests.support.hub import Around, Clock
@@ -165,7 +165,7 @@ CASES: list[tuple[str, Content, dict[str, Any], list[str]]] = [
             buttons=(
                 Button("Look", url="https://a.example/look"),
                 Button("Mine", id="take", confirm="Sure?"),
-                Button("Ignore it for as long as it takes", url="https://a.example/no"),
+                Button("Ignore " * 10, url="https://a.example/no"),
             ),
         ),
         {
@@ -176,7 +176,7 @@ CASES: list[tuple[str, Content, dict[str, Any], list[str]]] = [
                 "btns": [
                     {"title": "Look", "actionURL": "https://a.example/look"},
                     {"title": "Mine", "actionURL": "https://hongyan.example/act/m1/take"},
-                    {"title": "Ignore it for as lo…", "actionURL": "https://a.example/no"},
+                    {"title": ("Ignore " * 9).strip() + "…", "actionURL": "https://a.example/no"},
                 ],
             }
         },
@@ -283,7 +283,9 @@ async def test_what_is_far_too_long_is_cut(robot: RobotConnector, sandbox: Sandb
 
 
 async def test_a_long_card_is_cut(robot: RobotConnector, sandbox: Sandbox) -> None:
-    assert "text_cut" in await sent(robot, Card("Disk", "满" * 20_000, buttons=(Button("Go", url="https://a.example"),)))
+    assert "text_cut" in await sent(
+        robot, Card("Disk", "满" * 20_000, buttons=(Button("Go", url="https://a.example"),))
+    )
     assert bodies(sandbox)[0]["actionCard"]["singleTitle"] == "Go"
 
 
@@ -306,6 +308,17 @@ async def test_no_message_above_the_rate(robot: RobotConnector, sandbox: Sandbox
     assert len(sandbox.board.all()) == 18
     clock.advance(61)
     assert (await send(robot, Text("x"), key="m19")).results[0].outcome is Outcome.OK
+
+
+async def test_a_long_text_waits_for_the_rate(robot: RobotConnector, sandbox: Sandbox, clock: Clock) -> None:
+    """What has gone before is not shown again."""
+    for number in range(17):
+        await sent(robot, Text("x"), key=f"m{number}")
+    sandbox.board.clear()
+    assert (await send(robot, Text("满" * 15_000), key="long")).results[0].outcome is Outcome.THROTTLED
+    clock.advance(61)
+    assert await sent(robot, Text("满" * 15_000), key="long") == ["text_split"]
+    assert [each["text"]["content"][:5] for each in bodies(sandbox)] == ["(1/3)", "(2/3)", "(3/3)"]
 
 
 async def test_channels_of_one_robot_share_its_rate(sandbox: Sandbox, around: Around) -> None:
@@ -402,9 +415,7 @@ async def test_faults(robot: RobotConnector, sandbox: Sandbox, clock: Clock, wha
     assert (await send(robot, Text("again"), key="m2")).results[0].outcome is Outcome.OK
 
 
-async def test_silence_is_unknown(
-    robot: RobotConnector, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_silence_is_unknown(robot: RobotConnector, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(Http.call.__kwdefaults__, "timeout", 0.2)
     sandbox.faults.add("dingtalk", "silence")
     assert (await one(robot)).outcome is Outcome.UNKNOWN
@@ -420,15 +431,13 @@ async def test_check_inferred_tells_whether_the_robot_is_there(sandbox: Sandbox,
 
 
 async def test_what_a_robot_can_not(robot: RobotConnector) -> None:
-    assert robot.features == frozenset()
+    assert robot.features == {Feature.ONCE}
     for call in (robot.recall({}), robot.status({}), robot.update({}, Message(Text("x")))):
         with pytest.raises(Problem, match="cannot"):
             await call
 
 
-async def test_credentials_are_never_shown(
-    sandbox: Sandbox, around: Around, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_credentials_are_never_shown(sandbox: Sandbox, around: Around, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     credentials = RobotCredentials(access_token="tok-hidden", secret="SEChidden", base_url=sandbox.origin)
     assert "hidden" not in f"{credentials!r} {credentials} {credentials.__rich_repr__()}"

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from hongyan.hub.connector import (
+    Event,
     Feature,
     Incoming,
     Note,
@@ -26,6 +27,7 @@ from hongyan.hub.connectors.dingtalk.app_rendering import FILE_MAX, AppRendering
 from hongyan.hub.connectors.dingtalk.credentials import AppCredentials
 from hongyan.hub.connectors.dingtalk.errors import FORBIDDEN
 from hongyan.hub.connectors.dingtalk.inbound import Inbound
+from hongyan.hub.connectors.dingtalk.stream import Stream
 from hongyan.hub.content import Card, Media, Message
 from hongyan.hub.degrade import Degrade
 from hongyan.hub.surroundings import Bytes, Surroundings
@@ -38,8 +40,11 @@ ROBOT = "/v1.0/robot/"
 Step = Callable[[Sequence[Target]], Awaitable[Mapping[Target, Result]]]
 
 
+FEATURES = frozenset({Feature.RECALL, Feature.UPDATE, Feature.STATUS, Feature.RECEIVE, Feature.LOOK_UP})
+
+
 class AppConnector:
-    features = frozenset(Feature)
+    features = FEATURES
 
     def __init__(self, credentials: AppCredentials, around: Surroundings) -> None:
         self._credentials = credentials
@@ -217,8 +222,10 @@ class AppConnector:
             case "work":
                 body = {"agent_id": self._agent(), "msg_task_id": int(receipt["task"])}
                 await self._api.legacy(WORK + "recall", body)
-            case _:
+            case "card":
                 raise Problem(Outcome.BAD_CONTENT, "DingTalk does not take interactive cards back.")
+            case _:
+                raise Problem(Outcome.BAD_CONTENT, "DingTalk takes back only what the app has sent.")
 
     async def update(self, receipt: Receipt, message: Message) -> Sequence[Note]:
         """A card is written anew; of a work notification in the style of OA the status changes."""
@@ -320,6 +327,9 @@ class AppConnector:
     async def receive(self, request: Incoming) -> Reception:
         return self._inbound.receive(request)
 
+    async def listen(self, tell: Callable[[Event], Awaitable[None]]) -> None:
+        await Stream(self._credentials, self._around, self._inbound, tell).run()
+
     async def fetch(self, media: Mapping[str, str]) -> bytes:
         body = {"robotCode": self._credentials.robot, "downloadCode": media["code"]}
         url = (await self._api.v1("POST", ROBOT + "messageFiles/download", body)).get("downloadUrl")
@@ -387,4 +397,5 @@ KIND = ChannelKind(
     secret=frozenset({"app_secret", "callback_token", "callback_aes_key", "card_secret"}),
     targets=frozenset({"user", "group", "department", "mobile", "all"}),
     open=AppConnector,
+    features=FEATURES,
 )

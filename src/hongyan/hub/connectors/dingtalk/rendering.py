@@ -14,8 +14,8 @@ from hongyan.hub.markdown import Inlines, Writer, parse
 
 #: Bytes of a body of a robot: a little below DingTalk's 20,000; and messages that a long text becomes at most.
 ROBOT_MAX, PARTS_MAX = 19_900, 5
-#: Characters of what stands in the list of chats, and of a label.
-PREVIEW_MAX, LABEL_MAX = 64, 20
+#: Characters of what stands in the list of chats, and of a label, beyond which no client shows more.
+PREVIEW_MAX, LABEL_MAX = 64, 64
 #: What a card's own address is called if it has no button.
 DETAILS = "查看详情"
 Body = dict[str, Any]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hongyan.hub.connector import Outcome, Problem, Receipt, Result, Sent, Target, Unable, failed
+from hongyan.hub.connector import Feature, Outcome, Problem, Receipt, Result, Sent, Target, Unable, failed
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.dingtalk.api import LEGACY_HOST
 from hongyan.hub.connectors.dingtalk.credentials import RobotCredentials
@@ -19,7 +19,12 @@ from hongyan.hub.surroundings import Surroundings
 RATE, MINUTE, BLOCK = 18, 60.0, 600.0
 
 
+FEATURES = frozenset({Feature.ONCE})
+
+
 class RobotConnector(Unable):
+    features = FEATURES
+
     def __init__(self, credentials: RobotCredentials, around: Surroundings) -> None:
         self._credentials = credentials
         self._around = around
@@ -32,8 +37,9 @@ class RobotConnector(Unable):
         degrade = Degrade(self._around, key)
         try:
             bodies = await robot_bodies(message, degrade, self._credentials.keywords)
-            self._around.rates.take(*[Limit(self._rate, RATE, MINUTE)] * len(bodies), everybody=True)
             for number, body in enumerate(bodies):
+                # those that have gone before the rate was used up are taken once, and come again unseen
+                self._around.rates.take(Limit(self._rate, RATE, MINUTE), everybody=True)
                 await self._post({**body, "msgUuid": f"{key}-{number}" if number else key})
         except Problem as problem:
             return Sent(tuple(failed(target, problem) for target in to), tuple(degrade.notes))
@@ -81,4 +87,5 @@ KIND = ChannelKind(
     secret=frozenset({"access_token", "secret"}),
     targets=frozenset(),
     open=RobotConnector,
+    features=FEATURES,
 )
