@@ -87,9 +87,11 @@ def _said(xml: Mapping[str, Any], kind: str, sender: str, at: int) -> Event:
     if content is None or not id_:
         name = f"message_{kind}"
         return Happened(id_ or f"{sender}:{at}:{name}", name, at, {"user": sender, **dict(xml)})
-    media_id = _text(xml, "MediaId")
-    media = ({"media_id": media_id},) if media_id else ()
-    return Said(id_, _chat(sender), Person(sender), Message(content), at, media=media)
+    media: dict[str, str] = {}
+    if isinstance(content, Image | Audio | Video) and _text(xml, "MediaId"):
+        named = {"name": content.media.name, "type": content.media.type}
+        media = {"media_id": _text(xml, "MediaId"), **{name: each for name, each in named.items() if each}}
+    return Said(id_, _chat(sender), Person(sender), Message(content), at, media=(media,) if media else ())
 
 
 def _content(xml: Mapping[str, Any], kind: str) -> Content | None:
