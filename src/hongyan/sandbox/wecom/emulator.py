@@ -601,6 +601,8 @@ def _answering(call: Callable[[web.Request], Awaitable[Any]]) -> _Handler:
             answer = await call(request)
         except Refusal as refusal:
             return _error(request, refusal.code, refusal.text, **refusal.fields)
+        except (AttributeError, TypeError, ValueError):  # a value of another type than it should be
+            return _error(request, 40058, "invalid Request Parameter")
         if isinstance(answer, web.StreamResponse):
             return answer
         return web.json_response({"errcode": 0, "errmsg": "ok", **answer})
