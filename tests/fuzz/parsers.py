@@ -17,6 +17,9 @@ from hongyan.engine.values import App, Attributes, message_id_time
 from hongyan.engine.word_list import Finder
 from hongyan.errors import Refused
 from hongyan.gateway.handlers import blacklist, conv_silence
+from hongyan.hub.connector import Problem
+from hongyan.hub.connectors.wecom import callback as wecom_callback
+from hongyan.hub.connectors.wecom import xml as wecom_xml
 from hongyan.wire import frames, subprotocol
 
 APP = App(1, "fuzz-app", "fuzz", "key", "master", "hook", AppSettings(), 0)
@@ -90,5 +93,7 @@ PARSERS = {
     "a number of a call": Parser(lambda text: parameters.number({"limit": text}, "limit"), str, HttpError),
     "where of member infos": Parser(lambda text: member_infos._where(text, {"cid", "clientId"}), str, HttpError),
     "a wish of LiveQuery": Parser(wish, str, (HttpError, Refused, ValueError)),
+    "XML of WeCom": Parser(wecom_xml.parse, bytes, ValueError),
+    "what WeCom tells": Parser(lambda body: wecom_callback._event(wecom_callback._parse(body)), bytes, Problem),
     "a session token": Parser(lambda text: SESSIONS.redeem(APP, "tom", text), str, Refused),
 }

@@ -1,5 +1,6 @@
 """What WeCom tells an application: sealed XML, answered at once with nothing in it."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -54,7 +55,7 @@ class Callback:
         query = request.query
         timestamp, nonce = query.get("timestamp", ""), query.get("nonce", "")
         check_signature(query.get("msg_signature", ""), self._token, timestamp, nonce, sealed)
-        if not timestamp.isdecimal() or abs(self._wall() / 1000 - int(timestamp)) > WINDOW:
+        if not timestamp.isdecimal() or len(timestamp) > 12 or abs(self._wall() / 1000 - int(timestamp)) > WINDOW:
             raise Forged("the time of the request is too far from ours: it was kept back, or a clock is wrong")
         return unseal(self._key, sealed, self._corp)
 
@@ -124,7 +125,9 @@ def _location(xml: Mapping[str, Any]) -> Location:
     try:
         latitude, longitude = float(_text(xml, "Location_X")), float(_text(xml, "Location_Y"))
     except ValueError:
-        raise _foreign("the location has no coordinates") from None
+        latitude = longitude = math.nan
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        raise _foreign("the location has no coordinates")
     return Location(latitude, longitude, address=_text(xml, "Label"))
 
 
