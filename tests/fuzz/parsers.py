@@ -20,6 +20,9 @@ from hongyan.gateway.handlers import blacklist, conv_silence
 from hongyan.hub import content, degrade, markdown, templates
 from hongyan.hub.markdown import Writer
 from hongyan.hub.variables import Schema
+from hongyan.hub.connector import Problem
+from hongyan.hub.connectors.wecom import callback as wecom_callback
+from hongyan.hub.connectors.wecom import xml as wecom_xml
 from hongyan.wire import frames, subprotocol
 
 APP = App(1, "fuzz-app", "fuzz", "key", "master", "hook", AppSettings(), 0)
@@ -106,5 +109,7 @@ PARSERS = {
     "plain text as Markdown": Parser(lambda text: markdown.parse(degrade.escape(text)), str),
     "a template": Parser(templates.parse, bytes, Refused),
     "a text of a template": Parser(template_text, str, Refused),
+    "XML of WeCom": Parser(wecom_xml.parse, bytes, ValueError),
+    "what WeCom tells": Parser(lambda body: wecom_callback._event(wecom_callback._parse(body)), bytes, Problem),
     "a session token": Parser(lambda text: SESSIONS.redeem(APP, "tom", text), str, Refused),
 }

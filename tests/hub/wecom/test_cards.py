@@ -132,6 +132,29 @@ async def test_other_forms_are_filled_in_on_a_page_unverified(
     assert rules(sent) == {"form_to_page"}
 
 
+async def test_a_form_beside_buttons_is_filled_in_on_a_page(app: App, wecom: WeCom) -> None:
+    form = Form("leave", (Input("days", "天数", "select", DAYS),), "提交")
+    sent = await tell(app, Card("请假", buttons=(Button("取消", id="no"),), form=form))
+    [(_, card)] = arrived(wecom)
+    assert [(each["text"], each["type"]) for each in card["button_list"]] == [("取消", 0), ("提交", 1)]
+    assert rules(sent) == {"form_to_page"}
+
+
+async def test_a_long_value_is_no_field_of_a_card_unverified(app: App, wecom: WeCom) -> None:
+    sent = await tell(app, Card("日志", fields=(Field("输出", "字" * 101),), url=URL))
+    [(type_, value)] = arrived(wecom)
+    assert type_ == "markdown"
+    assert "字" * 101 in value["content"]
+    assert "fields_to_lines" in rules(sent)
+
+
+async def test_titles_and_addresses_leave_room(app: App, wecom: WeCom) -> None:
+    sent = await tell(app, Card("题" * 300, "字" * 900, url="https://example.com/" + "a" * 2900))
+    parts = [value["content"] for _, value in arrived(wecom)]
+    assert all(len(part.encode()) <= 2048 for part in parts)
+    assert {"title_cut", "text_cut", "text_split"} <= rules(sent)
+
+
 async def test_without_a_callback_buttons_open_pages(mute_app: App, wecom: WeCom) -> None:
     sent = await tell(mute_app, Card("请审批", buttons=(Button("同意", id="yes"),)))
     [(_, card)] = arrived(wecom)

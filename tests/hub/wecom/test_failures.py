@@ -81,7 +81,7 @@ def test_statuses_that_wecom_does_not_use() -> None:
         ("throttled", Outcome.THROTTLED),
         ("error", Outcome.TRANSIENT),
         ("garbage", Outcome.UNKNOWN),
-        ("closed", Outcome.TRANSIENT),
+        ("closed", Outcome.UNKNOWN),
         ("refused", Outcome.BAD_CONTENT),
     ],
 )

@@ -79,7 +79,7 @@ async def test_the_address_is_verified_by_the_plain_text(app: App, clock: Clock)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(
     "changed",
-    [{"msg_signature": "0" * 40}, {"msg_signature": "ü"}, {"nonce": "other"}, {"timestamp": "0"}, {"sealed": VECTOR}],
+    [{"msg_signature": "0" * 40}, {"msg_signature": "ü"}, {"nonce": "\ud800"}, {"timestamp": "0"}, {"sealed": VECTOR}],
 )
 async def test_forgeries(app: App, clock: Clock, method: str, changed: dict[str, str]) -> None:
     with pytest.raises(Forged):
@@ -173,6 +173,12 @@ async def test_a_json_file_is_no_error(app: App, clock: Clock, wecom: WeCom) -> 
     wecom.board.keep("m1", "a.json", "application/json", b'{"errcode":40007}')
     wecom._media["m1"] = ("file", CORP, clock.platforms() + 60)
     assert await app.fetch({"media_id": "m1"}) == b'{"errcode":40007}'
+
+
+@pytest.mark.parametrize("place", [("x", "1"), ("nan", "1"), ("91", "0"), ("", "")])
+async def test_a_location_that_is_nowhere(app: App, clock: Clock, place: tuple[str, str]) -> None:
+    with pytest.raises(Problem, match="coordinates"):
+        await hear(app, clock, MsgType="location", Location_X=place[0], Location_Y=place[1], Label="", MsgId=1)
 
 
 @pytest.mark.parametrize("name", ["subscribe", "enter_agent", "inactive_alert", "open_approval_change"])

@@ -233,6 +233,20 @@ async def test_what_an_application_may_not(call: Caller, wecom: WeCom, fields: d
     assert wecom.board.all() == []
 
 
+@pytest.mark.parametrize(
+    ("type_", "value", "fields"),
+    [
+        ("text", {"content": "x"}, {"enable_duplicate_check": 1, "duplicate_check_interval": "x"}),
+        ("news", {"articles": [1]}, {}),
+        ("template_card", {"card_type": "text_notice", "main_title": {"title": "x"}, "action_menu": 1}, {}),
+        ("template_card", {"card_type": "news_notice", "main_title": [], "card_image": 1}, {}),
+    ],
+)
+async def test_values_of_another_type(call: Caller, type_: str, value: Any, fields: dict[str, Any]) -> None:
+    await call.log_in()
+    assert (await call.send(type_, value, **fields))["errcode"] == 40058
+
+
 async def test_what_is_above_a_members_rate_is_dropped_without_a_word(call: Caller, wecom: WeCom, clock: Clock) -> None:
     clock.advance(60 - clock.platforms() % 60)
     await call.log_in()

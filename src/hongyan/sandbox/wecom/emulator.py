@@ -203,7 +203,7 @@ class WeCom(Emulator):
         if not self._windows.take(("robot", key), ROBOT_RATE, 60.0):
             raise Refusal(45009, "api freq out of limit")
         type_, value = checks.message(await _body(request), "robot", lambda kind, id_: self._has(kind, id_, key))
-        extra: dict[str, Any] = {"names": _names()}
+        extra: dict[str, Any] = {"names": _names(), **self._files(value)}
         if type_ == "image":
             extra["media"] = self._keep_picture(value)
         self.board.add(self.platform, "robot", f"{ROBOTS[key]}机器人", [ROBOTS[key]], type_, value, extra=extra)
@@ -237,6 +237,7 @@ class WeCom(Emulator):
         got = [each for each in reached if self._passes(agent, each)]
         extra = {
             "names": _names(),
+            **self._files(value),
             "agent": agent.id,
             "safe": str(body.get("safe") or 0),
             "dropped": [each.id for each in reached if each not in got],
@@ -416,7 +417,7 @@ class WeCom(Emulator):
         chat = self._chat(agent, body.get("chatid"))
         type_, value = checks.message(body, "chat", lambda kind, id_: self._has(kind, id_, CORP))
         dropped = [each for each in chat.members if not self._windows.take(("chat", each), CHAT_MINUTE, 60.0)]
-        extra = {"names": _names(), "agent": agent.id, "group": chat.name, "dropped": dropped}
+        extra = {"names": _names(), **self._files(value), "agent": agent.id, "group": chat.name, "dropped": dropped}
         self._show(agent.name, [chat.id], type_, value, extra)
         return {}
 
@@ -460,6 +461,12 @@ class WeCom(Emulator):
     def _has(self, type_: str, media_id: str, owner: str) -> bool:
         kept, whose, until = self._media.get(media_id, ("", "", 0.0))
         return kept == type_ and whose == owner and self.now() < until
+
+    def _files(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """The name and size of a file that is sent, for the page."""
+        media_id = str(value.get("media_id", ""))
+        kept = self.board.media(media_id)
+        return {"files": {media_id: (kept[0], len(kept[2]))}} if kept is not None else {}
 
     async def _upload_image(self, request: web.Request) -> dict[str, Any]:
         self._agent(request)
@@ -525,7 +532,7 @@ class WeCom(Emulator):
         agent = self._agent_of(inbound, shown)
         if inbound.kind == "verify":
             return await callback.verify(agent, url, self.now())
-        if inbound.kind in ("read", "recalled"):
+        if inbound.kind in ("read", "recalled") or inbound.chat in self.company.chats:
             raise ValueError("WeCom does not tell an application of that")
         member = self.company.member(inbound.user)
         if member is None:
@@ -540,7 +547,8 @@ class WeCom(Emulator):
         return await callback.tell(agent, url, {**common, **fields, "AgentID": agent.id}, self.now())
 
     def _agent_of(self, inbound: Inbound, shown: Shown | None) -> Agent:
-        wanted = str(shown.extra.get("agent") if shown is not None else inbound.chat or AGENTS[0].id)
+        named = inbound.chat if inbound.chat not in self.company.chats else ""
+        wanted = str(shown.extra.get("agent") if shown is not None else named or AGENTS[0].id)
         agent = next((each for each in AGENTS if str(each.id) == wanted), None)
         if agent is None:
             raise ValueError(f"there is no application {wanted}")
@@ -593,6 +601,8 @@ def _answering(call: Callable[[web.Request], Awaitable[Any]]) -> _Handler:
             answer = await call(request)
         except Refusal as refusal:
             return _error(request, refusal.code, refusal.text, **refusal.fields)
+        except (AttributeError, TypeError, ValueError):  # a value of another type than it should be
+            return _error(request, 40058, "invalid Request Parameter")
         if isinstance(answer, web.StreamResponse):
             return answer
         return web.json_response({"errcode": 0, "errmsg": "ok", **answer})

@@ -1,5 +1,6 @@
 """What WeCom tells an application: sealed XML, answered at once with nothing in it."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -54,7 +55,7 @@ class Callback:
         query = request.query
         timestamp, nonce = query.get("timestamp", ""), query.get("nonce", "")
         check_signature(query.get("msg_signature", ""), self._token, timestamp, nonce, sealed)
-        if not timestamp.isdecimal() or abs(self._wall() / 1000 - int(timestamp)) > WINDOW:
+        if not timestamp.isdecimal() or len(timestamp) > 12 or abs(self._wall() / 1000 - int(timestamp)) > WINDOW:
             raise Forged("the time of the request is too far from ours: it was kept back, or a clock is wrong")
         return unseal(self._key, sealed, self._corp)
 
@@ -87,9 +88,11 @@ def _said(xml: Mapping[str, Any], kind: str, sender: str, at: int) -> Event:
     if content is None or not id_:
         name = f"message_{kind}"
         return Happened(id_ or f"{sender}:{at}:{name}", name, at, {"user": sender, **dict(xml)})
-    media_id = _text(xml, "MediaId")
-    media = ({"media_id": media_id},) if media_id else ()
-    return Said(id_, _chat(sender), Person(sender), Message(content), at, media=media)
+    media: dict[str, str] = {}
+    if isinstance(content, Image | Audio | Video) and _text(xml, "MediaId"):
+        named = {"name": content.media.name, "type": content.media.type}
+        media = {"media_id": _text(xml, "MediaId"), **{name: each for name, each in named.items() if each}}
+    return Said(id_, _chat(sender), Person(sender), Message(content), at, media=(media,) if media else ())
 
 
 def _content(xml: Mapping[str, Any], kind: str) -> Content | None:
@@ -122,7 +125,9 @@ def _location(xml: Mapping[str, Any]) -> Location:
     try:
         latitude, longitude = float(_text(xml, "Location_X")), float(_text(xml, "Location_Y"))
     except ValueError:
-        raise _foreign("the location has no coordinates") from None
+        latitude = longitude = math.nan
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        raise _foreign("the location has no coordinates")
     return Location(latitude, longitude, address=_text(xml, "Label"))
 
 

@@ -16,6 +16,8 @@ from hongyan.hub.markdown import Writer, parse
 #: Characters of titles, of what stands under them, of the text, of the source and of the text of a button.
 TITLE_MAX, LINE_MAX, TEXT_MAX, SOURCE_MAX, BUTTON_MAX = 36, 44, 160, 20, 10
 FIELDS_MAX, JUMPS_MAX, BUTTONS_MAX, SELECTS_MAX, CHECKS_MAX = 6, 3, 6, 3, 20
+#: Characters of the value of a field; WeCom advises 30, and states no limit (unverified).
+VALUE_MAX = 100
 #: Bytes of the key of a button, of the id of an option; options of a list (unverified).
 KEY_MAX, OPTION_ID_MAX, SELECT_OPTIONS_MAX = 1024, 128, 10
 _STYLES = {"primary": 1, "danger": 2, "default": 4}
@@ -84,7 +86,8 @@ class _Cards(Rendering):
         return self.degrade.around.act_url(self.degrade.key, id_)
 
     def _too_much(self, card: Card, text: str) -> bool:
-        return len(text) > TEXT_MAX or len(card.fields) > FIELDS_MAX
+        long = any(len(each.value) > VALUE_MAX or "\n" in each.value for each in card.fields)
+        return len(text) > TEXT_MAX or len(card.fields) > FIELDS_MAX or long
 
     async def _pictured(self, card: Card, text: str) -> dict[str, Any]:
         assert card.image is not None
@@ -143,9 +146,12 @@ class AppCards(_Cards, GroupRendering):
     async def card(self, card: Card) -> list[Part]:
         if not self.answered or not (card.form or any(button.id for button in card.buttons)):
             return await super().card(card)
-        if card.form is not None and not card.buttons and _fits(card.form):
+        if card.form is None:
+            return await self._buttons(card)
+        if not card.buttons and _fits(card.form):
             return await self._form(card, card.form)
-        return await self._buttons(card)
+        # beside buttons a form needs a page; without one at least its text is there
+        return await (self._buttons(card) if self._page(card.form.id) else super().card(card))
 
     async def _buttons(self, card: Card) -> list[Part]:
         """A card with buttons; what it has no room for comes before, as Markdown."""

@@ -28,12 +28,12 @@ def key_bytes(encoding_aes_key: str) -> bytes:
 
 def signature(token: str, timestamp: str, nonce: str, sealed: str) -> str:
     text = "".join(sorted((token, timestamp, nonce, sealed)))
-    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    return hashlib.sha1(text.encode(errors="replace"), usedforsecurity=False).hexdigest()
 
 
 def check_signature(given: str, token: str, timestamp: str, nonce: str, sealed: str) -> None:
     """Raises Forged."""
-    if not hmac.compare_digest(given.encode(), signature(token, timestamp, nonce, sealed).encode()):
+    if not hmac.compare_digest(given.encode(errors="replace"), signature(token, timestamp, nonce, sealed).encode()):
         raise Forged("the signature is wrong: the callback's token is another one, or it is not from WeCom")
 
 

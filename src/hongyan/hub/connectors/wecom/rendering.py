@@ -192,11 +192,20 @@ class Rendering:
         """A heading in the colour of its level; a link has no colour, and serious errors a sign besides."""
         if not title:
             return ""
+        title, url = self.short(title, url)
         colour = "" if url else _COLOURS.get(level, "")
         if level != "info" and (not colour or level == "error"):
             title = self.degrade.title(title, level)
         shown = Dialect().inline((LinkTo(url, (Plain(title),)) if url else Plain(title),)).replace("\n", " ")
         return f'### <font color="{colour}">{shown}</font>' if colour else f"### {shown}"
+
+    def short(self, title: str, url: str) -> tuple[str, str]:
+        """A title and its address as they leave room for the rest; an address that is too long is left out."""
+        most = self.markdown_max // 4
+        if utf8(url) > most:
+            self.degrade.note("text_cut", "an address")
+            url = ""
+        return self.degrade.cut(title, most, size=utf8, rule="title_cut"), url
 
     def written(self, blocks: Blocks, dialect: Dialect, type_: str, heading: str) -> list[Part]:
         """Markdown in as many parts as it needs, at most PARTS_MAX."""
@@ -366,6 +375,7 @@ class RobotRendering(Rendering):
         marked = bool(self.told.users) and self.told.inline
         coloured = bool(title) and level != "info" and not url
         if needs & {Grid, Picture, CodeBlock} or (needs & {List, Italic, Rule} and not marked and not coloured):
+            title, url = self.short(title, url)
             head = self.degrade.title(title, level) if title else ""
             heading = HeadingOf(3, (LinkTo(url, (Plain(head),)) if url else Plain(head),))
             return self.written(blocks, MarkdownV2(), "markdown_v2", MarkdownV2().block(heading) if head else "")
