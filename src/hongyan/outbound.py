@@ -110,6 +110,11 @@ class Outbound:
         except TimeoutError:
             raise TooSlow(f"{_name(target)} did not answer within {timeout:g} s") from None
 
+    async def reach(self, host: str) -> Sequence[Address]:
+        """The addresses of a host that may be called, for who speaks something else than HTTP. Raises OutboundError."""
+        target = _parse(f"http://[{host}]" if ":" in host else f"http://{host}")
+        return await self._addresses(await self._origin(target), target)
+
     async def close(self) -> None:
         origins = list(self._origins.values())
         self._origins.clear()
