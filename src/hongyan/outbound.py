@@ -151,6 +151,11 @@ class Outbound:
                 raise
         raise Unreachable(f"{_name(target)} can't be reached")
 
+    async def reach(self, host: str) -> Sequence[Address]:
+        """The addresses of a host that may be called, for who speaks something else than HTTP. Raises OutboundError."""
+        target = _parse(f"http://[{host}]" if ":" in host else f"http://{host}")
+        return await self._addresses(await self._origin(target), target)
+
     async def close(self) -> None:
         self._closed = True
         if self._session is not None:
