@@ -3,7 +3,7 @@
 A connector takes one try at a time and says what became of it; who waits, tries again and remembers is `hub.channels`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -251,6 +251,15 @@ class Connector(Protocol):
         """The bytes of what was received."""
 
     async def close(self) -> None: ...
+
+
+class Listening(Protocol):
+    """A connector that hears by a connection of its own, where the platform can reach no address of ours."""
+
+    async def listen(self, tell: Callable[[Event], Awaitable[None]]) -> None:
+        """Until it is cancelled. `tell` is awaited before the platform is told that it was heard. Raises Problem if
+        it is of no use to try again.
+        """
 
 
 class Unable:

@@ -1,6 +1,6 @@
 """What connectors are given of the world around them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -52,8 +52,9 @@ class Surroundings:
     """`wall` is the time of day in ms, by which signatures are made; `steady` seconds that only grow.
 
     `act_url` makes of a message's key and the id of a button or form of it the address of a page that does what
-    pressing it does, for platforms whose buttons only open addresses; None where there is none. `home` is None where no
-    server runs.
+    pressing it does, for platforms whose buttons only open addresses; None where there is none. `renewed` keeps
+    fields of the channel's credentials that the platform has replaced by new ones, which are good once. `home` is
+    None where no server runs.
     """
 
     outbound: Outbound
@@ -62,4 +63,5 @@ class Surroundings:
     wall: Callable[[], int]
     steady: Callable[[], float]
     act_url: Callable[[str, str], str | None]
+    renewed: Callable[[Mapping[str, str]], Awaitable[None]] | None = None
     home: Home | None = None
