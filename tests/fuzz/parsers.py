@@ -18,11 +18,11 @@ from hongyan.engine.word_list import Finder
 from hongyan.errors import Refused
 from hongyan.gateway.handlers import blacklist, conv_silence
 from hongyan.hub import content, degrade, markdown, templates
-from hongyan.hub.markdown import Writer
-from hongyan.hub.variables import Schema
 from hongyan.hub.connector import Problem
 from hongyan.hub.connectors.wecom import callback as wecom_callback
 from hongyan.hub.connectors.wecom import xml as wecom_xml
+from hongyan.hub.markdown import Writer
+from hongyan.hub.variables import Schema
 from hongyan.wire import frames, subprotocol
 
 APP = App(1, "fuzz-app", "fuzz", "key", "master", "hook", AppSettings(), 0)
