@@ -52,6 +52,10 @@ class Unreachable(OutboundError):
     """There is nobody, or the connection was lost."""
 
 
+class Lost(Unreachable):
+    """The connection was lost after something was sent: whether the other side has done it is unknown."""
+
+
 class TooSlow(OutboundError):
     """It took too long. Whether the other side has done what was asked is unknown."""
 
@@ -128,6 +132,30 @@ class Outbound:
         except TimeoutError:
             raise TooSlow(f"{target.authority} did not answer within {timeout:g} s") from None
 
+    async def dial(self, url: str) -> socket.socket:
+        """A connection to where a URL leads, for what is no request; its caller closes it. Raises OutboundError."""
+        target = _parse(url)
+        found = await self._addresses(self._name(target.host), target.host)
+        port = target.port or (443 if target.scheme == "https" else 80)
+        for address in found:
+            made = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
+            made.setblocking(False)
+            try:
+                async with asyncio.timeout(CONNECT):
+                    await asyncio.get_running_loop().sock_connect(made, (str(address), port))
+                return made
+            except (OSError, TimeoutError):
+                made.close()
+            except BaseException:
+                made.close()
+                raise
+        raise Unreachable(f"{target.authority} can't be reached")
+
+    async def reach(self, host: str) -> Sequence[Address]:
+        """The addresses of a host that may be called, for who speaks something else than HTTP. Raises OutboundError."""
+        target = _parse(f"http://[{host}]" if ":" in host else f"http://{host}")
+        return await self._addresses(self._name(target.host), target.host)
+
     async def close(self) -> None:
         self._closed = True
         if self._session is not None:
@@ -163,14 +191,14 @@ class Outbound:
             raise Unreachable(f"{target.authority} has no address")
         except aiohttp.ServerDisconnectedError as error:
             if isinstance(error.message, str):
-                raise Unreachable(f"{target.authority} closed the connection without an answer") from None
+                raise Lost(f"{target.authority} closed the connection without an answer") from None
             raise Unreadable(f"{target.authority} closed the connection before the end of its answer") from None
         except aiohttp.ClientPayloadError:
             raise Unreadable(f"{target.authority} closed the connection before the end of its answer") from None
         except aiohttp.ClientResponseError:
             raise Unreadable(f"{target.authority} does not answer in HTTP") from None
         except aiohttp.ClientError as error:
-            raise Unreachable(f"the connection to {target.authority} was lost: {_why(error)}") from None
+            raise Lost(f"the connection to {target.authority} was lost: {_why(error)}") from None
 
     async def _opened(self) -> aiohttp.ClientSession:
         """The session, which is opened at the first request: reading many certificates takes long."""

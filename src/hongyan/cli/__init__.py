@@ -10,7 +10,7 @@ import typer
 
 import hongyan
 from hongyan import log
-from hongyan.cli import app, channels, doctor, goaway, hooks, importing, openapi, serve, sweep
+from hongyan.cli import app, channels, doctor, goaway, hooks, importing, openapi, sandbox, serve, sweep
 from hongyan.errors import StartupError
 
 FAILED = 2
@@ -62,6 +62,7 @@ def commands(arguments: list[str]) -> typer.Typer:
     tree.command()(channels.notify)
     tree.command()(goaway.goaway)
     tree.command()(doctor.doctor)
+    tree.command()(sandbox.sandbox)
     tree.command()(openapi.openapi)
     tree.command()(sweep.sweep)
     tree.add_typer(importing.import_tree, name="import")

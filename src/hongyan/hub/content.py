@@ -4,6 +4,7 @@ A message has one content, of one of the types below. What a platform cannot sho
 `hub.degrade`; nothing is left out silently.
 """
 
+import re
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -25,6 +26,9 @@ ARTICLES_MAX, COLUMNS_MAX, ROWS_MAX, FIELDS_MAX, BUTTONS_MAX, INPUTS_MAX, OPTION
     100,
     100,
 )
+#: Length of a sound or video (s).
+SECONDS_MAX = 86_400
+_URL = re.compile(r"https?://[^\s\x00-\x20\x7f]+")
 
 #: How serious it is: platforms show it as a colour, or as a word before the title.
 Level = Literal["info", "success", "warning", "error"]
@@ -275,7 +279,7 @@ def _check_card(card: Card) -> None:
         raise _wrong("the ids of buttons and inputs differ from each other")
 
 
-#: Texts that may have several lines; every other text is one line.
+#: Texts that may have several lines, but for labels; every other text is one line.
 _LONG = {"text", "value", "hint", "address", "confirm"}
 
 
@@ -288,11 +292,16 @@ def _check_parts(part: Part) -> None:
                 _check_parts(each)
             elif isinstance(each, tuple):  # a row of a table
                 for cell in each:
-                    _check_text(name, cell)
+                    _check_text("text", cell, LINE_MAX, lines=True)
+            elif name == "url":
+                _check_url(each)
             elif isinstance(each, str):
-                _check_text(name, each)
+                lines = name in _LONG and not (name == "text" and isinstance(part, Button | Option))
+                _check_text(name, each, TEXT_MAX if lines else LINE_MAX, lines)
     if isinstance(part, Media):
         _one_of(part, ("url", "file"), "what is shown or attached")
+        if part.seconds is not None and not 0 <= part.seconds <= SECONDS_MAX:
+            raise _wrong("seconds is 0 or more, and less than a day")
     if isinstance(part, Link | Article):
         _needed(part.title, "title")
         _needed(part.url, "url")
@@ -300,14 +309,18 @@ def _check_parts(part: Part) -> None:
         _needed(part.title, "title")
 
 
-def _check_text(name: str, text: str) -> None:
-    if name == "url":
-        if len(text) > URL_MAX or (text and not text.startswith(("http://", "https://"))):
-            raise _wrong(f"an address begins with http:// or https:// and has at most {URL_MAX:,} characters")
-    else:
-        most = TEXT_MAX if name in _LONG else LINE_MAX
-        if len(text) > most:
-            raise _wrong(f"{name} has at most {most:,} characters")
+def _check_text(name: str, text: str, most: int, lines: bool) -> None:
+    if len(text) > most:
+        raise _wrong(f"{name} has at most {most:,} characters")
+    if not lines and text and text.splitlines() != [text]:
+        raise _wrong(f"{name} is one line")
+
+
+def _check_url(url: str) -> None:
+    if len(url) > URL_MAX or (url and not _URL.fullmatch(url)):
+        raise _wrong(
+            f"an address begins with http:// or https://, has no white space and at most {URL_MAX:,} characters"
+        )
 
 
 def _at_most(count: int, most: int, what: str, least: int = 0) -> None:

@@ -1,6 +1,7 @@
 """Rewriting what a platform cannot show (connectors reference 8); each rule that was needed is noted."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -19,6 +20,7 @@ from hongyan.hub.content import (
     Link,
     Location,
     Markdown,
+    Media,
     Mention,
     Table,
     Text,
@@ -69,6 +71,7 @@ RULES: Mapping[str, tuple[str, str]] = {
     "mention_unresolved": ("somebody is named, but not told", "只显示姓名，未能提醒此人"),
     "mention_dropped_direct": ("in a direct message nobody is mentioned", "单聊中不提醒"),
     "mention_separate": ("a second message tells those who are mentioned", "另发一条消息提醒被提及的人"),
+    "keyword_added": ("a keyword that the robot asks for is added", "补上机器人要求的关键词"),
     "thread_to_title": ("the thread is named, as the platform has none", "平台没有话题，改为注明所属话题"),
 }
 
@@ -150,24 +153,23 @@ class Degrade:
                 return _joined(f"### {escape(head)}" if head else "", content.text)
             case Image(media, text):
                 self.note("image_to_markdown")
-                return f"![{escape(text or media.name)}]({await self.media.link(media)})"
+                return picture(text or media.name, await self.media.link(media))
             case File(media):
                 self.note("file_to_link")
-                return f"[{escape(media.name or 'file')}]({await self.media.link(media)})"
+                return link(media.name or "file", await self.media.link(media))
             case Audio(media):
                 self.note("audio_to_link")
-                return f"[🔊 {escape(media.name or 'audio')}]({await self.media.link(media)})"
+                return link(f"🔊 {media.name or 'audio'}", await self.media.link(media))
             case Video(media, heading, text):
                 self.note("video_to_link")
-                link = f"[▶ {escape(heading or media.name or 'video')}]({await self.media.link(media)})"
-                return _joined(link, escape(text))
+                shown = link(f"▶ {heading or media.name or 'video'}", await self.media.link(media))
+                return _joined(shown, escape(text))
             case Link(heading, url, text, image):
                 self.note("link_to_markdown")
-                picture = f"![]({await self.media.link(image)})" if image else ""
-                return _joined(f"[{escape(heading)}]({url})", escape(text), picture)
+                return _joined(link(heading, url), escape(text), await self._picture(image))
             case Location():
                 self.note("location_to_link")
-                return _joined(f"[📍 {escape(place_name(content))}]({map_url(content)})", escape(content.address))
+                return _joined(link(f"📍 {place_name(content)}", map_url(content)), escape(content.address))
             case Articles(items):
                 self.note("articles_to_markdown")
                 return "\n\n".join([await self._article(each) for each in items])
@@ -199,22 +201,22 @@ class Degrade:
         return text
 
     async def _article(self, article: Article) -> str:
-        picture = f"![]({await self.media.link(article.image)})" if article.image else ""
-        return _joined(f"**[{escape(article.title)}]({article.url})**", escape(article.text), picture)
+        head = f"**{link(article.title, article.url)}**"
+        return _joined(head, escape(article.text), await self._picture(article.image))
+
+    async def _picture(self, image: Media | None) -> str:
+        return picture(image.name, await self.media.link(image)) if image else ""
 
     async def _card(self, card: Card, title: bool) -> str:
-        head = escape(self.title(card.title, card.level))
-        if card.url:
-            head = f"[{head}]({card.url})"
-        parts = [f"### {head}" if title else "", card.text]
-        if card.image is not None:
-            parts.append(f"![]({await self.media.link(card.image)})")
+        head = self.title(card.title, card.level)
+        head = link(head, card.url) if card.url else escape(head)
+        parts = [f"### {head}" if title else "", card.text, await self._picture(card.image)]
         if card.fields:
             self.note("fields_to_lines")
             parts.append("\n".join(f"- **{escape(each.name)}**: {escape(each.value)}" for each in card.fields))
         parts.append(self.links(card))
         if card.footer:
-            parts.append(f"*{escape(card.footer)}*")
+            parts.append(f"*{escape(card.footer.strip())}*")
         return _joined(*parts)
 
     def links(self, card: Card, buttons: tuple[Button, ...] | None = None) -> str:
@@ -222,12 +224,14 @@ class Degrade:
         links = []
         for button in card.buttons if buttons is None else buttons:
             self.note("buttons_to_links")
-            address = self.address(button)
-            links.append(f"[{escape(button.text)}]({address})" if address else f"**{escape(button.text)}**")
+            links.append(_link_or_name(button.text, self.address(button)))
         if card.form is not None:
-            address = self.form_address(card)
-            links.append(f"[{escape(card.form.submit)}]({address})" if address else f"**{escape(card.form.submit)}**")
+            links.append(_link_or_name(card.form.submit, self.form_address(card)))
         return " | ".join(links)
+
+
+def _link_or_name(text: str, url: str | None) -> str:
+    return link(text, url) if url else f"**{escape(text.strip())}**"
 
 
 def name_of(mention: Mention) -> str:
@@ -250,24 +254,46 @@ def table_markdown(table: Table) -> str:
 
     def row(cells: tuple[str, ...]) -> str:
         filled = cells + ("",) * (len(table.columns) - len(cells))
-        return "| " + " | ".join(escape(cell).replace("|", "\\|").replace("\n", " ") for cell in filled) + " |"
+        return "| " + " | ".join(escape(" ".join(cell.split())) for cell in filled) + " |"
 
     return "\n".join([row(table.columns), "|" + "---|" * len(table.columns), *map(row, table.rows)])
 
 
-#: Characters that may be marks of Markdown; at the start of a line some more are.
-_MARKS = re.compile(r"([\\`*_\[\]<>~|])")
-_AT_START = re.compile(r"^(\s*)([-+#=>]|\d+(?=[.)]))", re.MULTILINE)
+#: Characters that may be marks of Markdown, the beginnings of entities, and what is a mark at the start of a line.
+_MARKS = re.compile(r"([\\`*_\[\]<>~|]|&(?=#?\w))")
+_AT_START = re.compile(r"^([ \t]*)(?:([-+#=:])|(\d+)(?=[.)]))?", re.MULTILINE)
+#: What has a meaning in the address of a link.
+_IN_ADDRESS = re.compile(r"([\\()<>]|&(?=#?\w+;))")
 
 
 def escape(text: str) -> str:
     """Plain text as Markdown; the ends of its lines stay."""
-    text = _MARKS.sub(r"\\\1", text)
-    return _AT_START.sub(lambda found: found[1] + (_number(found[2])), text)
+    return _AT_START.sub(_start, _MARKS.sub(r"\\\1", text))
 
 
-def _number(start: str) -> str:
-    return "\\" + start if not start.isdigit() else start + "\u200b"
+def _start(found: re.Match[str]) -> str:
+    """The start of a line that is no mark, and keeps its white space."""
+    space, mark, number = found.groups()
+    if space:
+        space = f"&#{ord(space[0])};{space[1:]}"
+    if mark:
+        return f"{space}\\{mark}"
+    return f"{space}{number}\\" if number else space
+
+
+def link(text: str, url: str) -> str:
+    """A link in Markdown."""
+    return f"[{escape(text)}]({address(url)})"
+
+
+def picture(text: str, url: str) -> str:
+    """A picture in Markdown."""
+    return f"![{escape(text)}]({address(url)})"
+
+
+def address(url: str) -> str:
+    """A URL as it stands in a link of Markdown."""
+    return _IN_ADDRESS.sub(r"\\\1", url)
 
 
 def cut(text: str, most: int, *, size: Callable[[str], int] = len) -> str:
@@ -277,11 +303,7 @@ def cut(text: str, most: int, *, size: Callable[[str], int] = len) -> str:
     room = most - size("…")
     if room < 0:
         return ""
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if size(text[:middle]) <= room else (low, middle - 1)
-    kept = text[:low]
+    kept = text[: _fitting(text, room, size)]
     line = kept.rfind("\n")
     if line > len(kept) * 3 // 4:
         kept = kept[:line]
@@ -292,17 +314,43 @@ def split(text: str, most: int, *, size: Callable[[str], int] = len) -> list[str
     """In pieces that fit, at lines' ends if they are near; nothing is lost but white space between pieces."""
     pieces = []
     while size(text) > most:
-        low, high = 1, len(text)
-        while low < high:
-            middle = (low + high + 1) // 2
-            low, high = (middle, high) if size(text[:middle]) <= most else (low, middle - 1)
-        piece = text[:low]
+        piece = text[: max(1, _fitting(text, most, size))]
         line = piece.rfind("\n")
         if line > len(piece) // 2:
             piece = piece[:line]
         pieces.append(piece.rstrip())
         text = text[len(piece) :].lstrip("\n")
-    return [*pieces, text] if text else pieces
+    return [piece for piece in (*pieces, text) if piece.strip()]
+
+
+def _fitting(text: str, most: int, size: Callable[[str], int]) -> int:
+    """How many characters from the start fit, without parting what is seen as one."""
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if size(text[:middle]) <= most else (low, middle - 1)
+    end = low
+    while 0 < end < len(text) and _one(text, end):
+        end -= 1
+    return end or low
+
+
+_JOINER = "\u200d"
+
+
+def _one(text: str, end: int) -> bool:
+    """Whether the characters before and after are seen as one: an accent, an emoji of several, a flag."""
+    before, after = text[end - 1], text[end]
+    if after == _JOINER or before == _JOINER or unicodedata.combining(after):
+        return True
+    if "\ufe00" <= after <= "\ufe0f" or "\U0001f3fb" <= after <= "\U0001f3ff" or after == "\u20e3":
+        return True
+    flags = len(text[:end]) - len(text[:end].rstrip(_FLAGS)) if after in _FLAGS else 0
+    return flags % 2 == 1
+
+
+#: Two of them are a flag.
+_FLAGS = "".join(chr(code) for code in range(0x1F1E6, 0x1F200))
 
 
 def utf8(text: str) -> int:

@@ -1,19 +1,43 @@
 """The Markdown subset of messages, read once into a tree, and written again in the dialect of each platform.
 
 What it has: headings, paragraphs, bold, italic, strike-through, code, links, pictures, quotes, lists, code blocks,
-tables and rules (CommonMark with GitHub's tables and strike-through). HTML is text. Each platform's dialect is a
-`Writer` of its own, beside its connector.
+tables and rules (CommonMark with GitHub's tables and strike-through). HTML and references (`[a]: …`) are text. Each
+platform's dialect is a `Writer` of its own, beside its connector.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from markdown_it import MarkdownIt
-from markdown_it.tree import SyntaxTreeNode
+from markdown_it.rules_block import StateBlock
+from markdown_it.token import Token
 
-#: How deep quotes and lists may stand in each other.
-DEPTH_MAX = 6
-_parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable(["table", "strikethrough"])
+#: How deep quotes and lists may stand in each other, and marks within a line.
+DEPTH_MAX, SPANS_MAX = 6, 10
+#: Levels of blocks as the parser counts them (two for a list). It leaves out what is below its own limit.
+_LEVELS, _LEVELS_MAX = 14, 20
+
+
+def _too_deep(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """A rule of the parser: what is too deep is a paragraph, whatever marks it has."""
+    if state.level < _LEVELS:
+        return False
+    if not silent:
+        state.push("paragraph_open", "p", 1)
+        inner = state.push("inline", "", 0)
+        inner.content = state.getLines(start, end, state.blkIndent, False).strip()
+        inner.children = []
+        state.push("paragraph_close", "p", -1)
+        state.line = end
+    return True
+
+
+_parser = (
+    MarkdownIt("commonmark", {"html": False, "maxNesting": _LEVELS_MAX})
+    .enable(["table", "strikethrough"])
+    .disable("reference")  # a definition would be lost if nothing refers to it
+)
+_parser.block.ruler.before("table", "too_deep", _too_deep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,64 +134,118 @@ Blocks = tuple[Block, ...]
 
 
 def parse(text: str) -> Blocks:
-    return _blocks(SyntaxTreeNode(_parser.parse(text)).children, DEPTH_MAX)
+    try:
+        tokens = _parser.parse(text)
+    except RecursionError:  # pictures within pictures, and so on
+        return (Paragraph((Plain(text),)),)
+    return _blocks(iter(tokens), DEPTH_MAX)
 
 
-def _blocks(nodes: Sequence[SyntaxTreeNode], depth: int) -> Blocks:
-    return tuple(block for node in nodes for block in _block(node, depth))
+def _blocks(tokens: Iterator[Token], depth: int) -> Blocks:
+    """What comes until the end of the block that holds them."""
+    blocks: list[Block] = []
+    for token in tokens:
+        if token.nesting < 0:
+            break
+        blocks += _block(token, tokens, depth)
+    return tuple(blocks)
 
 
-def _block(node: SyntaxTreeNode, depth: int) -> Iterator[Block]:
-    match node.type:
-        case "paragraph":
-            yield Paragraph(_inline(node))
-        case "heading":
-            yield Heading(int(node.tag[1:]), _inline(node))
+def _block(token: Token, tokens: Iterator[Token], depth: int) -> Iterator[Block]:
+    """`tokens` are those after it; what is too deep stands without what holds it."""
+    match token.type:
+        case "paragraph_open":
+            yield Paragraph(_only(tokens))
+        case "heading_open":
+            yield Heading(int(token.tag[1:]), _only(tokens))
         case "fence" | "code_block":
-            yield CodeBlock(node.content.rstrip("\n"), node.info.strip().split(" ")[0])
+            yield CodeBlock(token.content.rstrip("\n"), token.info.strip().split(" ")[0])
         case "hr":
             yield Rule()
-        case "blockquote" if depth:
-            yield Quote(_blocks(node.children, depth - 1))
-        case "bullet_list" | "ordered_list" if depth:
-            start = int(node.attrs.get("start", 1)) if node.type == "ordered_list" else None
-            yield Bullets(tuple(_blocks(item.children, depth - 1) for item in node.children), start)
-        case "table":
-            head, *body = node.children
-            columns = tuple(_inline(cell) for cell in head.children[0].children)
-            rows = [tuple(_inline(cell) for cell in row.children) for part in body for row in part.children]
+        case "blockquote_open":
+            blocks = _blocks(tokens, max(0, depth - 1))
+            yield from (Quote(blocks),) if depth else blocks
+        case "bullet_list_open" | "ordered_list_open":
+            start = int(token.attrs.get("start", 1)) if token.type == "ordered_list_open" else None
+            items = tuple(_items(tokens, max(0, depth - 1)))
+            yield from (Bullets(items, start),) if depth else (block for item in items for block in item)
+        case "table_open":
+            columns, *rows = _rows(tokens)
             yield Grid(columns, tuple(rows))
-        case _:  # too deep: what is in it stands without it
-            yield from _blocks(node.children, depth)
+        case _:
+            raise AssertionError(token.type)
 
 
-def _inline(node: SyntaxTreeNode) -> Inlines:
-    """Of a block that has one inline node."""
-    return tuple(each for child in node.children for each in _spans(child.children))
+def _only(tokens: Iterator[Token]) -> Inlines:
+    """What is in a block that holds one inline token, which is read to its end."""
+    inner = _inline(next(tokens))
+    next(tokens)
+    return inner
 
 
-def _spans(nodes: Sequence[SyntaxTreeNode]) -> Inlines:
-    return tuple(_span(node) for node in nodes if node.type != "text" or node.content)
+def _items(tokens: Iterator[Token], depth: int) -> Iterator[Blocks]:
+    """Of a list."""
+    while next(tokens).nesting > 0:
+        yield _blocks(tokens, depth)
 
 
-def _span(node: SyntaxTreeNode) -> Inline:
-    match node.type:
-        case "strong":
-            return Bold(_spans(node.children))
-        case "em":
-            return Italic(_spans(node.children))
-        case "s":
-            return Strike(_spans(node.children))
+def _rows(tokens: Iterator[Token]) -> list[tuple[Inlines, ...]]:
+    """Of a table; the first one has the names of the columns."""
+    rows: list[list[Inlines]] = []
+    for token in tokens:
+        match token.type:
+            case "tr_open":
+                rows.append([])
+            case "inline":
+                rows[-1].append(_inline(token))
+            case "table_close":
+                break
+    return [tuple(row) for row in rows]
+
+
+def _inline(token: Token) -> Inlines:
+    return _spans(iter(_shallow(token.children or ())))
+
+
+def _shallow(tokens: Sequence[Token]) -> Iterator[Token]:
+    """Without marks that stand too deep in others; their text stays."""
+    depth = 0
+    for token in tokens:
+        depth += min(token.nesting, 0)
+        if not token.nesting or depth < SPANS_MAX:
+            yield token
+        depth += max(token.nesting, 0)
+
+
+def _spans(tokens: Iterator[Token]) -> Inlines:
+    """What comes until the end of the mark that holds them."""
+    spans: list[Inline] = []
+    for token in tokens:
+        if token.nesting < 0:
+            break
+        if token.type != "text" or token.content:
+            spans.append(_span(token, tokens))
+    return tuple(spans)
+
+
+def _span(token: Token, tokens: Iterator[Token]) -> Inline:
+    match token.type:
+        case "strong_open":
+            return Bold(_spans(tokens))
+        case "em_open":
+            return Italic(_spans(tokens))
+        case "s_open":
+            return Strike(_spans(tokens))
         case "code_inline":
-            return Code(node.content)
-        case "link":
-            return LinkTo(str(node.attrs.get("href", "")), _spans(node.children))
+            return Code(token.content)
+        case "link_open":
+            return LinkTo(str(token.attrs.get("href", "")), _spans(tokens))
         case "image":
-            return Picture(str(node.attrs.get("src", "")), node.content)
+            return Picture(str(token.attrs.get("src", "")), plain(_inline(token)))
         case "softbreak" | "hardbreak":
             return Break()
         case _:
-            return Plain(node.content)
+            return Plain(token.content)
 
 
 def plain(inner: Inlines) -> str:

@@ -3,8 +3,8 @@
 import asyncio
 import itertools
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -13,6 +13,10 @@ from msgspec import Struct
 #: Messages that are kept; the oldest go first. And changes that an onlooker may be behind.
 KEPT, BEHIND = 500, 1000
 State = Literal["sent", "changed", "recalled"]
+
+
+class Quiet:
+    """That there was nothing for a while."""
 
 
 class Shown(Struct):
@@ -37,12 +41,16 @@ class Shown(Struct):
     extra: dict[str, Any] = {}
 
 
+#: None: everything was cleared.
+Change = Shown | None | type[Quiet]
+
+
 class Board:
     def __init__(self) -> None:
         self._shown: OrderedDict[str, Shown] = OrderedDict()
         self._media: OrderedDict[str, tuple[str, str, bytes]] = OrderedDict()
         self._numbers = itertools.count(1)
-        self._listeners: set[asyncio.Queue[Shown | None]] = set()
+        self._listeners: set[_Queue] = set()
 
     def all(self) -> list[Shown]:
         return list(self._shown.values())
@@ -108,21 +116,42 @@ class Board:
     # onlookers
 
     @contextmanager
-    def listening(self) -> Iterator[AsyncIterator[Shown | None]]:
-        """What comes and changes from now on; None when everything is cleared."""
-        queue: asyncio.Queue[Shown | None] = asyncio.Queue(BEHIND)
+    def listening(self) -> Iterator[Callable[[float], AsyncIterator[Change]]]:
+        """What comes and changes from now on, in an iterator that is given how long to wait for news (s).
+
+        It ends for whoever is too far behind: he looks at everything when he comes again.
+        """
+        queue = _Queue()
         self._listeners.add(queue)
         try:
-            yield _each(queue)
+            yield queue.changes
         finally:
             self._listeners.discard(queue)
 
     def _tell(self, shown: Shown | None) -> None:
         for queue in self._listeners:
-            if not queue.full():  # it looks at everything when it comes again
-                queue.put_nowait(shown)
+            queue.put(shown)
 
 
-async def _each(queue: "asyncio.Queue[Shown | None]") -> AsyncIterator[Shown | None]:
-    while True:
-        yield await queue.get()
+class _Queue:
+    def __init__(self) -> None:
+        self._changes: deque[Shown | None] = deque()
+        self._news = asyncio.Event()
+        self._lost = False
+
+    def put(self, shown: Shown | None) -> None:
+        self._lost = self._lost or len(self._changes) >= BEHIND
+        if not self._lost:
+            self._changes.append(shown)
+        self._news.set()
+
+    async def changes(self, patience: float) -> AsyncIterator[Change]:
+        while self._changes or not self._lost:
+            if self._changes:
+                yield self._changes.popleft()
+                continue
+            self._news.clear()
+            try:
+                await asyncio.wait_for(self._news.wait(), patience)
+            except TimeoutError:
+                yield Quiet
