@@ -150,6 +150,14 @@ async def test_a_bad_bridge_is_refused(
     assert len((await http.get(BRIDGES)).json()["items"]) == 1
 
 
+async def test_a_conversation_is_not_mirrored_in_its_own_app(http: httpx.AsyncClient, world: World) -> None:
+    own = {"name": "own", "kind": "hongyan", "credentials": {}}
+    channel = (await http.post("/api/v1/channels", json=own)).json()["id"]
+    to = f"group:{world.conversation}"
+    answer = await http.post(BRIDGES, json={"conversation": world.conversation, "channel": channel, "to": to})
+    assert (answer.status_code, "leads to another platform" in answer.text) == (400, True)
+
+
 async def test_a_foreign_bridge_looks_like_none(
     world: World, engine: Engine, calling: Calling, http: httpx.AsyncClient
 ) -> None:

@@ -206,7 +206,7 @@ h1 { margin: 0 0 8px; font-size: 20px; line-height: 1.35; }
 p { margin: 0 0 12px; color: var(--soft); white-space: pre-wrap; }
 p.ask { color: var(--ink); } p.wrong { color: var(--bad); }
 label, legend { display: block; margin: 16px 0 4px; padding: 0; font-weight: 600; }
-fieldset { border: 0; margin: 0; padding: 0; }
+fieldset { border: 0; margin: 16px 0 0; padding: 0; }
 fieldset label { display: flex; gap: 8px; margin: 6px 0; font-weight: 400; }
 input:not([type=checkbox]), select, textarea { width: 100%; padding: 10px; font: inherit; color: inherit;
   background: var(--paper); border: 1px solid var(--line); border-radius: 8px; }
@@ -233,7 +233,7 @@ def language(accepted: str) -> str:
 def ask(act: Act, lang: str, wrong: str = "", given: Mapping[str, Sequence[str]] | None = None) -> Page:
     """The page that asks; `wrong` is the label of the field that was filled in wrongly."""
     card, words = act.card, _WORDS[lang]
-    parts = [f"<h1>{escape(card.title)}</h1>"]
+    parts = [f"<h1>{escape(card.title)}</h1>", _about(card)]
     if wrong:
         parts.append(f'<p class="wrong" role="alert">{words["wrong"]} {escape(wrong)}</p>')
     parts.append(f'<form method="post"><input type="hidden" name="{ONCE}" value="{secrets.token_urlsafe(12)}">')
@@ -246,6 +246,16 @@ def ask(act: Act, lang: str, wrong: str = "", given: Mapping[str, Sequence[str]]
         parts += [_input(each, number, lang, given) for number, each in enumerate(act.form.inputs)]
         parts.append(f"<button>{escape(act.form.submit)}</button>")
     return _page(lang, card.title, "".join([*parts, "</form>"]))
+
+
+def _about(card: Card) -> str:
+    """What it is about, as plain text."""
+    from hongyan.hub import markdown  # here: connectors have loaded it
+
+    text = markdown.Writer().write(markdown.parse(card.text)) if card.text else ""
+    lines = [text, *(f"{each.name}: {each.value}" for each in card.fields)]
+    told = "\n".join(line for line in lines if line)
+    return f"<p>{escape(told)}</p>" if told else ""
 
 
 def done(act: Act, lang: str) -> Page:

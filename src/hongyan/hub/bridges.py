@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 
 OUT, IN, LINK, TAKE_BACK = "bridge.out", "bridge.in", "bridge.link", "bridge.recall"
 BRIDGES_MAX = 500
+#: The platform that is the app itself: what is said there would be told again and again.
+OWN = "hongyan"
 #: After which waits (s) it is tried again.
 WAITS = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800)
 #: Kinds of conversations that can be mirrored.
@@ -133,7 +135,10 @@ class Bridges:
     async def create(self, app: App, conversation_id: str, channel_id: str, to: str, *, enabled: bool) -> Bridge:
         """Raises Refused."""
         channel = self._channels.get(app, channel_id)
-        target = target_of(await self._channels.kind(channel.kind), to or "here")
+        kind = await self._channels.kind(channel.kind)
+        if kind.platform == OWN:
+            raise Refused(errors.INVALID_VALUE, "a bridge leads to another platform")
+        target = target_of(kind, to or "here")
         conversation = await self._engine.app_messages.target(app, conversation_id)
         if conversation.kind not in KINDS:
             raise Refused(errors.INVALID_VALUE, "a service conversation can't be mirrored")

@@ -262,6 +262,14 @@ class Channels:
     async def kinds(self) -> "Mapping[str, ChannelKind]":
         return await asyncio.to_thread(_kinds)
 
+    async def features(self, channel: Channel) -> frozenset[Feature]:
+        """What it can do with the credentials it has; none if they open nothing."""
+        try:
+            async with self.opened(channel) as connector:
+                return connector.features
+        except (ValueError, Problem, Refused):
+            return frozenset()
+
     @asynccontextmanager
     async def opened(self, channel: Channel) -> AsyncIterator[Connector]:
         """Its connector; one whose credentials were changed meanwhile is closed when nobody uses it any more."""

@@ -196,7 +196,7 @@ class Happened(Struct, frozen=True, tag="happened", omit_defaults=True):
     """Anything else, such as a message read or recalled, or the account added to a group.
 
     `name` is the platform's word for it, `data` what came with it. `recalled` is the receipt of a message that was
-    taken back, if that is what happened.
+    taken back, or as much of it as is told, if that is what happened.
     """
 
     id: str

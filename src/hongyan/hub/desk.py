@@ -102,7 +102,7 @@ class Desk:
             "failure": channel.failure or None,
             "advice": channel.advice or None,
         }
-        if Feature.RECEIVE in kind.features:
+        if Feature.RECEIVE in await self._hub.channels.features(channel):
             told["inbound_url"] = self._hub.inbound_url(channel)
         return told
 

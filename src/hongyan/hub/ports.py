@@ -79,7 +79,8 @@ class BridgeStore(Protocol):
 
     async def link(self, linked: Linked) -> None: ...
 
-    async def linked(self, channel_id: str, receipt: str) -> list[Linked]: ...
+    async def linked(self, channel_id: str, receipt: str) -> list[Linked]:
+        """Messages whose receipt has all parts of this one."""
 
 
 class HubStore(Protocol):

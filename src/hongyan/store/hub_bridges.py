@@ -26,9 +26,10 @@ _LINK = (
     "INSERT OR IGNORE INTO hub_link (bridge, channel, receipt, conversation, client, message, timestamp)"
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
+#: Narrowed by one part of the receipt, of which the platform may tell less than when the message came.
 _LINKED = (
     "SELECT bridge, channel, receipt, conversation, client, message, timestamp FROM hub_link"
-    " WHERE channel = ? AND receipt = ? ORDER BY key"
+    " WHERE channel = ? AND instr(receipt, ?) ORDER BY key"
 )
 _bridge = schema.hub_bridge
 
@@ -109,9 +110,10 @@ class HubBridges:
         await self._writer.call(change)
 
     async def linked(self, channel_id: str, receipt: str) -> list[Linked]:
-        return await self._reader.run(
-            lambda driver: [Linked(*row) for row in driver.execute(_LINKED, (channel_id, receipt))]
-        )
+        wanted = receipt.split("\n")
+        values = (channel_id, max(wanted, key=len))
+        rows = await self._reader.run(lambda driver: driver.execute(_LINKED, values).fetchall())
+        return [each for each in map(Linked._make, rows) if set(wanted) <= set(each.receipt.split("\n"))]
 
     async def _write(self, change: sa.Executable) -> None:
         def write(bound: sa.Connection) -> None:

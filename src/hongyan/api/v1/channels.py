@@ -430,7 +430,7 @@ async def _channel(hub: Hub, channel: Channel) -> ChannelShown:
         channel.description,
         channel.enabled,
         health,
-        hub.inbound_url(channel) if Feature.RECEIVE in kind.features else None,
+        hub.inbound_url(channel) if Feature.RECEIVE in await hub.channels.features(channel) else None,
         iso_time(channel.created_at),
         iso_time(channel.updated_at),
     )

@@ -49,7 +49,9 @@ NO_THREADS = frozenset({"230071", "230072"})
 
 
 class AppConnector:
-    features = frozenset({Feature.RECALL, Feature.UPDATE, Feature.STATUS, Feature.RECEIVE, Feature.LOOK_UP})
+    features = frozenset(
+        {Feature.RECALL, Feature.UPDATE, Feature.STATUS, Feature.RECEIVE, Feature.LOOK_UP, Feature.ONCE}
+    )
 
     def __init__(self, credentials: AppCredentials, around: Surroundings) -> None:
         self._around = around

@@ -145,7 +145,9 @@ class Inbound:
             return (said,) if said is not None else ()
         if told.name == "message" and "open_message_id" in told.event:
             return (_said_before(told),)
-        return (Happened(told.id, told.name, told.at, dict(told.event)),)
+        gone = str(told.event.get("message_id", "")) if told.name == "im.message.recalled_v1" else ""
+        recalled = {"message_id": gone} if gone else {}
+        return (Happened(told.id, told.name, told.at, dict(told.event), recalled),)
 
     async def _said(self, told: _Told) -> Said | None:
         """None for what bots say."""
