@@ -17,6 +17,13 @@ from hongyan.engine.values import App, Attributes, message_id_time
 from hongyan.engine.word_list import Finder
 from hongyan.errors import Refused
 from hongyan.gateway.handlers import blacklist, conv_silence
+from hongyan.hub import markdown
+from hongyan.hub.connector import Incoming, Problem
+from hongyan.hub.connectors import email_html
+from hongyan.hub.connectors.email import address_of
+from hongyan.hub.connectors.slack import inbound as slack_inbound
+from hongyan.hub.connectors.slack import rich_text as slack_rich_text
+from hongyan.hub.connectors.webhook_body import NAMES, Body, at_path
 from hongyan.wire import frames, subprotocol
 
 APP = App(1, "fuzz-app", "fuzz", "key", "master", "hook", AppSettings(), 0)
@@ -56,6 +63,18 @@ def wish(text: str) -> object:
     return livequery._wish(body)
 
 
+def heard(body: bytes, type_: str) -> object:
+    """A request of Slack with a good signature."""
+    read = slack_inbound.read(Incoming("POST", {}, {"content-type": type_}, body))
+    return slack_inbound.events(read, 0), slack_inbound.forms_asked(read)
+
+
+def filled(source: str) -> bytes:
+    """A body by a template, with something in each variable."""
+    given = dict.fromkeys(NAMES, "x") | {"content": {"type": "table", "rows": [["1", "2"]]}}
+    return Body(source, "text").fill_in(given)
+
+
 FINDER = Finder(["name", "坏蛋", "ß"])
 SESSIONS = Sessions(NoTokens(), Clock(), bytes(32))
 SIGNATURES = Signatures(NoSignatures(), Clock())
@@ -90,5 +109,12 @@ PARSERS = {
     "a number of a call": Parser(lambda text: parameters.number({"limit": text}, "limit"), str, HttpError),
     "where of member infos": Parser(lambda text: member_infos._where(text, {"cid", "clientId"}), str, HttpError),
     "a wish of LiveQuery": Parser(wish, str, (HttpError, Refused, ValueError)),
+    "what Slack tells": Parser(lambda body: heard(body, "application/json"), bytes, Problem),
+    "a form of Slack": Parser(lambda body: heard(body, "application/x-www-form-urlencoded"), bytes, Problem),
+    "Markdown for Slack": Parser(lambda text: slack_rich_text.blocks(markdown.parse(text), lambda rule: None), str),
+    "Markdown for a mail": Parser(lambda text: email_html.Html().write(markdown.parse(text)), str),
+    "the template of a webhook": Parser(filled, str, (Problem, ValueError)),
+    "a path of JSON": Parser(lambda text: at_path({"a": [{"b": 1}]}, text), str),
+    "a mail address": Parser(address_of, str),
     "a session token": Parser(lambda text: SESSIONS.redeem(APP, "tom", text), str, Refused),
 }
