@@ -17,9 +17,12 @@ from hongyan.engine.values import App, Attributes, message_id_time
 from hongyan.engine.word_list import Finder
 from hongyan.errors import Refused
 from hongyan.gateway.handlers import blacklist, conv_silence
+from hongyan.hub import content, degrade, markdown, templates
 from hongyan.hub.connector import Problem
 from hongyan.hub.connectors.wecom import callback as wecom_callback
 from hongyan.hub.connectors.wecom import xml as wecom_xml
+from hongyan.hub.markdown import Writer
+from hongyan.hub.variables import Schema
 from hongyan.wire import frames, subprotocol
 
 APP = App(1, "fuzz-app", "fuzz", "key", "master", "hook", AppSettings(), 0)
@@ -59,6 +62,14 @@ def wish(text: str) -> object:
     return livequery._wish(body)
 
 
+def template_text(text: str) -> object:
+    """What it becomes in a template, with one variable."""
+    message = {"content": {"type": "markdown", "text": text}}
+    template = templates.Template({"default": message}, variables=Schema("object", properties={"a": Schema("array")}))
+    templates.check(template)
+    return templates.fill_in(template, {"a": [1, "b", {"c": None}]})
+
+
 FINDER = Finder(["name", "坏蛋", "ß"])
 SESSIONS = Sessions(NoTokens(), Clock(), bytes(32))
 SIGNATURES = Signatures(NoSignatures(), Clock())
@@ -95,5 +106,10 @@ PARSERS = {
     "a wish of LiveQuery": Parser(wish, str, (HttpError, Refused, ValueError)),
     "XML of WeCom": Parser(wecom_xml.parse, bytes, ValueError),
     "what WeCom tells": Parser(lambda body: wecom_callback._event(wecom_callback._parse(body)), bytes, Problem),
+    "a message for other platforms": Parser(content.parse, bytes, Refused),
+    "Markdown": Parser(lambda text: Writer().write(markdown.parse(text)), str),
+    "plain text as Markdown": Parser(lambda text: markdown.parse(degrade.escape(text)), str),
+    "a template": Parser(templates.parse, bytes, Refused),
+    "a text of a template": Parser(template_text, str, Refused),
     "a session token": Parser(lambda text: SESSIONS.redeem(APP, "tom", text), str, Refused),
 }

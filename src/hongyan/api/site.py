@@ -1,6 +1,6 @@
 """What the HTTP door knows of the running server."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from litestar.di import NamedDependency
@@ -9,15 +9,20 @@ from hongyan.config import Settings
 from hongyan.engine.apps import Apps
 from hongyan.engine.engine import Engine
 from hongyan.engine.files import Files
+from hongyan.hub.hub import Hub
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of `/metrics`; those whose names end in `_total` only ever grow."""
+    """One figure of `/metrics`; those whose names end in `_total` only ever grow.
+
+    Several of one name, one after another, have other values of the same labels.
+    """
 
     name: str
     help: str
     value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -34,6 +39,12 @@ class Site:
     gateway_port: int = 0
     ready: bool = False
     stats: Callable[[], Iterable[Figure]] = field(default=list)
+    hub_: Hub | None = None
+
+    @property
+    def hub(self) -> Hub:
+        assert self.hub_ is not None
+        return self.hub_
 
     @property
     def apps(self) -> Apps:

@@ -822,11 +822,14 @@ class JobStore(Protocol):
     async def revive(self, app_key: int, ids: Sequence[str] | None, limit: int, lane: str | None = None) -> int:
         """Let dead ones be tried again, these or the oldest; how many there were. Only of this lane."""
 
+    async def hasten(self, lane: str) -> None:
+        """Let those that wait in a lane be due now."""
+
     async def drop(self, lane: str) -> None:
         """Forget those that wait in a lane, in small steps."""
 
     async def bury(self, lane: str, reason: str) -> None:
-        """Keep those that wait in a lane as dead, in small steps."""
+        """Keep those that wait in a lane as dead, in small steps; not those that come meanwhile."""
 
     async def waiting(self, lane: str, after: tuple[int, int], limit: int) -> list[Job]:
         """Those that wait, in the order of (when due, key), after one of them."""

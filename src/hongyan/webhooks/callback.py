@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from hongyan import signing
 from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
 from hongyan.engine.events import Event, UpstreamReceived
@@ -15,7 +16,6 @@ from hongyan.engine.values import DAY, Conversation, Draft, Message, iso_time
 from hongyan.engine.work import Job, NewJob
 from hongyan.jobs import Failed, Hopeless, ManyKind
 from hongyan.outbound import OutboundError
-from hongyan.webhooks import signing
 from hongyan.webhooks.delivery import HEADERS, Caller
 from hongyan.webhooks.payloads import encode
 

@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 import hongyan
+from hongyan import signing
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import Attempt, Webhook, iso_time, new_message_id
 from hongyan.engine.webhooks import COUNT_EVERY, DISABLED, TEST, WAITING_MAX, Webhooks, lane, type_of
@@ -18,7 +19,7 @@ from hongyan.engine.work import Job
 from hongyan.errors import Refused
 from hongyan.jobs import Failed, Hopeless, Kind
 from hongyan.outbound import Answer, OutboundError
-from hongyan.webhooks import payloads, signing
+from hongyan.webhooks import payloads
 
 logger = structlog.get_logger(__name__)
 

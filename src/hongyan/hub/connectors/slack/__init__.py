@@ -1,0 +1,1 @@
+"""Slack: incoming webhooks, and apps with a bot (connectors reference 5)."""
