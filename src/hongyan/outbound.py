@@ -135,7 +135,7 @@ class Outbound:
     async def dial(self, url: str) -> socket.socket:
         """A connection to where a URL leads, for what is no request; its caller closes it. Raises OutboundError."""
         target = _parse(url)
-        found = await self._addresses(await self._origin(target), target)
+        found = await self._addresses(self._name(target.host), target.host)
         port = target.port or (443 if target.scheme == "https" else 80)
         for address in found:
             made = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
@@ -149,7 +149,12 @@ class Outbound:
             except BaseException:
                 made.close()
                 raise
-        raise Unreachable(f"{_name(target)} can't be reached")
+        raise Unreachable(f"{target.authority} can't be reached")
+
+    async def reach(self, host: str) -> Sequence[Address]:
+        """The addresses of a host that may be called, for who speaks something else than HTTP. Raises OutboundError."""
+        target = _parse(f"http://[{host}]" if ":" in host else f"http://{host}")
+        return await self._addresses(self._name(target.host), target.host)
 
     async def close(self) -> None:
         self._closed = True

@@ -727,3 +727,33 @@ async def test_a_thread_may_answer_what_came_in(
     (channel,) = (await call(http, "GET"))["items"]
     await sent(http, channel["id"], "group:g1", message={**HELLO, "thread": "ev-1"})
     assert platform.calls[-1].thread == {"id": "m-7"}
+
+
+async def test_a_channel_may_hear_by_a_connection_of_its_own(
+    http: httpx.AsyncClient, platform: Platform, store: Store, engine: Engine, app: App
+) -> None:
+    platform.stream = asyncio.Queue()
+    engine.aftermath.add(WebhookFollower(engine.webhooks, engine.clock))
+    await engine.webhooks.create(app, "https://shop.example/hook", [], "", enabled=True)
+    channel = await made(http)
+    platform.stream.put_nowait(SAID)
+    async with asyncio.timeout(10):
+        while not (told := await webhook_jobs(store)):
+            await asyncio.sleep(0.005)
+    assert told[0]["data"]["id"] == "ev-1"
+    closed = platform.closed
+    await call(http, "DELETE", f"/{channel['id']}")
+    async with asyncio.timeout(10):
+        while platform.closed == closed:
+            await asyncio.sleep(0.005)
+
+
+async def test_credentials_that_the_platform_replaces_are_kept(
+    http: httpx.AsyncClient, hub: Hub, platform: Platform
+) -> None:
+    new = await made(http)
+    assert platform.around is not None
+    assert platform.around.renewed is not None
+    await platform.around.renewed({"key": "renewed"})
+    await hub.channels.load()
+    assert hub.channels._all[new["id"]].credentials["key"] == "renewed"

@@ -1,7 +1,7 @@
 """A kind of channel whose platform is the test: it says what becomes of each try."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -69,6 +69,8 @@ class Platform:
     closed: int = 0
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     around: Surroundings | None = None
+    #: What is heard by the connector's own connection, if it has one.
+    stream: asyncio.Queue[Event] | None = None
 
     def __post_init__(self) -> None:
         self.go_on.set()
@@ -92,6 +94,8 @@ class Fake:
         self.features = platform.features
         platform.opened.append(credentials)
         platform.around = around
+        if platform.stream is not None:
+            self.listen = self._listen
 
     async def send(self, message: Message, to: Sequence[Target], *, key: str, thread: Receipt | None = None) -> Sent:
         platform = self._platform
@@ -99,6 +103,11 @@ class Fake:
         await platform.go_on.wait()
         judge = platform.judges.pop(0) if len(platform.judges) > 1 else platform.judges[0]
         return Sent(tuple(judge(target) for target in to), (Note("level_to_sign"),))
+
+    async def _listen(self, tell: Callable[[Event], Awaitable[None]]) -> None:
+        assert self._platform.stream is not None
+        while True:
+            await tell(await self._platform.stream.get())
 
     async def recall(self, receipt: Receipt) -> None:
         self._platform.check_problem()

@@ -49,14 +49,17 @@ class _Open:
 
 
 class Channels:
-    """`around` tells what connectors of an app are given; `resume` has the jobs of a lane be tried at once."""
+    """`around` tells what the connector of a channel is given; `resume` has the jobs of a lane be tried at once.
+
+    `changed` is called with the id of a channel that is new, has changed, or is gone.
+    """
 
     def __init__(
         self,
         store: ChannelStore,
         jobs: JobStore,
         clock: Clock,
-        around: "Callable[[int], Surroundings]",
+        around: "Callable[[Channel], Surroundings]",
         resume: Callable[[str], None],
     ) -> None:
         self._store = store
@@ -70,6 +73,7 @@ class Channels:
         self._opening = asyncio.Lock()
         self._changing = asyncio.Lock()
         self._kept_at: dict[str, int] = {}
+        self.changed: Callable[[str], None] = lambda channel_id: None
 
     async def load(self) -> None:
         self._all = {channel.id: channel for channel in await self._store.all()}
@@ -106,6 +110,10 @@ class Channels:
     def of_app(self, app: App) -> list[Channel]:
         """The oldest first."""
         return [channel for channel in self._all.values() if channel.app_key == app.key]
+
+    def all(self) -> list[Channel]:
+        """Of all apps."""
+        return list(self._all.values())
 
     def failing(self) -> list[Channel]:
         """Those whose credentials do not work, of all apps."""
@@ -145,6 +153,7 @@ class Channels:
             await self._try_open(found, channel)
             await self._store.insert(channel)
             self._keep(channel)
+        self.changed(channel.id)
         return channel
 
     async def change(
@@ -181,6 +190,7 @@ class Channels:
             self._keep(after)
             if credentials is not None:
                 await self._retire(after.id)
+        self.changed(after.id)
         if after.enabled:
             await self._jobs.hasten(lane(after.id))
             self._resume(lane(after.id))
@@ -195,8 +205,18 @@ class Channels:
             self._by_token.pop(channel.token, None)
             self._kept_at.pop(channel.id, None)
             await self._retire(channel.id)
+        self.changed(channel.id)
         await self._jobs.drop(lane(channel.id))
         return channel
+
+    async def renew(self, channel_id: str, credentials: Mapping[str, str]) -> None:
+        """The platform has replaced these; the connector has them already."""
+        async with self._changing:
+            kept = self._all.get(channel_id)
+            if kept is not None:
+                changed = replace(kept, credentials={**kept.credentials, **credentials})
+                self._keep(changed)
+                await self._store.update(changed)
 
     # how they fare
 
@@ -252,7 +272,7 @@ class Channels:
                 found = self._open.get(channel.id)
                 if found is None:
                     now = self._all.get(channel.id, channel)
-                    found = _Open(kind.open(_typed(kind, now.credentials), self._around(channel.app_key)))
+                    found = _Open(kind.open(_typed(kind, now.credentials), self._around(channel)))
                     self._open[channel.id] = found
         found.under_way += 1
         try:
@@ -265,7 +285,7 @@ class Channels:
     async def _try_open(self, kind: "ChannelKind", channel: Channel) -> None:
         """Raises Refused for credentials by which nothing can be opened."""
         try:
-            made = kind.open(_typed(kind, channel.credentials), self._around(channel.app_key))
+            made = kind.open(_typed(kind, channel.credentials), self._around(channel))
         except Problem as problem:
             raise Refused(errors.INVALID_VALUE, f"the credentials: {problem.reason}") from None
         except ValueError as mistake:

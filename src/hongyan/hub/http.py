@@ -1,7 +1,9 @@
 """Calling a platform: JSON and files over HTTP; answers are read whole, and judged by the connector."""
 
+import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -9,6 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 
 import hongyan
+from hongyan.addresses import Address
 from hongyan.hub.connector import Outcome, Problem
 from hongyan.outbound import Forbidden, Lost, Outbound, OutboundError, Unreachable
 
@@ -78,20 +81,37 @@ class Http:
             f"?{urlencode(query)}" if query else ""
         )
         sent = {"User-Agent": AGENT, **({"Content-Type": type_} if body else {}), **(headers or {})}
-        try:
+        with problems():
             answer = await self._outbound.request(
                 method, url, headers=sent, body=body, timeout=timeout, answer_max=answer_max
             )
-        except Forbidden as error:
-            raise Problem(Outcome.BAD_CREDENTIAL, str(error), everybody=True) from None
-        except Lost as error:  # it may have been done
-            raise Problem(Outcome.UNKNOWN, str(error)) from None
-        except Unreachable as error:
-            raise Problem(Outcome.TRANSIENT, str(error), everybody=True) from None
-        except OutboundError as error:
-            raise Problem(Outcome.UNKNOWN, str(error)) from None
         lower = {name.lower(): value for name, value in answer.headers.items()}
         return Answer(answer.status, lower, answer.body, _object(answer.body))
+
+
+async def reach(outbound: Outbound, host: str) -> Sequence[Address]:
+    """The addresses of a host that may be called. Raises Problem."""
+    try:
+        with problems():
+            async with asyncio.timeout(TIMEOUT):
+                return await outbound.reach(host)
+    except TimeoutError:
+        raise Problem(Outcome.TRANSIENT, f"the name {host} can't be resolved in time", everybody=True) from None
+
+
+@contextmanager
+def problems() -> Iterator[None]:
+    """Makes a Problem of what keeps an address from being called."""
+    try:
+        yield
+    except Forbidden as error:
+        raise Problem(Outcome.BAD_CREDENTIAL, str(error), everybody=True) from None
+    except Lost as error:  # it may have been done
+        raise Problem(Outcome.UNKNOWN, str(error)) from None
+    except Unreachable as error:
+        raise Problem(Outcome.TRANSIENT, str(error), everybody=True) from None
+    except OutboundError as error:
+        raise Problem(Outcome.UNKNOWN, str(error)) from None
 
 
 def multipart(file: tuple[str, str, str, bytes], fields: Mapping[str, str]) -> tuple[str, bytes]:

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 
 from hongyan.engine.engine import Engine
 from hongyan.engine.files import Files
@@ -12,6 +14,7 @@ from hongyan.hub.bridges import Bridges
 from hongyan.hub.channels import Channels
 from hongyan.hub.home import AppHome
 from hongyan.hub.inbound import Inbound
+from hongyan.hub.listening import Listeners
 from hongyan.hub.media import Addresses, AppMedia
 from hongyan.hub.ports import HubStore
 from hongyan.hub.rates import Rates
@@ -47,18 +50,24 @@ class Hub:
         self._rates = Rates(time.monotonic)
         self._media: dict[int, AppMedia] = {}
         clock = engine.clock
-        self.channels = Channels(store.channels, jobs, clock, self.around, resume)
+        self.channels = Channels(store.channels, jobs, clock, self._around_channel, resume)
         self.sending = Sending(self.channels, store.posts, store.heard, clock, keep_days * DAY)
         self.bridges = Bridges(store.bridges, self.channels, self.sending, engine, self.media, self.around)
         self.inbound = Inbound(self.channels, store.heard, engine.aftermath, self._rates, clock, self.bridges.jobs_in)
         self.acts = Acts(secret, self.channels, self.sending, self.inbound, clock, lambda: addresses().public)
+        self.listeners = Listeners(self.channels, self.inbound)
         engine.aftermath.add(self.bridges)
 
     async def start(self) -> None:
         await self.channels.load()
         await self.bridges.load()
+        if self._serves:
+            self.channels.changed = self.listeners.look
+            for channel in self.channels.all():
+                self.listeners.look(channel.id)
 
     async def close(self) -> None:
+        await self.listeners.close()
         await self.channels.close()
 
     def kinds(self) -> Mapping[str, Kind]:
@@ -88,8 +97,11 @@ class Hub:
         media = self.media(app_key)
         home = AppHome(self._engine, app_key, media) if self._serves else None
         return Surroundings(
-            self._outbound, media, self._rates, self._engine.clock.now, time.monotonic, self._act_url, home
+            self._outbound, media, self._rates, self._engine.clock.now, time.monotonic, self._act_url, home=home
         )
+
+    def _around_channel(self, channel: Channel) -> Surroundings:
+        return replace(self.around(channel.app_key), renewed=partial(self.channels.renew, channel.id))
 
     def _act_url(self, key: str, action: str) -> str | None:
         return self.acts.url(key, action)

@@ -20,7 +20,7 @@ from hongyan.engine.clock import Clock
 from hongyan.engine.ports import JobStore
 from hongyan.engine.turns import Turns
 from hongyan.engine.values import DAY, App, new_object_id
-from hongyan.engine.work import Job, NewJob, Postponed
+from hongyan.engine.work import Job, NewJob
 from hongyan.errors import Refused
 from hongyan.hub import content
 from hongyan.hub.channels import Channels, require, targets_of
@@ -406,15 +406,13 @@ class Sending:
 
     async def by_hand(self, posted: Posted, jobs: JobStore, wait: float) -> None:
         """Send a message here and now; what still waits after so many seconds is done by the next start of a server."""
-        until = self._clock.now() + wait * 1000
+        until = self._clock.now() / 1000 + wait
         while (job := await self._job_of(posted, jobs)) is not None:
             try:
                 await self.do(job)
             except NotYet as later:
                 after = later.after or 0.0
-                due_at = self._clock.now() + round(after * 1000)
-                if due_at > until:
-                    await jobs.settle([], [Postponed(job.key, due_at, job.attempts, str(later))])
+                if self._clock.now() / 1000 + after > until:
                     return
                 await asyncio.sleep(after)
             else:

@@ -53,8 +53,8 @@ class Surroundings:
 
     `act_url` makes of a message's key and the id of a button or form of it the address of a page that does what
     pressing it does, for platforms whose buttons only open addresses; None where there is none. `renewed` keeps
-    fields of the channel's credentials that the platform has replaced by new ones, which are good once. `home` is None
-    where no server runs.
+    fields of the channel's credentials that the platform has replaced by new ones, which are good once. `home` is
+    None where no server runs.
     """
 
     outbound: Outbound
@@ -63,5 +63,5 @@ class Surroundings:
     wall: Callable[[], int]
     steady: Callable[[], float]
     act_url: Callable[[str, str], str | None]
-    home: Home | None = None
     renewed: Callable[[Mapping[str, str]], Awaitable[None]] | None = None
+    home: Home | None = None

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, web
+from aiohttp import BodyPartReader, ClientError, ClientSession, ClientTimeout, web
 
 from hongyan.sandbox.board import Board, Shown
 from hongyan.sandbox.emulator import Emulator, Inbound, Told
@@ -457,32 +457,31 @@ class Feishu(Emulator):
     # files
 
     async def _upload_image(self, request: web.Request) -> web.Response:
-        form = await request.post()
-        file = form.get("image")
-        if form.get("image_type") not in ("message", "avatar") or not isinstance(file, web.FileField):
+        form = await _form(request)
+        filename, content = form.get("image", ("", None))
+        if form.get("image_type", ("", b""))[1] not in (b"message", b"avatar") or content is None:
             raise Refusal(234001, "Invalid request param.")
-        content = file.file.read()
         if not content or len(content) > IMAGE_BYTES:
             raise Refusal(234006, "The file size exceed the max value.")
         if not content.startswith(_IMAGES) and b"ftypheic" not in content[:16]:
             raise Refusal(234011, "Can't recognize the image format.")
         key = f"img_v3_{self.board.new_id()}_{secrets.token_hex(12)}"
         self._files[key] = "image"
-        self.board.keep(key, file.filename, _image_type(content), content)
+        self.board.keep(key, filename, _image_type(content), content)
         return answer({"image_key": key})
 
     async def _upload_file(self, request: web.Request) -> web.Response:
-        form = await request.post()
-        file, type_, name = form.get("file"), form.get("file_type"), form.get("file_name")
-        if type_ not in _FILE_TYPES or not name or not isinstance(name, str) or not isinstance(file, web.FileField):
+        form = await _form(request)
+        type_, name = (form.get(each, ("", b""))[1].decode(errors="replace") for each in ("file_type", "file_name"))
+        _, content = form.get("file", ("", None))
+        if type_ not in _FILE_TYPES or not name or content is None:
             raise Refusal(234001, "Invalid request param.")
-        content = file.file.read()
         if not content or len(content) > FILE_BYTES:
             raise Refusal(234010 if not content else 234006, "The file size exceed the max value.")
         key = f"file_v3_{self.board.new_id()}_{secrets.token_hex(12)}"
-        self._files[key] = str(type_)
+        self._files[key] = type_
         types = {"opus": "audio/ogg", "mp4": "video/mp4", "pdf": "application/pdf"}
-        self.board.keep(key, name, types.get(str(type_), "application/octet-stream"), content)
+        self.board.keep(key, name, types.get(type_, "application/octet-stream"), content)
         return answer({"file_key": key})
 
     async def _resource(self, request: web.Request) -> web.Response:
@@ -605,7 +604,7 @@ class Feishu(Emulator):
         """
         if inbound.kind == "check":
             challenge = {"challenge": secrets.token_hex(16), "token": VERIFICATION_TOKEN, "type": "url_verification"}
-            return await self._post(url, json.dumps(challenge).encode())
+            return await self._post(url, _compact(challenge))
         person = find_person(inbound.user)
         if person is None:
             raise ValueError(f"there is nobody {inbound.user!r}")
@@ -713,14 +712,14 @@ class Feishu(Emulator):
             "app_id": APP_ID,
             "tenant_key": TENANT,
         }
-        body = json.dumps({"schema": "2.0", "header": header, "event": event}, ensure_ascii=False).encode()
+        body = _compact({"schema": "2.0", "header": header, "event": event})
         if not url:
             return Told(*await self.connections.tell(body))
         return await self._post(url, body)
 
     async def _tell_before(self, action: Mapping[str, Any], person: Person, url: str) -> Told:
         """The older callback of cards: not encrypted, and signed with the token."""
-        body = json.dumps(
+        body = _compact(
             {
                 "open_id": person.open_id,
                 "user_id": person.user_id,
@@ -730,7 +729,7 @@ class Feishu(Emulator):
                 "token": action["token"],
                 "action": action["action"],
             }
-        ).encode()
+        )
         timestamp, nonce = str(int(self.now())), secrets.token_hex(8)
         signature = signed_card(timestamp, nonce, VERIFICATION_TOKEN, body)
         refresh = {"X-Refresh-Token": secrets.token_hex(16)}
@@ -740,7 +739,7 @@ class Feishu(Emulator):
         """Encrypted and signed, if the app has an Encrypt Key."""
         if not self.encrypt_key:
             return await _called(url, plain, {})
-        body = json.dumps({"encrypt": encrypted(self.encrypt_key, plain)}).encode()
+        body = _compact({"encrypt": encrypted(self.encrypt_key, plain)})
         timestamp, nonce = str(int(self.now())), secrets.token_hex(8)
         return await _called(url, body, _headers(timestamp, nonce, signed(timestamp, nonce, self.encrypt_key, body)))
 
@@ -774,6 +773,11 @@ class Feishu(Emulator):
 
     async def _connect(self, request: web.Request) -> web.StreamResponse:
         return await self.connections.serve(request)
+
+
+def _compact(value: object) -> bytes:
+    """JSON without white space: the SDK for Node checks signatures on what it has written again itself."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _robot_says(code: int, message: str, status: int = 200) -> web.Response:
@@ -818,6 +822,17 @@ async def _asked(request: web.Request) -> tuple[dict[str, Any], int]:
     if found is None:
         raise Refusal(9499, "Bad Request")
     return found, len(raw)
+
+
+async def _form(request: web.Request) -> dict[str, tuple[str, bytes]]:
+    """The parts by their names, each with its file name; clients give files with and without one. Raises Refusal."""
+    if not request.content_type.startswith("multipart/"):
+        raise Refusal(234001, "Invalid request param.")
+    parts: dict[str, tuple[str, bytes]] = {}
+    async for part in await request.multipart():
+        if isinstance(part, BodyPartReader) and part.name:
+            parts[part.name] = (part.filename or "", bytes(await part.read(decode=True)))
+    return parts
 
 
 def _chat_of(id_type: str, id: object) -> str:

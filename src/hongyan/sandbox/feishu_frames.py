@@ -61,15 +61,13 @@ def decode(data: bytes) -> Frame:
 
 @dataclass
 class Connections:
-    """Those of the app; it is told of an event over one of them."""
+    """Those of the app; it is told of an event over one of them. `opened`: there was one."""
 
     ping: int = 120
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
     _sockets: list[web.WebSocketResponse] = field(default_factory=list)
     _waiting: dict[str, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
-
-    def __len__(self) -> int:
-        return len(self._sockets)
 
     def config(self) -> dict[str, int]:
         return {"ReconnectCount": -1, "ReconnectInterval": 120, "ReconnectNonce": 30, "PingInterval": self.ping}
@@ -78,6 +76,7 @@ class Connections:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self._sockets.append(socket)
+        self.opened.set()
         try:
             async for message in socket:
                 if message.type == WSMsgType.BINARY:
@@ -112,10 +111,6 @@ class Connections:
         waiting = self._waiting.get(frame.headers.get("message_id", ""))
         if waiting is not None and not waiting.done():
             waiting.set_result(json.loads(frame.payload))
-
-    async def close(self) -> None:
-        for socket in list(self._sockets):
-            await socket.close()
 
 
 def _varint(value: int) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hongyan.hub.connector import Outcome, Problem, Target
+from hongyan.hub.connector import Outcome, Problem, Sent, Target
 from hongyan.hub.connectors.slack.app import KIND as APP
 from hongyan.hub.connectors.slack.app import SlackApp, SlackCredentials
 from hongyan.hub.connectors.slack.errors import judge, judge_hook, outcome_of
@@ -241,7 +241,8 @@ async def test_an_expired_token_of_many_senders_is_renewed_once(
         *(app.look_up(Target("email", f"nobody{n}@sandbox.example")) for n in range(40)),
         return_exceptions=True,
     )
-    outcomes = [each.outcome if isinstance(each, Problem) else each.results[0].outcome for each in sent]  # type: ignore[union-attr]
+    assert all(isinstance(each, Problem | Sent) for each in sent)
+    outcomes = [each.results[0].outcome if isinstance(each, Sent) else getattr(each, "outcome", None) for each in sent]
     assert outcomes == [Outcome.OK] * 10 + [Outcome.BAD_RECIPIENT] * 40
     assert slack.refreshed == 1
     assert kept == [{"bot_token": "xoxe.xoxb-1-sandbox-1", "refresh_token": "xoxe-1-sandbox-refresh-1"}]

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -430,10 +430,15 @@ async def test_slack_bolt_agrees_about_the_emulators_signatures(
     )
     heard: list[str] = []
     bolt.event("message")(lambda event: heard.append(event["text"]))
-    bolt.command("/deploy")(lambda ack, command: (heard.append(command["text"]), ack()))
+
+    @bolt.command("/deploy")
+    def deploy(ack: Any, command: Any) -> None:
+        heard.append(command["text"])
+        ack()
 
     async def take(request: web.Request) -> web.Response:
-        body, headers = await request.text(), dict(request.headers)
+        body = await request.text()
+        headers: dict[str, str | Sequence[str]] = dict(request.headers)
         answer = await asyncio.to_thread(bolt.dispatch, BoltRequest(body=body, headers=headers))
         return web.Response(status=answer.status, text=answer.body)
 

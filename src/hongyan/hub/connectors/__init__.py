@@ -27,6 +27,11 @@ class ChannelKind:
     open: Callable[[Any, Surroundings], Connector]
     features: frozenset[Feature] = frozenset()
 
+    def __post_init__(self) -> None:
+        """Where the connector's class opens, its features are known."""
+        if not self.features:
+            object.__setattr__(self, "features", _features_of(self.open))
+
 
 #: Where each kind is: a module with a value KIND. They are imported when the first is asked for.
 _MODULES = {
@@ -42,6 +47,11 @@ _MODULES = {
     "email": "email",
     "hongyan": "own",
 }
+
+
+def _features_of(open_: object) -> frozenset[Feature]:
+    found = getattr(open_, "features", None)  # a property is known of an open one only
+    return found if isinstance(found, frozenset) else frozenset()
 
 
 @cache

@@ -72,7 +72,7 @@ class Own(Unable):
     def _home(self) -> Home:
         home = self._around.home
         if home is None:
-            raise Problem(Outcome.TRANSIENT, "it is sent when the server runs", everybody=True)
+            raise Problem(Outcome.TRANSIENT, "it is sent when the server runs", after=60.0, everybody=True)
         return home
 
     async def _content(self, home: Home, message: Message, degrade: Degrade, thread: Receipt | None) -> str:
