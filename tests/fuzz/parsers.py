@@ -18,7 +18,12 @@ from hongyan.engine.word_list import Finder
 from hongyan.errors import Refused
 from hongyan.gateway.handlers import blacklist, conv_silence
 from hongyan.hub import content, degrade, markdown, templates
-from hongyan.hub.connector import Problem
+from hongyan.hub.connector import Incoming, Problem
+from hongyan.hub.connectors import email_html
+from hongyan.hub.connectors.email import address_of
+from hongyan.hub.connectors.slack import inbound as slack_inbound
+from hongyan.hub.connectors.slack import rich_text as slack_rich_text
+from hongyan.hub.connectors.webhook_body import NAMES, Body, at_path
 from hongyan.hub.connectors.wecom import callback as wecom_callback
 from hongyan.hub.connectors.wecom import xml as wecom_xml
 from hongyan.hub.markdown import Writer
@@ -70,6 +75,18 @@ def template_text(text: str) -> object:
     return templates.fill_in(template, {"a": [1, "b", {"c": None}]})
 
 
+def heard(body: bytes, type_: str) -> object:
+    """A request of Slack with a good signature."""
+    read = slack_inbound.read(Incoming("POST", {}, {"content-type": type_}, body))
+    return slack_inbound.events(read, 0), slack_inbound.forms_asked(read)
+
+
+def filled(source: str) -> bytes:
+    """A body by a template, with something in each variable."""
+    given = dict.fromkeys(NAMES, "x") | {"content": {"type": "table", "rows": [["1", "2"]]}}
+    return Body(source, "text").fill_in(given)
+
+
 FINDER = Finder(["name", "坏蛋", "ß"])
 SESSIONS = Sessions(NoTokens(), Clock(), bytes(32))
 SIGNATURES = Signatures(NoSignatures(), Clock())
@@ -111,5 +128,12 @@ PARSERS = {
     "a text of a template": Parser(template_text, str, Refused),
     "XML of WeCom": Parser(wecom_xml.parse, bytes, ValueError),
     "what WeCom tells": Parser(lambda body: wecom_callback._event(wecom_callback._parse(body)), bytes, Problem),
+    "what Slack tells": Parser(lambda body: heard(body, "application/json"), bytes, Problem),
+    "a form of Slack": Parser(lambda body: heard(body, "application/x-www-form-urlencoded"), bytes, Problem),
+    "Markdown for Slack": Parser(lambda text: slack_rich_text.blocks(markdown.parse(text), lambda rule: None), str),
+    "Markdown for a mail": Parser(lambda text: email_html.Html().write(markdown.parse(text)), str),
+    "the template of a webhook": Parser(filled, str, (Problem, ValueError)),
+    "a path of JSON": Parser(lambda text: at_path({"a": [{"b": 1}]}, text), str),
+    "a mail address": Parser(address_of, str),
     "a session token": Parser(lambda text: SESSIONS.redeem(APP, "tom", text), str, Refused),
 }

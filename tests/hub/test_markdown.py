@@ -45,8 +45,9 @@ PLAIN = st.text(
 
 
 def words(text: str) -> str:
-    """A text as Markdown keeps it: without blank lines, and without white space at the ends of lines and of all."""
+    """A text as Markdown keeps it: no blank lines, no white space at the ends of lines, nor one blank before them."""
     lines = [line.rstrip() for line in text.rstrip().split("\n")]
+    lines = [line[1:] if line[:1] == " " and line[1:2] not in (" ", "\t") else line for line in lines]
     return "\n".join(line for line in lines if line)
 
 

@@ -339,6 +339,27 @@ async def test_a_robot(
     assert len(sandbox.board.all()) == (code == 0)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"msgtype": "feedCard", "feedCard": {"links": "x"}},
+        {"msgtype": "actionCard", "actionCard": {"title": "x", "text": "x", "btns": ["x"]}},
+        {"msgtype": "text", "text": {"content": "x"}, "at": [1]},
+        {"msgtype": ["text"]},
+        {"msgtype": "text", "text": "x"},
+    ],
+)
+async def test_another_shape_is_refused(sandbox: Sandbox, session: ClientSession, body: object) -> None:
+    assert (await robot(session, sandbox, body))["errcode"] in (40035, 400105)
+    access = await token(session, sandbox)
+    path = f"/topapi/message/corpconversation/asyncsend_v2?access_token={access}"
+    asked = {"agent_id": AGENT_ID, "userid_list": ["lisi"], "msg": body}
+    assert (await post(session, sandbox, path, asked))[0] == 200
+    status, answer = await post(session, sandbox, "/v1.0/card/instances", {"outTrackId": "x", "cardData": body}, access)
+    assert (status, "code" in answer) == (400, True)
+    assert all(each.kind != "feedCard" for each in sandbox.board.all())
+
+
 async def test_a_robot_takes_json_by_post(sandbox: Sandbox, session: ClientSession) -> None:
     url = f"{sandbox.origin}/robot/send?access_token={OPEN}"
     async with session.get(url) as answer:

@@ -272,9 +272,9 @@ def escape(text: str) -> str:
 
 
 def _start(found: re.Match[str]) -> str:
-    """The start of a line that is no mark, and keeps its white space."""
+    """The start of a line that is no mark, and keeps its white space unless that is one blank."""
     space, mark, number = found.groups()
-    if space:
+    if len(space) > 1 or space == "\t":
         space = f"&#{ord(space[0])};{space[1:]}"
     if mark:
         return f"{space}\\{mark}"

@@ -691,7 +691,7 @@ class Feishu(Emulator):
         message = self._messages.get(inbound.on)
         if message is not None:
             message.read.setdefault(person.open_id, self.now())
-        if not shown.extra.get("direct") or message is None:
+        if not shown.extra.get("direct") or message is None or (not url and not self.connections.any()):
             return Told(200, "Feishu tells the app nothing of this: it asks.")
         reader = {"reader_id": person.ids(), "read_time": self._ms(), "tenant_key": TENANT}
         return await self._tell("im.message.message_read_v1", {"reader": reader, "message_id_list": [shown.id]}, url)

@@ -69,6 +69,9 @@ class Connections:
     _waiting: dict[str, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
+    def any(self) -> bool:
+        return bool(self._sockets)
+
     def config(self) -> dict[str, int]:
         return {"ReconnectCount": -1, "ReconnectInterval": 120, "ReconnectNonce": 30, "PingInterval": self.ping}
 

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import logging
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -424,6 +425,30 @@ async def test_what_is_not_there(app: AppConnector) -> None:
         await app.update({**gone, "via": "card"}, Message(Text("x")))
 
 
+@pytest.mark.parametrize("odd", [7, "x", [7], {"x": 7}, None])
+async def test_answers_of_another_shape(card_app: AppConnector, monkeypatch: pytest.MonkeyPatch, odd: object) -> None:
+    """Only problems come out, whatever DingTalk says."""
+    names = (
+        "deliverResults result processQueryKey invalidStaffIdList messageReadInfoList sendStatus readUserIds hasMore"
+        " nextToken failedResult send_result forbidden_list task_id userid downloadUrl"
+    )
+
+    async def answer(*_: object, **__: object) -> dict[str, object]:
+        return dict.fromkeys(names.split(), odd)
+
+    monkeypatch.setattr(card_app._api, "v1", answer)
+    monkeypatch.setattr(card_app._api, "legacy", answer)
+    receipt = {"key": "k", "user": "lisi", "group": OPS.id, "task": "1", "card": "c"}
+    with suppress(Problem):
+        await card_app.fetch({"code": "x"})
+    for via in ("user", "group", "work", "card"):
+        for call in (card_app.status, card_app.recall):
+            with suppress(Problem):
+                await call({**receipt, "via": via})
+    for content in (Text("x"), BUTTONS):
+        await send(card_app, content, ZHANG, OPS, RESEARCH, Target("mobile", "1"))
+
+
 # interactive cards
 
 BUTTONS = Card("Disk", "full", buttons=(Button("Mine", id="take", value="7"), Button("Look", url="https://a.example")))
@@ -578,6 +603,16 @@ async def test_refused_in_a_success(app: AppConnector, sandbox: Sandbox) -> None
     assert (await one(app, RESEARCH)).outcome is Outcome.UNKNOWN
     sandbox.faults.add("dingtalk", "refused")
     assert (await one(app, OPS)).outcome is Outcome.BAD_CONTENT
+
+
+async def test_a_success_that_says_nothing_is_unknown(app: AppConnector, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(*_: object) -> dict[str, object]:
+        return {"errcode": 0}
+
+    monkeypatch.setattr(app._api, "v1", answer)
+    monkeypatch.setattr(app._api, "legacy", answer)
+    results = (await send(app, Text("x"), ZHANG, OPS, RESEARCH)).results
+    assert {each.outcome for each in results} == {Outcome.UNKNOWN}
 
 
 async def test_silence_is_unknown(app: AppConnector, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

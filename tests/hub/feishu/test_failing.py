@@ -130,7 +130,7 @@ def test_success_in_both_spellings() -> None:
         ("throttled", Outcome.THROTTLED),
         ("error", Outcome.TRANSIENT),
         ("garbage", Outcome.UNKNOWN),
-        ("closed", Outcome.TRANSIENT),
+        ("closed", Outcome.UNKNOWN),
         ("refused", Outcome.BAD_CREDENTIAL),
     ],
 )
@@ -151,7 +151,7 @@ async def test_an_application_when_feishu_fails(
         ("throttled", Outcome.THROTTLED),
         ("error", Outcome.UNKNOWN),
         ("garbage", Outcome.UNKNOWN),
-        ("closed", Outcome.TRANSIENT),
+        ("closed", Outcome.UNKNOWN),
         ("refused", Outcome.BAD_CREDENTIAL),
     ],
 )

@@ -213,10 +213,18 @@ async def test_links_and_articles(connector: SlackApp | SlackWebhook, sending: S
     assert [each["text"]["text"] for each in articles] == ["*<https://a.example|one>*", "*<https://b.example|two>*"]
 
 
-async def test_inferred_marks_in_titles_of_links_are_kept_from_being_marks(app: SlackApp, sending: Sending) -> None:
-    await sending(app, Link("a *b* snake_case", "https://a.example", "> no quote"))
-    text = sending.shown[0].payload["blocks"][0]["text"]["text"]
-    assert text == "*<https://a.example|a *\u200bb* snake_case>*\n\u200b&gt; no quote"
+@pytest.mark.parametrize(("title", "text"), [("a *b* c", "x"), ("a", "> no quote"), ("a", "_x_")])
+async def test_what_could_be_marks_in_links_is_left_alone(
+    app: SlackApp, sending: Sending, files: Files, title: str, text: str
+) -> None:
+    await sending(app, Link(title, "https://a.example", text, files.add_url()))
+    rich, picture = sending.shown[0].payload["blocks"]
+    assert spans(rich) == [
+        {"type": "link", "url": "https://a.example", "text": title, "style": {"bold": True}},
+        {"type": "text", "text": "\n"},
+        {"type": "text", "text": text},
+    ]
+    assert picture["type"] == "image"
 
 
 @BOTH
@@ -257,6 +265,39 @@ async def test_a_card_of_an_app(app: SlackApp, sending: Sending) -> None:
     assert docs["url"] == "https://d.example"
     assert form["action_id"] == "hongyan.form.form"
     assert footer["elements"][0]["text"] == "foot"
+
+
+@BOTH
+async def test_nobody_is_told_by_what_a_message_says(connector: SlackApp | SlackWebhook, sending: Sending) -> None:
+    evil = "*x* <!channel> <@U0ALICE001>"
+    card = Card(
+        evil,
+        evil,
+        fields=(Field(evil, evil, True), Field("a", "<!here>")),
+        footer=evil,
+        buttons=(Button(evil, id="a"),),
+    )
+    table = Table((evil,), ((evil,),))
+    for content in (
+        card,
+        table,
+        Link(evil, "https://a.example/<!channel>", evil),
+        Link("a", "https://a.example", "<!here>"),
+    ):
+        await sending(connector, content)
+    for each in sending.shown:
+        marked = [each.payload["text"], *_marked(each.payload["blocks"])]
+        assert not any(tag in text for text in marked for tag in ("<!", "<@"))
+
+
+def _marked(value: Any) -> list[str]:
+    """Texts in which Slack's marks count."""
+    if isinstance(value, list):
+        return [text for each in value for text in _marked(each)]
+    if not isinstance(value, dict):
+        return []
+    own = [value["text"]] if value.get("type") == "mrkdwn" else []
+    return own + [text for each in value.values() for text in _marked(each)]
 
 
 async def test_a_card_of_a_webhook_leads_to_pages(hook: SlackWebhook, sending: Sending) -> None:

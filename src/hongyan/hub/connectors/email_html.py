@@ -21,7 +21,8 @@ _DARK = (
     ":root{color-scheme:light dark;supported-color-schemes:light dark}"
     "@media (prefers-color-scheme:dark){"
     ".hy-page{background:#12181a!important}"
-    ".hy-panel{background:#1b2325!important;color:#e4eaeb!important;border-color:#323d40!important}"
+    ".hy-panel{background:#1b2325!important;color:#e4eaeb!important;border-left-color:#323d40!important;"
+    "border-right-color:#323d40!important;border-bottom-color:#323d40!important}"
     ".hy-panel td,.hy-panel th,.hy-panel hr,.hy-panel pre,.hy-panel blockquote{border-color:#3b474a!important}"
     ".hy-soft,.hy-panel blockquote{color:#98a6aa!important}"
     ".hy-code{background:#283235!important;color:#e4eaeb!important}"
@@ -74,7 +75,7 @@ class Html(Writer):
 
     def quote(self, blocks: Blocks) -> str:
         style = f"margin:0 0 12px;padding:2px 0 2px 12px;border-left:3px solid {_LINE};color:{_SOFT}"
-        return f'<blockquote style="{style}">{self.write(blocks)}</blockquote>'
+        return f'<blockquote style="{style}">{self.item(blocks)}</blockquote>'
 
     def bullets(self, items: Sequence[Blocks], start: int | None) -> str:
         name, first = ("ul", "") if start is None else ("ol", f' start="{start}"' if start != 1 else "")
@@ -159,8 +160,8 @@ def fields(fields: Sequence[Field]) -> str:
     return f'<table role="presentation" style="border-collapse:collapse;margin:0 0 12px;font-size:15px">{rows}</table>'
 
 
-def button(url: str, text: str, style: str, color: str) -> str:
-    ground = {"primary": color, "danger": COLORS["error"]}.get(style)
+def button(url: str, text: str, style: str) -> str:
+    ground = {"primary": COLORS["info"], "danger": COLORS["error"]}.get(style)
     look = (
         f"background:{ground};color:#ffffff;border:1px solid {ground}"
         if ground

@@ -185,7 +185,6 @@ class _Rendering:
         return html.article(html.link(article.url, escape(article.title)), text, image)
 
     async def _card(self, card: Card) -> str:
-        color = html.COLORS[card.level]
         head = html.link(card.url, escape(card.title)) if card.url else escape(card.title)
         parts = [html.title(head), Html().write(parse(card.text)) if card.text else ""]
         if card.image is not None:
@@ -195,12 +194,12 @@ class _Rendering:
         buttons = []
         for each in card.buttons:
             address = self._degrade.address(each)
-            shown = html.button(address, each.text, each.style, color) if address else f"<b>{escape(each.text)}</b> "
+            shown = html.button(address, each.text, each.style) if address else f"<b>{escape(each.text)}</b> "
             buttons.append(shown)
         if card.form is not None:
             address = self._degrade.form_address(card)
             submit = card.form.submit
-            buttons.append(html.button(address, submit, "primary", color) if address else f"<b>{escape(submit)}</b>")
+            buttons.append(html.button(address, submit, "primary") if address else f"<b>{escape(submit)}</b>")
         if buttons:
             parts.append(html.block("".join(buttons)))
         if card.footer:

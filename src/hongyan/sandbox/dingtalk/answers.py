@@ -18,13 +18,18 @@ class Refusal(Exception):
 
 
 def answering(handler: Any) -> Any:
-    """A refusal within is the answer."""
+    """A refusal within is the answer; and what has another shape than is documented is refused."""
 
     async def answering(request: web.Request) -> web.StreamResponse:
         try:
             answer: web.StreamResponse = await handler(request)
         except Refusal as refusal:
             return refusal.answer
+        except (AttributeError, KeyError, TypeError, ValueError) as wrong:
+            reason = f"参数格式不正确: {wrong}"
+            if request.path.startswith("/v1.0/"):
+                return v1_error(400, "invalidParameter.param.type", reason)
+            return legacy(40035, reason)
         return answer
 
     return answering

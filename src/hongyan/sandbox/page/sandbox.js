@@ -175,13 +175,13 @@ function card(shown) {
   const state = t.state[shown.state];
   return el("article", {class: `message is-${shown.state}`, id: `message-${shown.id}`},
     el("header", {},
-      el("b", {title: t[shown.address]}, shown.account), ` → ${shown.to.join(", ")} `,
+      el("b", {title: t[shown.address]}, shown.account), ` → ${shown.to.map((id) => nameFor(shown.platform, id)).join(", ")} `,
       el("time", {datetime: at.toISOString(), title: at.toLocaleString(document.documentElement.lang)},
         at.toLocaleTimeString(document.documentElement.lang, {hour: "2-digit", minute: "2-digit"}))),
     el("div", {class: "look"}, look(shown)),
     el("footer", {},
       state ? el("span", {class: `chip ${shown.state}`}, state) : null,
-      shown.read_by.length ? el("span", {class: "chip read"}, t.readBy(shown.read_by.map((id) => personName(shown.platform, id)).join(", "))) : null,
+      shown.read_by.length ? el("span", {class: "chip read"}, t.readBy(shown.read_by.map((id) => nameFor(shown.platform, id)).join(", "))) : null,
       shown.thread ? el("span", {class: "chip", title: shown.thread}, t.inThread(shown.thread)) : null,
       el("details", {}, el("summary", {}, el("span", {}, t.raw), el("code", {}, shown.kind)), raw(shown)),
       shown.address === "app" && shown.state !== "recalled"
@@ -236,7 +236,7 @@ function entries(platform, names) {
 const people = (platform) => entries(platform, ["people", "users", "members"]);
 const groups = (platform) => entries(platform, ["groups", "chats", "channels"]);
 const label = (each) => each.name ?? each.title ?? each.id;
-const personName = (platform, id) => label(people(platform).find((each) => each.id === id) ?? {id});
+const nameFor = (platform, id) => label([...people(platform), ...groups(platform)].find((each) => each.id === id) ?? {id});
 
 function composer(platform) {
   const user = el("select", {"aria-label": t.user}, ...people(platform).map((each) => el("option", {value: each.id}, label(each))));

@@ -126,9 +126,10 @@ class AppConnector:
                 results[each] = failed(each, Problem(Outcome.BAD_RECIPIENT, "the app may not write to this person"))
             elif each.id in slowed:
                 results[each] = failed(each, Problem(Outcome.THROTTLED, "this person has been told too much"))
+            elif not query_key:
+                results[each] = failed(each, _unclear())
             else:
-                receipt = {"via": "user", "key": query_key, "user": each.id}
-                results[each] = Result(each, Outcome.OK, receipt if query_key else None)
+                results[each] = Result(each, Outcome.OK, {"via": "user", "key": query_key, "user": each.id})
         return results
 
     async def _send_group(self, rendering: AppRendering, target: Target) -> Result:
@@ -138,8 +139,10 @@ class AppConnector:
             ROBOT + "groupMessages/send",
             {"openConversationId": target.id, **self._sample_body(sample.key, sample.param)},
         )
-        receipt = {"via": "group", "key": str(answer.get("processQueryKey") or ""), "group": target.id}
-        return Result(target, Outcome.OK, receipt)
+        query_key = str(answer.get("processQueryKey") or "")
+        if not query_key:
+            raise _unclear()
+        return Result(target, Outcome.OK, {"via": "group", "key": query_key, "group": target.id})
 
     def _sample_body(self, key: str, param: Mapping[str, str]) -> dict[str, str]:
         return {"robotCode": self._credentials.robot, "msgKey": key, "msgParam": _json(param)}
@@ -174,7 +177,9 @@ class AppConnector:
         answer = await self._api.v1("POST", "/v1.0/card/instances/createAndDeliver", body)
         result = answer.get("result")
         delivered = result.get("deliverResults") if isinstance(result, dict) else None
-        for each in delivered or []:
+        if not _dicts(delivered):
+            raise _unclear()
+        for each in _dicts(delivered):
             if not each.get("success"):
                 raise Problem(Outcome.BAD_RECIPIENT, str(each.get("errorMsg") or "the card was not delivered"))
         return Result(target, Outcome.OK, {"via": "card", "card": card_id, "message": key})
@@ -188,8 +193,10 @@ class AppConnector:
             body["dept_id_list"] = ",".join(each.id for each in targets)
         answer = await self._api.legacy(WORK + "asyncsend_v2", body)
         task = str(answer.get("task_id") or "")
+        if not (task.isascii() and task.isdecimal()):
+            raise _unclear()
         receipt = {"via": "work", "task": task, "type": str(_dict(body["msg"]).get("msgtype"))}
-        return {each: Result(each, Outcome.OK, receipt if task else None) for each in targets}
+        return {each: Result(each, Outcome.OK, receipt) for each in targets}
 
     def _agent(self) -> int:
         if self._credentials.agent_id is None:
@@ -262,7 +269,7 @@ class AppConnector:
         query = {"robotCode": self._credentials.robot, "processQueryKey": receipt["key"]}
         answer = await self._api.v1("GET", ROBOT + "oToMessages/readStatus", query=query)
         delivered = _delivered(answer)
-        for each in answer.get("messageReadInfoList") or []:
+        for each in _dicts(answer.get("messageReadInfoList")):
             if each.get("userId") == receipt["user"]:
                 read = str(each.get("readStatus")).lower() == "read"
                 some = (receipt["user"],)
@@ -281,7 +288,7 @@ class AppConnector:
                 **({"nextToken": token} if token else {}),
             }
             answer = await self._api.v1("POST", ROBOT + "groupMessages/query", body)
-            read += [str(each) for each in answer.get("readUserIds") or []]
+            read += _ids(answer, "readUserIds")
             token = str(answer.get("nextToken") or "")
             if not answer.get("hasMore") or not token:
                 break
@@ -296,9 +303,9 @@ class AppConnector:
         failed_ones |= {each: "DingTalk knows nobody with this id" for each in _ids(result, "invalid_user_id_list")}
         for each in _ids(result, "invalid_dept_id_list"):
             failed_ones[f"department:{each}"] = "DingTalk knows no such department"
-        for each in result.get("forbidden_list") or []:
-            code = str(each.get("code"))
-            failed_ones[str(each.get("userid") or code)] = f"{FORBIDDEN.get(code, 'refused')} ({code})"
+        for refused in _dicts(result.get("forbidden_list")):
+            code = str(refused.get("code"))
+            failed_ones[str(refused.get("userid") or code)] = f"{FORBIDDEN.get(code, 'refused')} ({code})"
         read = tuple(_ids(result, "read_user_id_list"))
         unread = tuple(_ids(result, "unread_user_id_list"))
         return Status(bool(read or unread), read, unread, len(read), failed_ones)
@@ -357,6 +364,10 @@ async def _unknown_kind(targets: Sequence[Target]) -> Mapping[Target, Result]:
     return {target: failed(target, problem) for target in targets}
 
 
+def _unclear() -> Problem:
+    return Problem(Outcome.UNKNOWN, "DingTalk's answer does not say what became of the message")
+
+
 def _renamed(result: Result, target: Target) -> Result:
     return msgspec.structs.replace(result, target=target)
 
@@ -380,6 +391,10 @@ def _ids(answer: Mapping[str, Any], name: str) -> list[str]:
 
 def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _chunks(targets: Sequence[Target], most: int) -> list[Sequence[Target]]:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 import structlog
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from hongyan.hub.connector import Event, Outcome, Problem
 from hongyan.hub.connectors.dingtalk.api import V1_HOST
@@ -89,6 +89,9 @@ class Stream:
     async def _connect(self, url: str) -> "tuple[WSTransport, _Listener]":
         try:
             sock = await self._around.outbound.dial(url.replace("ws", "http", 1))
+        except OutboundError as error:
+            raise Problem(Outcome.TRANSIENT, f"no stream could be opened: {error}") from None
+        try:
             transport, listener = await ws_connect(
                 _Listener,
                 url,
@@ -98,7 +101,8 @@ class Stream:
                 auto_ping_idle_timeout=IDLE,
                 socket_factory=lambda _: sock,
             )
-        except (OutboundError, OSError, TimeoutError, ValueError) as error:
+        except (WSError, OSError, TimeoutError, ValueError) as error:
+            sock.close()
             raise Problem(Outcome.TRANSIENT, f"no stream could be opened: {type(error).__name__}") from None
         assert isinstance(listener, _Listener)
         return transport, listener
@@ -109,7 +113,7 @@ class Stream:
             frame = msgspec.json.decode(raw, type=_Frame)
         except msgspec.MsgspecError:
             return _answer("", 400, "the frame can't be read", "{}"), False
-        message_id, topic = frame.headers.get("messageId", ""), frame.headers.get("topic", "")
+        message_id, topic = frame.header("messageId"), frame.header("topic")
         if frame.type == "SYSTEM":
             return _answer(message_id, 200, "OK", frame.data), topic == "disconnect"
         try:
@@ -128,9 +132,9 @@ class Stream:
     def _event(self, frame: "_Frame", topic: str, message_id: str) -> Event | None:
         body = msgspec.json.decode(frame.data, type=dict[str, Any])
         if frame.type == "EVENT":
-            name = frame.headers.get("eventType", "")
-            born = {"TimeStamp": frame.headers.get("eventBornTime", "")}
-            return self._inbound.happened(name, {**born, **body}, frame.headers.get("eventId") or message_id)
+            name = frame.header("eventType")
+            born = {"TimeStamp": frame.header("eventBornTime")}
+            return self._inbound.happened(name, {**born, **body}, frame.header("eventId") or message_id)
         if topic == SAID:
             return self._inbound.said(body)
         if topic == PRESSED:
@@ -140,8 +144,11 @@ class Stream:
 
 class _Frame(msgspec.Struct):
     type: str
-    headers: dict[str, str]
+    headers: dict[str, Any]
     data: str = "{}"
+
+    def header(self, name: str) -> str:
+        return str(self.headers.get(name) or "")
 
 
 class _Listener(WSListener):

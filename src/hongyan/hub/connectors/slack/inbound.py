@@ -136,7 +136,7 @@ def _said(body: Mapping[str, Any], event: Mapping[str, Any]) -> tuple[Event, ...
     content, told = content_of(event, me)
     direct = event.get("channel_type") == "im" or channel.startswith("D")
     profile = event.get("user_profile") or event.get("bot_profile") or {}
-    user = event.get("user") or event.get("bot_id") or ""
+    user = str(event.get("user") or event.get("bot_id") or "")
     name = profile.get("display_name") or profile.get("real_name") or profile.get("name") or event.get("username") or ""
     thread = event.get("thread_ts", "")
     receipt = {"channel": channel, "ts": stamp, **({"thread": thread} if thread else {})}
@@ -216,7 +216,7 @@ def _submitted(body: Mapping[str, Any], now: int) -> Acted:
 
 def _person(body: Mapping[str, Any]) -> Person:
     user = body["user"]
-    return Person(user["id"], user.get("name") or user.get("username") or "")
+    return Person(str(user["id"]), str(user.get("name") or user.get("username") or ""))
 
 
 def _receipt(body: Mapping[str, Any]) -> dict[str, str]:

@@ -114,14 +114,8 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-#: A mark of mrkdwn where one may begin.
-_MARK = re.compile(r"(?:(?<=^)|(?<=\W))([*_~`])(?=\S)", re.MULTILINE)
-_QUOTE = re.compile(r"^(&gt;)", re.MULTILINE)
-
-
-def mrkdwn(text: str) -> str:
-    """Plain text where there are marks: what could be one is followed by a character that is not seen (inferred)."""
-    return _QUOTE.sub("\u200b\\1", _MARK.sub("\\1\u200b", escape(text)))
+#: What could be one of Slack's marks, which can't be escaped.
+_MARK = re.compile(r"(?:^|(?<=\W))[*_~`](?=\S)|^>", re.MULTILINE)
 
 
 def fallback(blocks: Sequence[Element]) -> str:
@@ -143,11 +137,13 @@ def _lines(element: Any) -> list[str]:
         case {"type": "header", "text": {"text": str(text)}}:
             return [escape(text)]
         case {"type": "section"}:
-            return [each["text"] for each in [element.get("text"), *element.get("fields", [])] if each]
+            return [line for each in [element.get("text"), *element.get("fields", [])] for line in _lines(each)]
         case {"type": "button", "text": {"text": str(text)}}:
             return [f"[{escape(text)}]"]
-        case {"type": "mrkdwn" | "plain_text", "text": str(text)}:
+        case {"type": "mrkdwn", "text": str(text)}:
             return [text]
+        case {"type": "plain_text", "text": str(text)}:
+            return [escape(text)]
         case _:
             return []
 
@@ -198,9 +194,9 @@ async def _content(content: Content, degrade: Degrade, interactive: bool) -> lis
         case Image(media, text):
             return [await _image(media, text, degrade)]
         case Link(title, url, text, image):
-            return [await _article(Article(title, url, text, image), degrade)]
+            return await _article(Article(title, url, text, image), degrade)
         case Articles(items):
-            return [await _article(each, degrade) for each in items]
+            return [block for each in items for block in await _article(each, degrade)]
         case Table():
             return _table(content, degrade)
         case Card():
@@ -227,16 +223,24 @@ async def _address(media: Media, degrade: Degrade) -> str:
     return address
 
 
-async def _article(article: Article, degrade: Degrade) -> Element:
-    title = f"*<{article.url.replace('|', '%7C').replace('>', '%3E')}|{mrkdwn(' '.join(article.title.split()))}>*"
+#: Characters that end the address of a link.
+_IN_LINKS = str.maketrans({"|": "%7C", "<": "%3C", ">": "%3E"})
+
+
+async def _article(article: Article, degrade: Degrade) -> list[Element]:
+    """With the picture beside it; below it, if a text has what could be marks, as only rich text leaves them alone."""
+    address = await _address(article.image, degrade) if article.image else ""
+    picture = {"type": "image", "image_url": address, "alt_text": cut(article.title, ALT_MAX)}
+    label = " ".join(article.title.split())
+    if _MARK.search(label) or _MARK.search(article.text):
+        head = {"type": "link", "url": article.url, "text": label, "style": {"bold": True}}
+        return [*rich_text.of_text(article.text, head), *([picture] if address else [])]
+    title = f"*<{article.url.translate(_IN_LINKS)}|{escape(label)}>*"
     room = SECTION_MAX - len(title) - 1
-    text = degrade.cut(article.text, room, size=lambda each: len(mrkdwn(each))) if article.text and room > 0 else ""
-    joined = f"{title}\n{mrkdwn(text)}" if text else title
+    text = degrade.cut(article.text, room, size=lambda each: len(escape(each))) if room > 0 else ""
+    joined = f"{title}\n{escape(text)}" if text else title
     block: Element = {"type": "section", "text": {"type": "mrkdwn", "text": joined, "verbatim": True}}
-    if article.image is not None:
-        address = await _address(article.image, degrade)
-        block["accessory"] = {"type": "image", "image_url": address, "alt_text": article.title or "image"}
-    return block
+    return [{**block, "accessory": picture} if address else block]
 
 
 def _table(table: Table, degrade: Degrade) -> list[Element]:
@@ -247,7 +251,7 @@ def _table(table: Table, degrade: Degrade) -> list[Element]:
 async def _card(card: Card, degrade: Degrade, interactive: bool) -> list[Element]:
     blocks: list[Element] = []
     if card.url:
-        blocks.append(await _article(Article(card.title, card.url), degrade))
+        blocks += await _article(Article(card.title, card.url), degrade)
     else:
         blocks.append(_header(card.title, degrade))
     blocks += rich_text.blocks(parse(card.text), degrade.note)
@@ -264,7 +268,7 @@ async def _card(card: Card, degrade: Degrade, interactive: bool) -> list[Element
         lost = [name for name, each in zip(names, elements, strict=True) if each is None]
         blocks.append({"type": "context", "elements": [{"type": "plain_text", "text": " | ".join(lost)[:2000]}]})
     if card.footer:
-        blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": mrkdwn(card.footer)}]})
+        blocks.append({"type": "context", "elements": [_plain(card.footer)]})
     return blocks
 
 

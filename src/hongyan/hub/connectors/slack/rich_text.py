@@ -56,9 +56,10 @@ def blocks(tree: Blocks, note: Callable[[str], None]) -> list[Element]:
     return made + gathered(run)
 
 
-def of_text(text: str) -> list[Element]:
-    """Plain text; addresses in it can be clicked."""
-    return gathered([_section(_with_links(text))])
+def of_text(text: str, head: Element | None = None) -> list[Element]:
+    """Plain text, whose addresses can be clicked, in the lines after `head`."""
+    before = [_section([head])] if head else []
+    return gathered([*before, *([_section(_with_links(text))] if text else [])])
 
 
 def gathered(elements: Sequence[Element]) -> list[Element]:
