@@ -364,8 +364,9 @@ async def test_final_outcomes_are_final_and_others_are_tried_again(
         while became(message) != {"user:u1": "sent", "user:u2": "failed", "user:u3": "waiting"}:
             message = await call(http, "GET", f"/{channel}/messages/{message['id']}")
     time.ahead = WAITS[0] * 1.2
-    await http.patch(f"{CHANNELS}/{channel}", json={"enabled": True})  # so that it is looked at now
-    await tried(platform, 2)
+    async with asyncio.timeout(20):
+        while len(platform.calls) < 2:
+            await http.patch(f"{CHANNELS}/{channel}", json={"enabled": True})  # so that it is looked at now
     assert platform.calls[1].to == (Target("user", "u3"),)
     assert platform.calls[1].key == platform.calls[0].key
     await hub.sending.ended(await hub.sending.get(hub.channels._all[channel], message["id"]), 10)
@@ -384,9 +385,9 @@ async def test_what_is_unknown_is_tried_again_only_where_that_is_harmless(
     platform.judges = [platform.says(Outcome.UNKNOWN, reason="no answer")]
     channel = (await made(http))["id"]
     message = await sent(http, channel, wait=0)
-    for number in range(1, tries + 1):
-        await settled(hub, channel, message["id"], number)
-        await http.patch(f"{CHANNELS}/{channel}", json={"enabled": True})
+    async with asyncio.timeout(20):
+        while (await settled(hub, channel, message["id"], 1))["targets"][0]["state"] == "waiting":
+            await http.patch(f"{CHANNELS}/{channel}", json={"enabled": True})  # so that it is looked at now
     message = await call(http, "GET", f"/{channel}/messages/{message['id']}")
     assert became(message) == {"user:u1": "failed"}
     assert message["targets"][0]["tries"] == len(platform.calls) == tries
@@ -409,8 +410,9 @@ async def test_a_bad_credential_keeps_messages_until_it_is_mended(
     assert [each.id for each in hub.channels.failing()] == [channel]
     assert became(await call(http, "GET", f"/{channel}/messages/{message['id']}")) == {"user:u1": "waiting"}
     platform.judges = [ok]
-    await call(http, "PATCH", f"/{channel}", json={"credentials": {"key": "new"}})
-    await hub.sending.ended(await hub.sending.get(hub.channels._all[channel], message["id"]), 10)
+    async with asyncio.timeout(20):
+        while (await hub.sending.get(hub.channels._all[channel], message["id"])).waits:
+            await call(http, "PATCH", f"/{channel}", json={"credentials": {"key": "new"}})
     assert became(await call(http, "GET", f"/{channel}/messages/{message['id']}")) == {"user:u1": "sent"}
     assert (await call(http, "GET", f"/{channel}"))["health"]["failing_since"] is None
 

@@ -217,7 +217,7 @@ class Sending:
             if delivery.state is not State.WAITING:
                 self.counts[channel.kind, delivery.outcome] += 1
         open_ = [(delivery, result) for (_, delivery), (_, result) in zip(judged, tried.results, strict=True)]
-        self._go_on(posted, [each for each in open_ if each[0].state is State.WAITING])
+        self._go_on(channel, posted, [each for each in open_ if each[0].state is State.WAITING])
 
     async def _keep_all(
         self, posted: Posted, judged: Sequence[tuple[int, Delivery]], notes: Sequence[tuple[str, str]] | None
@@ -231,10 +231,13 @@ class Sending:
                 log.warning("what became of a message can't be written for now: %s", refusal.detail)
                 await asyncio.sleep(FULL)
 
-    def _go_on(self, posted: Posted, open_: Sequence[tuple[Delivery, Result]]) -> None:
+    def _go_on(self, channel: Channel, posted: Posted, open_: Sequence[tuple[Delivery, Result]]) -> None:
         if not open_:
             self._tell(posted.id)
             return
+        now = self._channels.find(channel.id)
+        if now is not None and now.updated_at != channel.updated_at:
+            raise NotYet("the channel was changed meanwhile")
         wait = min(_wait(delivery, result) for delivery, result in open_)
         everybody = any(result.everybody or result.outcome is Outcome.BAD_CREDENTIAL for _, result in open_)
         raise NotYet(open_[0][0].reason, wait, everybody=everybody)

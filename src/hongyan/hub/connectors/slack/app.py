@@ -433,4 +433,5 @@ KIND = ChannelKind(
     secret=frozenset({"bot_token", "signing_secret", "refresh_token", "client_secret"}),
     targets=frozenset({"user", "group", "email"}),
     open=SlackApp,
+    features=frozenset({Feature.RECALL, Feature.UPDATE, Feature.LOOK_UP, Feature.RECEIVE}),
 )

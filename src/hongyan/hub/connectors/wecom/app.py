@@ -79,7 +79,7 @@ class App(Unable):
         self._people: OrderedDict[Target, tuple[str, float]] = OrderedDict()
         self._blocked: dict[str, float] = {}
         self._callback = Callback(credentials, around.wall) if credentials.token else None
-        can = {Feature.RECALL, Feature.UPDATE, Feature.LOOK_UP}
+        can = {Feature.RECALL, Feature.UPDATE, Feature.LOOK_UP, Feature.ONCE}
         self.features = frozenset(can | ({Feature.RECEIVE} if self._callback else set()))
 
     # sending
@@ -433,4 +433,5 @@ KIND = ChannelKind(
     secret=frozenset({"secret", "token", "aes_key"}),
     targets=frozenset({"user", "group", "department", "tag", "email", "mobile", "all"}),
     open=App,
+    features=frozenset({Feature.RECALL, Feature.UPDATE, Feature.LOOK_UP, Feature.RECEIVE, Feature.ONCE}),
 )
