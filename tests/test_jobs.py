@@ -350,3 +350,56 @@ async def test_a_stop_does_not_wait_for_a_full_disk(
     await tried.wait()
     await asyncio.wait_for(bench.jobs.stop(0.1), 30)
     assert [found.body for found in await bench.store.jobs.next("one", 9)] == [b"a"]
+
+
+class Gate:
+    """Holds back what becomes of jobs until it is opened."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.opened, self.tried = asyncio.Event(), asyncio.Event()
+        self._settle = store.jobs.settle
+        monkeypatch.setattr(store.jobs, "settle", self._held)
+
+    async def _held(self, *settled: object) -> None:
+        self.tried.set()
+        await self.opened.wait()
+        await self._settle(*settled)  # type: ignore[arg-type]
+
+
+async def test_the_next_begin_before_it_is_on_disk_that_others_are_done(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many, as a crash does them twice. Without one none is done twice, though the rows are still there."""
+    monkeypatch.setattr("hongyan.jobs.UNWRITTEN_MAX", 4)
+    bench = make(at_once=2)
+    gate = Gate(bench.store, monkeypatch)
+    await bench.jobs.start()
+    await bench.store.jobs.add([job(str(n)) for n in range(20)])
+    await bench.desk.expect(4)
+    await gate.tried.wait()
+    await bench.store.jobs.add([job("20")])
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(bench.desk.begun) <= 4 + 2
+    gate.opened.set()
+    await bench.settled()
+    assert sorted(int(found.body) for found in bench.desk.begun) == list(range(21))
+
+
+@pytest.mark.parametrize("first", [None, [job("after", "two")]], ids=["one at a time", "with what follows"])
+async def test_the_next_waits_until_it_is_on_disk(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, first: list[NewJob] | None
+) -> None:
+    bench = make(at_once=1)
+    if first is not None:
+        bench.desk.following["a"] = first
+    gate = Gate(bench.store, monkeypatch)
+    await bench.jobs.start()
+    await bench.store.jobs.add([job("a"), job("b")])
+    await gate.tried.wait()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert [found.body for found in bench.desk.begun] == [b"a"]
+    gate.opened.set()
+    await bench.settled()
+    assert {found.body for found in bench.desk.begun} >= {b"a", b"b"}

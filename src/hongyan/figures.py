@@ -32,6 +32,12 @@ GATEWAY = {
 COMMITS = ("commits_total", "Transactions committed to disk; one carries the changes that waited for it.")
 CHANGES = ("changes_total", "Changes committed to disk: messages, conversations, members, read positions and others.")
 MESSAGES = ("messages_total", "Messages committed to disk.")
+#: How pushes have ended, for each service: in the order of `Pushed`.
+PUSHES = (
+    ("pushes_sent_total", "Pushes that a service took over."),
+    ("pushes_failed_total", "Pushes that a service refused, or that nobody was to see any more before it took them."),
+    ("pushes_invalid_total", "Pushes for devices that were gone, as their service said."),
+)
 IMPORTED = ("imported_rows_total", "Rows of other servers that imports have brought in, or found to be here.")
 
 
@@ -50,6 +56,10 @@ class Figures:
         yield Figure(*CHANGES, self._changes)
         yield Figure(*MESSAGES, self._messages)
         yield Figure(*IMPORTED, self._gateway.engine.imports.rows)
+        totals = sorted(self._gateway.engine.push_sending.totals.items())
+        for place, explained in enumerate(PUSHES):
+            for service, pushed in totals:
+                yield Figure(*explained, pushed[place], {"service": service})
 
     def _count(self, batch: Batch) -> None:
         self._commits += 1

@@ -2,7 +2,8 @@
 
 Each lane has a task of its own while jobs wait in it, so that one whose receiver hangs or fails delays no other. What
 fails is due again later; what has failed too often is kept as dead, to be looked at and revived by an operator. Who is
-done is forgotten with the next write, so a crash between the two does a job twice, with the same id.
+done is forgotten with the next write, so a crash between the two does a job twice, with the same id. Meanwhile the next
+jobs of the lane begin, unless they are done one at a time.
 """
 
 import asyncio
@@ -31,6 +32,10 @@ TROUBLE = 1.0
 LOG_EVERY = 60.0
 #: Jobs of a lane that are read at once, beside those under way.
 PAGE = 64
+#: Jobs of a lane that are done, but not on disk as that: a crash does so many twice, beside those under way.
+UNWRITTEN_MAX = 32
+#: How long a lane that was read is left alone, and outcomes gather, so that what comes one by one goes together (s).
+PACE = 0.005
 
 
 class Failed(Exception):
@@ -159,6 +164,8 @@ class _Lane:
         self._clock = clock
         self._kinds = kinds
         self._settling = settling
+        self._unwritten: set[int] = set()
+        self._read_at = -PACE
         self._room = asyncio.Event()
         self._paused_until = 0
         self._stopped = False
@@ -171,23 +178,30 @@ class _Lane:
     async def work(self) -> None:
         """Until no job is left."""
         while not self._stopped:
+            await self._pace()
             self.news.clear()
             try:
                 wait = await self._begin_due()
             except Exception as error:  # whatever it is, jobs wait here, and some may be under way
                 logger.warning("jobs can't be read for now", lane=self.name, reason=str(error))
                 wait = TROUBLE
-            if wait is None and not self.running:
+            if wait is None and not self.running and not self._unwritten:
                 if not self.news.is_set():
                     return
             elif wait is None or wait > 0:
                 await self._rest(wait)
 
+    async def _pace(self) -> None:
+        loop = asyncio.get_running_loop()
+        if (wait := self._read_at + PACE - loop.time()) > 0:
+            await asyncio.sleep(wait)
+        self._read_at = loop.time()
+
     async def _begin_due(self) -> float | None:
         """Begin what is due; how long until the next is (s), None if there is none that is not under way."""
         if self._clock.now() < self._paused_until:
             return self._until(self._paused_until)
-        begun = set(self.running)  # of these the answer may tell what is no longer so
+        begun = {*self.running, *self._unwritten}  # of these the answer may tell what is no longer so
         found = await self._store.next(self.name, wanted := PAGE + len(begun))
         for place, job in enumerate(found):
             if job.key in begun:
@@ -198,7 +212,7 @@ class _Lane:
                 continue
             if job.due_at > self._clock.now():
                 return self._until(job.due_at)
-            while len(set(self.running.values())) >= kind.at_once:
+            while not self._has_room(kind):
                 self._room.clear()
                 await self._room.wait()
                 if isinstance(kind, ManyKind):
@@ -211,6 +225,9 @@ class _Lane:
                 begun.add(each.key)
                 self.running[each.key] = task
         return 0 if len(found) == wanted else None
+
+    def _has_room(self, kind: AnyKind) -> bool:
+        return len(set(self.running.values())) < kind.at_once and len(self._unwritten) < UNWRITTEN_MAX
 
     def _together(self, kind: AnyKind, found: Sequence[Job]) -> list[Job]:
         """The first of these, and what is done with it."""
@@ -230,11 +247,12 @@ class _Lane:
             await asyncio.wait_for(self.news.wait(), seconds)
 
     async def _do(self, together: Sequence[Job], kind: AnyKind) -> None:
-        job = together[0]
+        job, next_may_begin = together[0], False
         try:
             following = await kind.run(together)
             new = tuple(following or ())
             outcomes = [_Outcome(each.key, new=new if each is job else ()) for each in together]
+            next_may_begin = not new and kind.at_once > 1  # one at a time are in order, also across a crash
         except asyncio.CancelledError:
             self._forget(together)
             raise
@@ -246,7 +264,10 @@ class _Lane:
             logger.exception("a job failed", lane=self.name, kind=job.kind, id=job.id)
             failed = Failed(f"{type(error).__name__}: {error}")
             outcomes = [self._failed(each, kind, failed) for each in together]
-        await self._settle(together, outcomes)
+        if next_may_begin:
+            self._settle_later(together, outcomes)
+        else:
+            await self._settle(together, outcomes)
 
     async def _bury(self, job: Job) -> None:
         await self._settle([job], [self._dead(job, f"this version does not know jobs of the kind {job.kind}")])
@@ -258,6 +279,21 @@ class _Lane:
             self._forget(together)
             self._room.set()
             self.news.set()
+
+    def _settle_later(self, together: Sequence[Job], outcomes: "Sequence[_Outcome]") -> None:
+        """The next may begin before it is on disk."""
+
+        def written(_: object) -> None:
+            self._unwritten.difference_update(keys)
+            self._room.set()
+            if not self._unwritten and not self.running:
+                self.news.set()
+
+        keys = [job.key for job in together]
+        self._unwritten.update(keys)
+        self._forget(together)
+        self._room.set()
+        self._settling.add(outcomes).add_done_callback(written)
 
     def _forget(self, together: Sequence[Job]) -> None:
         for job in together:
@@ -302,13 +338,13 @@ class _Settling:
         self._waiting: list[tuple[Sequence[_Outcome], asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def add(self, outcomes: Sequence[_Outcome]) -> None:
-        """Return when it is on disk."""
+    def add(self, outcomes: Sequence[_Outcome]) -> asyncio.Future[None]:
+        """Done when it is on disk."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((outcomes, future))
         if self._task is None:
             self._task = asyncio.create_task(self._write())
-        await future
+        return future
 
     async def finish(self, patience: float) -> None:
         """What can't be written in time is done again after the next start."""
@@ -318,8 +354,8 @@ class _Settling:
                 await asyncio.wait_for(task, patience)
 
     async def _write(self) -> None:
-        await asyncio.sleep(0)  # with those that end in the same turn
         while self._waiting:
+            await asyncio.sleep(PACE)  # with those that end within moments: each write is a commit, or a part of one
             waiting, self._waiting = self._waiting, []
             outcomes = [outcome for several, _ in waiting for outcome in several]
             done = [outcome.key for outcome in outcomes if outcome.postponed is None]

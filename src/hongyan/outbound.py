@@ -6,14 +6,22 @@ connections are bounded. A certificate must be that of the name.
 """
 
 import asyncio
+import functools
+import os
+import select
 import socket
 import ssl
+import weakref
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from yarl import URL
 
 from hongyan import addresses
 from hongyan.addresses import Address
@@ -22,12 +30,14 @@ from hongyan.addresses import Address
 CONNECT, ADDRESSES = 5.0, 3
 #: Bytes of an answer that are read, unless it is said.
 ANSWER_MAX = 1_048_576
+#: Bytes of a line of an answer's head, and how many lines.
+LINE_MAX, LINES_MAX = 8_190, 128
 #: Connections to one origin, and how long one is kept without use (s): Node closes them after five.
 CONNECTIONS, KEPT = 256, 4.0
-#: Origins whose connections are kept.
-ORIGINS = 256
-#: For how long the addresses of a name are good (s), and names that are looked up at once.
-RESOLVED, RESOLVERS = 10.0, 16
+#: For how long the addresses of a name are good (s), names that are remembered, and that are looked up at once.
+RESOLVED, NAMES, RESOLVERS = 10.0, 256, 16
+#: What aiohttp would add to a request by itself.
+_NOT_ADDED = ("Accept", "Content-Type", "User-Agent")
 
 
 class OutboundError(Exception):
@@ -61,12 +71,22 @@ class Answer:
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 
 
-@dataclass(slots=True, eq=False)
-class _Origin:
-    """A scheme, host and port, with connections of its own: one that was opened for a name serves no other."""
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A URL in parts: `host` without brackets, `authority` is host and port as they stand in the URL."""
 
-    transport: httpx.AsyncHTTPTransport
-    users: int = 0
+    scheme: str
+    host: str
+    port: int | None
+    authority: str
+    path: str
+    query: str
+
+
+@dataclass(slots=True, eq=False)
+class _Name:
+    """What is known of a name: the addresses that may be called."""
+
     found: Sequence[Address] = ()
     good_until: float = 0.0
     looking: asyncio.Future[Sequence[str]] | None = None
@@ -85,7 +105,9 @@ class Outbound:
         self._resolve = resolve or self._look_up
         self._context = context
         self._first = asyncio.Lock()
-        self._origins: OrderedDict[tuple[str, str, int], _Origin] = OrderedDict()
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+        self._names: OrderedDict[str, _Name] = OrderedDict()
         self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolve")
 
     async def request(
@@ -104,87 +126,96 @@ class Outbound:
             async with asyncio.timeout(timeout):
                 return await self._request(method, target, headers, body, answer_max)
         except TimeoutError:
-            raise TooSlow(f"{_name(target)} did not answer within {timeout:g} s") from None
+            raise TooSlow(f"{target.authority} did not answer within {timeout:g} s") from None
 
     async def close(self) -> None:
-        origins = list(self._origins.values())
-        self._origins.clear()
-        for origin in origins:
-            await origin.transport.aclose()
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _request(
-        self, method: str, target: httpx.URL, headers: Mapping[str, str], body: bytes, answer_max: int
+        self, method: str, target: _Target, headers: Mapping[str, str], body: bytes, answer_max: int
     ) -> Answer:
-        origin = await self._origin(target)
-        origin.users += 1
+        session = await self._opened()
+        name = self._name(target.host)
+        found = await self._addresses(name, target.host)
+        # an answer that comes packed could be any size when it is unpacked
+        sent = {"Accept-Encoding": "identity", **headers, "Host": target.authority}
         try:
-            found = await self._addresses(origin, target)
             for tries_left in reversed(range(len(found))):
-                request = _request_to(found[len(found) - 1 - tries_left], method, target, headers, body)
+                url = _url_at(found[len(found) - 1 - tries_left], target)
                 try:
-                    response = await origin.transport.handle_async_request(request)
-                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                    origin.good_until = 0.0
+                    response = await session.request(
+                        method,
+                        url,
+                        headers=sent,
+                        data=body or None,
+                        allow_redirects=False,
+                        server_hostname=target.host,  # of the certificate; also keeps the connections of names apart
+                    )
+                except (aiohttp.ClientConnectorError, aiohttp.ClientSSLError, aiohttp.ConnectionTimeoutError) as error:
+                    name.good_until = 0.0
                     if not tries_left:
-                        raise Unreachable(f"{_name(target)} can't be reached: {_why(error)}") from None
+                        raise Unreachable(f"{target.authority} can't be reached: {_why(error)}") from None
                 else:
                     return await _read(response, target, answer_max)
-            raise Unreachable(f"{_name(target)} has no address")
-        except (httpx.RemoteProtocolError, httpx.LocalProtocolError) as error:
-            if "without sending a response" in str(error):
-                raise Unreachable(f"{_name(target)} closed the connection without an answer") from None
-            raise Unreadable(f"{_name(target)} does not answer in HTTP") from None
-        except httpx.TransportError as error:
-            raise Unreachable(f"the connection to {_name(target)} was lost: {_why(error)}") from None
-        finally:
-            origin.users -= 1
+            raise Unreachable(f"{target.authority} has no address")
+        except aiohttp.ServerDisconnectedError as error:
+            if isinstance(error.message, str):
+                raise Unreachable(f"{target.authority} closed the connection without an answer") from None
+            raise Unreadable(f"{target.authority} closed the connection before the end of its answer") from None
+        except aiohttp.ClientPayloadError:
+            raise Unreadable(f"{target.authority} closed the connection before the end of its answer") from None
+        except aiohttp.ClientResponseError:
+            raise Unreadable(f"{target.authority} does not answer in HTTP") from None
+        except aiohttp.ClientError as error:
+            raise Unreachable(f"the connection to {target.authority} was lost: {_why(error)}") from None
 
-    async def _origin(self, target: httpx.URL) -> _Origin:
-        key = (target.scheme, target.host, target.port or 0)
-        async with self._first:
-            if self._context is None:
-                self._context = await asyncio.to_thread(httpx.create_ssl_context)  # it reads many certificates
-        origin = self._origins.get(key)
-        if origin is None:
-            limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEPT)
-            transport = httpx.AsyncHTTPTransport(verify=self._context, trust_env=False, limits=limits)
-            origin = self._origins[key] = _Origin(transport)
-            await self._forget_some(origin)
-        self._origins.move_to_end(key)
-        return origin
+    async def _opened(self) -> aiohttp.ClientSession:
+        """The session, which is opened at the first request: reading many certificates takes long."""
+        if self._closed:
+            raise Unreachable("the server is about to stop")
+        if self._session is None:
+            async with self._first:
+                if self._session is None:
+                    if self._context is None:
+                        self._context = await asyncio.to_thread(httpx.create_ssl_context)
+                    self._session = _session(self._context)
+        return self._session
 
-    async def _forget_some(self, new: _Origin) -> None:
-        """Close the connections of those that were not used for the longest time, if there are too many."""
-        idle = [key for key, origin in self._origins.items() if not origin.users and origin is not new]
-        closed = [self._origins.pop(key) for key in idle[: max(0, len(self._origins) - ORIGINS)]]
-        for origin in closed:
-            await origin.transport.aclose()
+    def _name(self, host: str) -> _Name:
+        name = self._names.get(host)
+        if name is None:
+            name = self._names[host] = _Name()
+            if len(self._names) > NAMES:
+                self._names.popitem(last=False)
+        self._names.move_to_end(host)
+        return name
 
-    async def _addresses(self, origin: _Origin, target: httpx.URL) -> Sequence[Address]:
+    async def _addresses(self, name: _Name, host: str) -> Sequence[Address]:
         """Those that may be called. Raises Forbidden if there are others only."""
         now = asyncio.get_running_loop().time()
-        if now < origin.good_until:
-            return origin.found
-        host = target.raw_host.decode("ascii")
+        if now < name.good_until:
+            return name.found
         try:
-            if origin.looking is None:  # a name that nobody answers for takes one thread, however many ask
-                origin.looking = asyncio.ensure_future(self._resolve(host))
-                origin.looking.add_done_callback(lambda done: _looked(origin, done))
-            names = await asyncio.shield(origin.looking)
+            if name.looking is None:  # a name that nobody answers for takes one thread, however many ask
+                name.looking = asyncio.ensure_future(self._resolve(host))
+                name.looking.add_done_callback(lambda done: _looked(name, done))
+            texts = await asyncio.shield(name.looking)
         except (OSError, UnicodeError) as error:
             raise Unreachable(
                 f"the name {host} can't be resolved: {getattr(error, 'strerror', None) or error}"
             ) from None
-        found = [address for address in map(addresses.parse, dict.fromkeys(names)) if address is not None]
-        origin.found = [address for address in found if self._may_call(address)][:ADDRESSES]
-        if found and not origin.found:
+        found = [address for address in map(addresses.parse, dict.fromkeys(texts)) if address is not None]
+        name.found = [address for address in found if self._may_call(address)][:ADDRESSES]
+        if found and not name.found:
             raise Forbidden(
                 f"{host} is {found[0]}, which is no address of the internet; the server's setting `allowed_private`"
                 " says which others may be called"
             )
-        origin.good_until = now + RESOLVED
-        return origin.found
+        name.good_until = now + RESOLVED
+        return name.found
 
     def _may_call(self, address: Address) -> bool:
         return addresses.is_public(address) or addresses.within(address, self._allowed)
@@ -200,56 +231,125 @@ class Outbound:
         return [str(address[0]) for *_, address in found]
 
 
-def _looked(origin: _Origin, done: asyncio.Future[Sequence[str]]) -> None:
-    origin.looking = None
+class _Connector(aiohttp.TCPConnector):
+    """Gives out a kept connection only if the other side has neither closed it nor said anything since.
+
+    Of what has just come the event loop may not know yet. A request that is sent then would fail, and could not be
+    sent again, as nobody knows whether it was taken.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(
+            ssl=context, resolver=_NoResolver(), limit=0, limit_per_host=CONNECTIONS, keepalive_timeout=KEPT
+        )
+        self._used = weakref.WeakSet[ResponseHandler]()
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            assert protocol is not None
+            if protocol not in self._used:
+                self._used.add(protocol)
+                return connection
+            if not protocol.should_close and not _readable(connection):
+                return connection
+            connection.close()
+
+
+class _NoResolver(aiohttp.abc.AbstractResolver):
+    """Nothing gets to a name past the look at its addresses."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[aiohttp.abc.ResolveResult]:
+        raise OSError("names are not resolved here")
+
+    async def close(self) -> None:
+        pass
+
+
+def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
+    context.set_alpn_protocols(["http/1.1"])
+    return aiohttp.ClientSession(
+        connector=_Connector(context),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
+        auto_decompress=False,
+        skip_auto_headers=_NOT_ADDED,
+        trust_env=False,
+        max_line_size=LINE_MAX,
+        max_field_size=LINE_MAX,
+        max_headers=LINES_MAX,
+    )
+
+
+def _readable(connection: Connection) -> bool:
+    """Whether bytes, or the end, wait in the socket of a connection."""
+    assert connection.transport is not None
+    look = select.poll()
+    look.register(connection.transport.get_extra_info("socket"), select.POLLIN)
+    return bool(look.poll(0))
+
+
+def _looked(name: _Name, done: asyncio.Future[Sequence[str]]) -> None:
+    name.looking = None
     if not done.cancelled():
         done.exception()  # whoever asked has gone
 
 
-def _parse(url: str) -> httpx.URL:
+@functools.lru_cache(maxsize=NAMES)
+def _parse(url: str) -> _Target:
     """Raises Forbidden."""
     try:
-        target = httpx.URL(url)
+        parts = httpx.URL(url)  # leaves a path and query that need no quoting as they are
     except (httpx.InvalidURL, ValueError, TypeError):
         raise Forbidden("it is no URL") from None
-    if target.scheme not in ("http", "https") or not target.host or target.userinfo:
+    if parts.scheme not in ("http", "https") or not parts.host or parts.userinfo:
         raise Forbidden("it is no URL that begins with http:// or https:// and a host")
-    return target
+    if not 0 < (parts.port or 80) < 65_536:
+        raise Forbidden("it is no URL: there is no such port")
+    path, _, query = parts.raw_path.decode("ascii").partition("?")
+    host, authority = parts.raw_host.decode("ascii"), parts.netloc.decode("ascii")
+    return _Target(parts.scheme, host, parts.port, authority, path, query)
 
 
-def _request_to(
-    address: Address, method: str, target: httpx.URL, headers: Mapping[str, str], body: bytes
-) -> httpx.Request:
-    """The request as it goes to an address; name and certificate stay those of the host."""
-    host = target.raw_host.decode("ascii")
-    return httpx.Request(
-        method,
-        target.copy_with(host=str(address)),
-        # an answer that comes packed could be any size when it is unpacked
-        headers={"Accept-Encoding": "identity", **headers, "Host": target.netloc.decode("ascii")},
-        content=body,
-        extensions={"sni_hostname": host, "timeout": {"connect": CONNECT, "read": None, "write": None, "pool": None}},
+@functools.lru_cache(maxsize=NAMES)
+def _url_at(address: Address, target: _Target) -> URL:
+    """Where a request goes; name and certificate stay those of the host."""
+    return URL.build(
+        scheme=target.scheme,
+        host=str(address),
+        port=target.port,
+        path=target.path,
+        query_string=target.query,
+        encoded=True,
     )
 
 
-async def _read(response: httpx.Response, target: httpx.URL, answer_max: int) -> Answer:
+async def _read(response: aiohttp.ClientResponse, target: _Target, answer_max: int) -> Answer:
     try:
         if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise Unreadable(f"{_name(target)} answers packed, which it was not asked to")
+            raise Unreadable(f"{target.authority} answers packed, which it was not asked to")
         body = bytearray()
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        async for piece in response.stream:
+        while piece := await response.content.readany():
             body += piece
             if len(body) > answer_max:
-                raise Unreadable(f"{_name(target)} answers more than {answer_max:,} bytes")
-        return Answer(response.status_code, response.headers, bytes(body))
+                raise Unreadable(f"{target.authority} answers more than {answer_max:,} bytes")
+        return Answer(response.status, response.headers, bytes(body))
     finally:
-        await response.aclose()
-
-
-def _name(target: httpx.URL) -> str:
-    return target.netloc.decode("ascii")
+        response.close()  # one that was read to its end has given its connection back already
 
 
 def _why(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    """Never the text of an error that may tell the path."""
+    cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error.__cause__ or error
+    if isinstance(cause, ssl.SSLError):
+        return str(cause)
+    if isinstance(cause, TimeoutError):
+        return f"it took no connection within {CONNECT:g} s"
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno)
+    return type(cause).__name__

@@ -20,9 +20,10 @@ SENDING, PLANNING = 16, 8
 
 
 def push_services() -> Mapping[str, PushService]:
-    """Loaded when an app pushes: it takes a tenth of a second, and no app may."""
-    from hongyan.push import ADAPTERS
+    """Loaded when an app pushes: it takes some tenths of a second, and no app may."""
+    from hongyan.push import ADAPTERS, http
 
+    http.load()
     return ADAPTERS
 
 

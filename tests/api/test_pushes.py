@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
+from hongyan.api.site import Site
 from hongyan.bus.local import LocalBus
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.pushing import InvalidToken, Refused, Sent
 from hongyan.engine.values import DAY, App, iso_time
+from hongyan.figures import Figures
+from hongyan.gateway.server import Gateway
 from hongyan.store import Store
 from tests.api.conftest import Calling
 from tests.engine.post import Post, Work, register, token_of
@@ -105,6 +109,32 @@ async def test_what_becomes_of_it_is_counted(
     found = await record(http, push_id)
     assert (found["devices"], found["successes"], found["failures"], found["invalidTokens"]) == (4, 2, 1, 1)
     assert (found["status"], found["channels"]) == ("done", ["ann"])
+
+
+async def test_metrics_count_pushes_by_their_service(
+    http: httpx.AsyncClient, engine: Engine, app: App, work: Work, post: Post, site: Site, store: Store, bus: LocalBus
+) -> None:
+    site.stats = Figures(Gateway(engine, bus, site.settings.gateway), store)
+    await engine.push_services.set(app, "fcm", {"key": "x"})
+    for number in range(4):
+        await register(engine, app, "ann", number)
+    post.answers = [InvalidToken(), Refused("x"), Sent(), Sent()]
+    await ask(http, {"data": DATA})
+    await work.do()
+    await register(engine, app, "bob", deviceType="android", vendor="fcm", registrationId=token_of("bob"))
+    await ask(http, {"data": DATA, "channels": ["bob"]})
+    await work.do()
+    text = (await http.get("/metrics")).text
+    counted = re.findall(r"^hongyan_(pushes_.*)$", text, re.MULTILINE)
+    assert counted == [
+        'pushes_sent_total{service="apns"} 2.0',
+        'pushes_sent_total{service="fcm"} 1.0',
+        'pushes_failed_total{service="apns"} 1.0',
+        'pushes_failed_total{service="fcm"} 0.0',
+        'pushes_invalid_total{service="apns"} 1.0',
+        'pushes_invalid_total{service="fcm"} 0.0',
+    ]
+    assert text.count("# TYPE hongyan_pushes_sent_total counter") == 1
 
 
 WHICH = {

@@ -1,6 +1,7 @@
 """Push services of a test that note what they are given, and jobs that are done when a test says so."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,11 +30,16 @@ class Brought:
 
 @dataclass
 class Post:
-    """`answers` are of the next pushes; otherwise all are taken. `closed` counts pushers."""
+    """`answers` are of the next pushes; otherwise all are taken. `closed` counts pushers.
+
+    `opened` are the threads in which services were opened, by which `on_open` is called.
+    """
 
     brought: list[Brought] = field(default_factory=list)
     answers: list[Outcome] = field(default_factory=list)
     closed: int = 0
+    opened: list[threading.Thread] = field(default_factory=list)
+    on_open: Callable[[Mapping[str, Any]], None] = lambda given: None
 
     @property
     def services(self) -> dict[str, "_Service"]:
@@ -53,6 +59,8 @@ class _Service:
     def open(self, given: Mapping[str, Any]) -> "_Pusher":
         if "key" not in given:
             raise ValueError("`key` is missing")
+        self.post.opened.append(threading.current_thread())
+        self.post.on_open(given)
         return _Pusher(self, given)
 
     def public_key(self, given: Mapping[str, Any]) -> str | None:

@@ -497,3 +497,30 @@ async def test_what_the_application_says(engine: Engine, app: App, engines: Engi
     await engine.app_messages.send(app, conversation, "robot", Draft("old"), sync=False)
     assert await bodies(engine, app, talk) == ["new", "old"]
     assert [(question.sender, question.receivers) for question in engines.asked] == [("robot", ["ann", "bob", "cem"])]
+
+
+@pytest.mark.parametrize("transient", [False, True])
+async def test_whom_of_some_clients_the_hook_wants(
+    engine: Engine, app: App, engines: Engines, events: list[Event], transient: bool
+) -> None:
+    """In a service conversation it decides who gets a message at all; one for nobody is refused."""
+    row = await engine.services.create(app, {"name": "news"})
+    news = await engine.services.find(app, row.id)
+
+    async def told(*wanted: str) -> list[set[str]]:
+        events.clear()
+        engines.replies[Sending] = lambda question: Answer(receivers=wanted)
+        draft = Draft("hi", transient=transient)
+        await engine.service_messages.send_alone(app, news, "news", ["ann", "bob"], draft, sync=False)
+        return [event.conversation.members for event in events if isinstance(event, MessageSent)]
+
+    assert await told("bob", "cem") == [{"bob"}]
+    for nobody in ((), ("cem",)):
+        with pytest.raises(Refused) as refusal:
+            await told(*nobody)
+        assert refusal.value.kind is errors.MESSAGE_REJECTED_BY_APP
+        assert events == []
+    assert await engine.service_messages.page(news, "ann", HistoryRange(10)) == []
+    engines.replies[Sending] = lambda question: Answer(receivers=[])  # what it was told: nobody is named
+    await engine.service_messages.broadcast(app, news, "news", Draft("to all"))
+    assert [each.content for each in await engine.service_messages.page(news, "ann", HistoryRange(10))] == ["to all"]

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hongyan.bus.local import LocalBus
 from hongyan.engine import push_plans, pushes
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
+from hongyan.engine.push_services import PushService
 from hongyan.engine.pushing import InvalidToken, RetryLater, Sent
 from hongyan.engine.pushing import Refused as NotTaken
 from hongyan.engine.questions import Offline, Question, ReceiversOffline
@@ -25,6 +27,7 @@ from hongyan.engine.values import (
     Departure,
     Draft,
     Edit,
+    Pushed,
     Stored,
 )
 from hongyan.errors import Refused
@@ -814,7 +817,52 @@ async def test_what_is_refused_is_given_up(engine: Engine, app: App, work: Work,
     await send(engine, app, talk)
     await work.do()
     assert await work.jobs() == []
-    assert engine.push_sending.total.failures == 1
+    assert engine.push_sending.totals == {"apns": Pushed(failures=1)}
+
+
+async def test_services_are_loaded_and_opened_in_threads(
+    store: Store, bus: LocalBus, wall: Wall, post: Post, app: App, work: Work, talk: str, engine: Engine
+) -> None:
+    """Both take long, and the event loop is everybody's. At a start it is done before anybody says something."""
+    loaded: list[threading.Thread] = []
+
+    def load() -> Mapping[str, PushService]:
+        loaded.append(threading.current_thread())
+        return post.services
+
+    post.opened.clear()
+    again = Engine(store, bus, Clock(wall, lambda: 0), SECRET, push_services=load)
+    await again.start()
+    assert len(loaded) == 1
+    await send(again, app, talk)
+    await send(again, app, talk)
+    await Work(again, store, wall).do()
+    assert len(post.brought) == 2
+    await again.push_services.set(app, "fcm", {"key": "secret"})
+    await again.push_services.close()
+    assert len(loaded) == 1
+    assert len(post.opened) == 2
+    assert threading.current_thread() not in {*loaded, *post.opened}
+
+
+async def test_credentials_that_change_while_a_service_is_opened(
+    engine: Engine, app: App, work: Work, post: Post, talk: str
+) -> None:
+    async def change() -> None:
+        await engine.push_services.set(app, "apns", {"key": "new"})
+
+    loop, changed = asyncio.get_running_loop(), list[str]()
+
+    def opening(given: Mapping[str, Any]) -> None:
+        if not changed:
+            changed.append(given["key"])
+            asyncio.run_coroutine_threadsafe(change(), loop).result()
+
+    await send(engine, app, talk)
+    post.on_open = opening
+    await work.do()
+    assert changed == ["secret"]
+    assert [each.credentials["key"] for each in post.brought] == ["new"]
 
 
 async def test_new_credentials_are_used_at_once(engine: Engine, app: App, work: Work, post: Post, talk: str) -> None:

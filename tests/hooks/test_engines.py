@@ -12,7 +12,7 @@ from hongyan.engine.questions import NOTHING, Answer, HookFailed, Sending, Updat
 from hongyan.engine.values import App, Conversation, ConversationKind, Draft
 from hongyan.hooks.engines import AT_ONCE_BY, KNOWN_FOR, Engines
 from hongyan.outbound import Outbound
-from tests.store.steps import Wall
+from tests.store.steps import NOON, Wall
 from tests.support.app_engine import AppEngine, Raw, app_engine
 
 RECEIVED = "messageReceived"
@@ -210,3 +210,19 @@ async def test_waiting_counts(peer: AppEngine, app: App, engines: Engines) -> No
     asked = [engines.ask(app, sending()) for _ in range(AT_ONCE_BY + 1)]
     outcomes = await asyncio.gather(*asked, return_exceptions=True)
     assert all(isinstance(outcome, HookFailed) and not outcome.answered for outcome in outcomes)
+
+
+async def test_names_that_change_while_another_thread_asks(app: App, engines: Engines) -> None:
+    class Changing:
+        """The event loop forgets the names as soon as they have been read."""
+
+        url, asked_at, missing = app.settings.hook_url, NOON, {"_messageReceived": 0}
+        asking, read = None, 0
+
+        @property
+        def names(self) -> frozenset[str] | None:
+            self.read += 1
+            return frozenset({"_messageReceived"}) if self.read == 1 else None
+
+    engines._engines[app.key] = Changing()  # type: ignore[assignment]
+    assert engines.has_hook(app, Sending)

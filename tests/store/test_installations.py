@@ -80,6 +80,29 @@ async def test_who_listens(store: Store, wall: Wall) -> None:
     }
 
 
+async def test_devices_that_are_not_pushed_to_take_no_place_of_others(store: Store, path: Path, wall: Wall) -> None:
+    await insert(store, "phone", "ann")
+    for name in ("off", "voided", "long unseen"):
+        await insert(store, name, "ann")
+    await store.installations.update(APP, "off", lambda before: {**before, "valid": False})
+    await store.installations.void(APP, "voided", "token of voided")
+    wall.at += 10
+    await store.installations.update(APP, "phone", lambda before: {**before, "badge": 1})
+    assert await names(store, "ann", since=wall.at, limit=1) == {"ann": ["phone"]}
+    assert len(rows(path, LISTENING)) == 2, "those that are not valid are not looked at"
+    await store.installations.update(APP, "voided", lambda before: {**before, "valid": True})
+    assert await names(store, "ann", since=wall.at) == {"ann": ["phone", "voided"]}
+
+
+async def test_devices_of_an_older_file_that_are_not_valid_take_no_place(open_store: OpenStore, path: Path) -> None:
+    store = open_store()
+    await insert(store, "phone", "ann")
+    await insert(store, "off", "ann")
+    await store.close()
+    change(path, "UPDATE installation SET columns = json_set(columns, '$.valid', json('false')) WHERE id = 'off'")
+    assert await names(open_store(), "ann", limit=1) == {"ann": ["phone"]}
+
+
 async def test_devices_by_a_condition_page_by_page(store: Store, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installations, "WINDOW", 4)
     for number in range(11):

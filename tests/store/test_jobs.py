@@ -1,7 +1,8 @@
 """Work that follows from writes: in the same transaction, found lane by lane, kept until it is done."""
 
 import asyncio
-from collections.abc import Set
+import itertools
+from collections.abc import Callable, Set
 
 import pytest
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from hongyan import errors
 from hongyan.engine.values import Conversation, Draft, Stored
 from hongyan.engine.work import NewJob, Postponed
 from hongyan.errors import Refused
-from hongyan.store import Store
+from hongyan.store import Store, jobs
 from hongyan.store.store import DEAD_JOB_WINDOW
 from tests.store.conftest import OpenStore
 from tests.store.steps import Wall, held, on_driver, start
@@ -134,3 +135,25 @@ async def test_a_thousand_jobs_of_one_write(store: Store) -> None:
     found = await store.jobs.next("hook:1", 1_000)
     await store.jobs.settle([each.key for each in found])
     assert await store.jobs.lanes() == []
+
+
+async def test_only_what_waited_is_buried(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes meanwhile stays, however much it is."""
+    monkeypatch.setattr(jobs, "STEP", 2)
+    await store.jobs.add([job(str(number)) for number in range(3)] + [job("other", "hook:2")])
+    step, later = store.writer.call_in_bulk, iter(["a", "b", "c", "d", "e", "f"])
+
+    async def and_more_come(change: Callable[[sa.Connection], int]) -> int:
+        done: int = await step(change)
+        await store.jobs.add([job(text) for text in itertools.islice(later, 2)])
+        return done
+
+    monkeypatch.setattr(store.writer, "call_in_bulk", and_more_come)
+    await store.jobs.bury("hook:1", "off")
+    assert await waiting(store) == ["a", "b", "c", "d"]
+    assert [(each.body, each.error) for each in await store.jobs.dead(APP, 0, 9)] == [
+        (b"0", "off"),
+        (b"1", "off"),
+        (b"2", "off"),
+    ]
+    assert await waiting(store, "hook:2") == ["other"]

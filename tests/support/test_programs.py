@@ -14,7 +14,7 @@ import hongyan
 from tests.support import programs
 from tests.support.server import Server
 
-KEPT = ("Umask", "Threads", "SigBlk", "SigIgn", "SigCgt", "Groups", "NoNewPrivs")
+KEPT = ("Umask", "SigBlk", "SigIgn", "SigCgt", "Groups", "NoNewPrivs")
 LIKE_NEW = {"SOME_VARIABLE": "1"}
 """A variable that is not of Hongyan, with which the program is started by its script."""
 

@@ -1,5 +1,6 @@
 """Figures for Prometheus, for callers on this machine or from the networks in `metrics_from`."""
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,9 +24,13 @@ class StatsCollector:
         self._stats = stats
 
     def collect(self) -> Iterable[Metric]:
-        for figure in self._stats():
-            family = CounterMetricFamily if figure.name.endswith("_total") else GaugeMetricFamily
-            yield family(PREFIX + figure.name, figure.help, value=figure.value)
+        for name, figures in itertools.groupby(self._stats(), lambda figure: figure.name):
+            first, *others = figures
+            kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            family = kind(PREFIX + name, first.help, labels=list(first.labels))
+            for figure in (first, *others):
+                family.add_metric(list(figure.labels.values()), figure.value)
+            yield family
 
 
 @get("/metrics")

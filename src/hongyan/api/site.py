@@ -1,6 +1,6 @@
 """What the HTTP door knows of the running server."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from litestar.di import NamedDependency
@@ -13,11 +13,15 @@ from hongyan.engine.files import Files
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of `/metrics`; those whose names end in `_total` only ever grow."""
+    """One figure of `/metrics`; those whose names end in `_total` only ever grow.
+
+    Several of one name, one after another, have other values of the same labels.
+    """
 
     name: str
     help: str
     value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

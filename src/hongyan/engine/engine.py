@@ -213,3 +213,4 @@ class Engine:
         await self.broadcasts.load()
         await self.webhooks.load()
         await self.push_services.load()
+        await self.push_services.make_ready()

@@ -826,7 +826,7 @@ class JobStore(Protocol):
         """Forget those that wait in a lane, in small steps."""
 
     async def bury(self, lane: str, reason: str) -> None:
-        """Keep those that wait in a lane as dead, in small steps."""
+        """Keep those that wait in a lane as dead, in small steps; not those that come meanwhile."""
 
     async def waiting(self, lane: str, after: tuple[int, int], limit: int) -> list[Job]:
         """Those that wait, in the order of (when due, key), after one of them."""

@@ -58,8 +58,8 @@ class PushSending:
         self._sleep = sleep
         self._buckets: dict[int, Bucket] = {}
         self._logged_at: dict[tuple[int, str], float] = {}
-        self.total = Pushed()
-        """Of all apps since the start."""
+        self.totals: dict[str, Pushed] = {}
+        """Of all apps since the start, by service."""
 
     async def send(self, job: Job) -> list[NewJob]:
         """Try each device once; those that failed for now are jobs of their own. Raises Later if it was only one.
@@ -148,7 +148,8 @@ class PushSending:
         invalid = sum(isinstance(outcome, InvalidToken) for outcome in outcomes)
         sent = sum(isinstance(outcome, Sent) for outcome in outcomes)
         pushed = Pushed(sent, len(outcomes) - sent - invalid, invalid)
-        self.total = Pushed(*(before + more for before, more in zip(self.total, pushed, strict=True)))
+        total = self.totals.get(body["service"], Pushed())
+        self.totals[body["service"]] = Pushed(*(before + more for before, more in zip(total, pushed, strict=True)))
         if "asked" in body and outcomes:
             with suppress(Refused):
                 await self._store.count(app_key, body["asked"], pushed)

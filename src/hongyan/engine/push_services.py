@@ -1,5 +1,6 @@
 """The services by which each app pushes, and its credentials there: kept sealed, never shown, changed at once."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -39,18 +40,28 @@ class _Open:
 
 
 class PushServices:
-    """`known` tells the services by name. It is asked when the first app has one: to load them takes a while."""
+    """`known` tells the services by name. It is asked once, when the first app has one: to load them takes a while.
+
+    That is done in a thread, and so are services opened, since some credentials take long to read.
+    """
 
     def __init__(self, store: PushStore, clock: Clock, known: Callable[[], Mapping[str, PushService]]) -> None:
         self._store = store
         self._clock = clock
-        self._known = known
+        self._load_known = known
+        self._known: Mapping[str, PushService] = {}
         self._kept: dict[int, dict[str, KeptService]] = {}
         self._open: dict[tuple[int, str], _Open] = {}
+        self._opening = asyncio.Lock()
 
     async def load(self) -> None:
         for kept in await self._store.services():
             self._kept.setdefault(kept.app_key, {})[kept.service] = kept
+
+    async def make_ready(self) -> None:
+        """Load the services if an app pushes: nobody is to wait for that who sends a message."""
+        if self._kept:
+            await self._services()
 
     def any(self, app_key: int) -> bool:
         """Whether an app has any. May be asked in any thread."""
@@ -62,11 +73,12 @@ class PushServices:
 
     async def set(self, app: App, service: str, credentials: Mapping[str, Any]) -> None:
         """Push by this service, with these credentials from now on. Raises ValueError with a sentence."""
-        found = self._known().get(service)
+        known = await self._services()
+        found = known.get(service)
         if found is None:
-            raise ValueError(f"There is no service {service!r}; the services are {', '.join(self._known())}.")
+            raise ValueError(f"There is no service {service!r}; the services are {', '.join(known)}.")
         try:
-            checked = found.open(credentials)
+            checked = await asyncio.to_thread(found.open, credentials)
         except ValueError as mistake:
             raise ValueError(f"These are no credentials for {service}: {str(mistake).rstrip('.')}.") from None
         await checked.close()
@@ -88,13 +100,13 @@ class PushServices:
         kept = self._kept.get(app_key)
         if not kept:
             return None
-        by_platform = {known.platform: name for name, known in self._known().items() if name in kept}
+        by_platform = {known.platform: name for name, known in self._known.items() if name in kept}
         return by_platform.get(platform) or by_platform.get(ANY)
 
     def public_key(self, app: App, platform: str) -> str | None:
         """What those need that subscribe to the app's pushes on a platform, if anything."""
         for name, kept in self._kept.get(app.key, {}).items():
-            known = self._known().get(name)
+            known = self._known.get(name)
             if known is not None and known.platform == platform:
                 return known.public_key(kept.credentials)
         return None
@@ -102,7 +114,7 @@ class PushServices:
     async def send(self, app_key: int, service: str, push: Push, device: Device) -> Outcome:
         """Try once."""
         try:
-            opened = self._opened(app_key, service)
+            opened = await self._opened(app_key, service)
         except ValueError as mistake:
             return pushing.Refused("Credentials", str(mistake))
         if opened is None:
@@ -121,15 +133,28 @@ class PushServices:
             await opened.pusher.close()
         self._open.clear()
 
-    def _opened(self, app_key: int, service: str) -> _Open | None:
+    async def _services(self) -> Mapping[str, PushService]:
+        if not self._known:
+            self._known = await asyncio.to_thread(self._load_known)
+        return self._known
+
+    async def _opened(self, app_key: int, service: str) -> _Open | None:
         """Raises ValueError for credentials that are none any more."""
-        opened = self._open.get((app_key, service))
-        if opened is None:
-            kept, known = self._kept.get(app_key, {}).get(service), self._known().get(service)
-            if kept is None or known is None:
-                return None
-            opened = self._open[app_key, service] = _Open(known.open(kept.credentials))
-        return opened
+        which = (app_key, service)
+        if which in self._open:
+            return self._open[which]
+        async with self._opening:
+            known = self._known.get(service)
+            while known is not None and which not in self._open and (kept := self._keeps(app_key, service)):
+                pusher = await asyncio.to_thread(known.open, kept.credentials)
+                if self._keeps(app_key, service) is kept:
+                    self._open[which] = _Open(pusher)
+                else:  # there are others meanwhile
+                    await pusher.close()
+        return self._open.get(which)
+
+    def _keeps(self, app_key: int, service: str) -> KeptService | None:
+        return self._kept.get(app_key, {}).get(service)
 
     async def _retire(self, which: tuple[int, str]) -> None:
         """The next push opens it anew; those under way end with what they began with."""

@@ -6,6 +6,7 @@ And what a client has of it: history, read marks, counts, always its own stream 
 import asyncio
 from collections.abc import Sequence
 
+from hongyan import errors
 from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.clock import Clock
 from hongyan.engine.congestion import Congestion
@@ -181,7 +182,10 @@ class ServiceMessages:
         if app.settings.hook_rest and self._hooks.concern(app, Sending):
             question = Sending(service, sender, draft, clients, self._clock.now())
             await self._hooks.review(app, question, draft, check_draft)
-            wanted = clients if draft.receivers is None else set(draft.receivers)
-            clients = [client for client in clients if client in wanted] or clients
+            if clients and draft.receivers is not None:
+                wanted = set(draft.receivers)
+                clients = [client for client in clients if client in wanted]
+                if not clients:  # nothing would be kept, and the id that is answered would be of no message
+                    raise Refused(errors.MESSAGE_REJECTED_BY_APP, "the app's hook wants nobody to receive it")
         self._filtering.check(app, service, draft)
         return clients

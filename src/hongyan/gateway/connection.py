@@ -251,8 +251,12 @@ class Connection(WSListener):
         if change is None:
             self.spawn(self._run(command, work))
         else:
-            order.begin(self.changes, change)
-            self.spawn(self._run_change(change, command, work))
+            self.spawn_change(change, self._run(command, work))
+
+    def spawn_change(self, change: order.Change, work: Coroutine[Any, Any, None]) -> None:
+        """`spawn` what must not be overtaken."""
+        order.begin(self.changes, change)
+        self.spawn(self._in_order(change, work))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do work in a task; until it is done it counts as an unanswered request."""
@@ -283,9 +287,9 @@ class Connection(WSListener):
             log.exception("a %s command failed", CommandType.Name(command.cmd))
             self.reply_error(command, Refused(errors.INTERNAL_ERROR, "the server failed"))
 
-    async def _run_change(self, change: order.Change, command: GenericCommand, work: Coroutine[Any, Any, None]) -> None:
+    async def _in_order(self, change: order.Change, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await self._run(command, work)
+            await work
         finally:
             order.done(self.changes, change)
             self._take_held()

@@ -2,14 +2,15 @@
 
 Some changes are done by a task, as they wait for the disk. Until one is answered, later commands of the same client
 that concern the same conversation wait, and so does a login after a logout; with the latter, all that the connection
-sends after it. Everything waits for a login. What concerns other conversations goes on: a change whose hook takes long
-holds up nothing else. All else starts in the order it came anyway.
+sends after it. A logout also waits until its device is bound, which it undoes. Everything waits for a login.
+What concerns other conversations goes on: a change whose hook takes long holds up nothing else. All else starts in the
+order it came anyway.
 """
 
 from hongyan.gateway.registry import Session
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand, OpType
 
-#: A client and a conversation; without a conversation: the client's logout.
+#: A client and a conversation; without a conversation: the client's logout, or what its device is bound to.
 Change = tuple[str, str]
 #: Changes under way, each with how many.
 Changes = dict[Change, int]
@@ -40,12 +41,19 @@ def done(changes: Changes, change: Change) -> None:
         del changes[change]
 
 
+def device(client: str) -> Change:
+    """The change of who is pushed to by the device that a client is logged in on."""
+    return client, ""
+
+
 def change(command: GenericCommand) -> Change | None:
     """What a command changes that others must not overtake; its `peerId` has been filled in."""
     if command.cmd == CommandType.session:
         if command.op == OpType.open:
             return LOGIN
         return (command.peerId, "") if command.op == OpType.close else None
+    if command.cmd == CommandType.report:
+        return device(command.peerId)
     if command.cmd in (CommandType.conv, CommandType.blacklist) and command.op not in _READS:
         conversations = _conversations(command)
         return (command.peerId, conversations[0]) if conversations else None
@@ -62,6 +70,8 @@ def must_wait(changes: Changes, command: GenericCommand, session: Session | None
         return False
     if command.cmd == CommandType.session:  # a logout waits for what its client has said before
         return command.op == OpType.close and any(client == session.client for client, _ in changes)
+    if command.cmd == CommandType.report:
+        return device(session.client) in changes
     return any((session.client, conversation) in changes for conversation in _conversations(command))
 
 

@@ -25,10 +25,11 @@ class Session:
     """One opened client on one connection.
 
     `broadcast` is the key of the last message to all clients that it was told. `tail` is its part of every shared
-    frame. While `held` is a list, deliveries gather there instead of going out.
+    frame. While `held` is a list, deliveries gather there instead of going out. `reported` is the device's address for
+    pushes if it has told another one since the login.
     """
 
-    __slots__ = ("app", "audiences", "broadcast", "client", "connection", "held", "tail", "ticket")
+    __slots__ = ("app", "audiences", "broadcast", "client", "connection", "held", "reported", "tail", "ticket")
 
     def __init__(self, connection: "Connection", app: App, client: str, ticket: "Ticket") -> None:
         self.connection = connection
@@ -39,6 +40,7 @@ class Session:
         self.held: list[Held] | None = None
         self.audiences: tuple[int, ...] = ()
         self.broadcast = 0
+        self.reported = ""
 
     def hold(self, conversation_id: str, seq: int, frame: bytes, patched_at: int = 0) -> None:
         """Keep a delivery back, while `held` is a list."""

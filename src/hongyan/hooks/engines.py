@@ -73,7 +73,8 @@ class Engines:
             return True
         if self._clock.now() - engine.asked_at >= KNOWN_FOR:
             return True
-        return name in engine.names if engine.names is not None else name not in engine.missing
+        names = engine.names  # read once: the event loop may replace it meanwhile
+        return name in names if names is not None else name not in engine.missing
 
     async def ask(self, app: App, question: Question) -> Answer:
         name = catalogue.NAMES[type(question)]

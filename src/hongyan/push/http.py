@@ -1,6 +1,7 @@
 """HTTP to the services: bounded in time, connections and bytes; no redirect is followed."""
 
 import asyncio
+import contextlib
 import functools
 import ssl
 from collections.abc import Mapping
@@ -87,6 +88,19 @@ async def _body(answer: httpx.Response) -> bytes | None:
         if len(body) > ANSWER_MAX:
             return None
     return None if "Content-Encoding" in answer.headers else bytes(body)
+
+
+def load() -> None:
+    """Read and import what the first requests would: by some to a port where nobody is. For a thread of its own."""
+
+    async def ask(http2: bool) -> None:
+        http = Http(http2=http2)
+        with contextlib.suppress(Failed):
+            await http.post("http://127.0.0.1:0/", b"", {})
+        await http.close()
+
+    for http2 in (False, True):
+        asyncio.run(ask(http2))
 
 
 @functools.cache

@@ -1,4 +1,7 @@
-"""Which installations listen to a channel: kept in the writes that change installations. On the driver."""
+"""Which installations listen to a channel: kept in the writes that change installations. On the driver.
+
+Only valid ones: those that are not are many in the course of time, and nobody is to look through them for each message.
+"""
 
 import json
 from collections.abc import Mapping
@@ -10,8 +13,8 @@ _LISTEN = "INSERT OR IGNORE INTO installation_channel (app, channel, installatio
 
 
 def keep(driver: Any, app_key: int, installation: int, values: Mapping[str, Any]) -> None:
-    """Inside a write: the channels that stand in an installation's values, and no others; none if it is gone."""
-    given = values.get("channels")
+    """Inside a write: the channels that stand in an installation's values, and no others. None if it is not valid."""
+    given = values.get("channels") if values.get("valid") is True else None
     found = [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
     channels = json.dumps(found)
     driver.execute(_FORGET, (installation, channels))

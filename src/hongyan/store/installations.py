@@ -20,11 +20,13 @@ _table, _channel = schema.installation, schema.installation_channel
 #: Installations that are looked at by one read for devices that meet a condition: some 50 ms.
 WINDOW = 20_000
 
-#: Of each channel those that began last, so that nobody makes a message expensive by registering many.
+#: Of each channel those that began last, so that nobody makes a message expensive by registering many. Devices that are
+#: not pushed to take no place of others.
 _LISTENING = (
-    "SELECT wanted.value, i.key FROM json_each(?) wanted CROSS JOIN installation i ON i.key IN (SELECT installation"
-    " FROM installation_channel WHERE app = ? AND channel = wanted.value ORDER BY installation DESC LIMIT ?)"
-    " WHERE i.updated_at >= ? AND json_extract(i.columns, '$.valid') = 1 ORDER BY i.key"
+    "SELECT wanted.value, i.key FROM json_each(?) wanted CROSS JOIN installation i ON i.key IN"
+    " (SELECT c.installation FROM installation_channel c JOIN installation own ON own.key = c.installation"
+    " WHERE c.app = ? AND c.channel = wanted.value AND own.updated_at >= ?"
+    " AND json_extract(own.columns, '$.valid') = 1 ORDER BY c.installation DESC LIMIT ?) ORDER BY i.key"
 )
 #: Each once, however many of the channels it listens to.
 _ROWS = (
@@ -35,7 +37,7 @@ _VOID = (
     "UPDATE installation SET columns = json_set(columns, '$.valid', json('false')),"
     " updated_at = max(updated_at + 1, ?1)"
     " WHERE app = ?2 AND id = ?3 AND json_extract(columns, '$.valid') = 1"
-    " AND ?4 IN (device_token, installation_id, json_extract(columns, '$.registrationId'))"
+    " AND ?4 IN (device_token, installation_id, json_extract(columns, '$.registrationId')) RETURNING key"
 )
 
 
@@ -46,7 +48,7 @@ class Installations(Objects):
     async def listening(
         self, app_key: int, clients: Sequence[str], since: int, limit: int
     ) -> dict[str, list[ObjectRow]]:
-        values = (json.dumps(list(clients)), app_key, limit, since)
+        values = (json.dumps(list(clients)), app_key, since, limit)
 
         def read(driver: Any) -> dict[str, list[ObjectRow]]:
             pairs = driver.execute(_LISTENING, values).fetchall()
@@ -98,8 +100,12 @@ class Installations(Objects):
         return await self._reader.run_bound(lambda bound: [self.row(row) for row in bound.execute(found)])
 
     async def void(self, app_key: int, object_id: str, token: str) -> None:
-        values = (self._clock.now(), app_key, object_id, token)
-        await self._writer.call(lambda bound: bound.exec_driver_sql(_VOID, values))
+        def change(bound: sa.Connection) -> None:
+            values = (self._clock.now(), app_key, object_id, token)
+            for key in bound.exec_driver_sql(_VOID, values).scalars().all():
+                channels.keep(bound.connection.driver_connection, app_key, key, {})
+
+        await self._writer.call(change)
 
     # inside a write
 

@@ -43,8 +43,9 @@ REVIVE = (
 DROP = "DELETE FROM job WHERE key IN (SELECT key FROM job WHERE dead_at IS NULL AND lane = ? LIMIT ?)"
 BURY = (
     "UPDATE job SET dead_at = ?, error = ? WHERE key IN"
-    " (SELECT key FROM job WHERE dead_at IS NULL AND lane = ? LIMIT ?)"
+    " (SELECT key FROM job WHERE dead_at IS NULL AND lane = ? AND key <= ? LIMIT ?)"
 )
+LAST = "SELECT coalesce(max(key), 0) FROM job"
 STEP = 200
 PRUNE_DEAD = (
     "DELETE FROM job WHERE key IN (SELECT key FROM job WHERE dead_at IS NOT NULL AND dead_at < ?"
@@ -110,7 +111,9 @@ class Jobs:
         await self._in_steps(DROP, lambda: (lane, STEP))
 
     async def bury(self, lane: str, reason: str) -> None:
-        await self._in_steps(BURY, lambda: (self._clock.now(), reason, lane, STEP))
+        """Those that come after it has begun stay: the lane may be wanted again."""
+        last = await self._writer.call(lambda bound: bound.exec_driver_sql(LAST).scalar_one())
+        await self._in_steps(BURY, lambda: (self._clock.now(), reason, lane, last, STEP))
 
     async def _in_steps(self, statement: str, values: Callable[[], tuple[object, ...]]) -> None:
         def step(bound: sa.Connection) -> int:

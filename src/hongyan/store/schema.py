@@ -449,7 +449,7 @@ webhook = sa.Table(
     sa.Column("succeeded_at", sa.BigInteger),
 )
 
-#: The channels that installations listen to, among them the ids of their clients: as in `installation.columns`.
+#: The channels that valid installations listen to, among them the ids of their clients: as in `installation.columns`.
 installation_channel = sa.Table(
     "installation_channel",
     metadata,

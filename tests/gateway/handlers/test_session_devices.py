@@ -86,6 +86,36 @@ async def test_a_token_that_is_reported_later_inferred(
         call("DELETE", f"/installations/{made}")
 
 
+async def test_a_token_that_is_reported_later_hears_nothing_after_the_logout_inferred(
+    server: Server, call: Call
+) -> None:
+    """Nor does one that was reported before it."""
+    tokens = [f"{TOKEN}: number {number}" for number in range(3)]
+    made = [call("POST", "/installations", deviceType="ios", deviceToken=token)["objectId"] for token in tokens]
+
+    def listening() -> list[bool]:
+        return ["ann" in call("GET", f"/installations/{each}").get("channels", []) for each in made]
+
+    try:
+        async with connect(server) as connection:
+            session = await connection.open("ann", configBitmap=BIND, deviceToken=tokens[0])
+            await until(lambda: listening() == [True, False, False])
+            await session.request("report", "upload", type="token", data=tokens[1])
+            assert listening() == [True, True, False]
+            await session.request("report", "upload", type="token", data=tokens[2])
+            assert listening() == [True, False, True]
+            await session.request("session", "close")
+            assert listening() == [False, False, False]
+
+            session = await connection.open("ann", configBitmap=BIND, deviceToken=tokens[0])
+            report = session.request("report", "upload", type="token", data=tokens[1])
+            await asyncio.gather(report, session.request("session", "close"))
+            assert listening() == [False, False, False]
+    finally:
+        for each in made:
+            call("DELETE", f"/installations/{each}")
+
+
 WRONG = {"another type": {"type": "x"}, "no token": {"data": ""}, "a long token": {"data": "x" * 257}}
 
 

@@ -13,7 +13,10 @@ TOKEN = "token"
 
 
 def handle(connection: Connection, session: Session, command: GenericCommand) -> None:
-    """The SDK saves the token to its installation by itself; here it is only bound, as at a login (inferred)."""
+    """The SDK saves the token to its installation by itself; here it is only bound, as at a login (inferred).
+
+    The logout unbinds it, as it does what was said at the login; an address that was told before it is one no more.
+    """
     said = command.reportMessage
     if command.op != OpType.upload or said.type != TOKEN or not 1 <= len(said.data) <= DEVICE_MAX:
         raise Refused(errors.UNPARSEABLE_RAW_MESSAGE, "not a report of a device's token")
@@ -23,6 +26,10 @@ def handle(connection: Connection, session: Session, command: GenericCommand) ->
 
 async def _report(connection: Connection, session: Session, command: GenericCommand, token: str) -> None:
     if session.can(BIND_INSTALLATION):
-        await bind(session, token, connection.gateway.engine.installations.bind)
+        installations = connection.gateway.engine.installations
+        former, session.reported = session.reported, token
+        if former not in ("", token):
+            await bind(session, former, installations.unbind)
+        await bind(session, token, installations.bind)
     answer = GenericCommand(cmd=CommandType.report, op=OpType.uploaded, reportMessage=ReportCommand())
     connection.reply(command, answer)

@@ -11,7 +11,7 @@ from hongyan.engine.sessions import BITMAP_DEFAULT, Ticket, check_client_id
 from hongyan.engine.signatures import Use
 from hongyan.engine.values import App, Departure
 from hongyan.errors import Refused
-from hongyan.gateway import catch_up, conflicts
+from hongyan.gateway import catch_up, conflicts, order
 from hongyan.gateway.connection import Connection
 from hongyan.gateway.limits import check_limit, check_logins, check_origin, count_login
 from hongyan.gateway.registry import BIND_INSTALLATION, Session
@@ -87,7 +87,8 @@ def _log_in(connection: Connection, command: GenericCommand, app: App, ticket: T
     connection.reply_to_open(command, opened)
     catch_up.begin(session, command.sessionMessage)
     if session.can(BIND_INSTALLATION) and ticket.device:
-        connection.spawn(bind(session, ticket.device, connection.gateway.engine.installations.bind))
+        binding = bind(session, ticket.device, connection.gateway.engine.installations.bind)
+        connection.spawn_change(order.device(ticket.client), binding)
 
 
 async def bind(session: Session, device: str, change: Callable[[App, str, str], Awaitable[None]]) -> None:
@@ -176,8 +177,9 @@ def close_session(connection: Connection, session: Session, command: GenericComm
 
     async def work() -> None:
         await voided
-        if session.can(BIND_INSTALLATION) and session.ticket.device:
-            await bind(session, session.ticket.device, connection.gateway.engine.installations.unbind)
+        if session.can(BIND_INSTALLATION):
+            for device in {session.ticket.device, session.reported} - {""}:
+                await bind(session, device, connection.gateway.engine.installations.unbind)
         connection.reply(command, answer)
 
     connection.run(command, work())
