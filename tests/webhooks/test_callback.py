@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
+from hongyan import signing
 from hongyan.engine.events import MessageSent, UpstreamReceived
 from hongyan.engine.values import Conversation, ConversationKind, Message
 from hongyan.engine.work import Job
 from hongyan.jobs import Failed
 from hongyan.outbound import Answer, OutboundError
-from hongyan.webhooks import callback, signing
+from hongyan.webhooks import callback
 from tests.webhooks.conftest import Place, said, until
 
 URL = "https://shop.example/messages"
