@@ -179,6 +179,7 @@ def test_the_doctor_finds_nothing_wrong_before_the_first_start_and_makes_nothing
         "Database schema",
         "Database integrity",
         "Sweep",
+        "Channels",
         "Clock",
     ]
     assert found["Ports"].endswith("the start chooses a free port where the setting is 0")

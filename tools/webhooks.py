@@ -20,6 +20,11 @@ from hongyan.engine.events import (
 )
 from hongyan.engine.values import Conversation, ConversationKind, Departure, Message
 from hongyan.engine.webhooks import TYPES
+from hongyan.hub.connector import Acted, Chat, Happened, Person, Said, Target
+from hongyan.hub.content import Message as ChannelMessage
+from hongyan.hub.content import Text
+from hongyan.hub.inbound import payload
+from hongyan.hub.records import Channel, Heard
 from hongyan.webhooks import payloads
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -34,6 +39,34 @@ TEXT = '{"_lctype":-1,"_lctext":"Hello"}'
 def _message(content: str = TEXT, **more: object) -> Message:
     return Message("AaIUdIssGTlVyO30HJ6s-Q", 12, AT, "Tom", content, **more)  # type: ignore[arg-type]
 
+
+CHANNEL = Channel("65f000000000000000000003", 1, "ops", "feishu", {}, "", True, "", AT, AT)
+CHAT = Chat(Target("group", "oc_84983ff6516d731e5b5f68d4ea2e1da5"), "Operations")
+SAID = Said(
+    "f7984f25108f8137722bb63cee927e66",
+    CHAT,
+    Person("ou_7d8a6e6df7621556ce0d21922b676706", "Wang Lei"),
+    ChannelMessage(Text("Is the gateway back?")),
+    AT,
+    {"message_id": "om_dc13264520392913993dd051dba21dcf"},
+    mentioned=True,
+)
+ACTED = Acted(
+    "36d5a9ea7f8bd2dd8c1fd4c8ad4bd5a5",
+    SAID.sender,
+    "approve",
+    AT,
+    "order-7",
+    {"reason": "Looks good"},
+    CHAT,
+    SAID.receipt,
+)
+HAPPENED = Happened(
+    "5e3702a84e847582be8db7fb73283c02",
+    "im.chat.member.bot.added_v1",
+    AT,
+    {"chat_id": "oc_84983ff6516d731e5b5f68d4ea2e1da5"},
+)
 
 EDITED = _message('{"_lctype":-1,"_lctext":"Hello, Jerry"}', mentions=("Jerry",), patched_at=AT + 4_000)
 #: An event of each type.
@@ -56,6 +89,9 @@ EVENTS: dict[str, Event] = {
     "conversation.members_removed": MembersLeft(GROUP, ("Jerry",), "Jerry", AT),
     "client.online": ClientOnline(1, "Tom", AT),
     "client.offline": ClientOffline(1, "Tom", Departure.LOST, AT),
+    "channel.message": payload(CHANNEL, SAID, Heard(SAID.id, AT)),
+    "channel.action": payload(CHANNEL, ACTED, Heard(ACTED.id, AT)),
+    "channel.event": payload(CHANNEL, HAPPENED, Heard(HAPPENED.id, AT)),
 }
 
 HEADS = {
@@ -115,6 +151,23 @@ MEANINGS = {
         "en": "The last session of a client has ended: `logged_out`, `lost`, `expelled`, or `stopped` with the server.",
         "zh": "client 的最后一个会话结束：`logged_out`（退出）、`lost`（断线）、`expelled`（被踢下线）"
         "或 `stopped`（服务器停止）。",
+    },
+    "channel.message": {
+        "en": "Somebody wrote to a [channel](../howto/channels.md) on another platform. A message to `chat.to` answers"
+        " there; `id` may be the `thread` of one. `mentioned`: the channel's own account is. `files` came with it.",
+        "zh": "有人在其他平台上向[渠道](../howto/channels.zh-CN.md)发言。向 `chat.to` 发送消息即可回复；"
+        "`id` 可作为消息的 `thread`。`mentioned` 表示提到了渠道自己的账号；`files` 为随附文件数。",
+    },
+    "channel.action": {
+        "en": "Somebody pressed a button of a card, or sent its form: `action` is its id. `from` is null if that was"
+        " on a page of the server, where nobody says who he is.",
+        "zh": "有人点击了卡片的按钮或提交了表单，`action` 为其 id。"
+        "若在服务器的页面上操作，则无法得知操作人，`from` 为 null。",
+    },
+    "channel.event": {
+        "en": "Anything else that a platform tells; `name` is its own word. `recalled` is the receipt of a message"
+        " that was taken back.",
+        "zh": "平台的其他事件，`name` 为平台自己的名称；`recalled` 为被撤回消息的回执。",
     },
 }
 

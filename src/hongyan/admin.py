@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import structlog
@@ -26,6 +26,9 @@ from hongyan.engine.values import App, iso_time
 from hongyan.engine.words import WordFilter
 from hongyan.errors import Refused
 from hongyan.hooks import Desk
+
+if TYPE_CHECKING:  # most commands need no hub
+    from hongyan.hub.desk import Desk as ChannelDesk
 
 log = structlog.get_logger(__name__)
 
@@ -167,6 +170,52 @@ class ReplayHooks(_Command, frozen=True, tag="hooks.replay"):
     ids: list[str] = []
 
 
+class CreateChannel(_Command, frozen=True, tag="channel.create"):
+    """Make a channel of an app, named as for `SetApp`. Answers it, without what is secret."""
+
+    app: str
+    name: str
+    kind: str
+    credentials: dict[str, Any] = {}
+    description: str = ""
+
+
+class ListChannels(_Command, frozen=True, tag="channel.list"):
+    """Answers the channels of an app."""
+
+    app: str
+
+
+class DeleteChannel(_Command, frozen=True, tag="channel.delete"):
+    """Delete a channel, named by its name or id, with its messages. Answers `{deleted}`."""
+
+    app: str
+    channel: str
+
+
+class CheckChannel(_Command, frozen=True, tag="channel.check"):
+    """Whether the credentials of a channel work. Answers `{ok, account}` or `{ok, outcome, reason, advice}`."""
+
+    app: str
+    channel: str
+
+
+class Notify(_Command, frozen=True, tag="notify"):
+    """Send by a channel, and wait for a while. `file` is `{name, content}`, in base64.
+
+    Answers a list of `{id, targets, notes}`: one for each message.
+    """
+
+    app: str
+    channel: str
+    to: list[str]
+    text: str = ""
+    title: str = ""
+    markdown: bool = False
+    message: dict[str, Any] | None = None
+    file: dict[str, str] | None = None
+
+
 class Status(_Command, frozen=True, tag="status"):
     """What the running server says about itself."""
 
@@ -188,8 +237,16 @@ Command = (
     | CheckHooks
     | ListHooks
     | ReplayHooks
+    | CreateChannel
+    | ListChannels
+    | DeleteChannel
+    | CheckChannel
+    | Notify
     | Status
 )
+#: Those that need the hub, and those of them that may take long and keep no other waiting.
+OfChannels = CreateChannel | ListChannels | DeleteChannel | CheckChannel | Notify
+Patient = CheckChannel | Notify
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,10 +295,17 @@ async def perform(
     imports: Imports,
     push: PushServices,
     hooks: Desk,
+    channels: "ChannelDesk | None",
     go_away: Callable[[float], int] = lambda over: 0,
 ) -> Any:
-    """Carry a command out. Raises Failed. Without a server there is nobody to send away."""
+    """Carry a command out. Raises Failed. Without a server there is nobody to send away.
+
+    `channels` is needed for those of channels alone.
+    """
     try:
+        if isinstance(command, OfChannels):
+            assert channels is not None
+            return await _perform_of_channels(command, _app(apps, command.app), channels)
         match command:
             case CreateApp():
                 return describe(
@@ -290,6 +354,29 @@ async def perform(
                 return dict(status)
     except (ValueError, Refused) as error:
         raise Failed(str(error)) from error
+
+
+async def _perform_of_channels(command: OfChannels, app: App, channels: "ChannelDesk") -> Any:
+    match command:
+        case CreateChannel():
+            return await channels.create(app, command.name, command.kind, command.credentials, command.description)
+        case ListChannels():
+            return await channels.of_app(app)
+        case DeleteChannel():
+            return await channels.delete(app, command.channel)
+        case CheckChannel():
+            return await channels.check(app, command.channel)
+        case Notify():
+            return await channels.notify(
+                app,
+                command.channel,
+                command.to,
+                command.text,
+                command.title,
+                command.markdown,
+                command.message,
+                command.file,
+            )
 
 
 def _services(push: PushServices, app: App) -> list[dict[str, Any]]:
@@ -353,6 +440,8 @@ class AdminServer:
     async def _reply(self, line: bytes) -> dict[str, Any]:
         try:
             command = msgspec.json.decode(line, type=Command)
+            if isinstance(command, Patient):
+                return {"result": await self._answer(command)}
             async with self._one_at_a_time:
                 return {"result": await self._answer(command)}
         except (Failed, msgspec.DecodeError) as error:

@@ -28,6 +28,9 @@ from hongyan.engine.files import Files
 from hongyan.engine.values import App
 from hongyan.figures import Figures
 from hongyan.gateway.server import Gateway
+from hongyan.hub.desk import Desk
+from hongyan.hub.hub import Hub
+from hongyan.hub.media import Addresses
 from hongyan.jobs import AnyKind, Jobs
 from hongyan.outbound import Outbound
 from hongyan.store import Store
@@ -68,11 +71,23 @@ class Server:
         self.engine = Engine(
             self.store, bus, clock, secret, app_engines=self.hooks, push_services=push_jobs.push_services
         )
-        self.jobs = Jobs(self.store.jobs, clock, self._follow())
-        self.gateway = Gateway(self.engine, bus, settings.gateway, settings.trusted_proxies)
         options, place = settings.files, blobs.place(settings)
         self.files = Files(self.store.files, place, clock, secret, options.max_uploads, options.max_pixels)
-        self.site = Site(settings, self.engine, self.files, stats=Figures(self.gateway, self.store))
+        self.hub = Hub(
+            self.store.hub,
+            self.store.jobs,
+            self.engine,
+            self.files,
+            self.outbound,
+            secret,
+            self._addresses,
+            lambda lane: self.jobs.resume(lane),
+            settings.channels.keep_days,
+        )
+        self.jobs = Jobs(self.store.jobs, clock, self._follow())
+        self.gateway = Gateway(self.engine, bus, settings.gateway, settings.trusted_proxies)
+        figures = Figures(self.gateway, self.store, self.hub)
+        self.site = Site(settings, self.engine, self.files, stats=figures, hub_=self.hub)
         self.admin = admin.AdminServer(data.admin_socket, self._perform)
 
     async def run(self) -> None:
@@ -94,6 +109,10 @@ class Server:
         parts.push_async_callback(self.hooks.stop)
         await self.engine.start()
         parts.push_async_callback(self.engine.push_services.close)
+        await self.hub.start()
+        parts.push_async_callback(self.hub.close)
+        listener = listen.bind(settings.host, settings.http_port, "http_port")
+        self.port = listener.getsockname()[1]  # jobs tell others of it
         await self.jobs.start()
         parts.push_async_callback(self.jobs.stop, settings.stop_timeout)
         parts.push_async_callback(self.engine.aftermath.flush)
@@ -101,7 +120,6 @@ class Server:
         parts.push_async_callback(self.engine.live_queries.stop)
         parts.callback(self.files.close)
 
-        listener = listen.bind(settings.host, settings.http_port, "http_port")
         self.http = HttpServer(application(self.site), listener, self.context, settings.stop_timeout)
         await self.http.start()
         parts.push_async_callback(self.http.stop)
@@ -112,7 +130,12 @@ class Server:
         parts.push_async_callback(self.admin.stop)
 
         created = await self._create_first_app()
-        for going_on in (self.engine.sweeps.run(), self.files.run(), count_waiting(self.engine.webhooks)):
+        for going_on in (
+            self.engine.sweeps.run(),
+            self.files.run(),
+            count_waiting(self.engine.webhooks),
+            self.hub.sending.run(),
+        ):
             parts.push_async_callback(process.end_task, asyncio.create_task(going_on))
         process.settle()
         self._set_ready(True)
@@ -140,7 +163,13 @@ class Server:
         engine.webhooks.courier = delivery
         for follower in (told, WebhookFollower(engine.webhooks, engine.clock), callback):
             engine.aftermath.add(follower)
-        return {hooks.KIND: told.kind, WEBHOOK: delivery.kind, CALLBACK: callback.kind, **push_jobs.kinds(engine)}
+        return {
+            hooks.KIND: told.kind,
+            WEBHOOK: delivery.kind,
+            CALLBACK: callback.kind,
+            **push_jobs.kinds(engine),
+            **self.hub.kinds(),
+        }
 
     def _set_ready(self, ready: bool) -> None:
         self.site.ready = ready
@@ -170,16 +199,22 @@ class Server:
             engine.imports,
             engine.push_services,
             desk,
+            Desk(self.hub, self.store.jobs, alone=False),
             self.gateway.go_away,
         )
 
-    def _status(self) -> dict[str, Any]:
+    def _addresses(self) -> Addresses:
         scheme = "https" if self.context else "http"
         host = "127.0.0.1" if self.settings.host in WILDCARDS else self.settings.host
+        public = self.settings.public_url
+        own = public or f"{scheme}://{bracketed(host)}:{self.port}/"
+        return Addresses(public, own, self.settings.files.url)
+
+    def _status(self) -> dict[str, Any]:
         return {
             "version": hongyan.__version__,
             "pid": os.getpid(),
-            "url": self.settings.public_url or f"{scheme}://{bracketed(host)}:{self.http.port}/",
+            "url": self._addresses().own,
             "http_port": self.http.port,
             "gateway_port": self.gateway.port,
             "tls": self.context is not None,

@@ -187,6 +187,20 @@ class FilesOptions(Struct, frozen=True, kw_only=True):
     ] = 40_000_000
 
 
+class ChannelsOptions(Struct, frozen=True, kw_only=True):
+    """Messages to other platforms."""
+
+    keep_days: Annotated[
+        int,
+        _help(
+            "Days that messages sent by channels, and what became of them, can be looked at.",
+            "通过渠道发送的消息及其结果的保留天数。",
+            least=1,
+            most=3_650,
+        ),
+    ] = 30
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything that an operator may set."""
 
@@ -298,6 +312,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 10.0
     gateway: GatewayOptions = GatewayOptions()
     files: FilesOptions = FilesOptions()
+    channels: ChannelsOptions = ChannelsOptions()
 
     @property
     def files_path(self) -> Path:

@@ -375,6 +375,7 @@ SIGN_UP_CLOSED = _kind(
     status=403,
 )
 WEBHOOKS_FULL = _kind("WEBHOOKS_FULL", 409, "Delete a webhook first.", "请先删除一个 webhook。", status=409)
+CHANNELS_FULL = _kind("CHANNELS_FULL", 409, "Delete a channel first.", "请先删除一个渠道。", status=409)
 SERVER_BUSY = _kind("SERVER_BUSY", 429, "Try again in a moment.", "请稍后重试。", status=429, retry=True)
 
 # Of files: over HTTP only.

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from hongyan.api.site import Figure
 from hongyan.gateway.server import Gateway
+from hongyan.hub.hub import Hub
 from hongyan.store import Store
 from hongyan.store.writer import Batch
 
@@ -41,11 +42,19 @@ PUSHES = (
 IMPORTED = ("imported_rows_total", "Rows of other servers that imports have brought in, or found to be here.")
 
 
+CHANNEL_MESSAGES = (
+    "channel_messages_total",
+    "Messages of channels that came to their end, counted once for each target, by kind of channel and outcome.",
+)
+CHANNELS_FAILING = ("channels_failing", "Channels whose credentials do not work: `hongyan channel list` says why.")
+
+
 class Figures:
     """Called, it tells every figure. Commits are counted from the moment it is made."""
 
-    def __init__(self, gateway: Gateway, store: Store) -> None:
+    def __init__(self, gateway: Gateway, store: Store, hub: Hub) -> None:
         self._gateway = gateway
+        self._hub = hub
         self._commits = self._changes = self._messages = 0
         store.writer.on_batch = self._count
 
@@ -60,6 +69,9 @@ class Figures:
         for place, explained in enumerate(PUSHES):
             for service, pushed in totals:
                 yield Figure(*explained, pushed[place], {"service": service})
+        for (kind, outcome), count in sorted(self._hub.sending.counts.items()):
+            yield Figure(*CHANNEL_MESSAGES, count, {"kind": kind, "outcome": outcome})
+        yield Figure(*CHANNELS_FAILING, len(self._hub.channels.failing()))
 
     def _count(self, batch: Batch) -> None:
         self._commits += 1

@@ -52,6 +52,10 @@ class Failed(Exception):
         self.pause = pause
 
 
+class NotYet(Failed):
+    """A job that can't be done for now, and says itself when it is tried again: no wait of its kind is used up."""
+
+
 class Hopeless(Exception):
     """A job that will never succeed: kept as dead."""
 
@@ -125,6 +129,12 @@ class Jobs:
             if lane is not None:
                 lane.news.set()
 
+    def resume(self, name: str) -> None:
+        """Whatever a lane was paused for is over."""
+        lane = self._lanes.get(name)
+        if lane is not None:
+            lane.resume()
+
     async def stop(self, patience: float) -> None:
         """Begin nothing more, and wait so long for what is under way; what is not done then is done after a start."""
         self._stopping = True
@@ -173,6 +183,10 @@ class _Lane:
 
     def stop(self) -> None:
         self._stopped = True
+        self.news.set()
+
+    def resume(self) -> None:
+        self._paused_until = 0
         self.news.set()
 
     async def work(self) -> None:
@@ -302,10 +316,12 @@ class _Lane:
     def _failed(self, job: Job, kind: AnyKind, error: Failed) -> "_Outcome":
         if error.pause:
             self._paused_until = max(self._paused_until, self._clock.now() + round(error.pause * 1000))
-        attempts = job.attempts + 1
-        if attempts > len(kind.waits):
-            return self._dead(job, str(error))
-        wait = max(kind.waits[attempts - 1], error.after or 0.0)
+        attempts, wait = job.attempts, error.after or 0.0
+        if not isinstance(error, NotYet):
+            attempts += 1
+            if attempts > len(kind.waits):
+                return self._dead(job, str(error))
+            wait = max(kind.waits[attempts - 1], wait)
         due_at = self._clock.now() + round(wait * 1000 * (1 + JITTER * random.random()))
         if error.everybody:
             self._paused_until = max(self._paused_until, due_at)

@@ -23,6 +23,9 @@ from hongyan.engine.engine import Engine
 from hongyan.engine.events import Event
 from hongyan.engine.files import Files
 from hongyan.engine.values import App
+from hongyan.hub.hub import Hub
+from hongyan.hub.media import Addresses
+from hongyan.outbound import Outbound
 from hongyan.store import Store
 from tests.support.rest import Rest
 
@@ -94,9 +97,27 @@ def files(store: Store, engine: Engine, tmp_path: Path) -> Iterator[Files]:
 
 
 @pytest.fixture
-def site(served: Served, engine: Engine, files: Files) -> Site:
+async def hub(store: Store, engine: Engine, files: Files, site_address: list[str | None]) -> AsyncIterator[Hub]:
+    """The hub of that server, whose jobs nobody does; it is where `site_address` says."""
+    outbound = Outbound(("127.0.0.0/8",))
+    own = "http://127.0.0.1:8000"
+    made = Hub(store.hub, store.jobs, engine, files, outbound, bytes(32), lambda: Addresses(site_address[-1], own))
+    await made.start()
+    yield made
+    await made.close()
+    await outbound.close()
+
+
+@pytest.fixture
+def site_address() -> list[str | None]:
+    """The public address of the server is the last of these."""
+    return ["https://chat.example.com"]
+
+
+@pytest.fixture
+def site(served: Served, engine: Engine, files: Files, hub: Hub) -> Site:
     """A server that is ready."""
-    made = Site(load(environment={}), engine, files, gateway_port=GATEWAY_PORT, ready=True)
+    made = Site(load(environment={}), engine, files, gateway_port=GATEWAY_PORT, ready=True, hub_=hub)
     for field in dataclasses.fields(Site):
         setattr(served[0], field.name, getattr(made, field.name))
     return served[0]

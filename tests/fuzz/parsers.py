@@ -17,13 +17,17 @@ from hongyan.engine.values import App, Attributes, message_id_time
 from hongyan.engine.word_list import Finder
 from hongyan.errors import Refused
 from hongyan.gateway.handlers import blacklist, conv_silence
-from hongyan.hub import markdown
+from hongyan.hub import content, degrade, markdown, templates
 from hongyan.hub.connector import Incoming, Problem
 from hongyan.hub.connectors import email_html
 from hongyan.hub.connectors.email import address_of
 from hongyan.hub.connectors.slack import inbound as slack_inbound
 from hongyan.hub.connectors.slack import rich_text as slack_rich_text
 from hongyan.hub.connectors.webhook_body import NAMES, Body, at_path
+from hongyan.hub.connectors.wecom import callback as wecom_callback
+from hongyan.hub.connectors.wecom import xml as wecom_xml
+from hongyan.hub.markdown import Writer
+from hongyan.hub.variables import Schema
 from hongyan.wire import frames, subprotocol
 
 APP = App(1, "fuzz-app", "fuzz", "key", "master", "hook", AppSettings(), 0)
@@ -75,6 +79,14 @@ def filled(source: str) -> bytes:
     return Body(source, "text").fill_in(given)
 
 
+def template_text(text: str) -> object:
+    """What it becomes in a template, with one variable."""
+    message = {"content": {"type": "markdown", "text": text}}
+    template = templates.Template({"default": message}, variables=Schema("object", properties={"a": Schema("array")}))
+    templates.check(template)
+    return templates.fill_in(template, {"a": [1, "b", {"c": None}]})
+
+
 FINDER = Finder(["name", "坏蛋", "ß"])
 SESSIONS = Sessions(NoTokens(), Clock(), bytes(32))
 SIGNATURES = Signatures(NoSignatures(), Clock())
@@ -116,5 +128,12 @@ PARSERS = {
     "the template of a webhook": Parser(filled, str, (Problem, ValueError)),
     "a path of JSON": Parser(lambda text: at_path({"a": [{"b": 1}]}, text), str),
     "a mail address": Parser(address_of, str),
+    "a message for other platforms": Parser(content.parse, bytes, Refused),
+    "Markdown": Parser(lambda text: Writer().write(markdown.parse(text)), str),
+    "plain text as Markdown": Parser(lambda text: markdown.parse(degrade.escape(text)), str),
+    "a template": Parser(templates.parse, bytes, Refused),
+    "a text of a template": Parser(template_text, str, Refused),
+    "XML of WeCom": Parser(wecom_xml.parse, bytes, ValueError),
+    "what WeCom tells": Parser(lambda body: wecom_callback._event(wecom_callback._parse(body)), bytes, Problem),
     "a session token": Parser(lambda text: SESSIONS.redeem(APP, "tom", text), str, Refused),
 }

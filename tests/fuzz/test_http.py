@@ -22,6 +22,9 @@ from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.files import Files
 from hongyan.engine.values import ConversationRow, File
+from hongyan.hub.hub import Hub
+from hongyan.hub.media import Addresses
+from hongyan.outbound import Outbound
 from hongyan.store import Store
 
 #: A file that is there, under two keys.
@@ -124,6 +127,17 @@ PATHS = [
     "/api/v1/webhooks/65f000000000000000000001/test",
     "/api/v1/webhooks/65f000000000000000000001/deliveries",
     "/api/v1/webhooks/65f000000000000000000001/replay",
+    "/api/v1/channels",
+    "/api/v1/channels/65f000000000000000000001",
+    "/api/v1/channels/65f000000000000000000001/check",
+    "/api/v1/channels/65f000000000000000000001/test",
+    "/api/v1/channels/65f000000000000000000001/messages",
+    "/api/v1/channels/65f000000000000000000001/messages/65f000000000000000000002",
+    "/api/v1/channels/65f000000000000000000001/messages/65f000000000000000000002/status",
+    "/api/v1/channels/inbound/x",
+    "/api/v1/bridges",
+    "/api/v1/bridges/65f000000000000000000001",
+    "/act/x",
     "/1.1/classes/_File/65f000000000000000000001",
     "/1.1/fileUploads/1-65f000000000000000000001-1700000000000-00",
     "/1.1/fileUploads/1-65f000000000000000000001-1700000000000-00/buckets/b/objects/bmFtZQ==/uploads",
@@ -333,7 +347,10 @@ class Door:
             )
         await place.put(f"{app.key}/{FILE_TOKEN[:2]}/{FILE_TOKEN}/original", _image())
         files = Files(self.store.files, place, engine.clock, bytes(32), uploads=4, pixels=100_000)
-        return application(Site(settings, engine, files, gateway_port=8001, ready=True))
+        addresses = Addresses("https://chat.example.com", "http://127.0.0.1:8000")
+        hub = Hub(self.store.hub, self.store.jobs, engine, files, Outbound(), bytes(32), lambda: addresses)
+        await hub.start()
+        return application(Site(settings, engine, files, gateway_port=8001, ready=True, hub_=hub))
 
     def close(self) -> None:
         self.run(self.store.close())

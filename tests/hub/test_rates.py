@@ -47,6 +47,19 @@ def test_a_refused_call_counts_nowhere(paced: Rates) -> None:
     assert wait(paced, other) == pytest.approx(1)
 
 
+def test_several_calls_at_once(clock: Clock, paced: Rates) -> None:
+    """They all go, or none."""
+    paced.take(MINUTE)
+    clock.advance(10)
+    paced.take(MINUTE)
+    assert wait(paced, MINUTE, MINUTE) == pytest.approx(50)
+    assert wait(paced, MINUTE, MINUTE, MINUTE) == pytest.approx(60)
+    assert wait(paced, *[MINUTE] * 5) == pytest.approx(60)  # which is more than the limit: alone, then
+    clock.advance(60)
+    paced.take(*[MINUTE] * 5)
+    assert wait(paced, MINUTE) == pytest.approx(60)
+
+
 def test_keys_do_not_share(paced: Rates) -> None:
     for key in ("a", "b"):
         for _ in range(3):

@@ -96,7 +96,8 @@ async def test_the_file_has_what_cannot_be_changed_later(store: Store, path: Pat
     assert rows(path, "PRAGMA journal_mode") == [("wal",)]
     assert rows(path, "SELECT value FROM meta WHERE name = 'oldest_compatible'") == [("0011",)]
     without_rowid = "SELECT name FROM pragma_table_list WHERE wr AND name NOT LIKE 'sqlite%' ORDER BY name"
-    tables = ["author", "client", "hidden_message", "imported_column", "installation_channel", "kick", "member"]
+    tables = ["author", "client", "hidden_message", "hub_delivery", "hub_event", "imported_column"]
+    tables += ["installation_channel", "kick", "member"]
     tables += ["notification", "push_service", "refusal"]
     tables += ["revoked_token", "seat", "sent_token", "standing", "used_signature", "user_identity", "user_session"]
     assert rows(path, without_rowid) == [(table,) for table in tables]

@@ -10,7 +10,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from hongyan.api import errors, files, health, metrics, pages
+from hongyan.api import acts, errors, files, health, metrics, pages
 from hongyan.api.answer import Answer
 from hongyan.api.compression import compressed
 from hongyan.api.leancloud import (
@@ -39,7 +39,7 @@ from hongyan.api.leancloud import (
 )
 from hongyan.api.site import Site
 from hongyan.api.tunnel import REQUEST_MAX, tunnelled
-from hongyan.api.v1 import webhooks
+from hongyan.api.v1 import bridges, channels, webhooks
 
 TRACE_HEADER = "X-Trace-Id"
 _TRACE = TRACE_HEADER.lower().encode()
@@ -91,6 +91,9 @@ def framework(site: Site | None, openapi: OpenAPIConfig | None = None) -> Litest
             storage.router,
             batch.router,
             webhooks.router,
+            channels.router,
+            bridges.router,
+            acts.router,
             pages.router,
         ],
         dependencies={"site": Provide(lambda: site, sync_to_thread=False)},

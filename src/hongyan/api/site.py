@@ -9,6 +9,7 @@ from hongyan.config import Settings
 from hongyan.engine.apps import Apps
 from hongyan.engine.engine import Engine
 from hongyan.engine.files import Files
+from hongyan.hub.hub import Hub
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,12 @@ class Site:
     gateway_port: int = 0
     ready: bool = False
     stats: Callable[[], Iterable[Figure]] = field(default=list)
+    hub_: Hub | None = None
+
+    @property
+    def hub(self) -> Hub:
+        assert self.hub_ is not None
+        return self.hub_
 
     @property
     def apps(self) -> Apps:

@@ -10,7 +10,7 @@ import typer
 
 import hongyan
 from hongyan import log
-from hongyan.cli import app, doctor, goaway, hooks, importing, openapi, serve, sweep
+from hongyan.cli import app, channels, doctor, goaway, hooks, importing, openapi, sandbox, serve, sweep
 from hongyan.errors import StartupError
 
 FAILED = 2
@@ -58,8 +58,11 @@ def commands(arguments: list[str]) -> typer.Typer:
     tree.command()(serve.serve)
     tree.add_typer(app.tree, name="app")
     tree.add_typer(hooks.tree, name="hooks")
+    tree.add_typer(channels.tree, name="channel")
+    tree.command()(channels.notify)
     tree.command()(goaway.goaway)
     tree.command()(doctor.doctor)
+    tree.command()(sandbox.sandbox)
     tree.command()(openapi.openapi)
     tree.command()(sweep.sweep)
     tree.add_typer(importing.import_tree, name="import")

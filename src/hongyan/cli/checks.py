@@ -204,6 +204,14 @@ def _sweepable(count: tuple[int, int] | None) -> str:
     return f"{messages:,} messages and {conversations:,} conversations"
 
 
+def channels(subject: Subject) -> Finding:
+    path = subject.settings.database_path
+    failing = inspection.failing_channels(path) if path.exists() else []
+    if not failing:
+        return ok("none fails")
+    return warning("; ".join(f"{name} fails: {why}" for name, why in failing))
+
+
 CHECKS: dict[str, Callable[[Subject], Finding]] = {
     "Python": python,
     "SQLite": sqlite,
@@ -217,6 +225,7 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
     "Database schema": schema,
     "Database integrity": integrity,
     "Sweep": sweep,
+    "Channels": channels,
     "Clock": clock,
 }
 

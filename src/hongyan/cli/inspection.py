@@ -53,6 +53,17 @@ def waiting_sweeps(path: Path) -> dict[str, tuple[int, int] | None]:
         return {row.id: waiting[row.key] for row in ids}
 
 
+def failing_channels(path: Path) -> list[tuple[str, str]]:
+    """The channels whose credentials do not work: app and name, and what to do or what is wrong."""
+    with _opened(path) as bound:
+        table = schema.hub_channel
+        if not sa.inspect(bound).has_table(table.name):
+            return []
+        found = sa.select(table, schema.app.c.id.label("app_id")).join(schema.app, schema.app.c.key == table.c.app)
+        rows = bound.execute(found.where(table.c.enabled, table.c.failing_since.is_not(None)).order_by(table.c.key))
+        return [(f"{row.name} of {row.app_id}", row.advice or row.failure) for row in rows]
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[sa.Connection]:
     try:

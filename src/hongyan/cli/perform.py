@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hongyan import admin, process
+from hongyan import admin, blobs, process
 from hongyan.bus.local import LocalBus
 from hongyan.config import Settings
 from hongyan.datadir import DataDir, InUse
@@ -15,6 +15,8 @@ from hongyan.engine.access import Access
 from hongyan.engine.aftermath import Aftermath
 from hongyan.engine.apps import Apps
 from hongyan.engine.clock import Clock
+from hongyan.engine.engine import Engine
+from hongyan.engine.files import Files
 from hongyan.engine.hooks import Hooks
 from hongyan.engine.imports import Imports
 from hongyan.engine.push_services import PushServices
@@ -23,6 +25,9 @@ from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.words import WordFilter
 from hongyan.errors import StartupError
 from hongyan.hooks import Desk, Engines
+from hongyan.hub.desk import Desk as ChannelDesk
+from hongyan.hub.hub import Hub
+from hongyan.hub.media import Addresses
 from hongyan.outbound import Outbound
 from hongyan.push_jobs import push_services
 from hongyan.store import Store
@@ -123,11 +128,31 @@ async def _open(
     async def answer(command: admin.Command) -> Any:
         outbound = Outbound(settings.allowed_private)
         engines = Engines(outbound, clock)
+        hub: Hub | None = None
         try:
-            desk = Desk(engines, store.jobs)
-            return await admin.perform(command, apps, words, {}, sweeper, imports, push, desk)
+            desk, channels = Desk(engines, store.jobs), None
+            if isinstance(command, admin.OfChannels):
+                hub = await _hub(settings, data, store, clock, outbound)
+                channels = ChannelDesk(hub, store.jobs, alone=True)
+            return await admin.perform(command, apps, words, {}, sweeper, imports, push, desk, channels)
         finally:
+            if hub is not None:
+                await hub.close()
             await engines.stop()
             await outbound.close()
 
     return store, answer
+
+
+async def _hub(settings: Settings, data: DataDir, store: Store, clock: Clock, outbound: Outbound) -> Hub:
+    """The hub of a server that does not run: it sends to other platforms, and not to clients."""
+    secret = data.secret(settings.database_path)
+    engine = Engine(store, LocalBus(), clock, secret, push_services=push_services)
+    await engine.start()
+    options = settings.files
+    files = Files(store.files, blobs.place(settings), clock, secret, options.max_uploads, options.max_pixels)
+    address = f"{'https' if settings.tls_cert else 'http'}://{settings.host}:{settings.http_port}/"
+    addresses = Addresses(settings.public_url, settings.public_url or address, options.url)
+    hub = Hub(store.hub, store.jobs, engine, files, outbound, secret, lambda: addresses, serves=False)
+    await hub.start()
+    return hub

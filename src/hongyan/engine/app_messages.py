@@ -90,7 +90,7 @@ class AppMessages:
         future: asyncio.Future[Stored | Refused] = asyncio.get_running_loop().create_future()
 
         def done(outcome: Stored | Refused) -> None:
-            if isinstance(outcome, Stored):
+            if isinstance(outcome, Stored) and not outcome.repeated:
                 self._tell(conversation, outcome, sender, draft, sync=sync)
             if not future.done():
                 future.set_result(outcome)

@@ -1,6 +1,8 @@
 """What happened, told on the bus after its commit. Frozen values; published in commit order."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hongyan.engine.values import (
     Conversation,
@@ -304,8 +306,19 @@ class ClientKicked:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelHeard:
+    """Something came in by a channel to another platform: `type` says what webhooks call it, `data` what it was."""
+
+    app_key: int
+    type: str
+    at: int
+    data: Mapping[str, Any]
+
+
 Event = (
     MessageSent
+    | ChannelHeard
     | MembersJoined
     | MembersLeft
     | UnreadChanged

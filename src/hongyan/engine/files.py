@@ -246,15 +246,17 @@ class Files:
             raise Refused(errors.FILE_LINK_EXPIRED, "this link is not good any more")
         return file
 
-    def link(self, app: App, key: str) -> str:
+    def link(self, app: App, key: str, least: int = 0) -> str:
         """The path of a file's URL below the address of all files: its key, behind a signature if the app wants one.
+
+        It is good for so many seconds at least.
 
         The signature stands in the path, for SDKs append the wish for a thumbnail to the URL.
         """
         ttl = app.settings.file_link_ttl
         if not ttl:
             return key
-        expires_at = self._clock.now() // 1000 + ttl
+        expires_at = self._clock.now() // 1000 + max(ttl, least)
         return f"~{expires_at}.{self._mac('link', f'{expires_at}-{key}')}/{key}"
 
     def read(self, file: File, start: int, end: int) -> AsyncGenerator[bytes]:

@@ -822,6 +822,9 @@ class JobStore(Protocol):
     async def revive(self, app_key: int, ids: Sequence[str] | None, limit: int, lane: str | None = None) -> int:
         """Let dead ones be tried again, these or the oldest; how many there were. Only of this lane."""
 
+    async def hasten(self, lane: str) -> None:
+        """Let those that wait in a lane be due now."""
+
     async def drop(self, lane: str) -> None:
         """Forget those that wait in a lane, in small steps."""
 

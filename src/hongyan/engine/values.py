@@ -249,7 +249,8 @@ class Draft:
     `push_data` is for offline push: it counts in the size and no receiver sees it. `replaced` is what the app's hook or
     the content filter made of the content. `following(conversation, place)` says, inside the write, which jobs follow
     from it. `source` is the address that it came from, empty if it is unknown; `receivers` are those of the members who
-    alone are told of it, if the app's hook wants that.
+    alone are told of it, if the app's hook wants that. `job` is the key of the job that sends it, which is done with
+    the write: it sends once, whenever the server is killed.
     """
 
     content: str | bytes
@@ -264,6 +265,7 @@ class Draft:
     following: Callable[["Conversation", "Stored"], Sequence[NewJob]] | None = None
     source: str = ""
     receivers: Sequence[str] | None = None
+    job: int | None = None
 
 
 #: What is left of a recalled message (reference 7).

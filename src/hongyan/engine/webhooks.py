@@ -33,6 +33,9 @@ TYPES = (
     "conversation.members_removed",
     "client.online",
     "client.offline",
+    "channel.message",
+    "channel.action",
+    "channel.event",
 )
 #: What `Webhooks.test` sends; nobody can ask for it.
 TEST = "webhook.test"

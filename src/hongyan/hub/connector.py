@@ -3,7 +3,7 @@
 A connector takes one try at a time and says what became of it; who waits, tries again and remembers is `hub.channels`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -125,6 +125,8 @@ class Feature(StrEnum):
     STATUS = "status"
     RECEIVE = "receive"
     LOOK_UP = "look_up"
+    ONCE = "once"
+    """The platform takes a message once that comes again with the same `key`."""
 
 
 class Incoming(NamedTuple):
@@ -193,13 +195,15 @@ class Acted(Struct, frozen=True, tag="acted", omit_defaults=True):
 class Happened(Struct, frozen=True, tag="happened", omit_defaults=True):
     """Anything else, such as a message read or recalled, or the account added to a group.
 
-    `name` is the platform's word for it, `data` what came with it.
+    `name` is the platform's word for it, `data` what came with it. `recalled` is the receipt of a message that was
+    taken back, or as much of it as is told, if that is what happened.
     """
 
     id: str
     name: str
     at: int
     data: dict[str, Any] = {}
+    recalled: dict[str, str] = {}
 
 
 Event = Said | Acted | Happened
@@ -247,6 +251,15 @@ class Connector(Protocol):
         """The bytes of what was received."""
 
     async def close(self) -> None: ...
+
+
+class Listening(Protocol):
+    """A connector that hears by a connection of its own, where the platform can reach no address of ours."""
+
+    async def listen(self, tell: Callable[[Event], Awaitable[None]]) -> None:
+        """Until it is cancelled. `tell` is awaited before the platform is told that it was heard. Raises Problem if
+        it is of no use to try again.
+        """
 
 
 class Unable:

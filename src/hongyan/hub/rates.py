@@ -1,6 +1,6 @@
 """Keeping to the rates of platforms: a little below them, so that theirs are not what stops us."""
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
@@ -27,9 +27,12 @@ class Rates:
         self._closed: dict[Hashable, float] = {}
 
     def take(self, *limits: Limit, everybody: bool = False) -> None:
-        """Count one call against each. Raises Problem(THROTTLED), and counts nothing, if one of them is used up."""
+        """Count one call against each, as often as it is given.
+
+        Raises Problem(THROTTLED), and counts nothing, if one of them has not so many left.
+        """
         now = self._now()
-        wait = max((self._wait(limit, now) for limit in limits), default=0.0)
+        wait = max((self._wait(limit, wanted, now) for limit, wanted in Counter(limits).items()), default=0.0)
         if wait > 0:
             raise Problem(Outcome.THROTTLED, "paced to stay below the platform's rate", after=wait, everybody=everybody)
         for limit in limits:
@@ -42,7 +45,7 @@ class Rates:
             self._closed = {each: until for each, until in self._closed.items() if until > now}
         self._closed[key] = max(self._closed.get(key, 0.0), now + seconds)
 
-    def _wait(self, limit: Limit, now: float) -> float:
+    def _wait(self, limit: Limit, wanted: int, now: float) -> float:
         calls = self._calls.get(limit)
         if calls is None:
             calls = self._calls[limit] = deque()
@@ -51,7 +54,8 @@ class Rates:
         self._calls.move_to_end(limit)
         while calls and calls[0] + limit.seconds <= now:
             calls.popleft()
-        wait = calls[0] + limit.seconds - now if len(calls) >= limit.most else 0.0
+        spare = max(limit.most - wanted, 0)  # more at once than a limit has are for when nothing is counted
+        wait = calls[len(calls) - spare - 1] + limit.seconds - now if len(calls) > spare else 0.0
         closed = self._closed.get(limit.key, 0.0) - now
         if closed <= 0:
             self._closed.pop(limit.key, None)

@@ -53,11 +53,14 @@ class Sandbox:
         self._runner: web.AppRunner | None = None
         self.origin = ""
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0, origin: str = "") -> str:
-        """Serve, and return the origin: where others reach it, if that is not where it listens."""
+    async def start(self, host: str = "127.0.0.1", port: int = 0, *, path: str = "", origin: str = "") -> str:
+        """Serve at an address, or a socket of the file system; return the origin.
+
+        It is `origin` if others reach it there.
+        """
         self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
+        site = web.UnixSite(self._runner, path) if path else web.TCPSite(self._runner, host, port)
         await site.start()
         self.origin = origin.rstrip("/") or _origin(*self._runner.addresses[0][:2])
         for emulator in self.emulators.values():

@@ -68,6 +68,7 @@ MARK_MENTIONS = Bulk(
     " UPDATE member SET mention_seq = new.seq FROM new"
     " WHERE member.conversation = new.conversation AND member.client = new.client"
 )
+JOBS_DONE = Bulk("DELETE FROM job WHERE key IN (VALUES {rows: (?)})")
 INSERT_JOBS = Bulk(
     "INSERT INTO job (id, app, lane, kind, body, due_at, created_at, error)"
     " SELECT *, '' FROM (VALUES {rows: (?, ?, ?, ?, ?, ?, ?)}) WHERE column1 IS NOT NULL"

@@ -7,11 +7,11 @@ import sqlalchemy as sa
 
 from hongyan.engine.clock import Clock
 from hongyan.engine.work import Job, NewJob, Postponed
+from hongyan.store import hot
 from hongyan.store.database import Bulk
 from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
-DONE = Bulk("DELETE FROM job WHERE key IN (VALUES {rows: (?)})")
 POSTPONE = Bulk(
     "WITH new(key, due_at, attempts, error, dead_at) AS (VALUES {rows: (?, ?, ?, ?, ?)})"
     " UPDATE job SET due_at = coalesce(new.due_at, job.due_at), attempts = new.attempts, error = new.error,"
@@ -45,6 +45,7 @@ BURY = (
     "UPDATE job SET dead_at = ?, error = ? WHERE key IN"
     " (SELECT key FROM job WHERE dead_at IS NULL AND lane = ? AND key <= ? LIMIT ?)"
 )
+HASTEN = "UPDATE job SET due_at = min(due_at, ?) WHERE dead_at IS NULL AND lane = ?"
 LAST = "SELECT coalesce(max(key), 0) FROM job"
 STEP = 200
 PRUNE_DEAD = (
@@ -77,7 +78,7 @@ class Jobs:
         def change(bound: sa.Connection) -> None:
             driver: Any = bound.connection.driver_connection
             if done:
-                DONE.run(driver, [(key,) for key in done])
+                hot.JOBS_DONE.run(driver, [(key,) for key in done])
             if postponed:
                 now = self._clock.now()
                 POSTPONE.run(
@@ -114,6 +115,13 @@ class Jobs:
         """Those that come after it has begun stay: the lane may be wanted again."""
         last = await self._writer.call(lambda bound: bound.exec_driver_sql(LAST).scalar_one())
         await self._in_steps(BURY, lambda: (self._clock.now(), reason, lane, last, STEP))
+
+    async def hasten(self, lane: str) -> None:
+        def change(bound: sa.Connection) -> set[str]:
+            bound.exec_driver_sql(HASTEN, (self._clock.now(), lane))
+            return {lane}
+
+        await self._writer.call_then(change, self._writer.on_jobs)
 
     async def _in_steps(self, statement: str, values: Callable[[], tuple[object, ...]]) -> None:
         def step(bound: sa.Connection) -> int:

@@ -122,6 +122,7 @@ class Plan:
         self.received: list[Received] = []
         self.outcomes: dict[int, Any] = {}
         self.jobs: list[NewJob] = []
+        self._done_jobs: list[int] = []
 
     def add(self, unit: Append) -> None:
         self._messages.append(unit)
@@ -179,7 +180,9 @@ class Plan:
         self._touched = set()
 
     def write_jobs(self) -> None:
-        """What follows from this batch. All else must have been written."""
+        """What follows from this batch, and what is done with it. All else must have been written."""
+        if self._done_jobs:
+            hot.JOBS_DONE.run(self._driver, [(key,) for key in self._done_jobs])
         if self.jobs:
             now = self._now
             rows = [
@@ -257,6 +260,8 @@ class Plan:
         sent: dict[tuple[int, str], list[Stored]] = {}
         for unit, stored in placed:
             key, draft = unit.conversation.key, unit.draft
+            if draft.job is not None:
+                self._done_jobs.append(draft.job)
             if draft.following is not None:
                 self.jobs += draft.following(unit.conversation, stored)
             messages.append(hot.message_row(unit.conversation, unit.sender, draft, stored))

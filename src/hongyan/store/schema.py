@@ -500,3 +500,118 @@ push = sa.Table(
     sa.Index("push_by_app", "app"),
     sqlite_autoincrement=True,
 )
+
+#: Channels to other platforms.
+hub_channel = sa.Table(
+    "hub_channel",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    # the credentials and the key of the inbound door, sealed with the data directory's secret
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Column("failing_since", sa.BigInteger),
+    sa.Column("failure", sa.Text, nullable=False),
+    sa.Column("advice", sa.Text, nullable=False),
+    sa.Column("succeeded_at", sa.BigInteger),
+    sa.UniqueConstraint("app", "name"),
+)
+
+#: Messages that an app has sent by a channel.
+hub_message = sa.Table(
+    "hub_message",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    # the caller's own, by which the same message is not taken twice
+    sa.Column("request_key", sa.Text),
+    # what was rewritten: pairs of rule and detail
+    sa.Column("notes", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Index("hub_message_by_channel", "channel"),
+    sa.Index(
+        "hub_message_by_request",
+        "channel",
+        "request_key",
+        unique=True,
+        sqlite_where=sa.text("request_key IS NOT NULL"),
+    ),
+    sa.Index("hub_message_by_time", "created_at"),
+    sqlite_autoincrement=True,
+)
+
+#: What became of such a message for each of those it goes to.
+hub_delivery = sa.Table(
+    "hub_delivery",
+    metadata,
+    sa.Column("message", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("target_kind", sa.Text, nullable=False),
+    sa.Column("target_id", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("receipt", sa.JSON(none_as_null=True)),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("advice", sa.Text, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("unknown", sa.Integer, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: Events that came in by a channel: platforms tell them again.
+hub_event = sa.Table(
+    "hub_event",
+    metadata,
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    # of the message that it tells of, as text by which it is found
+    sa.Column("receipt", sa.Text, nullable=False),
+    sa.Index("hub_event_by_time", "at"),
+    sqlite_with_rowid=False,
+)
+
+#: Conversations, and the groups on other platforms that mirror them.
+hub_bridge = sa.Table(
+    "hub_bridge",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("conversation", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("target_kind", sa.Text, nullable=False),
+    sa.Column("target_id", sa.Text, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+)
+
+#: Messages of conversations that were said elsewhere first.
+hub_link = sa.Table(
+    "hub_link",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("bridge", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("receipt", sa.Text, nullable=False),
+    sa.Column("conversation", sa.Text, nullable=False),
+    sa.Column("client", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("timestamp", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("bridge", "message"),
+    sa.Index("hub_link_by_receipt", "channel", "receipt"),
+    sa.Index("hub_link_by_time", "timestamp"),
+)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import REJOIN_WINDOW
 from hongyan.errors import Refused
-from hongyan.store import database, hot, jobs, kicks, pushes, versions
+from hongyan.store import database, hot, hub_bridges, jobs, kicks, pushes, versions
 from hongyan.store.apps import Apps
 from hongyan.store.archive import Archive
 from hongyan.store.blacklists import Blacklists
@@ -20,6 +20,9 @@ from hongyan.store.conversations import Conversations
 from hongyan.store.deletion import last_deletion
 from hongyan.store.edits import Edits, newest_edit
 from hongyan.store.files import Files
+from hongyan.store.hub_bridges import HubBridges, HubEvents
+from hongyan.store.hub_channels import HubChannels
+from hongyan.store.hub_messages import HubMessages
 from hongyan.store.imports import Imports
 from hongyan.store.info import Info
 from hongyan.store.installations import Installations
@@ -55,6 +58,16 @@ _PRUNE_STEP = 500
 
 def _no_fatal_handler(error: BaseException) -> None:
     raise error
+
+
+class Hub:
+    """The ports of `hub.ports.HubStore`."""
+
+    def __init__(self, reader: Reader, writer: Writer, clock: Clock, secret: bytes) -> None:
+        self.channels = HubChannels(reader, writer, secret)
+        self.posts = HubMessages(reader, writer, clock)
+        self.heard = HubEvents(reader, writer, clock)
+        self.bridges = HubBridges(reader, writer)
 
 
 class Store:
@@ -100,6 +113,7 @@ class Store:
         self.jobs = jobs.Jobs(self._reader, self.writer, clock)
         self.webhooks = Webhooks(self._reader, self.writer, secret)
         self.pushes = Pushes(self._reader, self.writer, clock, secret)
+        self.hub = Hub(self._reader, self.writer, clock, secret)
         self._pruning: asyncio.Task[None] | None = None
         self._writes_much = False
 
@@ -138,7 +152,8 @@ class Store:
         self._engine.dispose()
 
     async def prune(self) -> None:
-        """Forget old client-supplied ids, notifications, lost seats, signatures, voided tokens, dead jobs, pushes.
+        """Forget old client-supplied ids, notifications, lost seats, signatures, voided tokens, dead jobs, pushes, and
+        what came in by channels.
 
         In small steps: each is one write among others.
         """
@@ -150,6 +165,8 @@ class Store:
             (kicks.PRUNE, 0),
             (jobs.PRUNE_DEAD, DEAD_JOB_WINDOW),
             (pushes.PRUNE, PUSH_WINDOW),
+            (hub_bridges.PRUNE_EVENTS, hub_bridges.EVENT_WINDOW),
+            (hub_bridges.PRUNE_LINKS, hub_bridges.LINK_WINDOW),
         ):
             step = functools.partial(_prune_step, statement=statement, before=self._clock.now() - window)
             while await self.writer.call(step) == _PRUNE_STEP:

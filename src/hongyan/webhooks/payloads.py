@@ -11,6 +11,7 @@ import msgspec
 
 from hongyan.engine.events import (
     BroadcastSent,
+    ChannelHeard,
     ClientOffline,
     ClientOnline,
     ConversationCreated,
@@ -135,6 +136,10 @@ def _offline(event: ClientOffline) -> Iterator[Told]:
     yield Told("client.offline", event.at, {"client": event.client, "reason": event.why.name.lower()})
 
 
+def _heard(event: ChannelHeard) -> Iterator[Told]:
+    yield Told(event.type, event.at, dict(event.data), _OF_CHANNELS[event.type])
+
+
 class _Teller(NamedTuple):
     """The types of which an event may tell, and what it tells."""
 
@@ -143,6 +148,8 @@ class _Teller(NamedTuple):
 
 
 _MEMBERS = ("conversation.members_added", "conversation.members_removed")
+#: What is told of channels, and what of it may be long.
+_OF_CHANNELS = {"channel.message": ("message",), "channel.action": ("inputs", "value"), "channel.event": ("data",)}
 _CONTENT = ("message.content", "message.mentions")
 TELLERS: Mapping[type[Event], _Teller] = {
     MessageSent: _Teller(("message.sent",), _sent),
@@ -156,6 +163,7 @@ TELLERS: Mapping[type[Event], _Teller] = {
     MembersLeft: _Teller(_MEMBERS[1:], _left),
     ClientOnline: _Teller(("client.online",), _online),
     ClientOffline: _Teller(("client.offline",), _offline),
+    ChannelHeard: _Teller(tuple(_OF_CHANNELS), _heard),
 }
 
 

@@ -8,14 +8,15 @@ from typing import Any
 
 import msgspec
 
-from hongyan.hub.connector import Connector, TargetKind
+from hongyan.hub.connector import Connector, Feature, TargetKind
 from hongyan.hub.surroundings import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelKind:
     """`credentials` is a frozen msgspec Struct that forbids unknown fields, whose fields named in `secret` are never
-    shown; every one has `base_url`, where its platform is. `targets` are the kinds it sends to; none: its own group.
+    shown; every one of an outside platform has `base_url`, where that is. `targets` are the kinds it sends to; none:
+    its own group. `features` are those of its connectors.
     """
 
     name: str
@@ -24,6 +25,12 @@ class ChannelKind:
     secret: frozenset[str]
     targets: frozenset[TargetKind]
     open: Callable[[Any, Surroundings], Connector]
+    features: frozenset[Feature] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Where the connector's class opens, its features are known."""
+        if not self.features:
+            object.__setattr__(self, "features", _features_of(self.open))
 
 
 #: Where each kind is: a module with a value KIND. They are imported when the first is asked for.
@@ -42,6 +49,19 @@ _MODULES = {
 }
 
 
+def _features_of(open_: object) -> frozenset[Feature]:
+    found = getattr(open_, "features", None)  # a property is known of an open one only
+    return found if isinstance(found, frozenset) else frozenset()
+
+
 @cache
+def kind(name: str) -> ChannelKind | None:
+    """The kind of this name; its module alone is imported."""
+    module = _MODULES.get(name)
+    found: ChannelKind | None = None if module is None else import_module(f"{__name__}.{module}").KIND
+    return found
+
+
 def kinds() -> Mapping[str, ChannelKind]:
-    return {name: import_module(f"{__name__}.{module}").KIND for name, module in _MODULES.items()}
+    """All of them."""
+    return {name: found for name in _MODULES if (found := kind(name)) is not None}

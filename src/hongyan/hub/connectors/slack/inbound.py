@@ -124,7 +124,9 @@ def _callback(body: Mapping[str, Any]) -> tuple[Event, ...]:
         return _said(body, event)
     at = _ms(event.get("event_ts") or event.get("ts") or body.get("event_time") or 0)
     name = event["subtype"] if kind == "message" else kind
-    return (Happened(body["event_id"], name, at, dict(event)),)
+    gone = name == "message_deleted" and event.get("deleted_ts") and event.get("channel")
+    recalled = {"channel": str(event["channel"]), "ts": str(event["deleted_ts"])} if gone else {}
+    return (Happened(body["event_id"], name, at, dict(event), recalled),)
 
 
 def _said(body: Mapping[str, Any], event: Mapping[str, Any]) -> tuple[Event, ...]:

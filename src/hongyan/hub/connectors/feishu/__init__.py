@@ -1,0 +1,1 @@
+"""Feishu, called Lark outside of China: robots of groups, and applications."""

@@ -1,0 +1,85 @@
+"""What a channel keeps for Feishu."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+#: Where Feishu is; Lark is at https://open.larksuite.com.
+CHINA = "https://open.feishu.cn"
+#: Where a robot's own part of its address begins.
+HOOK = "/open-apis/bot/v2/hook/"
+KEYWORDS_MAX = 10
+
+
+class Credentials(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`base_url` is where the platform is: Lark, a proxy, or the sandbox."""
+
+    base_url: str = CHINA
+
+    def __post_init__(self) -> None:
+        """Raises ValueError with one sentence, in which no secret stands."""
+        check_url(self.base_url)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # msgspec has one of its own, which would show all
+        return [("…", None)]
+
+
+class RobotCredentials(Credentials, frozen=True, kw_only=True):
+    """`token` is what follows `/hook/` in the robot's address, or all of that address. `secret` is there if the robot
+    asks for signatures, `keywords` if it asks for one of them in each message.
+    """
+
+    token: str
+    secret: str = ""
+    keywords: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.hook.isascii() or not self.hook.replace("-", "").replace("_", "").isalnum():
+            raise ValueError("`token` is what follows /hook/ in the robot's address, or all of that address")
+        if len(self.keywords) > KEYWORDS_MAX or not all(word.strip() for word in self.keywords):
+            raise ValueError(f"`keywords` are at most {KEYWORDS_MAX}, and none is empty")
+
+    @property
+    def hook(self) -> str:
+        """The robot's own part of its address."""
+        return self.token.strip().partition(HOOK)[2].strip("/") if HOOK in self.token else self.token.strip()
+
+    @property
+    def base(self) -> str:
+        """Where the robot is: as its whole address says, if that was given."""
+        base = self.token.strip().partition(HOOK)[0] if HOOK in self.token else ""
+        return base if base and self.base_url == CHINA else self.base_url
+
+
+class AppCredentials(Credentials, frozen=True, kw_only=True):
+    """`encrypt_key` and `verification_token` are those of the app's page "Events and callbacks": one of them is needed
+    to receive anything.
+    """
+
+    app_id: str
+    app_secret: str
+    encrypt_key: str = ""
+    verification_token: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("app_id", "app_secret"):
+            value = getattr(self, name)
+            if not value or not value.isascii() or not value.isprintable() or value != value.strip():
+                raise ValueError(f"`{name}` must be a text of printable ASCII characters")
+
+
+def check_url(url: str) -> None:
+    """Raises ValueError."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isascii()
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("`base_url` must be a URL that begins with https:// or http://")

@@ -1,0 +1,436 @@
+"""An application: it sends to members, departments, tags, everyone and its own groups, and hears what members do.
+
+WeCom tells nobody who has read a message, and drops without a word what is above the rates of a member: 30 messages a
+minute and 1000 an hour. What goes to single members is counted here; who is in a department is not known here.
+"""
+
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from hongyan.hub.connector import (
+    Feature,
+    Incoming,
+    Note,
+    Outcome,
+    Problem,
+    Receipt,
+    Reception,
+    Result,
+    Sent,
+    Status,
+    Target,
+    Unable,
+    failed,
+)
+from hongyan.hub.connectors import ChannelKind
+from hongyan.hub.connectors.wecom.callback import Callback
+from hongyan.hub.connectors.wecom.cards import AppCards, key_of_task, task_id
+from hongyan.hub.connectors.wecom.credentials import AppCredentials
+from hongyan.hub.connectors.wecom.errors import LONG_WINDOW, NOBODY, TOKEN_CODES, WINDOW, judge
+from hongyan.hub.connectors.wecom.progress import Progress
+from hongyan.hub.connectors.wecom.rendering import FILE_MAX, USER, GroupRendering, Part, Told, told
+from hongyan.hub.connectors.wecom.uploads import Uploads
+from hongyan.hub.content import Mention, Message
+from hongyan.hub.degrade import Degrade
+from hongyan.hub.http import Answer, Http
+from hongyan.hub.rates import Limit
+from hongyan.hub.surroundings import Bytes, Surroundings
+from hongyan.tokens import Token, Tokens
+
+#: Members, departments and tags in one call.
+USERS_MAX, PARTIES_MAX, TAGS_MAX = 1000, 100, 100
+#: Messages to a member in a minute and an hour, and calls of one interface in a minute; a tenth below WeCom's numbers.
+MEMBER_MINUTE, MEMBER_HOUR, CALLS_MINUTE = 27, 900, 9000
+#: A token is renewed so long before it ends (s).
+EARLY = 300.0
+#: For how long WeCom refuses the same content to the same people, if it is asked to (s).
+DUPLICATES = 600
+#: How long it is remembered whom an address belongs to (s), and how many addresses and messages are.
+PEOPLE, KEPT = 86_400.0, 20_000
+_NUMBER, _GROUP = re.compile(r"[0-9]{1,18}"), re.compile(r"[0-9A-Za-z_-]{1,64}")
+#: The field of `message/send` for each kind of target, how many it takes, and the field of the answer with those it
+#: did not reach.
+_FIELDS = {
+    "user": ("touser", USERS_MAX, "invaliduser"),
+    "department": ("toparty", PARTIES_MAX, "invalidparty"),
+    "tag": ("totag", TAGS_MAX, "invalidtag"),
+}
+#: Sends a part to some: what became of it for each.
+_Call = Callable[[Part, list[Target], str], Awaitable[dict[Target, Receipt | Problem]]]
+_UNLICENSED = "Give the member a licence of the interface (接口许可) in the WeCom administration."
+
+
+class App(Unable):
+    def __init__(self, credentials: AppCredentials, around: Surroundings) -> None:
+        self._around = around
+        self._credentials = credentials
+        self._account = ("wecom", credentials.base_url, credentials.corp_id, credentials.agent_id)
+        self._http = Http(around.outbound, credentials.base_url)
+        self._tokens = Tokens(self._fetch_token, around.steady)
+        self._uploads = Uploads(self._upload, around.steady)
+        self._progress = Progress()
+        self._sent = _Sent(around.steady)
+        self._people: OrderedDict[Target, tuple[str, float]] = OrderedDict()
+        self._blocked: dict[str, float] = {}
+        self._callback = Callback(credentials, around.wall) if credentials.token else None
+        can = {Feature.RECALL, Feature.UPDATE, Feature.LOOK_UP}
+        self.features = frozenset(can | ({Feature.RECEIVE} if self._callback else set()))
+
+    # sending
+
+    async def send(self, message: Message, to: Sequence[Target], *, key: str, thread: Receipt | None = None) -> Sent:
+        degrade = Degrade(self._around, key)
+        results: dict[Target, Result] = {}
+        known: dict[Target, Target] = {}
+        for target in dict.fromkeys(to):
+            try:
+                known[target] = await self.look_up(target) if target.kind in ("email", "mobile") else _valid(target)
+            except Problem as problem:
+                results[target] = failed(target, problem)
+        ids = list(dict.fromkeys(known.values()))
+        found: dict[Target, Result] = {}
+        groups = [each for each in ids if each.kind == "group"]
+        people = [each for each in ids if each.kind != "group"]
+        if people:
+            found |= await self._to_people(message, people, degrade)
+        if groups:
+            found |= await self._to_groups(message, groups, degrade)
+        results |= {target: replace(found[id_], target=target) for target, id_ in known.items()}
+        return Sent(tuple(results[target] for target in to), tuple(degrade.notes))
+
+    async def _to_people(self, message: Message, to: list[Target], degrade: Degrade) -> dict[Target, Result]:
+        if message.mentions:
+            degrade.note("mention_dropped_direct")
+        cards = AppCards(degrade, self._uploads.get, Told())
+        cards.answered = self._callback is not None
+        parts = await cards.parts(message)
+        return await self._each(parts, _batches(to), degrade.key, self._send_to_people)
+
+    async def _to_groups(self, message: Message, to: list[Target], degrade: Degrade) -> dict[Target, Result]:
+        mentions = [await self._resolved(each) for each in message.mentions]
+        parts = await GroupRendering(degrade, self._uploads.get, told(mentions, mobiles=False)).parts(message)
+        return await self._each(parts, [[target] for target in to], degrade.key, self._send_to_group)
+
+    async def _each(
+        self, parts: list[Part], batches: Iterable[list[Target]], key: str, call: _Call
+    ) -> dict[Target, Result]:
+        """To one batch after the other; what concerns the whole channel fails those that follow without a call."""
+        results: dict[Target, Result] = {}
+        stop: Result | None = None
+        for batch in batches:
+            if stop is None:
+                results |= await self._deliver(parts, batch, key, call)
+                stop = next((each for each in results.values() if each.everybody), None)
+            else:
+                results |= {target: replace(stop, target=target) for target in batch}
+        return results
+
+    async def _deliver(
+        self,
+        parts: list[Part],
+        to: list[Target],
+        key: str,
+        call: _Call,
+    ) -> dict[Target, Result]:
+        """Each part to those of them that lack it; who has missed one gets none of the next."""
+        results: dict[Target, Result] = {}
+        for number, part in enumerate(parts):
+            lacking = [each for each in to if each not in results and self._progress.got(key, each) <= number]
+            for target, answer in (await self._tried(part, lacking, key, call) if lacking else {}).items():
+                if isinstance(answer, Problem):
+                    results[target] = failed(target, answer)
+                else:
+                    self._progress.add(key, target, answer)
+        for target in to:
+            if target not in results:
+                results[target] = Result(target, Outcome.OK, self._progress.done(key, target) or None)
+        return results
+
+    async def _tried(
+        self,
+        part: Part,
+        to: list[Target],
+        key: str,
+        call: _Call,
+    ) -> dict[Target, Receipt | Problem]:
+        try:
+            return await call(part, to, key)
+        except Problem as problem:
+            return dict.fromkeys(to, problem)
+
+    async def _send_to_people(self, part: Part, to: list[Target], key: str) -> dict[Target, Receipt | Problem]:
+        results: dict[Target, Receipt | Problem] = {}
+        for target in to:
+            try:
+                self._count(target)
+            except Problem as problem:
+                results[target] = problem
+        to = [target for target in to if target not in results]
+        if not to:
+            return results
+        addressed = _addressed(to)
+        receipt = {}
+        if part.value.get("card_type", "").endswith("_interaction"):
+            receipt["task_id"] = task_id(key, str(addressed))
+        value = {
+            **addressed,
+            "agentid": self._credentials.agent_id,
+            "msgtype": part.type,
+            part.type: {**part.value, **receipt},
+        }
+        once = {"enable_duplicate_check": 1, "duplicate_check_interval": DUPLICATES}
+        answer = await self._post(
+            "/cgi-bin/message/send", {**value, **(once if self._sent.only_by(key, value) else {})}
+        )
+        receipt |= {name: str(answer[name]) for name in ("msgid", "response_code") if answer.get(name)}
+        unreached = _unreached(answer)
+        return results | {target: unreached.get((target.kind, target.id.lower()), receipt) for target in to}
+
+    async def _send_to_group(self, part: Part, to: list[Target], key: str) -> dict[Target, Receipt | Problem]:
+        [group] = to
+        await self._post("/cgi-bin/appchat/send", {"chatid": group.id, "msgtype": part.type, part.type: part.value})
+        return {group: {}}
+
+    def _count(self, target: Target) -> None:
+        """Raises Problem for a member who has got as many messages as WeCom lets through."""
+        if target.kind == "user":
+            key = (*self._account, target.id.lower())
+            self._around.rates.take(Limit(key, MEMBER_MINUTE, 60.0), Limit(key, MEMBER_HOUR, 3600.0))
+
+    # afterwards
+
+    async def recall(self, receipt: Receipt) -> None:
+        """Within 24 hours."""
+        if not receipt.get("msgid"):
+            raise Problem(Outcome.BAD_CONTENT, "WeCom gave no id for this message: what a group got stays there")
+        for msgid in receipt["msgid"].split(","):
+            await self._post("/cgi-bin/message/recall", {"msgid": msgid})
+
+    async def update(self, receipt: Receipt, message: Message) -> Sequence[Note]:
+        """Change a card for all who have it. WeCom's code for that is good once; a press of a button gives another."""
+        code = receipt.get("response_code")
+        if not code:
+            raise Problem(Outcome.BAD_CONTENT, "WeCom changes only cards that have buttons or a form")
+        degrade = Degrade(self._around, key_of_task(receipt.get("task_id", "")))
+        card = await AppCards(degrade, self._uploads.get, Told()).changed(message.content)
+        value = {"atall": 1, "agentid": self._credentials.agent_id, "response_code": code, "template_card": card}
+        await self._post("/cgi-bin/message/update_template_card", value)
+        return degrade.notes
+
+    async def status(self, receipt: Receipt) -> Status:
+        raise Problem(
+            Outcome.BAD_CONTENT,
+            "WeCom does not tell who has got or read a message; it counts only how many an application sends in a day",
+        )
+
+    async def look_up(self, target: Target) -> Target:
+        """The member with a mobile number or mail address; who was found is remembered for a day."""
+        known, until = self._people.get(target, ("", 0.0))
+        if self._around.steady() >= until:
+            known = await self._ask_who(target)
+            self._people[target] = (known, self._around.steady() + PEOPLE)
+            while len(self._people) > KEPT:
+                self._people.popitem(last=False)
+        return Target("user", known)
+
+    async def check(self) -> str:
+        asked = {"agentid": str(self._credentials.agent_id)}
+        answer = await self._call(lambda token: self._http.get("/cgi-bin/agent/get", {**token, **asked}), "agent/get")
+        name = (answer.json or {}).get("name")
+        return f"the WeCom application {name or self._credentials.agent_id}"
+
+    async def close(self) -> None:
+        await self._tokens.close()
+
+    # what comes in
+
+    async def receive(self, request: Incoming) -> Reception:
+        if self._callback is None:
+            return await super().receive(request)
+        return self._callback.receive(request)
+
+    async def fetch(self, media: Mapping[str, str]) -> bytes:
+        asked = {"media_id": media.get("media_id", "")}
+        answer = await self._call(
+            lambda token: self._http.get("/cgi-bin/media/get", {**token, **asked}, answer_max=FILE_MAX), "media/get"
+        )
+        return answer.body
+
+    # calls
+
+    async def _ask_who(self, target: Target) -> str:
+        if target.kind == "mobile":
+            return _named(await self._post("/cgi-bin/user/getuserid", {"mobile": target.id}), "userid")
+        if target.kind != "email":
+            raise Problem(Outcome.BAD_RECIPIENT, "WeCom finds members by mobile number or mail address")
+        path = "/cgi-bin/user/get_userid_by_email"
+        try:
+            return _named(await self._post(path, {"email": target.id, "email_type": 1}), "userid")
+        except Problem as problem:
+            if problem.outcome is not Outcome.BAD_RECIPIENT:
+                raise
+        return _named(await self._post(path, {"email": target.id, "email_type": 2}), "userid")  # the member's own
+
+    async def _resolved(self, mention: Mention) -> Mention:
+        """With the member's id, if there is one."""
+        target = Target("mobile", mention.mobile) if mention.mobile else Target("email", mention.email)
+        if not target.id:
+            return mention
+        try:
+            return Mention(user=(await self.look_up(target)).id, name=mention.name)
+        except Problem as problem:
+            if problem.outcome is not Outcome.BAD_RECIPIENT:
+                raise
+            return mention
+
+    async def _post(self, path: str, value: dict[str, Any]) -> dict[str, Any]:
+        answer = await self._call(lambda token: self._http.post(path, value, token), path.removeprefix("/cgi-bin/"))
+        return answer.json or {}
+
+    async def _upload(self, type_: str, file: Bytes) -> str:
+        sent = ("media", file.name or type_, file.type or "application/octet-stream", file.content)
+        answer = await self._call(
+            lambda token: self._http.upload("/cgi-bin/media/upload", sent, query={**token, "type": type_}),
+            "media/upload",
+        )
+        return _named(answer.json, "media_id")
+
+    async def _call(self, ask: Callable[[dict[str, str]], Awaitable[Answer]], interface: str) -> Answer:
+        """With a token, and once more with a new one if WeCom does not take it. The answer says that all is well."""
+        limit = Limit((*self._account, "interface", interface), CALLS_MINUTE, 60.0)
+        self._around.rates.take(limit, everybody=True)
+        token = await self._tokens.get()
+        try:
+            return self._judged(await ask({"access_token": token}), token)
+        except Problem as problem:
+            if problem.code not in map(str, TOKEN_CODES):
+                raise self._blocking(problem, interface, limit) from None
+        self._tokens.void(token)
+        token = await self._tokens.get()
+        try:
+            return self._judged(await ask({"access_token": token}), token)
+        except Problem as problem:
+            raise self._blocking(problem, interface, limit) from None
+
+    def _judged(self, answer: Answer, token: str) -> Answer:
+        judge(answer, (self._credentials.secret, token))
+        return answer
+
+    def _blocking(self, problem: Problem, interface: str, limit: Limit) -> Problem:
+        """WeCom blocks an interface for a minute, or longer if that was not enough; the text does not say which."""
+        if problem.code == "45009":
+            now = self._around.steady()
+            again = now - self._blocked.get(interface, -LONG_WINDOW) < 2 * WINDOW
+            self._blocked[interface] = now
+            problem.after = LONG_WINDOW if again else WINDOW
+            self._around.rates.close(limit.key, problem.after)
+        return problem
+
+    async def _fetch_token(self) -> Token:
+        asked = {"corpid": self._credentials.corp_id, "corpsecret": self._credentials.secret}
+        limit = Limit((*self._account, "interface", "gettoken"), CALLS_MINUTE, 60.0)
+        self._around.rates.take(limit, everybody=True)
+        answer = await self._http.get("/cgi-bin/gettoken", asked)
+        try:
+            told = judge(answer, (self._credentials.secret,))
+        except Problem as problem:
+            raise self._blocking(problem, "gettoken", limit) from None
+        token, lifetime = told.get("access_token"), told.get("expires_in")
+        if not isinstance(token, str) or not token or not isinstance(lifetime, int):
+            raise Problem(Outcome.UNKNOWN, "WeCom's answer has no token", everybody=True)
+        return Token(token, self._around.steady() + max(lifetime - EARLY, 60.0))
+
+
+class _Sent:
+    """Which message said what to whom, lately. WeCom can refuse the same content to the same people, which is good when
+    a message is tried again, but would swallow another message that says the same."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._keys: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
+
+    def only_by(self, key: str, value: object) -> bool:
+        """Whether no message but this one has said it in the time that WeCom looks at."""
+        digest = hashlib.sha256(msgspec.json.encode(value)).digest()
+        first, until = self._keys.pop(digest, (key, 0.0))
+        only = first == key or self._now() >= until
+        self._keys[digest] = (key if only else "", self._now() + DUPLICATES)
+        while len(self._keys) > KEPT:
+            self._keys.popitem(last=False)
+        return only
+
+
+def _named(answer: Mapping[str, Any] | None, name: str) -> str:
+    found = (answer or {}).get(name)
+    if not isinstance(found, str) or not found:
+        raise Problem(Outcome.UNKNOWN, f"WeCom's answer has no {name}")
+    return found
+
+
+def _valid(target: Target) -> Target:
+    """Raises Problem: an id must not reach others than those it names, such as `@all` or `a|b`."""
+    good = {
+        "user": USER.fullmatch(target.id),
+        "department": _NUMBER.fullmatch(target.id),
+        "tag": _NUMBER.fullmatch(target.id),
+        "group": _GROUP.fullmatch(target.id),
+        "all": target.id == "",
+    }.get(target.kind)
+    if not good:
+        raise Problem(Outcome.BAD_RECIPIENT, f"{target} is no address that a WeCom application can send to")
+    return target
+
+
+def _batches(to: Sequence[Target]) -> Iterable[list[Target]]:
+    """Those that go together in one call. Everyone goes alone."""
+    if any(target.kind == "all" for target in to):
+        yield [target for target in to if target.kind == "all"]
+    left = {kind: [target for target in to if target.kind == kind] for kind in _FIELDS}
+    while any(left.values()):
+        batch: list[Target] = []
+        for kind, (_, most, _) in _FIELDS.items():
+            batch += left[kind][:most]
+            left[kind] = left[kind][most:]
+        yield batch
+
+
+def _addressed(to: Sequence[Target]) -> dict[str, str]:
+    """The fields of `message/send`."""
+    if to[0].kind == "all":
+        return {"touser": "@all"}
+    ids = {field: "|".join(each.id for each in to if each.kind == kind) for kind, (field, _, _) in _FIELDS.items()}
+    return {field: text for field, text in ids.items() if text}
+
+
+def _unreached(answer: Mapping[str, Any]) -> dict[tuple[str, str], Problem]:
+    """Whom the message did not reach, by kind and id in lower case, as WeCom spells ids of its own mind."""
+    unreached = {}
+    for kind, (_, _, field) in _FIELDS.items():
+        for id_ in str(answer.get(field) or "").split("|"):
+            unreached[kind, id_.lower()] = Problem(
+                Outcome.BAD_RECIPIENT,
+                f"there is no such {kind}, or the application may not see it",
+                code=str(NOBODY),
+                advice="Check the id and the application's visible range (可见范围).",
+            )
+    for id_ in str(answer.get("unlicenseduser") or "").split("|"):
+        unreached["user", id_.lower()] = Problem(
+            Outcome.BAD_RECIPIENT, "the member has no licence of the interface", advice=_UNLICENSED
+        )
+    return unreached
+
+
+KIND = ChannelKind(
+    name="wecom",
+    platform="wecom",
+    credentials=AppCredentials,
+    secret=frozenset({"secret", "token", "aes_key"}),
+    targets=frozenset({"user", "group", "department", "tag", "email", "mobile", "all"}),
+    open=App,
+)

@@ -1,0 +1,56 @@
+"""What a channel keeps for WeCom: checked when it is given, its secrets never shown."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from hongyan.hub.connectors.wecom.crypto import key_bytes
+
+#: Where WeCom is.
+BASE = "https://qyapi.weixin.qq.com"
+_KEY = re.compile(r"[0-9A-Za-z_-]{8,100}")
+_PRINTABLE = re.compile(r"[!-~]{1,256}")
+
+
+class _Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    base_url: str = BASE
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # msgspec has one of its own, which would show all
+        return [("…", None)]
+
+
+class RobotCredentials(_Credentials, frozen=True, kw_only=True):
+    """Of a group's robot: what stands after `key=` in the address of its webhook."""
+
+    key: str
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        if not _KEY.fullmatch(self.key):
+            raise ValueError("`key` is what stands after `key=` in the address of the robot's webhook")
+
+
+class AppCredentials(_Credentials, frozen=True, kw_only=True):
+    """Of an application. `token` and `aes_key` are those of its callback (接收消息), if it has one."""
+
+    corp_id: str
+    secret: str
+    agent_id: int
+    token: str = ""
+    aes_key: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        for name in ("corp_id", "secret", *(["token"] if self.token else [])):
+            if not _PRINTABLE.fullmatch(getattr(self, name)):
+                raise ValueError(f"`{name}` must be a text of printable ASCII characters")
+        if self.agent_id < 1:
+            raise ValueError("`agent_id` is the number of the application, such as 1000002")
+        if bool(self.token) != bool(self.aes_key):
+            raise ValueError("`token` and `aes_key` of the callback are given together, or neither")
+        if self.aes_key:
+            key_bytes(self.aes_key)

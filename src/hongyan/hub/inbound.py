@@ -1,0 +1,142 @@
+"""The inbound door: what platforms tell of, checked by the connector, told once to webhooks and bridges."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hongyan import errors
+from hongyan.engine.aftermath import Aftermath
+from hongyan.engine.clock import Clock
+from hongyan.engine.events import ChannelHeard
+from hongyan.engine.values import DAY
+from hongyan.engine.work import NewJob
+from hongyan.errors import Refused
+from hongyan.hub.channels import Channels
+from hongyan.hub.connector import Acted, Event, Incoming, Outcome, Problem, Reply, Said
+from hongyan.hub.ports import HeardStore
+from hongyan.hub.rates import Limit, Rates
+from hongyan.hub.records import Channel, Heard, canonical
+
+#: Bytes of a body, and how long a connector may take for it (s): platforms wait for one to five seconds.
+BODY_MAX, PATIENCE = 1_048_576, 2.5
+#: Requests that one channel takes.
+MOST, SECONDS = 200, 1.0
+_ID_MAX = 200
+
+#: The jobs of bridges that follow from an event of a channel.
+Bridging = Callable[[Channel, Event], Sequence[NewJob]]
+
+
+class _Told(NamedTuple):
+    heard: Heard
+    event: Event
+    following: Sequence[NewJob]
+
+
+class Inbound:
+    def __init__(
+        self,
+        channels: Channels,
+        heard: HeardStore,
+        aftermath: Aftermath,
+        rates: Rates,
+        clock: Clock,
+        bridging: Bridging,
+    ) -> None:
+        self._channels = channels
+        self._heard = heard
+        self._aftermath = aftermath
+        self._rates = rates
+        self._clock = clock
+        self._bridging = bridging
+
+    async def receive(self, token: str, request: Incoming) -> Reply:
+        """What the platform is answered; what it tells of is on disk then.
+
+        Raises Forged, Problem with BAD_CONTENT, and Refused: OBJECT_NOT_FOUND, SERVER_BUSY.
+        """
+        channel = self._channels.of_token(token)
+        if channel is None or not channel.enabled:
+            raise Refused(errors.OBJECT_NOT_FOUND, "nobody listens here")
+        self.take(channel)
+        try:
+            async with asyncio.timeout(PATIENCE), self._channels.opened(channel) as connector:
+                reception = await connector.receive(request)
+        except TimeoutError:
+            raise Refused(errors.SERVER_BUSY, "this takes too long for now") from None
+        except Problem as problem:
+            if problem.outcome is Outcome.BAD_CONTENT:
+                raise
+            raise Refused(errors.SERVER_BUSY, "this can't be taken for now") from None
+        if reception.events:
+            await self.hear(channel, reception.events)
+        return reception.reply
+
+    def take(self, channel: Channel) -> None:
+        """Raises Refused(SERVER_BUSY) if more comes than is taken."""
+        try:
+            self._rates.take(Limit(("inbound", channel.id), MOST, SECONDS))
+        except Problem:
+            raise Refused(errors.SERVER_BUSY, f"a channel takes {MOST} requests per second") from None
+
+    async def hear(self, channel: Channel, events: Sequence[Event]) -> int:
+        """Tell those that are new to webhooks and bridges; how many are."""
+        told = {each.heard.id: each for each in (self._told(channel, event) for event in events)}
+        heard = [each.heard for each in told.values()]
+
+        def following(one: Heard) -> list[NewJob]:
+            """In the writer's thread."""
+            each = told[one.id]
+            jobs = list(each.following)
+            if self._aftermath.wants(channel.app_key, ChannelHeard):
+                jobs += self._aftermath.jobs(channel.app_key, payload(channel, each.event, one))
+            return jobs
+
+        return await self._heard.add(channel.app_key, channel.id, heard, following)
+
+    def _told(self, channel: Channel, event: Event) -> _Told:
+        now = self._clock.now()
+        at = event.at if now - 30 * DAY <= event.at <= now + DAY else now
+        id_ = event.id if len(event.id) <= _ID_MAX else hashlib.sha256(event.id.encode()).hexdigest()
+        receipt = event.receipt if isinstance(event, Said | Acted) else {}
+        return _Told(Heard(id_, at, canonical(receipt)), event, self._bridging(channel, event))
+
+
+def payload(channel: Channel, event: Event, heard: Heard) -> ChannelHeard:
+    """What webhooks are told of an event."""
+    data: dict[str, Any] = {
+        "channel": {"id": channel.id, "name": channel.name, "kind": channel.kind},
+        "id": heard.id,
+    }
+    match event:
+        case Said():
+            data |= {
+                "chat": _chat(event),
+                "from": {"id": event.sender.id, "name": event.sender.name},
+                "message": msgspec.to_builtins(event.message),
+                "mentioned": event.mentioned,
+                "files": len(event.media),
+                "receipt": dict(event.receipt),
+            }
+            return ChannelHeard(channel.app_key, "channel.message", heard.at, data)
+        case Acted():
+            data |= {
+                "chat": _chat(event),
+                "from": {"id": event.sender.id, "name": event.sender.name} if event.sender.id else None,
+                "action": event.action,
+                "value": event.value,
+                "inputs": event.inputs,
+                "receipt": dict(event.receipt),
+            }
+            return ChannelHeard(channel.app_key, "channel.action", heard.at, data)
+        case _:
+            data |= {"name": event.name, "recalled": dict(event.recalled) or None, "data": event.data}
+            return ChannelHeard(channel.app_key, "channel.event", heard.at, data)
+
+
+def _chat(event: Said | Acted) -> dict[str, Any] | None:
+    chat = event.chat
+    return None if chat is None else {"to": str(chat.target), "title": chat.title, "direct": chat.direct}

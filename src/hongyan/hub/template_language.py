@@ -1,0 +1,328 @@
+"""The language in the texts of templates: Jinja's, of which little is left.
+
+Variables are printed, `if` and `for`, comparisons, sums, and the filters below are there. Nothing can be called, no
+attribute be reached, and what is worked out ends within a size.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from jinja2 import Template as JinjaTemplate
+from jinja2 import TemplateError, nodes
+from jinja2.meta import find_undeclared_variables
+from jinja2.runtime import LoopContext, StrictUndefined, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from hongyan.errors import INVALID_VALUE, Refused
+from hongyan.hub import degrade
+from hongyan.hub.content import TEXT_MAX
+
+Json = Any
+
+_NODES = (
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.If,
+    nodes.For,
+    nodes.Name,
+    nodes.Const,
+    nodes.List,
+    nodes.Tuple,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Filter,
+    nodes.Test,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.Neg,
+    nodes.CondExpr,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Mul,
+    nodes.Div,
+    nodes.FloorDiv,
+    nodes.Mod,
+)
+_WORDS = {
+    nodes.Call: "calls nothing",
+    nodes.Macro: "has no macros",
+    nodes.CallBlock: "has no macros",
+    nodes.Include: "includes nothing",
+    nodes.Import: "imports nothing",
+    nodes.FromImport: "imports nothing",
+    nodes.Extends: "extends nothing",
+    nodes.Assign: "sets nothing",
+    nodes.AssignBlock: "sets nothing",
+}
+_TESTS = {
+    "defined",
+    "undefined",
+    "none",
+    "true",
+    "false",
+    "number",
+    "string",
+    "odd",
+    "even",
+    "in",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+}
+
+
+#: Names that no template can have.
+_TURNS, COUNT = "_turns", "_count"
+
+
+class Raw(str):
+    """A text that goes in as it is."""
+
+
+def _text(value: Json) -> str:
+    """What is printed of a value."""
+    match value:
+        case Undefined():
+            return str(value)  # which raises, and says what is missing
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer():
+            return str(int(value)) if abs(value) < 1e15 else repr(value)
+        case list() | tuple():
+            return _join(value)
+        case dict():
+            raise _wrong("an object can't be printed, only what is in it")
+        case _:
+            return str(value)
+
+
+def _default(value: Json, instead: Json = "") -> Json:
+    return instead if value is None or value == "" or isinstance(value, Undefined) else value
+
+
+def _join(values: Json, separator: str = ", ") -> str:
+    texts = [_text(each) for each in values]
+    _fits(sum(map(len, texts)) + len(str(separator)) * len(texts))
+    return str(separator).join(texts)
+
+
+def _truncate(value: Json, length: int = 100) -> str:
+    return degrade.cut(_text(value), int(length))
+
+
+def _round(value: float, digits: int = 0) -> float | int:
+    return round(value, min(int(digits), 10)) if digits else round(value)
+
+
+def _date(value: float, form: str = "%Y-%m-%d %H:%M") -> str:
+    """Seconds since 1970, in UTC."""
+    if len(form) > 60 or not re.fullmatch(r"(%[YmdHMSjyaAbBp%]|[^%])*", form):
+        raise _wrong(f"`{form[:60]}` is no form of a date")
+    return time.strftime(form, time.gmtime(float(value)))
+
+
+def _fits(length: int) -> None:
+    if length > TEXT_MAX * 2:
+        raise _wrong("a text of the template would become too long")
+
+
+#: Their names are Jinja's, and they do what Jinja's do, but bounded.
+FILTERS: dict[str, Callable[..., Json]] = {
+    "raw": lambda value: Raw(_text(value)),
+    "default": _default,
+    "d": _default,
+    "upper": lambda value: _text(value).upper(),
+    "lower": lambda value: _text(value).lower(),
+    "capitalize": lambda value: _text(value).capitalize(),
+    "title": lambda value: _text(value).title(),
+    "trim": lambda value: _text(value).strip(),
+    "truncate": _truncate,
+    "length": len,
+    "count": len,
+    "first": lambda values: next(iter(values), None),
+    "last": lambda values: values[-1] if values else None,
+    "join": _join,
+    "sort": lambda values: sorted(values),
+    "reverse": lambda values: list(reversed(values)),
+    "unique": lambda values: list({_text(each): each for each in values}.values()),
+    "round": _round,
+    "int": lambda value: int(float(value)),
+    "float": float,
+    "abs": abs,
+    "sum": sum,
+    "min": min,
+    "max": max,
+    "date": _date,
+    "urlencode": lambda value: Raw(quote(_text(value), safe="")),
+}
+
+
+def _turns(values: Json, count: Callable[[], None]) -> Iterator[Json]:
+    if not isinstance(values, list | tuple):
+        raise _wrong("a loop goes through an array")
+    for each in values:
+        count()
+        yield each
+
+
+class Environment(ImmutableSandboxedEnvironment):
+    """`finalize` writes a value in the language of the field."""
+
+    intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%"))
+
+    def __init__(self, finalize: Callable[[Json], str]) -> None:
+        super().__init__(undefined=StrictUndefined, finalize=finalize, cache_size=0, keep_trailing_newline=True)
+        self.globals.clear()
+        self.filters = {**FILTERS, _TURNS: _turns}
+        self.tests = {name: test for name, test in self.tests.items() if name in _TESTS}
+
+    def getattr(self, obj: Json, attribute: str) -> Json:
+        """Attributes are those of variables that are objects, and of `loop`."""
+        if isinstance(obj, LoopContext) and attribute in _LOOP:
+            return getattr(obj, attribute)
+        return self.getitem(obj, attribute)
+
+    def getitem(self, obj: Json, argument: Json) -> Json:
+        if isinstance(obj, Undefined):
+            return obj[argument]
+        try:
+            if isinstance(obj, dict) or (isinstance(obj, list | tuple | str) and isinstance(argument, int)):
+                return obj[argument]
+        except (LookupError, TypeError):
+            pass
+        return self.undefined(obj=obj, name=argument)
+
+    def call_binop(self, context: Any, operator: str, left: Json, right: Json) -> Json:
+        """Of numbers; `+` of texts as well."""
+        if operator == "+" and isinstance(left, str) and isinstance(right, str):
+            _fits(len(left) + len(right))
+            return str(left) + str(right)
+        for each in (left, right):
+            if isinstance(each, bool) or not isinstance(each, int | float):
+                raise _wrong(f"`{operator}` is for numbers")
+        if abs(left) > 1e15 or abs(right) > 1e15:
+            raise _wrong(f"`{operator}` is for numbers up to 10^15")
+        return super().call_binop(context, operator, left, right)
+
+
+_LOOP = {"index", "index0", "first", "last", "length", "revindex", "revindex0"}
+
+
+def _finalize(write: Callable[[str], str], value: Json) -> str:
+    text = value if isinstance(value, Raw) else write(_text(value))
+    _fits(len(text))
+    return text
+
+
+#: By what a text is: plain, Markdown, an address. Variables in Markdown are no marks, and a part of an address has no
+#: marks of addresses; `raw` is the way around.
+_PLAIN, _MARKDOWN, _ADDRESS = (
+    Environment(partial(_finalize, write)) for write in (str, degrade.escape, partial(quote, safe=""))
+)
+#: A text that is one variable and nothing else: it may become an array or object.
+_WHOLE = re.compile(r"\s*\{\{(?:(?!\}\}|\{\{).)*\}\}\s*", re.DOTALL)
+
+
+def environment(path: tuple[Json, ...], type_: Json, source: str) -> Environment:
+    """For a text at this place of a message."""
+    if path == ("content", "text") and type_ in ("markdown", "card"):
+        return _MARKDOWN
+    return _ADDRESS if path[-1:] == ("url",) and not _WHOLE.fullmatch(source) else _PLAIN
+
+
+class Program(NamedTuple):
+    """A text of a template, ready to be filled in. `names` are the variables it reads.
+
+    `whole` is the way to the one variable that it is, if it is nothing else.
+    """
+
+    template: JinjaTemplate
+    names: frozenset[str]
+    whole: tuple[Json, ...] | None
+
+
+@lru_cache(512)
+def program(language: Environment, source: str) -> Program:
+    """Raises Refused for what is not of the language."""
+    tree = _parsed(language, source)
+    names = frozenset(find_undeclared_variables(tree))
+    whole = _way(tree) if _WHOLE.fullmatch(source) else None
+    for loop in tree.find_all(nodes.For):  # which shall count its turns
+        loop.iter = nodes.Filter(loop.iter, _TURNS, [nodes.Name(COUNT, "load")], [], None, None)
+    try:
+        code = language.compile(tree)
+    except (SyntaxError, RecursionError, MemoryError):
+        raise _wrong("it is nested too deep") from None
+    except (TypeError, ValueError, LookupError, ArithmeticError) as error:  # of what is worked out beforehand
+        raise _wrong(f"it can't be worked out: {error}") from None
+    return Program(language.template_class.from_code(language, code, {}), names, whole)
+
+
+def _way(tree: nodes.Template) -> tuple[Json, ...] | None:
+    """`a.b[0]` as ("a", "b", 0); None for anything else."""
+    (output,) = tree.body or (None,)
+    node = output.nodes[-1] if isinstance(output, nodes.Output) else None
+    way: list[Json] = []
+    while isinstance(node, nodes.Getattr | nodes.Getitem):
+        if isinstance(node, nodes.Getattr):
+            way.append(node.attr)
+        elif isinstance(node.arg, nodes.Const):
+            way.append(node.arg.value)
+        else:
+            return None
+        node = node.node
+    return (node.name, *reversed(way)) if isinstance(node, nodes.Name) else None
+
+
+def _parsed(language: Environment, source: str) -> nodes.Template:
+    if len(source) > TEXT_MAX:
+        raise _wrong(f"a text of a template has at most {TEXT_MAX:,} characters")
+    try:
+        tree = language.parse(source)
+    except TemplateError as error:
+        raise _wrong(f"it can't be read: {error.message}") from None
+    except RecursionError:
+        raise _wrong("it is nested too deep") from None
+    _look_at(tree)
+    return tree
+
+
+def _look_at(tree: nodes.Template) -> None:
+    """Every node of it; not by recursion, as it may be deep."""
+    left: list[tuple[nodes.Node, int]] = [(tree, 0)]
+    while left:
+        node, depth = left.pop()
+        if depth > 60:
+            raise _wrong("it is nested too deep")
+        if not isinstance(node, _NODES):
+            raise _wrong("a template " + _WORDS.get(type(node), f"has no {type(node).__name__.lower()}"))
+        name = node.attr if isinstance(node, nodes.Getattr) else node.name if isinstance(node, nodes.Name) else ""
+        if name.startswith("_") or name in ("self", "super"):
+            raise _wrong(f"there is nothing called `{name}`")
+        if isinstance(node, nodes.Filter) and node.name not in FILTERS:
+            raise _wrong(f"there is no filter `{node.name}`")
+        if isinstance(node, nodes.Test) and node.name not in _TESTS:
+            raise _wrong(f"there is no test `{node.name}`")
+        if isinstance(node, nodes.Filter | nodes.Test) and (node.dyn_args or node.dyn_kwargs):
+            raise _wrong("a template has no `*` before arguments")
+        if isinstance(node, nodes.For) and node.recursive:
+            raise _wrong("a template has no recursive loops")
+        left += [(child, depth + 1) for child in node.iter_child_nodes() if not isinstance(child, nodes.Keyword)]
+        left += [(child.value, depth + 1) for child in node.iter_child_nodes() if isinstance(child, nodes.Keyword)]
+
+
+def _wrong(sentence: str) -> Refused:
+    return Refused(INVALID_VALUE, sentence)

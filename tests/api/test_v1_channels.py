@@ -1,0 +1,759 @@
+"""Channels over our own API: who may, what is taken, what becomes of messages."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from hongyan.engine.clock import Clock
+from hongyan.engine.engine import Engine
+from hongyan.engine.values import DAY, App
+from hongyan.hub.channels import CHANNELS_MAX, HIDDEN
+from hongyan.hub.connector import Acted, Chat, Feature, Outcome, Person, Problem, Result, Said, Target
+from hongyan.hub.content import Message, Text
+from hongyan.hub.hub import Hub
+from hongyan.hub.records import lane
+from hongyan.hub.sending import WAITS
+from hongyan.jobs import Jobs
+from hongyan.store import Store
+from hongyan.webhooks.follower import WebhookFollower
+from tests.api.conftest import Calling
+from tests.support.fake_channel import SECRET, Platform, ok, platform
+
+__all__ = ["platform"]
+
+CHANNELS = "/api/v1/channels"
+UNKNOWN = "65f000000000000000000001"
+HELLO = {"content": {"type": "text", "text": "Hello"}}
+
+
+class Time(Clock):
+    """A clock that tests set forward (s)."""
+
+    ahead = 0.0
+
+    def now(self) -> int:
+        return super().now() + round(self.ahead * 1000)
+
+
+@pytest.fixture
+def time(engine: Engine, hub: Hub, store: Store) -> Time:
+    """The clock of messages and of jobs."""
+    made = Time()
+    hub.sending._clock = made
+    store.jobs._clock = made
+    return made
+
+
+@pytest.fixture
+async def jobs(store: Store, hub: Hub, time: Time, platform: Platform) -> AsyncIterator[Jobs]:
+    made = Jobs(store.jobs, time, hub.kinds())
+    hub.channels._resume = made.resume
+    await made.start()
+    yield made
+    platform.go_on.set()
+    await made.stop(5)
+
+
+async def call(http: httpx.AsyncClient, method: str, path: str = "", status: int = 200, **given: Any) -> Any:
+    answer = await http.request(method, CHANNELS + path, **given)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def refused(http: httpx.AsyncClient, method: str, path: str, body: Any = None) -> tuple[int, str]:
+    answer = await http.request(method, CHANNELS + path, json=body)
+    assert answer.json().keys() == {"code", "error"}, answer.text
+    return answer.status_code, answer.json()["error"]
+
+
+async def made(http: httpx.AsyncClient, name: str = "ops", kind: str = "fake", **values: Any) -> dict[str, Any]:
+    body = {"name": name, "kind": kind, "credentials": {"key": SECRET}, **values}
+    answer: dict[str, Any] = await call(http, "POST", "", 201, json=body)
+    return answer
+
+
+async def sent(http: httpx.AsyncClient, channel: str, *to: str, wait: float = 10, **more: Any) -> dict[str, Any]:
+    body = {"to": to or ("user:u1",), "message": HELLO, "wait": wait, **more}
+    answer = await http.post(f"{CHANNELS}/{channel}/messages", json=body)
+    assert answer.status_code in (200, 202), answer.text
+    assert (answer.status_code == 202) == (answer.json()["state"] == "waiting")
+    shown: dict[str, Any] = answer.json()
+    return shown
+
+
+def became(message: dict[str, Any]) -> dict[str, str]:
+    return {each["to"]: each["state"] for each in message["targets"]}
+
+
+async def tried(platform: Platform, times: int) -> None:
+    async with asyncio.timeout(10):
+        while len(platform.calls) < times:
+            await asyncio.sleep(0.005)
+
+
+async def settled(hub: Hub, channel: str, message: str, tries: int) -> dict[str, Any]:
+    """The message when so many tries are on disk."""
+    async with asyncio.timeout(10):
+        while True:
+            found = await hub.sending.get(hub.channels._all[channel], message)
+            if found.deliveries[0].tries >= tries:
+                return {"targets": [{"to": str(each.target), "state": each.state} for each in found.deliveries]}
+            await asyncio.sleep(0.005)
+
+
+# channels
+
+
+async def test_a_channel_is_made_read_changed_and_deleted(http: httpx.AsyncClient, platform: Platform) -> None:
+    new = await made(http, description="alerts")
+    assert new == {
+        "id": new["id"],
+        "name": "ops",
+        "kind": "fake",
+        "credentials": {"key": HIDDEN, "region": "cn", "base_url": "https://platform.example"},
+        "description": "alerts",
+        "enabled": True,
+        "health": {"failing_since": None, "failure": None, "advice": None, "last_success_at": None},
+        "inbound_url": new["inbound_url"],
+        "created_at": new["created_at"],
+        "updated_at": new["created_at"],
+    }
+    assert new["inbound_url"].startswith("https://chat.example.com/api/v1/channels/inbound/")
+    assert await call(http, "GET", f"/{new['id']}") == new
+    assert await call(http, "GET") == {"items": [new], "next": None}
+    changed = await call(http, "PATCH", f"/{new['id']}", json={"name": "night", "enabled": False})
+    assert changed == {**new, "name": "night", "enabled": False, "updated_at": changed["updated_at"]}
+    assert await call(http, "DELETE", f"/{new['id']}") == {}
+    assert await refused(http, "GET", f"/{new['id']}") == await refused(http, "GET", f"/{UNKNOWN}")
+
+
+async def test_secrets_are_in_no_answer_repr_or_row(
+    http: httpx.AsyncClient, hub: Hub, store: Store, platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    new = await made(http)
+    read = [await http.get(f"{CHANNELS}{path}") for path in ("", f"/{new['id']}")]
+    assert SECRET not in json.dumps(new) + "".join(each.text for each in read)
+    channel = hub.channels._all[new["id"]]
+    assert SECRET not in repr(channel)
+    assert channel.token not in repr(channel)
+    rows = await store._reader.run(lambda driver: driver.execute("SELECT * FROM hub_channel").fetchall())
+    assert SECRET not in repr(rows)
+    assert channel.token not in repr(rows)
+    assert SECRET not in caplog.text
+
+
+async def test_credentials_that_are_left_out_or_hidden_stay(http: httpx.AsyncClient, platform: Platform) -> None:
+    new = await made(http)
+    await call(http, "PATCH", f"/{new['id']}", json={"credentials": {**new["credentials"], "region": "us"}})
+    assert (platform.opened[-1].key, platform.opened[-1].region) == (SECRET, "us")
+    await call(http, "PATCH", f"/{new['id']}", json={"credentials": {"key": "other"}})
+    assert (platform.opened[-1].key, platform.opened[-1].region) == ("other", "us")
+
+
+async def test_channels_are_there_after_a_start(http: httpx.AsyncClient, hub: Hub, platform: Platform) -> None:
+    new = await made(http)
+    before = hub.channels._all
+    await hub.channels.load()
+    assert hub.channels._all == before
+    assert hub.channels._all is not before
+    assert (await call(http, "GET", f"/{new['id']}"))["name"] == "ops"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"kind": "fax"}, "there is no kind of channel 'fax'"),
+        ({"name": ""}, "name has 1 to 64 printable characters"),
+        ({"name": "a\nb"}, "name has 1 to 64 printable characters"),
+        ({"credentials": {}}, "missing required field `key`"),
+        ({"credentials": {"key": 7}}, "Expected `str`, got `int`"),
+        ({"credentials": {"key": SECRET, "kez": 1}}, "unknown field `kez`"),
+        ({"credentials": {"key": SECRET, "region": "nowhere"}}, "region is one of cn, us"),
+        ({"description": "x" * 300}, "description has at most 256"),
+        ({"more": 1}, "unknown field `more`"),
+    ],
+)
+async def test_a_bad_channel_gets_one_clear_error(
+    http: httpx.AsyncClient, platform: Platform, body: dict[str, Any], why: str
+) -> None:
+    good = {"name": "ops", "kind": "fake", "credentials": {"key": SECRET}}
+    status, error = await refused(http, "POST", "", {**good, **body})
+    assert status == 400
+    assert why in error
+    assert SECRET not in error
+    assert (await call(http, "GET"))["items"] == []
+
+
+async def test_names_are_unique_in_an_app(
+    http: httpx.AsyncClient, platform: Platform, engine: Engine, calling: Calling
+) -> None:
+    await made(http)
+    other = await made(http, name="night")
+    good = {"name": "ops", "kind": "fake", "credentials": {"key": SECRET}}
+    assert (await refused(http, "POST", "", good))[0] == 400
+    assert (await refused(http, "PATCH", f"/{other['id']}", {"name": "ops"}))[0] == 400
+    app = await engine.apps.create("second", id="second", key="second-key")
+    async with calling() as stranger:
+        stranger.headers.update({"X-LC-Id": app.id, "X-LC-Key": f"{app.master_key},master"})
+        await made(stranger)
+
+
+async def test_an_app_has_a_number_of_channels(
+    http: httpx.AsyncClient, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hongyan.hub.channels.CHANNELS_MAX", 1)
+    assert CHANNELS_MAX == 200
+    await made(http)
+    status, error = await refused(http, "POST", "", {"name": "two", "kind": "fake", "credentials": {"key": SECRET}})
+    assert (status, "at most 1 channels" in error) == (409, True)
+
+
+async def test_kinds_tell_their_fields(http: httpx.AsyncClient, platform: Platform) -> None:
+    kinds = {each["name"]: each for each in (await call(http, "GET", "/kinds"))["items"]}
+    assert kinds["fake"]["credentials"][:2] == [
+        {"name": "key", "type": "string", "required": True, "secret": True, "default": None},
+        {"name": "region", "type": "string", "required": False, "secret": False, "default": "cn"},
+    ]
+    assert kinds["fake"]["targets"] == ["all", "group", "user"]
+    assert kinds["fake_robot"]["targets"] == ["here"]
+    assert "recall" in kinds["fake"]["features"]
+    assert kinds["hongyan"]["credentials"][0]["name"] == "sender"
+
+
+async def test_foreign_and_missing_channels_look_the_same(
+    http: httpx.AsyncClient, platform: Platform, engine: Engine, calling: Calling
+) -> None:
+    own = (await made(http))["id"]
+    app = await engine.apps.create("second", id="second", key="second-key")
+    async with calling() as stranger:
+        stranger.headers.update({"X-LC-Id": app.id, "X-LC-Key": f"{app.master_key},master"})
+        for method, path, body in (
+            ("GET", "", None),
+            ("PATCH", "", {"name": "mine"}),
+            ("DELETE", "", None),
+            ("POST", "/check", None),
+            ("POST", "/test", {}),
+            ("POST", "/messages", {"to": ["user:1"], "message": HELLO}),
+            ("GET", "/messages", None),
+            ("GET", f"/messages/{UNKNOWN}", None),
+        ):
+            foreign = await refused(stranger, method, f"/{own}{path}", body)
+            assert foreign == await refused(stranger, method, f"/{UNKNOWN}{path}", body)
+            assert foreign[0] == 404
+    assert [each["id"] for each in (await call(http, "GET"))["items"]] == [own]
+
+
+async def test_the_master_key_is_needed(calling: Calling, platform: Platform, app: App) -> None:
+    async with calling() as stranger:
+        stranger.headers.update({"X-LC-Id": app.id, "X-LC-Key": app.app_key})
+        for method, path in (("GET", ""), ("POST", ""), ("GET", "/kinds"), ("GET", f"/{UNKNOWN}/messages")):
+            assert (await stranger.request(method, CHANNELS + path)).status_code == 401
+
+
+async def test_a_check_tells_the_account_or_what_to_do(http: httpx.AsyncClient, platform: Platform) -> None:
+    new = await made(http)
+    good = await call(http, "POST", f"/{new['id']}/check")
+    assert good == {"ok": True, "account": "Robot 7", "outcome": None, "reason": None, "advice": None}
+    platform.problem = Problem(Outcome.BAD_CREDENTIAL, "invalid appsecret", advice="Copy the secret again.")
+    bad = await call(http, "POST", f"/{new['id']}/check")
+    assert bad == {
+        "ok": False,
+        "account": None,
+        "outcome": "bad_credential",
+        "reason": "invalid appsecret",
+        "advice": "Copy the secret again.",
+    }
+    health = (await call(http, "GET", f"/{new['id']}"))["health"]
+    assert (health["failure"], health["advice"]) == ("invalid appsecret", "Copy the secret again.")
+    assert health["failing_since"] is not None
+
+
+# sending
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_message_is_sent_and_told_of(http: httpx.AsyncClient, platform: Platform) -> None:
+    channel = (await made(http))["id"]
+    message = await sent(http, channel, "user:u1", "group:g1", "user:u1", "all")
+    assert became(message) == {"user:u1": "sent", "group:g1": "sent", "all": "sent"}
+    assert message["state"] == "sent"
+    assert message["message"] == HELLO
+    assert message["notes"] == [{"rule": "level_to_sign", "detail": ""}]
+    assert message["targets"][0]["receipt"] == {"id": "m-user:u1"}
+    (one,) = platform.calls
+    assert one.key == message["id"]
+    assert one.to == (Target("user", "u1"), Target("group", "g1"), Target("all"))
+    assert await call(http, "GET", f"/{channel}/messages/{message['id']}") == message
+    assert (await call(http, "GET", f"/{channel}"))["health"]["last_success_at"] is not None
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_call_that_does_not_wait_answers_at_once(http: httpx.AsyncClient, platform: Platform) -> None:
+    channel = (await made(http))["id"]
+    platform.go_on.clear()
+    message = await sent(http, channel, wait=0)
+    assert message["state"] == "waiting"
+    platform.go_on.set()
+    await tried(platform, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"to": []}, "`to` names 1 to 1,000 targets"),
+        ({"to": ["u1"]}, "have targets such as"),
+        ({"to": ["user:"]}, "is no target"),
+        ({"to": ["all:x"]}, "is no target"),
+        ({"to": ["email:a@b.c"]}, "have targets such as `all`, `group:…`, `user:…`"),
+        ({"message": {"content": {"type": "text", "text": " "}}}, "text is missing"),
+        ({"message": {"content": {"type": "fax"}}}, "Invalid value 'fax'"),
+        ({"message": {**HELLO, "thread": UNKNOWN}}, "no message of this channel"),
+        ({"wait": 31}, "wait is a number of seconds from 0 to 30"),
+        ({"idempotency_key": ""}, "idempotency_key has 1 to 64 characters"),
+    ],
+)
+async def test_a_bad_message_gets_one_clear_error(
+    http: httpx.AsyncClient, platform: Platform, body: dict[str, Any], why: str
+) -> None:
+    channel = (await made(http))["id"]
+    status, error = await refused(http, "POST", f"/{channel}/messages", {"to": ["user:u1"], "message": HELLO, **body})
+    assert status == 400
+    assert why in error
+    assert (await call(http, "GET", f"/{channel}/messages"))["items"] == []
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_robot_needs_no_target(http: httpx.AsyncClient, platform: Platform) -> None:
+    channel = (await made(http, kind="fake_robot"))["id"]
+    answer = await http.post(f"{CHANNELS}/{channel}/messages", json={"message": HELLO, "wait": 10})
+    assert became(answer.json()) == {"here": "sent"}
+    status, error = await refused(http, "POST", f"/{channel}/messages", {"to": ["user:1"], "message": HELLO})
+    assert (status, "targets such as `here`" in error) == (400, True)
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_the_same_key_sends_once(http: httpx.AsyncClient, platform: Platform) -> None:
+    channel = (await made(http))["id"]
+    first = await sent(http, channel, idempotency_key="order-7")
+    assert await sent(http, channel, idempotency_key="order-7") == first
+    assert len(platform.calls) == 1
+    other = {"to": ["user:u2"], "message": HELLO, "idempotency_key": "order-7"}
+    status, error = await refused(http, "POST", f"/{channel}/messages", other)
+    assert (status, "with another message" in error) == (400, True)
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_final_outcomes_are_final_and_others_are_tried_again(
+    http: httpx.AsyncClient, platform: Platform, hub: Hub, time: Time
+) -> None:
+    channel = (await made(http))["id"]
+
+    def first(target: Target) -> Result:
+        outcomes = {"u1": Outcome.OK, "u2": Outcome.BAD_RECIPIENT, "u3": Outcome.TRANSIENT}
+        return Result(target, outcomes[target.id], reason="because")
+
+    platform.judges = [first, ok]
+    message = await sent(http, channel, "user:u1", "user:u2", "user:u3", wait=0)
+    async with asyncio.timeout(10):
+        while became(message) != {"user:u1": "sent", "user:u2": "failed", "user:u3": "waiting"}:
+            message = await call(http, "GET", f"/{channel}/messages/{message['id']}")
+    time.ahead = WAITS[0] * 1.2
+    await http.patch(f"{CHANNELS}/{channel}", json={"enabled": True})  # so that it is looked at now
+    await tried(platform, 2)
+    assert platform.calls[1].to == (Target("user", "u3"),)
+    assert platform.calls[1].key == platform.calls[0].key
+    await hub.sending.ended(await hub.sending.get(hub.channels._all[channel], message["id"]), 10)
+    message = await call(http, "GET", f"/{channel}/messages/{message['id']}")
+    assert became(message) == {"user:u1": "sent", "user:u2": "failed", "user:u3": "sent"}
+    assert message["state"] == "partial"
+    assert hub.sending.counts == {("fake", "ok"): 2, ("fake", "bad_recipient"): 1}
+
+
+@pytest.mark.usefixtures("jobs")
+@pytest.mark.parametrize(("features", "tries"), [(frozenset[Feature](), 1), (frozenset({Feature.ONCE}), 3)])
+async def test_what_is_unknown_is_tried_again_only_where_that_is_harmless(
+    http: httpx.AsyncClient, platform: Platform, hub: Hub, features: frozenset[Feature], tries: int
+) -> None:
+    platform.features = features
+    platform.judges = [platform.says(Outcome.UNKNOWN, reason="no answer")]
+    channel = (await made(http))["id"]
+    message = await sent(http, channel, wait=0)
+    for number in range(1, tries + 1):
+        await settled(hub, channel, message["id"], number)
+        await http.patch(f"{CHANNELS}/{channel}", json={"enabled": True})
+    message = await call(http, "GET", f"/{channel}/messages/{message['id']}")
+    assert became(message) == {"user:u1": "failed"}
+    assert message["targets"][0]["tries"] == len(platform.calls) == tries
+    assert len({call.key for call in platform.calls}) == 1
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_bad_credential_keeps_messages_until_it_is_mended(
+    http: httpx.AsyncClient, platform: Platform, hub: Hub
+) -> None:
+    channel = (await made(http))["id"]
+    bad = platform.says(Outcome.BAD_CREDENTIAL, reason="invalid key", advice="Give the new key.")
+    platform.judges = [bad]
+    message = await sent(http, channel, wait=0)
+    await settled(hub, channel, message["id"], 1)
+    async with asyncio.timeout(10):
+        while (health := (await call(http, "GET", f"/{channel}"))["health"])["failing_since"] is None:
+            pass
+    assert (health["failure"], health["advice"]) == ("invalid key", "Give the new key.")
+    assert [each.id for each in hub.channels.failing()] == [channel]
+    assert became(await call(http, "GET", f"/{channel}/messages/{message['id']}")) == {"user:u1": "waiting"}
+    platform.judges = [ok]
+    await call(http, "PATCH", f"/{channel}", json={"credentials": {"key": "new"}})
+    await hub.sending.ended(await hub.sending.get(hub.channels._all[channel], message["id"]), 10)
+    assert became(await call(http, "GET", f"/{channel}/messages/{message['id']}")) == {"user:u1": "sent"}
+    assert (await call(http, "GET", f"/{channel}"))["health"]["failing_since"] is None
+
+
+@pytest.mark.usefixtures("jobs")
+@pytest.mark.parametrize("outcome", [Outcome.BAD_CREDENTIAL, Outcome.THROTTLED, Outcome.TRANSIENT])
+async def test_after_a_day_a_message_is_given_up(
+    http: httpx.AsyncClient, platform: Platform, time: Time, outcome: Outcome
+) -> None:
+    channel = (await made(http))["id"]
+    platform.judges = [platform.says(outcome, reason="not today")]
+    message = await sent(http, channel, wait=0)
+    await tried(platform, 1)
+    time.ahead = DAY / 1000 + 1
+    async with asyncio.timeout(10):
+        while (message := await call(http, "GET", f"/{channel}/messages/{message['id']}"))["state"] == "waiting":
+            await http.patch(f"{CHANNELS}/{channel}", json={"enabled": True})
+    assert became(message) == {"user:u1": "failed"}
+    assert (message["targets"][0]["outcome"], message["targets"][0]["reason"]) == (outcome, "not today")
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_throttled_channel_waits_as_a_whole(
+    http: httpx.AsyncClient, platform: Platform, time: Time, hub: Hub, jobs: Jobs
+) -> None:
+    channel = (await made(http))["id"]
+    platform.judges = [platform.says(Outcome.THROTTLED, after=60.0, everybody=True), ok]
+    first = await sent(http, channel, wait=0)
+    await tried(platform, 1)
+    async with asyncio.timeout(10):
+        while not jobs._lanes[lane(channel)]._paused_until:
+            await asyncio.sleep(0.005)
+    second = await sent(http, channel, "user:u2", wait=0.2)
+    assert second["state"] == "waiting"
+    assert len(platform.calls) == 1
+    time.ahead = 70
+    jobs.look({lane(channel)})
+    for message in (first, second):
+        await hub.sending.ended(await hub.sending.get(hub.channels._all[channel], message["id"]), 10)
+        assert (await call(http, "GET", f"/{channel}/messages/{message['id']}"))["state"] == "sent"
+    assert next(iter(platform.calls)).to == (Target("user", "u1"),)
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_messages_to_one_target_go_in_their_order(http: httpx.AsyncClient, platform: Platform) -> None:
+    channel = (await made(http))["id"]
+    platform.go_on.clear()
+    messages = [await sent(http, channel, wait=0) for _ in range(5)]
+    other = await sent(http, channel, "user:u2", wait=0)
+    await tried(platform, 2)
+    assert {call.key for call in platform.calls} == {messages[0]["id"], other["id"]}
+    platform.go_on.set()
+    await tried(platform, 6)
+    own = [call.key for call in platform.calls if call.to == (Target("user", "u1"),)]
+    assert own == [each["id"] for each in messages]
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_connector_that_breaks_is_a_failure_of_the_message_alone(
+    http: httpx.AsyncClient, platform: Platform
+) -> None:
+    channel = (await made(http))["id"]
+
+    def broken(target: Target) -> Result:
+        raise KeyError(SECRET)
+
+    platform.judges = [broken, ok]
+    message = await sent(http, channel)
+    assert (message["state"], message["targets"][0]["outcome"]) == ("failed", "unknown")
+    assert SECRET not in json.dumps(message)
+    assert (await sent(http, channel))["state"] == "sent"
+
+
+async def test_a_disabled_channel_takes_nothing(http: httpx.AsyncClient, platform: Platform) -> None:
+    channel = (await made(http, enabled=False))["id"]
+    status, error = await refused(http, "POST", f"/{channel}/messages", {"to": ["user:1"], "message": HELLO})
+    assert (status, "the channel is disabled" in error) == (400, True)
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_test_sends_a_real_message(http: httpx.AsyncClient, platform: Platform) -> None:
+    channel = (await made(http))["id"]
+    message = await call(http, "POST", f"/{channel}/test", json={"to": ["user:u1"]})
+    assert message["state"] == "sent"
+    assert "test" in message["message"]["content"]["text"]
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_messages_are_listed_the_newest_first(http: httpx.AsyncClient, platform: Platform) -> None:
+    channel = (await made(http))["id"]
+    ids = [(await sent(http, channel))["id"] for _ in range(3)]
+    page = await call(http, "GET", f"/{channel}/messages?limit=2")
+    assert [each["id"] for each in page["items"]] == [ids[2], ids[1]]
+    rest = await call(http, "GET", f"/{channel}/messages?limit=2&cursor={page['next']}")
+    assert [each["id"] for each in rest["items"]] == [ids[0]]
+    assert rest["next"] is None
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_thread_is_given_its_receipt(http: httpx.AsyncClient, platform: Platform) -> None:
+    channel = (await made(http))["id"]
+    first = await sent(http, channel, "user:u1", "user:u2")
+    await sent(http, channel, "user:u1", "user:u2", message={**HELLO, "thread": first["id"]})
+    assert [(call.to, call.thread) for call in platform.calls[1:]] == [
+        ((Target("user", "u1"),), {"id": "m-user:u1"}),
+        ((Target("user", "u2"),), {"id": "m-user:u2"}),
+    ]
+
+
+# afterwards
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_message_is_recalled(http: httpx.AsyncClient, platform: Platform) -> None:
+    channel = (await made(http))["id"]
+    message = await sent(http, channel, "user:u1", "user:u2")
+    answer = await call(http, "DELETE", f"/{channel}/messages/{message['id']}")
+    assert (answer["message"]["state"], answer["failures"]) == ("recalled", [])
+    assert platform.recalled == [{"id": "m-user:u1"}, {"id": "m-user:u2"}]
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_what_waits_is_recalled_without_being_sent(http: httpx.AsyncClient, platform: Platform, hub: Hub) -> None:
+    channel = (await made(http))["id"]
+    platform.judges = [platform.says(Outcome.BAD_CREDENTIAL, reason="no")]
+    message = await sent(http, channel, wait=0)
+    await settled(hub, channel, message["id"], 1)
+    answer = await call(http, "DELETE", f"/{channel}/messages/{message['id']}")
+    assert answer["message"]["state"] == "recalled"
+    platform.judges = [ok]
+    await call(http, "PATCH", f"/{channel}", json={"credentials": {"key": "new"}})
+    assert (await sent(http, channel))["state"] == "sent"
+    assert len(platform.calls) == 2
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_recall_that_fails_says_why(http: httpx.AsyncClient, platform: Platform) -> None:
+    channel = (await made(http))["id"]
+    message = await sent(http, channel)
+    platform.problem = Problem(Outcome.BAD_CONTENT, "it is older than 24 hours", code="230026")
+    answer = await call(http, "DELETE", f"/{channel}/messages/{message['id']}")
+    assert answer["message"]["state"] == "sent"
+    assert answer["failures"] == [
+        {
+            "to": "user:u1",
+            "outcome": "bad_content",
+            "reason": "it is older than 24 hours",
+            "code": "230026",
+            "advice": None,
+        }
+    ]
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_what_a_kind_cannot_do_is_refused(http: httpx.AsyncClient, platform: Platform) -> None:
+    platform.features = frozenset()
+    channel = (await made(http))["id"]
+    path = f"/{channel}/messages/{(await sent(http, channel))['id']}"
+    assert (await refused(http, "DELETE", path))[0] == 400
+    assert (await refused(http, "PUT", path, {"message": HELLO}))[0] == 400
+    assert (await refused(http, "GET", f"{path}/status"))[0] == 400
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_message_is_updated_and_asked_about(http: httpx.AsyncClient, platform: Platform) -> None:
+    channel = (await made(http))["id"]
+    message = await sent(http, channel)
+    news = {"content": {"type": "text", "text": "Good bye"}}
+    answer = await call(http, "PUT", f"/{channel}/messages/{message['id']}", json={"message": news})
+    assert answer["message"]["message"] == news
+    assert answer["message"]["notes"] == [{"rule": "text_cut", "detail": ""}]
+    assert platform.updated == [({"id": "m-user:u1"}, Message(Text("Good bye")))]
+    answer = await call(http, "GET", f"/{channel}/messages/{message['id']}/status")
+    assert answer["items"] == [
+        {
+            "to": "user:u1",
+            "delivered": True,
+            "read": ["u1"],
+            "unread": ["u2"],
+            "read_count": None,
+            "failed": {},
+        }
+    ]
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_old_messages_are_swept_unless_they_wait(
+    http: httpx.AsyncClient, platform: Platform, hub: Hub, time: Time
+) -> None:
+    channel = (await made(http))["id"]
+    await sent(http, channel)
+    platform.judges = [platform.says(Outcome.BAD_CREDENTIAL, reason="no")]
+    waiting = await sent(http, channel, wait=0)
+    await settled(hub, channel, waiting["id"], 1)
+    assert await hub.sending.sweep() == 0
+    time.ahead = 31 * DAY / 1000
+    assert await hub.sending.sweep() == 1
+    assert [each["id"] for each in (await call(http, "GET", f"/{channel}/messages"))["items"]] == [waiting["id"]]
+
+
+async def test_a_channel_that_is_deleted_takes_all_with_it(
+    http: httpx.AsyncClient, platform: Platform, store: Store
+) -> None:
+    channel = (await made(http))["id"]
+    await sent(http, channel, wait=0)
+    await call(http, "DELETE", f"/{channel}")
+    for table in ("hub_channel", "hub_message", "hub_delivery", "job"):
+        rows = await store._reader.run(lambda driver, name=table: driver.execute(f"SELECT * FROM {name}").fetchall())
+        assert rows == []
+
+
+# what comes in
+
+SAID = Said(
+    "ev-1",
+    Chat(Target("group", "g1"), "Team"),
+    Person("u7", "Wang"),
+    Message(Text("Good morning")),
+    1_795_639_511_852,
+    {"id": "m-7"},
+)
+GOOD = {"x-signature": "good"}
+
+
+async def webhook_jobs(store: Store) -> list[dict[str, Any]]:
+    """What webhooks will be told."""
+    found = []
+    for name in await store.jobs.lanes():
+        if name.startswith("webhook:"):
+            found += [json.loads(job.body) for job in await store.jobs.next(name, 100)]
+    return found
+
+
+@pytest.fixture
+async def door(http: httpx.AsyncClient, platform: Platform, engine: Engine, app: App) -> str:
+    """The path of an inbound door, of whose events a webhook is told."""
+    engine.aftermath.add(WebhookFollower(engine.webhooks, engine.clock))
+    await engine.webhooks.create(app, "https://shop.example/hook", [], "", enabled=True)
+    url: str = (await made(http))["inbound_url"]
+    return url.removeprefix("https://chat.example.com")
+
+
+async def test_an_event_is_told_to_webhooks_once(calling: Calling, platform: Platform, store: Store, door: str) -> None:
+    platform.hears(SAID, SAID)
+    async with calling("203.0.113.7") as stranger:
+        for _ in range(3):
+            answer = await stranger.post(f"{door}?a=1", content=b"{}", headers=GOOD)
+            assert (answer.status_code, answer.content) == (200, b"{}")
+    assert platform.incoming[0].query == {"a": "1"}
+    (told,) = await webhook_jobs(store)
+    assert told["type"] == "channel.message"
+    assert told["data"] == {
+        "channel": {"id": told["data"]["channel"]["id"], "name": "ops", "kind": "fake"},
+        "id": "ev-1",
+        "chat": {"to": "group:g1", "title": "Team", "direct": False},
+        "from": {"id": "u7", "name": "Wang"},
+        "message": {"content": {"type": "text", "text": "Good morning"}},
+        "mentioned": False,
+        "files": 0,
+        "receipt": {"id": "m-7"},
+    }
+
+
+async def test_an_action_is_told_to_webhooks(calling: Calling, platform: Platform, store: Store, door: str) -> None:
+    platform.hears(Acted("a-1", Person("u7"), "approve", 1_795_639_511_852, "7", {"why": "fine"}))
+    async with calling() as stranger:
+        await stranger.post(door, content=b"{}", headers=GOOD)
+    (told,) = await webhook_jobs(store)
+    assert told["type"] == "channel.action"
+    assert (told["data"]["action"], told["data"]["value"], told["data"]["inputs"]) == ("approve", "7", {"why": "fine"})
+
+
+async def test_what_is_forged_or_wrong_gets_one_line(calling: Calling, platform: Platform, door: str) -> None:
+    async with calling() as stranger:
+        forged = await stranger.post(door, content=b"{}")
+        assert (forged.status_code, forged.json()["error"]) == (401, "the signature is wrong.")
+        wrong = await stranger.post(door, content=b"<xml/>", headers=GOOD)
+        assert wrong.status_code == 400
+        unknown = await stranger.post(door[:-5] + "xxxxx", content=b"{}", headers=GOOD)
+        assert unknown.status_code == 404
+        large = await stranger.post(door, content=b"{" + b" " * 1_048_577, headers=GOOD)
+        assert large.status_code == 413
+        got = await stranger.get(door, headers=GOOD)
+        assert (got.status_code, got.content) == (200, b'{"fine":1}')
+
+
+async def test_a_disabled_channel_listens_to_nobody(
+    http: httpx.AsyncClient, calling: Calling, platform: Platform, door: str
+) -> None:
+    (channel,) = (await call(http, "GET"))["items"]
+    await call(http, "PATCH", f"/{channel['id']}", json={"enabled": False})
+    async with calling() as stranger:
+        off = await stranger.post(door, content=b"{}", headers=GOOD)
+        unknown = await stranger.post(door[:-5] + "xxxxx", content=b"{}", headers=GOOD)
+    assert (off.status_code, off.json()) == (unknown.status_code, unknown.json())
+
+
+async def test_a_flood_is_refused(
+    calling: Calling, platform: Platform, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hongyan.hub.inbound.MOST", 3)
+    monkeypatch.setattr("hongyan.hub.inbound.SECONDS", 600.0)
+    async with calling() as stranger:
+        found = [(await stranger.post(door, content=b"{}", headers=GOOD)).status_code for _ in range(5)]
+    assert found == [200, 200, 200, 429, 429]
+
+
+async def test_a_thread_may_answer_what_came_in(
+    http: httpx.AsyncClient, calling: Calling, platform: Platform, door: str, jobs: Jobs
+) -> None:
+    platform.hears(SAID)
+    async with calling() as stranger:
+        await stranger.post(door, content=b"{}", headers=GOOD)
+    (channel,) = (await call(http, "GET"))["items"]
+    await sent(http, channel["id"], "group:g1", message={**HELLO, "thread": "ev-1"})
+    assert platform.calls[-1].thread == {"id": "m-7"}
+
+
+async def test_a_channel_may_hear_by_a_connection_of_its_own(
+    http: httpx.AsyncClient, platform: Platform, store: Store, engine: Engine, app: App
+) -> None:
+    platform.stream = asyncio.Queue()
+    engine.aftermath.add(WebhookFollower(engine.webhooks, engine.clock))
+    await engine.webhooks.create(app, "https://shop.example/hook", [], "", enabled=True)
+    channel = await made(http)
+    platform.stream.put_nowait(SAID)
+    async with asyncio.timeout(10):
+        while not (told := await webhook_jobs(store)):
+            await asyncio.sleep(0.005)
+    assert told[0]["data"]["id"] == "ev-1"
+    closed = platform.closed
+    await call(http, "DELETE", f"/{channel['id']}")
+    async with asyncio.timeout(10):
+        while platform.closed == closed:
+            await asyncio.sleep(0.005)
+
+
+async def test_credentials_that_the_platform_replaces_are_kept(
+    http: httpx.AsyncClient, hub: Hub, platform: Platform
+) -> None:
+    new = await made(http)
+    assert platform.around is not None
+    assert platform.around.renewed is not None
+    await platform.around.renewed({"key": "renewed"})
+    await hub.channels.load()
+    assert hub.channels._all[new["id"]].credentials["key"] == "renewed"
