@@ -67,14 +67,6 @@ def wish(text: str) -> object:
     return livequery._wish(body)
 
 
-def template_text(text: str) -> object:
-    """What it becomes in a template, with one variable."""
-    message = {"content": {"type": "markdown", "text": text}}
-    template = templates.Template({"default": message}, variables=Schema("object", properties={"a": Schema("array")}))
-    templates.check(template)
-    return templates.fill_in(template, {"a": [1, "b", {"c": None}]})
-
-
 def heard(body: bytes, type_: str) -> object:
     """A request of Slack with a good signature."""
     read = slack_inbound.read(Incoming("POST", {}, {"content-type": type_}, body))
@@ -85,6 +77,14 @@ def filled(source: str) -> bytes:
     """A body by a template, with something in each variable."""
     given = dict.fromkeys(NAMES, "x") | {"content": {"type": "table", "rows": [["1", "2"]]}}
     return Body(source, "text").fill_in(given)
+
+
+def template_text(text: str) -> object:
+    """What it becomes in a template, with one variable."""
+    message = {"content": {"type": "markdown", "text": text}}
+    template = templates.Template({"default": message}, variables=Schema("object", properties={"a": Schema("array")}))
+    templates.check(template)
+    return templates.fill_in(template, {"a": [1, "b", {"c": None}]})
 
 
 FINDER = Finder(["name", "坏蛋", "ß"])
@@ -121,13 +121,6 @@ PARSERS = {
     "a number of a call": Parser(lambda text: parameters.number({"limit": text}, "limit"), str, HttpError),
     "where of member infos": Parser(lambda text: member_infos._where(text, {"cid", "clientId"}), str, HttpError),
     "a wish of LiveQuery": Parser(wish, str, (HttpError, Refused, ValueError)),
-    "a message for other platforms": Parser(content.parse, bytes, Refused),
-    "Markdown": Parser(lambda text: Writer().write(markdown.parse(text)), str),
-    "plain text as Markdown": Parser(lambda text: markdown.parse(degrade.escape(text)), str),
-    "a template": Parser(templates.parse, bytes, Refused),
-    "a text of a template": Parser(template_text, str, Refused),
-    "XML of WeCom": Parser(wecom_xml.parse, bytes, ValueError),
-    "what WeCom tells": Parser(lambda body: wecom_callback._event(wecom_callback._parse(body)), bytes, Problem),
     "what Slack tells": Parser(lambda body: heard(body, "application/json"), bytes, Problem),
     "a form of Slack": Parser(lambda body: heard(body, "application/x-www-form-urlencoded"), bytes, Problem),
     "Markdown for Slack": Parser(lambda text: slack_rich_text.blocks(markdown.parse(text), lambda rule: None), str),
@@ -135,5 +128,12 @@ PARSERS = {
     "the template of a webhook": Parser(filled, str, (Problem, ValueError)),
     "a path of JSON": Parser(lambda text: at_path({"a": [{"b": 1}]}, text), str),
     "a mail address": Parser(address_of, str),
+    "a message for other platforms": Parser(content.parse, bytes, Refused),
+    "Markdown": Parser(lambda text: Writer().write(markdown.parse(text)), str),
+    "plain text as Markdown": Parser(lambda text: markdown.parse(degrade.escape(text)), str),
+    "a template": Parser(templates.parse, bytes, Refused),
+    "a text of a template": Parser(template_text, str, Refused),
+    "XML of WeCom": Parser(wecom_xml.parse, bytes, ValueError),
+    "what WeCom tells": Parser(lambda body: wecom_callback._event(wecom_callback._parse(body)), bytes, Problem),
     "a session token": Parser(lambda text: SESSIONS.redeem(APP, "tom", text), str, Refused),
 }

@@ -15,6 +15,7 @@ from msgspec import field
 from hongyan import signing
 from hongyan.hub.connector import (
     HERE,
+    Feature,
     Note,
     Outcome,
     Problem,
@@ -116,6 +117,8 @@ def _is_secret(text: str) -> bool:
 
 class Webhook(Unable):
     """`key` of a message is its `webhook-id`, the same at each try: whoever takes it can tell that it comes again."""
+
+    features = frozenset({Feature.ONCE})
 
     def __init__(self, credentials: WebhookCredentials, around: Surroundings) -> None:
         self._given = credentials

@@ -52,6 +52,8 @@ QUICK = 2.0
 EARLY = 300.0
 #: Messages of an app to a workspace in a minute: "several hundred".
 WORKSPACE = 200
+#: What an app can do; it hears only with a signing secret.
+FEATURES = frozenset({Feature.RECALL, Feature.UPDATE, Feature.LOOK_UP, Feature.RECEIVE})
 #: Methods that take JSON; the others take forms only.
 _JSON = frozenset(
     {
@@ -100,9 +102,7 @@ class SlackApp(Unable):
         self._known: dict[tuple[str, str], tuple[float, str]] = {}
         # of the account, and no secret
         self._account = hashlib.sha256((credentials.bot_token or credentials.client_id).encode()).hexdigest()[:16]
-        self.features = frozenset({Feature.RECALL, Feature.UPDATE, Feature.LOOK_UP}) | (
-            {Feature.RECEIVE} if credentials.signing_secret else frozenset()
-        )
+        self.features = FEATURES if credentials.signing_secret else FEATURES - {Feature.RECEIVE}
 
     # sending
 
@@ -433,5 +433,5 @@ KIND = ChannelKind(
     secret=frozenset({"bot_token", "signing_secret", "refresh_token", "client_secret"}),
     targets=frozenset({"user", "group", "email"}),
     open=SlackApp,
-    features=frozenset({Feature.RECALL, Feature.UPDATE, Feature.LOOK_UP, Feature.RECEIVE}),
+    features=FEATURES,
 )
