@@ -426,6 +426,13 @@ async def test_a_card_of_too_many_parts_has_its_form_on_a_page(app: AppConnector
     assert "https://hongyan.example/act/key/f" in texts(shown(sandbox).payload)
 
 
+async def test_a_form_of_too_many_bytes_is_on_a_page(app: AppConnector, sandbox: Sandbox) -> None:
+    options = tuple(Option(f"{number}" * 100, "选" * 100) for number in range(100))
+    sent = await app.send(Message(Card("T", form=Form("f", (Input("i", "I", "select", options),)))), [GROUP], key="key")
+    assert sent.results[0].outcome is Outcome.OK
+    assert [note.rule for note in sent.notes] == ["form_to_page"]
+
+
 async def test_many_fields_are_lines(app: AppConnector, sandbox: Sandbox) -> None:
     fields = tuple(Field(f"n{number}", "v", True) for number in range(50))
     buttons = tuple(Button(f"b{number}", id=f"b{number}", confirm="?") for number in range(25))

@@ -87,16 +87,17 @@ class Renderer:
     async def card(self, content: Content, who: Sequence[Who] = ()) -> Body:
         cards = Cards(self._degrade, await self._uploaded(content), acts=not self._robot)
         mentioned = " ".join(self._in_card(each) for each in who)
+        limit = ROBOT_BYTES if self._robot else RICH_BYTES
 
         def make(content: Content) -> Body:
             card = cards.card(content)
-            if parts(card) > PARTS_MAX:
+            if parts(card) > PARTS_MAX or len(msgspec.json.encode(card)) > limit:
                 card = cards.card(content, form=False)
             if mentioned:
                 card = with_text(card, mentioned)
             return self._with_keyword(Body("interactive", card))
 
-        body = self._fitted(content, make, ROBOT_BYTES if self._robot else RICH_BYTES)
+        body = self._fitted(content, make, limit)
         if parts(body.content) > PARTS_MAX:
             raise Problem(Outcome.BAD_CONTENT, f"a card of Feishu has at most {PARTS_MAX} parts")
         return body
@@ -208,10 +209,14 @@ class Renderer:
                 return Body(body.type, with_text(body.content, escape(word)))
 
     def _fitted(self, content: Content, make: Callable[[Content], Body], limit: int) -> Body:
-        """Cut until it fits: the longest text first."""
+        """Cut until it fits: the longest text first. What is far too long is cut before it is written, which costs."""
+        most = limit - AROUND
+        while (size := len(msgspec.json.encode(content))) > most * 1.2 and (shorter := _smaller(content, most / size)):
+            self._degrade.note("text_cut")
+            content = shorter
         body = make(content)
-        while (size := _size(body)) > limit - AROUND:
-            smaller = _smaller(content, (limit - AROUND) / size)
+        while (size := _size(body)) > most:
+            smaller: Content | None = _smaller(content, most / size)
             if smaller is None:
                 raise Problem(Outcome.BAD_CONTENT, f"a message of Feishu has at most {limit:,} bytes")
             self._degrade.note("text_cut")
