@@ -182,7 +182,7 @@ then the rules. No rule: the platform shows all of it.
         "own": "its own group",
         "message": "message",
         "refused": "refused",
-        "rules": '<a id="rules"></a>\n\n## Rules\n\n| rule | what it does |\n|---|---|\n',
+        "rules": '## Rules\n\n| rule | what it does |\n|---|---|\n',
         "once": "\n*once*: the platform takes a message that comes again by a retry only once. *finds people*: by mail"
         " address or mobile number.\n",
     },
@@ -192,7 +192,7 @@ then the rules. No rule: the platform shows all of it.
 
 [English](channels.md)
 
-同一条消息在各平台表达同样的内容；平台无法呈现的部分会被改写，消息结果会注明所用的[规则](#rules)。本页由
+同一条消息在各平台表达同样的内容；平台无法呈现的部分会被改写，消息结果会注明所用的[规则](#规则)。本页由
 `make docs` 生成：每条消息都由真实的连接器发送到[沙箱](../howto/sandbox.zh-CN.md)，单元格中为平台收到的消息类型
 （× 条数）及所用规则。没有规则表示平台完整呈现。
 """,
@@ -202,7 +202,7 @@ then the rules. No rule: the platform shows all of it.
         "own": "自己的群",
         "message": "消息",
         "refused": "拒绝",
-        "rules": '<a id="rules"></a>\n\n## 规则\n\n| 规则 | 含义 |\n|---|---|\n',
+        "rules": '## 规则\n\n| 规则 | 含义 |\n|---|---|\n',
         "once": "\n*去重*：重试时平台只接收一次。*查找用户*：按邮箱或手机号查找。\n",
     },
 }

@@ -39,7 +39,7 @@ class Template(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
     languages: Languages
     platforms: dict[str, Languages] = {}
-    variables: Schema = NOTHING
+    variables: Schema = msgspec.field(default_factory=lambda: NOTHING)
     description: str = ""
 
 
