@@ -293,9 +293,9 @@ def render(found: Found, language: str) -> str:
 def _kinds(found: Found, language: str) -> str:
     place, texts = ("en", "zh").index(language), TEXTS[language]
     rows = []
-    for name, kind in kinds().items():
-        features = found.features.get(name, kind.features)
-        targets = ", ".join(sorted(f"`{each}`" for each in kind.targets)) or texts["own"]
+    for name, known in kinds().items():
+        features = found.features.get(name, known.features)
+        targets = ", ".join(sorted(f"`{each}`" for each in known.targets)) or texts["own"]
         rows.append([f"`{name}`", targets, *("✓" if each in features else "" for each in FEATURES)])
     heads = [texts["kind"], texts["targets"], *(words[place] for words in FEATURES.values())]
     return f"\n{texts['kinds']}\n{_table(heads, rows)}"
