@@ -146,6 +146,7 @@ async def test_a_template_of_a_form(webhook: Make, peer: Peer) -> None:
         ),
         ("{{ " + "(" * 2000 + "text" + ")" * 2000 + " }}", "nested too deep|can't be read"),
         ("{% if text %}" * 60 + "{% endif %}" * 60, "nested too deep"),
+        ("{{ '" + "a" * 1100 + "' | join('" + "b" * 1000 + "') }}", "gives more than"),
         ("x" * 20_001, "at most 20,000 characters"),
     ],
 )
@@ -162,6 +163,9 @@ def test_templates_that_are_refused(template: str, words: str) -> None:
         ("[1]", "form", "JSON object of texts"),
         ('{"a": {}}', "form", "JSON object of texts"),
         ("{% for a in text %}{% for b in text %}" + "x" * 1000 + "{% endfor %}{% endfor %}", "text", "gives more than"),
+        ("{% for a in text %}{% for b in text %}{% endfor %}{% endfor %}", "text", "turns"),
+        ("{{ text | join(text) | join(text) }}", "text", "gives more than"),
+        ("{{ content" + " | tojson" * 25 + " }}", "text", "gives more than"),
     ],
 )
 async def test_templates_that_fail(webhook: Make, peer: Peer, template: str, body: str, words: str) -> None:
