@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook as Verifier
 
-from hongyan.hub.connector import HERE, Outcome, Problem, Result
+from hongyan.hub.connector import HERE, Feature, Outcome, Problem, Result
 from hongyan.hub.connectors.webhook import KIND, Webhook, WebhookCredentials
 from hongyan.hub.connectors.webhook_body import at_path
 from hongyan.hub.content import Card, Field, Image, Markdown, Media, Message, Table, Text, parse
@@ -62,6 +62,20 @@ async def test_a_signature_by_the_standard(webhook: Make, peer: Peer, monkeypatc
 
 def _at(stamp: str) -> Any:
     return datetime.fromtimestamp(int(stamp), UTC)
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"template": "{{ time }}", "body": "text"}, {"method": "PUT", "headers": {"X-Own": "1"}}]
+)
+async def test_a_message_that_comes_again_can_be_told_by_its_id(
+    webhook: Make, peer: Peer, clock: Clock, given: dict[str, Any]
+) -> None:
+    hook = webhook(**given)
+    assert KIND.features == hook.features == {Feature.ONCE}
+    for key in ("key-1", "key-1", "key-2"):
+        await sent(hook, key=key)
+        clock.advance(60)
+    assert [headers["webhook-id"] for _, headers, _ in peer.calls] == ["key-1", "key-1", "key-2"]
 
 
 async def test_each_try_has_the_same_id_and_its_own_time(webhook: Make, peer: Peer, clock: Clock) -> None:
@@ -274,6 +288,8 @@ async def test_an_answer_that_is_too_long_is_unknown(webhook: Make, peer: Peer) 
         ({"headers": {"X-Y": "1\r\nZ: 2"}}, "no header"),
         ({"headers": {"Host": "other"}}, "no header"),
         ({"hmac_header": "content-length", "hmac_secret": "s"}, "no header"),
+        ({"hmac_header": "webhook-id", "hmac_secret": "s"}, "no header"),
+        ({"headers": {"Webhook-Id": "1"}}, "no header"),
         ({"signing_secret": "secret"}, "whsec_"),
         ({"signing_secret": "whsec_c2hvcnQ="}, "24 to 64"),
         ({"success_path": "a"}, "given together"),
