@@ -24,7 +24,8 @@ from hongyan.hub.connector import (
     Target,
 )
 from hongyan.hub.connectors.dingtalk.app import AppConnector
-from hongyan.hub.connectors.dingtalk.crypto import EventCrypto, card_sign, robot_sign
+from hongyan.hub.connectors.dingtalk.crypto import card_sign, robot_sign
+from hongyan.hub.connectors.sealed_callback import SealedCallback
 from hongyan.hub.content import Audio, Button, Card, File, Image, Markdown, Media, Message, Text, Video
 from hongyan.sandbox.dingtalk import DingTalk
 from hongyan.sandbox.dingtalk.world import AES_KEY, APP_KEY, APP_SECRET, CALLBACK_TOKEN, CARD_SECRET, CORP_ID
@@ -103,8 +104,8 @@ def pressed(body: object, *, stamp: int = START, secret: str = CARD_SECRET) -> I
 def pushed(
     body: object, *, stamp: int = START, owner: str = APP_KEY, name: str = "signature", random: bytes = bytes(16)
 ) -> Incoming:
-    crypto = EventCrypto(CALLBACK_TOKEN, AES_KEY, ())
-    encrypted = crypto.encrypt(json.dumps(body).encode(), owner, random)
+    crypto = SealedCallback(CALLBACK_TOKEN, AES_KEY, ())
+    encrypted = crypto.seal(json.dumps(body).encode(), owner, random)
     query = {"timestamp": str(stamp), "nonce": "n", name: crypto.sign(str(stamp), "n", encrypted)}
     return Incoming("POST", query, {}, json.dumps({"encrypt": encrypted}).encode())
 
@@ -313,9 +314,9 @@ async def test_checks_of_suites(app: AppConnector, name: str) -> None:
 
 def answered(reception: Reception, owner: str) -> bytes:
     answer = json.loads(reception.reply.body)
-    crypto = EventCrypto(CALLBACK_TOKEN, AES_KEY, (owner,))
+    crypto = SealedCallback(CALLBACK_TOKEN, AES_KEY, (owner,))
     assert answer["msg_signature"] == crypto.sign(answer["timeStamp"], answer["nonce"], answer["encrypt"])
-    return crypto.decrypt(answer["encrypt"])[0]
+    return crypto.unseal(answer["encrypt"])[0]
 
 
 async def test_without_the_credentials_nothing_is_taken(sandbox: Sandbox, around: Around) -> None:

@@ -1,13 +1,11 @@
 """What WeCom tells an application: verified, decrypted, read, and answered with nothing."""
 
-import base64
 from typing import Any
 
 import pytest
 
 from hongyan.hub.connector import Acted, Forged, Happened, Incoming, Outcome, Problem, Reception, Said, Target
 from hongyan.hub.connectors.wecom.app import App
-from hongyan.hub.connectors.wecom.crypto import check_signature, key_bytes, signature, unseal
 from hongyan.hub.connectors.wecom.xml import parse
 from hongyan.hub.content import Audio, Button, Card, Form, Image, Input, Link, Location, Message, Option, Text
 from hongyan.sandbox.emulator import Inbound
@@ -18,8 +16,8 @@ from tests.hub.wecom.conftest import AES_KEY, TOKEN
 from tests.hub.wecom.sending import arrived, listening, receipt, tell
 from tests.support.hub import PNG, Clock
 
+#: Sealed for another corp.
 VECTOR = "Q3stYC6hdFzMh9T8HCvyDHPgJBp1hNiGJRGfxoOyXGI="
-SIGNED = "1e34d79e378e2866c724eaa7610dd9f19f674209"
 
 
 def incoming(clock: Clock, plain: bytes, *, method: str = "POST", age: int = 0, **changed: str) -> Incoming:
@@ -44,27 +42,6 @@ async def hear(app: App, clock: Clock, **fields: Any) -> Any:
     assert (reception.reply.status, reception.reply.body) == (200, b"")
     [event] = reception.events
     return event
-
-
-# crypto
-
-
-def test_vectors() -> None:
-    key = key_bytes("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG")
-    assert unseal(key, VECTOR, "wwcorp") == b"hello"
-    assert signature("tok", "1700000000", "nonce1", VECTOR) == SIGNED
-    check_signature(SIGNED, "tok", "1700000000", "nonce1", VECTOR)
-
-
-@pytest.mark.parametrize("sealed", ["", "AAAA", "!!", VECTOR[:-4] + "AAA=", base64.b64encode(bytes(32)).decode()])
-def test_what_can_not_be_decrypted(sealed: str) -> None:
-    with pytest.raises(Forged):
-        unseal(key_bytes(AES_KEY), sealed, "wwcorp")
-
-
-def test_what_is_for_another_corp() -> None:
-    with pytest.raises(Forged, match="another corp"):
-        unseal(key_bytes(AES_KEY), VECTOR, "wwother")
 
 
 # requests

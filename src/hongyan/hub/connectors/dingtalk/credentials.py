@@ -1,11 +1,11 @@
 """What a channel keeps for DingTalk. None of it is ever shown by accident."""
 
-import base64
-import binascii
 from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+
+from hongyan.hub.connectors.sealed_callback import is_key
 
 
 class Credentials(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,7 +71,7 @@ class AppCredentials(Credentials, frozen=True, kw_only=True):
             raise ValueError("`app_key` and `app_secret` are those of the app (Client ID and Client Secret)")
         if bool(self.callback_token) != bool(self.callback_aes_key):
             raise ValueError("`callback_token` and `callback_aes_key` go together")
-        if self.callback_aes_key and not _is_aes_key(self.callback_aes_key):
+        if self.callback_aes_key and not is_key(self.callback_aes_key):
             raise ValueError("`callback_aes_key` has 43 letters and digits")
         if self.card_route_key and not self.card_secret:
             raise ValueError("`card_route_key` needs the `card_secret` it is registered with")
@@ -79,10 +79,3 @@ class AppCredentials(Credentials, frozen=True, kw_only=True):
     @property
     def robot(self) -> str:
         return self.robot_code or self.app_key
-
-
-def _is_aes_key(text: str) -> bool:
-    try:
-        return len(text) == 43 and len(base64.b64decode(text + "=", validate=True)) == 32
-    except (binascii.Error, ValueError):
-        return False

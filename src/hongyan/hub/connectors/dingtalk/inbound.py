@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,7 +24,8 @@ from hongyan.hub.connector import (
     Target,
 )
 from hongyan.hub.connectors.dingtalk.credentials import AppCredentials
-from hongyan.hub.connectors.dingtalk.crypto import EventCrypto, card_sign, robot_sign
+from hongyan.hub.connectors.dingtalk.crypto import card_sign, robot_sign
+from hongyan.hub.connectors.sealed_callback import SealedCallback
 from hongyan.hub.content import Audio, Content, File, Image, Markdown, Media, Message, Text, Video
 from hongyan.hub.degrade import escape
 
@@ -41,7 +43,7 @@ class Inbound:
         self._credentials = credentials
         self._wall = wall
         self._crypto = (
-            EventCrypto(
+            SealedCallback(
                 credentials.callback_token,
                 credentials.callback_aes_key,
                 tuple(filter(None, (credentials.app_key, credentials.corp_id))),
@@ -140,10 +142,11 @@ class Inbound:
         if not isinstance(encrypted, str):
             raise _dialect("the body is no event of DingTalk: it has no `encrypt`")
         given = query.get("msg_signature") or query.get("signature", "")
-        self._verify(stamp, given, self._crypto.sign(stamp, nonce, encrypted))
-        plain, owner = self._crypto.decrypt(encrypted)
+        self._crypto.check(given, stamp, nonce, encrypted)
+        self._in_time(stamp)
+        plain, owner = self._crypto.unseal(encrypted)
         body = _object(plain)
-        reply = Reply(body=msgspec.json.encode(self._crypto.answer(owner, str(self._wall()))))
+        reply = Reply(body=msgspec.json.encode(_taken(self._crypto, owner, str(self._wall()))))
         name = body.get("EventType")
         if not isinstance(name, str):
             raise _dialect("the event has no EventType")
@@ -156,10 +159,25 @@ class Inbound:
         return Happened(event_id, name, _time(body.get("TimeStamp"), self._wall()), dict(body))
 
     def _verify(self, stamp: str, given: str, expected: str) -> None:
-        if not hmac.compare_digest(given.encode(), expected.encode()):
+        if not hmac.compare_digest(given.encode(errors="replace"), expected.encode()):
             raise Forged("the signature is wrong")
+        self._in_time(stamp)
+
+    def _in_time(self, stamp: str) -> None:
         if not stamp.isdecimal() or not stamp.isascii() or abs(int(stamp) - self._wall()) > SKEW:
             raise Forged("the request is more than an hour old, or the clock of this server is wrong")
+
+
+def _taken(crypto: SealedCallback, owner: str, timestamp: str) -> dict[str, str]:
+    """That an event has arrived."""
+    nonce = secrets.token_hex(8)
+    encrypted = crypto.seal(b"success", owner, secrets.token_bytes(16))
+    return {
+        "msg_signature": crypto.sign(timestamp, nonce, encrypted),
+        "timeStamp": timestamp,
+        "nonce": nonce,
+        "encrypt": encrypted,
+    }
 
 
 def _content(body: Mapping[str, Any]) -> tuple[Content, tuple[dict[str, str], ...]]:

@@ -19,9 +19,9 @@ from hongyan.hub.connector import (
     Said,
     Target,
 )
+from hongyan.hub.connectors.sealed_callback import SealedCallback
 from hongyan.hub.connectors.wecom.cards import pressed
 from hongyan.hub.connectors.wecom.credentials import AppCredentials
-from hongyan.hub.connectors.wecom.crypto import check_signature, key_bytes, unseal
 from hongyan.hub.connectors.wecom.xml import Node, parse
 from hongyan.hub.content import Audio, Content, Image, Link, Location, Media, Message, Text, Video
 
@@ -35,9 +35,7 @@ class Callback:
     """Of one application. `wall` is the time of day in ms."""
 
     def __init__(self, credentials: AppCredentials, wall: Callable[[], int]) -> None:
-        self._token = credentials.token
-        self._key = key_bytes(credentials.aes_key)
-        self._corp = credentials.corp_id
+        self._crypto = SealedCallback(credentials.token, credentials.aes_key, (credentials.corp_id,))
         self._wall = wall
 
     def receive(self, request: Incoming) -> Reception:
@@ -54,10 +52,10 @@ class Callback:
         """What is sealed, if it is WeCom's and of now."""
         query = request.query
         timestamp, nonce = query.get("timestamp", ""), query.get("nonce", "")
-        check_signature(query.get("msg_signature", ""), self._token, timestamp, nonce, sealed)
+        self._crypto.check(query.get("msg_signature", ""), timestamp, nonce, sealed)
         if not timestamp.isdecimal() or len(timestamp) > 12 or abs(self._wall() / 1000 - int(timestamp)) > WINDOW:
             raise Forged("the time of the request is too far from ours: it was kept back, or a clock is wrong")
-        return unseal(self._key, sealed, self._corp)
+        return self._crypto.unseal(sealed)[0]
 
 
 def _parse(body: bytes) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from hongyan.hub.connectors.wecom.crypto import key_bytes
+from hongyan.hub.connectors.sealed_callback import is_key
 
 #: Where WeCom is.
 BASE = "https://qyapi.weixin.qq.com"
@@ -52,5 +52,5 @@ class AppCredentials(_Credentials, frozen=True, kw_only=True):
             raise ValueError("`agent_id` is the number of the application, such as 1000002")
         if bool(self.token) != bool(self.aes_key):
             raise ValueError("`token` and `aes_key` of the callback are given together, or neither")
-        if self.aes_key:
-            key_bytes(self.aes_key)
+        if self.aes_key and not is_key(self.aes_key):
+            raise ValueError("`aes_key` is the EncodingAESKey of 43 letters and digits")
