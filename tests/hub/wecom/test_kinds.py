@@ -16,7 +16,8 @@ GIVEN = {
 @pytest.mark.parametrize("kind", [robot.KIND, app.KIND])
 async def test_a_kind(kind: ChannelKind, around: Around) -> None:
     credentials = msgspec.convert(GIVEN[kind.name], kind.credentials)
-    assert credentials.base_url == "https://qyapi.weixin.qq.com"  # type: ignore[attr-defined]
+    with pytest.raises(msgspec.ValidationError, match="begins with https"):
+        msgspec.convert({**GIVEN[kind.name], "base_url": "qyapi.weixin.qq.com"}, kind.credentials)
     assert kind.secret < set(kind.credentials.__struct_fields__)
     assert kind.credentials.__struct_config__.frozen
     with pytest.raises(msgspec.ValidationError, match="unknown field `x`"):

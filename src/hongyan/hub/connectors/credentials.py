@@ -12,10 +12,20 @@ class Credentials(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
 
     base_url: str = ""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError with a sentence, in which no secret stands."""
+        try:
+            parts = urlsplit(self.base_url)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if self.base_url and not (good and self.base_url.isascii()):
+            raise ValueError("`base_url` begins with https:// or http:// and a host")
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
 
-    def __rich_repr__(self) -> Any:
+    def __rich_repr__(self) -> Any:  # msgspec has one of its own, which would show all
         return ()
 
 

@@ -75,6 +75,7 @@ class WebhookCredentials(Credentials, frozen=True):
     receipt_path: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_url(self.url)
         if self.template:
             Body(self.template, self.body)

@@ -25,8 +25,8 @@ class Api:
     def __init__(self, credentials: AppCredentials, around: Surroundings) -> None:
         self._credentials = credentials
         self._around = around
-        self._legacy = Http(around.outbound, credentials.host(LEGACY_HOST))
-        self._v1 = Http(around.outbound, credentials.host(V1_HOST))
+        self._legacy = Http(around.outbound, credentials.base_url or LEGACY_HOST)
+        self._v1 = Http(around.outbound, credentials.base_url or V1_HOST)
         self._legacy_tokens = Tokens(self._fetch_legacy, around.steady)
         self._v1_tokens = Tokens(self._fetch_v1, around.steady)
         self._account = account(credentials.base_url, credentials.app_key, credentials.app_secret)

@@ -1,32 +1,7 @@
 """What a channel keeps for DingTalk. None of it is ever shown by accident."""
 
-from typing import Any
-from urllib.parse import urlsplit
-
-from msgspec import Struct
-
+from hongyan.hub.connectors.credentials import Credentials
 from hongyan.hub.connectors.sealed_callback import is_key
-
-
-class Credentials(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`base_url`: where DingTalk is, if not where it is for everybody: the sandbox, or a proxy."""
-
-    base_url: str = ""
-
-    def __post_init__(self) -> None:
-        """Raises ValueError with a sentence."""
-        parts = urlsplit(self.base_url)
-        if self.base_url and (parts.scheme not in ("http", "https") or not parts.hostname):
-            raise ValueError("`base_url` begins with http:// or https:// and a host")
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:  # msgspec has one of its own, which would show all
-        return [("…", None)]
-
-    def host(self, usual: str) -> str:
-        return self.base_url or usual
 
 
 class RobotCredentials(Credentials, frozen=True, kw_only=True):

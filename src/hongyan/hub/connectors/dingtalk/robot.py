@@ -28,7 +28,7 @@ class RobotConnector(Unable):
     def __init__(self, credentials: RobotCredentials, around: Surroundings) -> None:
         self._credentials = credentials
         self._around = around
-        self._http = Http(around.outbound, credentials.host(LEGACY_HOST))
+        self._http = Http(around.outbound, credentials.base_url or LEGACY_HOST)
         self._rate = ("dingtalk_robot", credentials.access_token)
         self._throttled_until = 0.0
 

@@ -42,7 +42,7 @@ class Stream:
     ) -> None:
         self._credentials = credentials
         self._around = around
-        self._http = Http(around.outbound, credentials.host(V1_HOST))
+        self._http = Http(around.outbound, credentials.base_url or V1_HOST)
         self._inbound = inbound
         self._tell = tell
 

@@ -8,7 +8,7 @@ import msgspec
 from hongyan.hub.connector import Outcome, Problem
 from hongyan.hub.connectors.credentials import account
 from hongyan.hub.connectors.feishu import errors
-from hongyan.hub.connectors.feishu.credentials import AppCredentials
+from hongyan.hub.connectors.feishu.credentials import CHINA, AppCredentials
 from hongyan.hub.http import FILE_TIMEOUT, TIMEOUT, Answer, Http
 from hongyan.hub.rates import Limit
 from hongyan.hub.surroundings import Surroundings
@@ -24,7 +24,7 @@ class Api:
     def __init__(self, credentials: AppCredentials, around: Surroundings) -> None:
         self._credentials = credentials
         self._around = around
-        self._http = Http(around.outbound, credentials.base_url)
+        self._http = Http(around.outbound, credentials.base_url or CHINA)
         self._tokens = Tokens(self._fetch, around.steady)
         self._account = ("feishu", account(credentials.base_url, credentials.app_id, credentials.app_secret))
 

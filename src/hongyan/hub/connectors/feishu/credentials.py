@@ -1,31 +1,12 @@
 """What a channel keeps for Feishu."""
 
-from typing import Any
-from urllib.parse import urlsplit
-
-from msgspec import Struct
+from hongyan.hub.connectors.credentials import Credentials
 
 #: Where Feishu is; Lark is at https://open.larksuite.com.
 CHINA = "https://open.feishu.cn"
 #: Where a robot's own part of its address begins.
 HOOK = "/open-apis/bot/v2/hook/"
 KEYWORDS_MAX = 10
-
-
-class Credentials(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`base_url` is where the platform is: Lark, a proxy, or the sandbox."""
-
-    base_url: str = CHINA
-
-    def __post_init__(self) -> None:
-        """Raises ValueError with one sentence, in which no secret stands."""
-        check_url(self.base_url)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:  # msgspec has one of its own, which would show all
-        return [("…", None)]
 
 
 class RobotCredentials(Credentials, frozen=True, kw_only=True):
@@ -53,7 +34,7 @@ class RobotCredentials(Credentials, frozen=True, kw_only=True):
     def base(self) -> str:
         """Where the robot is: as its whole address says, if that was given."""
         base = self.token.strip().partition(HOOK)[0] if HOOK in self.token else ""
-        return base if base and self.base_url == CHINA else self.base_url
+        return self.base_url or base or CHINA
 
 
 class AppCredentials(Credentials, frozen=True, kw_only=True):
@@ -72,14 +53,3 @@ class AppCredentials(Credentials, frozen=True, kw_only=True):
             value = getattr(self, name)
             if not value or not value.isascii() or not value.isprintable() or value != value.strip():
                 raise ValueError(f"`{name}` must be a text of printable ASCII characters")
-
-
-def check_url(url: str) -> None:
-    """Raises ValueError."""
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isascii()
-    except ValueError:
-        good = False
-    if not good:
-        raise ValueError("`base_url` must be a URL that begins with https:// or http://")

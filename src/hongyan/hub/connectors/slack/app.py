@@ -80,6 +80,7 @@ class SlackCredentials(Credentials, frozen=True):
     client_secret: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         rotation = (self.refresh_token, self.client_id, self.client_secret)
         if any(rotation) and not all(rotation):
             raise ValueError("`refresh_token`, `client_id` and `client_secret` are given together")

@@ -27,6 +27,7 @@ class SlackWebhookCredentials(Credentials, frozen=True):
     url: str
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.url.startswith(("https://", "http://")):
             raise ValueError("`url` is the address of the webhook: https://hooks.slack.com/services/…")
 

@@ -32,7 +32,7 @@ from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.credentials import account
 from hongyan.hub.connectors.wecom.callback import Callback
 from hongyan.hub.connectors.wecom.cards import AppCards, key_of_task, task_id
-from hongyan.hub.connectors.wecom.credentials import AppCredentials
+from hongyan.hub.connectors.wecom.credentials import BASE, AppCredentials
 from hongyan.hub.connectors.wecom.errors import LONG_WINDOW, NOBODY, TOKEN_CODES, WINDOW, judge
 from hongyan.hub.connectors.wecom.progress import Progress
 from hongyan.hub.connectors.wecom.rendering import FILE_MAX, USER, GroupRendering, Part, Told, told
@@ -73,7 +73,7 @@ class App(Unable):
         self._credentials = credentials
         given = credentials
         self._account = ("wecom", account(given.base_url, given.corp_id, given.agent_id, given.secret))
-        self._http = Http(around.outbound, credentials.base_url)
+        self._http = Http(around.outbound, credentials.base_url or BASE)
         self._tokens = Tokens(self._fetch_token, around.steady)
         self._uploads = Uploads(self._upload, around.steady)
         self._progress = Progress()

@@ -1,10 +1,8 @@
 """What a channel keeps for WeCom: checked when it is given, its secrets never shown."""
 
 import re
-from typing import Any
 
-import msgspec
-
+from hongyan.hub.connectors.credentials import Credentials
 from hongyan.hub.connectors.sealed_callback import is_key
 
 #: Where WeCom is.
@@ -13,28 +11,18 @@ _KEY = re.compile(r"[0-9A-Za-z_-]{8,100}")
 _PRINTABLE = re.compile(r"[!-~]{1,256}")
 
 
-class _Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    base_url: str = BASE
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:  # msgspec has one of its own, which would show all
-        return [("…", None)]
-
-
-class RobotCredentials(_Credentials, frozen=True, kw_only=True):
+class RobotCredentials(Credentials, frozen=True, kw_only=True):
     """Of a group's robot: what stands after `key=` in the address of its webhook."""
 
     key: str
 
     def __post_init__(self) -> None:
-        """Raises ValueError."""
+        super().__post_init__()
         if not _KEY.fullmatch(self.key):
             raise ValueError("`key` is what stands after `key=` in the address of the robot's webhook")
 
 
-class AppCredentials(_Credentials, frozen=True, kw_only=True):
+class AppCredentials(Credentials, frozen=True, kw_only=True):
     """Of an application. `token` and `aes_key` are those of its callback (接收消息), if it has one."""
 
     corp_id: str
@@ -44,7 +32,7 @@ class AppCredentials(_Credentials, frozen=True, kw_only=True):
     aes_key: str = ""
 
     def __post_init__(self) -> None:
-        """Raises ValueError."""
+        super().__post_init__()
         for name in ("corp_id", "secret", *(["token"] if self.token else [])):
             if not _PRINTABLE.fullmatch(getattr(self, name)):
                 raise ValueError(f"`{name}` must be a text of printable ASCII characters")

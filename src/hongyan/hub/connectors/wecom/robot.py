@@ -6,7 +6,7 @@ from typing import Any
 from hongyan.hub.connector import HERE, Outcome, Problem, Receipt, Result, Sent, Target, Unable, failed
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.wecom.cards import RobotCards
-from hongyan.hub.connectors.wecom.credentials import RobotCredentials
+from hongyan.hub.connectors.wecom.credentials import BASE, RobotCredentials
 from hongyan.hub.connectors.wecom.errors import judge
 from hongyan.hub.connectors.wecom.progress import Progress
 from hongyan.hub.connectors.wecom.rendering import told
@@ -25,7 +25,7 @@ class Robot(Unable):
     def __init__(self, credentials: RobotCredentials, around: Surroundings) -> None:
         self._around = around
         self._key = credentials.key
-        self._http = Http(around.outbound, credentials.base_url)
+        self._http = Http(around.outbound, credentials.base_url or BASE)
         self._limit = Limit(("wecom_robot", credentials.base_url, credentials.key), RATE, 60.0)
         self._progress = Progress()
         self._uploads = Uploads(self._upload, around.steady)
