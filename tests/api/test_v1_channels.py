@@ -733,6 +733,16 @@ async def test_a_flood_is_refused(
     assert found == [200, 200, 200, 429, 429]
 
 
+async def test_channels_come_in_pages(http: httpx.AsyncClient, platform: Platform) -> None:
+    ids = [(await made(http, name))["id"] for name in ("a", "b", "c")]
+    first = await call(http, "GET", "?limit=2")
+    assert ([each["id"] for each in first["items"]], first["next"]) == (ids[:2], ids[1])
+    last = await call(http, "GET", f"?limit=2&cursor={first['next']}")
+    assert ([each["id"] for each in last["items"]], last["next"]) == (ids[2:], None)
+    assert (await call(http, "GET", f"?limit=2&cursor={ids[2]}"))["items"] == []
+    assert "cursor" in (await refused(http, "GET", "?cursor=nobody"))[1]
+
+
 async def test_a_thread_may_answer_what_came_in(
     http: httpx.AsyncClient, calling: Calling, platform: Platform, door: str, jobs: Jobs
 ) -> None:

@@ -202,15 +202,9 @@ class Webhooks:
 
     # for the application
 
-    def page(self, app: App, after: str, limit: int) -> list[Webhook]:
-        """The oldest first, those after an id."""
-        own = [webhook for webhook in self._all.values() if webhook.app_key == app.key]
-        ids = [webhook.id for webhook in own]
-        if after:
-            if after not in ids:
-                raise Refused(errors.INVALID_VALUE, "the cursor is none of these webhooks")
-            own = own[ids.index(after) + 1 :]
-        return own[:limit]
+    def of_app(self, app: App) -> list[Webhook]:
+        """The oldest first."""
+        return [webhook for webhook in self._all.values() if webhook.app_key == app.key]
 
     def get(self, app: App, webhook_id: str) -> Webhook:
         """Raises Refused(OBJECT_NOT_FOUND), also for one of another app."""

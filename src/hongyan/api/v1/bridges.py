@@ -8,9 +8,8 @@ from msgspec import Struct
 
 from hongyan.api.site import CurrentSite
 from hongyan.api.v1 import calls
-from hongyan.api.v1.calls import BODY, PAGES, QUERY, AnyRequest, Page, app_of, body_of, limit_of
+from hongyan.api.v1.calls import BODY, PAGES, QUERY, AnyRequest, Page, app_of, body_of, part_of
 from hongyan.engine.values import iso_time
-from hongyan.errors import INVALID_VALUE, Refused
 from hongyan.hub.records import Bridge
 
 ALL = "/bridges"
@@ -44,13 +43,8 @@ class BridgeShown(Struct):
 @get(ALL, opt={QUERY: PAGES})
 async def find(request: AnyRequest, site: CurrentSite) -> Page[BridgeShown]:
     """List the bridges of the app, the oldest first."""
-    app, limit = app_of(request, site), limit_of(request)
-    own, after = site.hub.bridges.of_app(app), request.query_params.get("cursor", "")
-    ids = [bridge.id for bridge in own]
-    if after and after not in ids:
-        raise Refused(INVALID_VALUE, "the cursor is none of these bridges")
-    own = own[ids.index(after) + 1 :] if after else own
-    return Page([_shown(each) for each in own[:limit]], own[limit - 1].id if len(own) > limit else None)
+    found, cursor = part_of(request, site.hub.bridges.of_app(app_of(request, site)))
+    return Page([_shown(each) for each in found], cursor)
 
 
 @post(ALL, opt={BODY: NewBridge})

@@ -3,7 +3,7 @@
 Who calls is asked before anything else: a stranger learns nothing from how a call is refused.
 """
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from litestar import Request, Router
@@ -29,6 +29,14 @@ _BEARER = "bearer "
 #: Where handlers say what the OpenAPI document tells of them: the type of the body, the names of the query.
 BODY, QUERY = "body", "query"
 PAGES = ("limit", "cursor")
+
+
+class HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Identified = TypeVar("Identified", bound=HasId)
 
 
 class Page(Struct, Generic[T]):
@@ -85,6 +93,20 @@ def cursor_of(request: AnyRequest, numbers: int) -> tuple[int, ...]:
     if len(parts) != numbers or not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
         raise Refused(errors.INVALID_VALUE, "the cursor is none that was given")
     return tuple(map(int, parts))
+
+
+def part_of(request: AnyRequest, everything: list[Identified]) -> tuple[list[Identified], str | None]:
+    """What is on the page that is asked for, of things in memory, and the cursor of the next: an id.
+
+    Raises Refused(INVALID_VALUE).
+    """
+    limit, after = limit_of(request), request.query_params.get("cursor", "")
+    ids = [each.id for each in everything]
+    if after and after not in ids:
+        raise Refused(errors.INVALID_VALUE, "the cursor is none of what is listed here")
+    start = ids.index(after) + 1 if after else 0
+    page = everything[start : start + limit]
+    return page, page[-1].id if start + limit < len(ids) else None
 
 
 def time_of(milliseconds: int | None) -> str | None:

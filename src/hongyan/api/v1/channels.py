@@ -11,7 +11,19 @@ from hongyan.api.errors import HttpError
 from hongyan.api.leancloud.credentials import check_ready
 from hongyan.api.site import CurrentSite, Site
 from hongyan.api.v1 import calls
-from hongyan.api.v1.calls import BODY, PAGES, QUERY, AnyRequest, Page, app_of, body_of, cursor_of, limit_of, time_of
+from hongyan.api.v1.calls import (
+    BODY,
+    PAGES,
+    QUERY,
+    AnyRequest,
+    Page,
+    app_of,
+    body_of,
+    cursor_of,
+    limit_of,
+    part_of,
+    time_of,
+)
 from hongyan.engine.values import App, iso_time
 from hongyan.errors import INVALID_VALUE, Refused
 from hongyan.hub import content, inbound
@@ -231,14 +243,8 @@ async def kinds(request: AnyRequest, site: CurrentSite) -> Kinds:
 @get(ALL, opt={QUERY: PAGES})
 async def find(request: AnyRequest, site: CurrentSite) -> Page[ChannelShown]:
     """List the channels of the app, the oldest first."""
-    app, limit = app_of(request, site), limit_of(request)
-    own, after = site.hub.channels.of_app(app), request.query_params.get("cursor", "")
-    ids = [channel.id for channel in own]
-    if after and after not in ids:
-        raise Refused(INVALID_VALUE, "the cursor is none of these channels")
-    own = own[ids.index(after) + 1 :] if after else own
-    items = [await _channel(site.hub, channel) for channel in own[:limit]]
-    return Page(items, own[limit - 1].id if len(own) > limit else None)
+    found, cursor = part_of(request, site.hub.channels.of_app(app_of(request, site)))
+    return Page([await _channel(site.hub, channel) for channel in found], cursor)
 
 
 @post(ALL, opt={BODY: NewChannel})

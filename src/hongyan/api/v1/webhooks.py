@@ -8,7 +8,19 @@ from msgspec import UNSET, Struct, UnsetType
 
 from hongyan.api.site import CurrentSite, Site
 from hongyan.api.v1 import calls
-from hongyan.api.v1.calls import BODY, PAGES, QUERY, AnyRequest, Page, app_of, body_of, cursor_of, limit_of, time_of
+from hongyan.api.v1.calls import (
+    BODY,
+    PAGES,
+    QUERY,
+    AnyRequest,
+    Page,
+    app_of,
+    body_of,
+    cursor_of,
+    limit_of,
+    part_of,
+    time_of,
+)
 from hongyan.engine.values import Attempt, Webhook, WebhookSecret, iso_time
 from hongyan.engine.webhooks import OVERLAP, Counts, Health, type_of
 from hongyan.engine.work import Job
@@ -145,9 +157,8 @@ class Replayed(Struct):
 @get(ALL, opt={QUERY: PAGES})
 async def find(request: AnyRequest, site: CurrentSite) -> Page[WebhookShown]:
     """List the webhooks of the app, the oldest first."""
-    app, limit = app_of(request, site), limit_of(request)
-    found = site.engine.webhooks.page(app, request.query_params.get("cursor", ""), limit + 1)
-    return Page(await _shown(site, found[:limit]), found[limit - 1].id if len(found) > limit else None)
+    found, cursor = part_of(request, site.engine.webhooks.of_app(app_of(request, site)))
+    return Page(await _shown(site, found), cursor)
 
 
 @post(ALL, opt={BODY: NewWebhook})
