@@ -1,14 +1,6 @@
 // How DingTalk's client shows a message. Everything in a payload is text: nodes are made, no HTML is read.
 
-const el = (name, attributes = {}, ...children) => {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(key, value);
-  }
-  made.append(...children.filter((each) => each !== null && each !== undefined && each !== ""));
-  return made;
-};
+import {el} from "/sandbox/page/el.js";
 
 export function render(shown, world) {
   const here = {shown, people: world?.people ?? []};

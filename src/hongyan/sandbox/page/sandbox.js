@@ -1,21 +1,10 @@
 // The page of the sandbox: what has arrived, as each platform would show it. No build, no library.
 
+import {el} from "/sandbox/page/el.js";
 import {NAMES, WORDS} from "/sandbox/page/words.js";
 
 const KEPT = 500; // as the server keeps
 const $ = (id) => document.getElementById(id);
-
-/** An element with attributes and children; texts are texts, whatever is in them. */
-function el(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (value === true) made.setAttribute(key, "");
-    else if (value !== false && value !== null && value !== undefined) made.setAttribute(key, value);
-  }
-  made.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
-  return made;
-}
 
 // ---------------------------------------------------------------- what is kept in the browser
 

@@ -1,18 +1,8 @@
 // Messages as Slack shows them: blocks, attachments with a bar of colour, files, windows with forms.
 
-const FACES = ["#4a154b", "#1264a3", "#007a5a", "#c75300"];
+import {el} from "/sandbox/page/el.js";
 
-/** An element; texts are texts, whatever is in them. */
-function el(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (value === true) made.setAttribute(key, "");
-    else if (value !== false && value !== null && value !== undefined) made.setAttribute(key, value);
-  }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
-  return made;
-}
+const FACES = ["#4a154b", "#1264a3", "#007a5a", "#c75300"];
 
 const safe = (url) => /^(https?:\/\/|\/sandbox\/media\/)/i.test(String(url));
 const openable = (url) => safe(url) || /^(mailto|tel):/i.test(String(url));

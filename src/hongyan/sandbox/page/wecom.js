@@ -1,15 +1,6 @@
 // How WeCom's client shows a message. Everything in a payload is text: nodes are made, no HTML is read.
 
-const el = (name, attributes = {}, ...children) => {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (value === true) made.setAttribute(key, "");
-    else if (value !== null && value !== undefined && value !== false && value !== "") made.setAttribute(key, value);
-  }
-  made.append(...children.filter((each) => each !== null && each !== undefined && each !== ""));
-  return made;
-};
+import {el} from "/sandbox/page/el.js";
 
 const isAddress = (url) => typeof url === "string" && /^https?:\/\//i.test(url);
 /** What makes an element a link, if the address is one of the web. */
