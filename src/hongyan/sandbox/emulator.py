@@ -1,6 +1,7 @@
 """What every emulator of a platform is."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -31,6 +32,17 @@ class Told(Struct):
 
     status: int
     body: str
+
+
+@dataclass(frozen=True)
+class Robot:
+    """Of a group, as DingTalk and Feishu have them. `networks`: from where it may be called."""
+
+    name: str
+    group: str
+    secret: str = ""
+    keywords: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
 
 
 class Emulator:

@@ -11,13 +11,13 @@ import json
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from aiohttp import BodyPartReader, ClientError, ClientSession, ClientTimeout, web
 
 from hongyan.sandbox.board import Board, Shown
-from hongyan.sandbox.emulator import Emulator, Inbound, Told
+from hongyan.sandbox.emulator import Emulator, Inbound, Robot, Told
 from hongyan.sandbox.faults import Faults, What
 from hongyan.sandbox.feishu_cards import buttons, callback, elements
 from hongyan.sandbox.feishu_content import ContentChecker
@@ -37,7 +37,6 @@ from hongyan.sandbox.feishu_world import (
     Group,
     Person,
     Refusal,
-    Robot,
     answer,
     encrypted,
     find_person,
@@ -163,17 +162,7 @@ class Feishu(Emulator):
                 "encrypt_key": self.encrypt_key,
                 "verification_token": VERIFICATION_TOKEN,
             },
-            "robots": [
-                {
-                    "token": token,
-                    "name": robot.name,
-                    "group": robot.group,
-                    "secret": robot.secret,
-                    "keywords": robot.keywords,
-                    "networks": robot.networks,
-                }
-                for token, robot in ROBOTS.items()
-            ],
+            "robots": [{"token": token, **asdict(robot)} for token, robot in ROBOTS.items()],
             "people": [
                 {**each.ids(), "id": each.open_id, "name": each.name, "email": each.email, "mobile": each.mobile}
                 for each in PEOPLE.values()

@@ -13,6 +13,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from hongyan.sandbox.emulator import Robot
+
 APP_ID, APP_SECRET, APP_NAME = "cli_sandbox00000001", "sandbox-app-secret-of-feishu", "鸿雁助手"
 ENCRYPT_KEY, VERIFICATION_TOKEN = "sandbox-encrypt-key", "sandbox-verification-token"
 BOT_ID, TENANT = "ou_sandbox_bot", "sandboxtenant"
@@ -51,17 +53,6 @@ class Group:
     muted: bool = False
     dissolved: bool = False
     threads: bool = True
-
-
-@dataclass(frozen=True)
-class Robot:
-    """Of a group. `networks`: from where it may be called."""
-
-    name: str
-    group: str
-    secret: str = ""
-    keywords: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ()
 
 
 def _person(number: str, name: str, *departments: str, inside: bool = True) -> Person:

@@ -7,6 +7,7 @@ import json
 import secrets
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -42,9 +43,8 @@ from hongyan.sandbox.dingtalk.world import (
     PEOPLE,
     ROBOTS,
     ROUTE_KEY,
-    Robot,
 )
-from hongyan.sandbox.emulator import Emulator, Inbound, Told
+from hongyan.sandbox.emulator import Emulator, Inbound, Robot, Told
 from hongyan.sandbox.faults import Faults, What
 
 #: Messages of a robot in a minute, and how long it is blocked for more (s).
@@ -155,17 +155,7 @@ class DingTalk(Emulator):
                 "card_route_key": ROUTE_KEY,
                 "card_secret": CARD_SECRET,
             },
-            "robots": [
-                {
-                    "access_token": token,
-                    "name": robot.name,
-                    "group": robot.group,
-                    "secret": robot.secret,
-                    "keywords": robot.keywords,
-                    "networks": robot.networks,
-                }
-                for token, robot in ROBOTS.items()
-            ],
+            "robots": [{"access_token": token, **asdict(robot)} for token, robot in ROBOTS.items()],
             "people": [{"id": each.id, "name": each.name, "mobile": each.mobile} for each in PEOPLE.values()],
             "departments": [{"id": str(number), "name": name} for number, name in DEPARTMENTS.items()],
             "groups": [{"id": each.id, "title": each.title, "members": each.members} for each in GROUPS.values()],

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from hongyan.sandbox.emulator import Robot
+
 APP_KEY, APP_SECRET, AGENT_ID = "dingsandboxapp", "sandbox-app-secret-of-dingtalk", 1000001
 CORP_ID, CALLBACK_TOKEN = "dingsandboxcorp", "sandboxtoken"
 AES_KEY = "sandboxAESkeyOfDingTalk0123456789abcdefghij"
@@ -21,17 +23,6 @@ class Group:
     id: str
     title: str
     members: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Robot:
-    """Of a group. `networks`: from where it may be called."""
-
-    name: str
-    group: str
-    secret: str = ""
-    keywords: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ()
 
 
 PEOPLE = {
