@@ -48,6 +48,10 @@ RULES: Mapping[str, tuple[str, str]] = {
     ),
     "buttons_split": ("buttons above the platform's number stand as links", "超出数量的按钮改写为链接"),
     "form_to_page": ("a form is filled in on a page of the server", "表单在服务器的页面上填写"),
+    "action_to_text": (
+        "a button or form is text only: there is no page for it, as the setting `public_url` is missing",
+        "按钮或表单仅显示为文字：未设置 `public_url`，没有可打开的页面",
+    ),
     "confirm_dropped": ("nobody is asked before a button is pressed", "按钮不再要求确认"),
     "fields_to_lines": ("fields are written as lines", "字段改写为文本行"),
     "table_to_lines": ("a table is written as lines `name: value`", "表格改写为“名称: 值”的文本行"),
@@ -131,15 +135,19 @@ class Degrade:
             self.note("confirm_dropped", button.text)
         if button.url:
             return button.url
-        self.note("buttons_to_page", button.text)
-        return self.around.act_url(self.key, button.id)
+        return self.page(button.id, "buttons_to_page", button.text)
 
     def form_address(self, card: Card) -> str | None:
         """Where a form is filled in."""
         if card.form is None:
             return None
-        self.note("form_to_page")
-        return self.around.act_url(self.key, card.form.id)
+        return self.page(card.form.id, "form_to_page", "")
+
+    def page(self, id: str, rule: str, text: str) -> str | None:
+        """The page of the server for a button or form, noted by a rule; None if the server has no address."""
+        address = self.around.act_url(self.key, id)
+        self.note("action_to_text" if address is None else rule, text)
+        return address
 
     # any content as Markdown of our subset
 

@@ -169,8 +169,8 @@ async def test_silence_is_unknown(
     app: AppConnector, robot: RobotConnector, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As nobody waits a quarter of a minute in a test, the time is shorter in it."""
-    monkeypatch.setattr(Outbound, "request", partialmethod(_hasty, Outbound.request))
     await app.check()
+    monkeypatch.setattr(Outbound, "request", partialmethod(_hasty, Outbound.request))
     sandbox.faults.add("feishu", "silence", times=2)
     assert (await robot.send(HELLO, [HERE], key="k")).results[0].outcome is Outcome.UNKNOWN
     assert (await app.send(HELLO, [GROUP], key="k")).results[0].outcome is Outcome.UNKNOWN
