@@ -8,12 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
+from hongyan import errors
 from hongyan.engine.engine import Engine
 from hongyan.engine.events import Event, MessagePatched, MessageSent
 from hongyan.engine.values import App, ConversationDraft, ConversationKind, ConversationRow, Draft, Edit, Stored
+from hongyan.errors import Refused
 from hongyan.hub import bridges
 from hongyan.hub.connector import Chat, Happened, Outcome, Person, Problem, Said, Target
-from hongyan.hub.content import File, Image, Link, Location, Media, Message, Text
+from hongyan.hub.content import Audio, File, Image, Link, Location, Media, Message, Text
 from hongyan.hub.hub import Hub
 from hongyan.hub.records import lane_in
 from hongyan.jobs import Jobs
@@ -200,6 +202,11 @@ async def test_a_channel_takes_its_bridges_with_it(http: httpx.AsyncClient, worl
         ('{"_lctype":7,"_lctext":"ours"}', [Text("ann: ours")]),
         ('{"_lctype":7,"x":1}', [Text("ann: [7]")]),
         ('{"_lctype":-2,"_lcfile":{"url":"file:///etc/passwd"}}', [Text("ann: [-2]")]),
+        ('{"_lctype":-1,"_lctext":"\\ud800"}', [Text('ann: {"_lctype":-1,"_lctext":"\\ud800"}')]),
+        (
+            '{"_lctype":-3,"_lcfile":{"url":"https://f.example/a.amr","metaData":{"duration":1%s}}}' % ("0" * 400),
+            [Text("ann:"), Audio(Media(url="https://f.example/a.amr"))],
+        ),
     ],
 )
 async def test_what_is_said_goes_to_the_group(world: World, said: str, contents: list[Any]) -> None:
@@ -331,6 +338,41 @@ async def test_a_recall_there_is_a_recall_here(world: World, events: list[Event]
     await world.hear(Happened("ev-9", "recalled", SAID.at, recalled={"id": "m-7"}))
     (gone,) = await heard(events, 1, MessagePatched)
     assert (gone.id, gone.recalled) == (said.id, True)
+
+
+async def test_a_recall_that_overtakes_its_message_is_one_all_the_same(
+    world: World, store: Store, hub: Hub, engine: Engine, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a large file is fetched, or the server has been away: both wait."""
+    monkeypatch.setattr(bridges, "WAITS", (0.01,) * 9)
+    await world.hear(SAID, Happened("ev-9", "recalled", SAID.at, recalled={"id": "m-7"}))
+    jobs = Jobs(store.jobs, engine.clock, hub.kinds())
+    await jobs.start()
+    (said,) = await heard(events, 1)
+    (gone,) = await heard(events, 1, MessagePatched)
+    assert (gone.id, gone.recalled) == (said.id, True)
+    await jobs.stop(5)
+
+
+async def test_a_full_disk_loses_nothing_on_the_way_out(
+    world: World, store: Store, hub: Hub, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridges, "WAITS", (0.01,) * 9)
+    posts, full = hub.sending._posts, [True, True]
+    insert = posts.insert
+
+    async def refused_twice(*given: Any) -> Any:
+        if full:
+            full.pop()
+            raise Refused(errors.STORAGE_FULL, "the server's disk is full")
+        return await insert(*given)
+
+    monkeypatch.setattr(posts, "insert", refused_twice)
+    jobs = Jobs(store.jobs, engine.clock, hub.kinds())
+    await jobs.start()
+    await world.say("one")
+    assert await world.told(1) == [Text("ann: one")]
+    await jobs.stop(5)
 
 
 async def test_a_job_that_is_done_twice_says_it_once(world: World, store: Store, events: list[Event]) -> None:

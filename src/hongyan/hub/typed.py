@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from hongyan.hub.content import Audio, Content, File, Image, Location, Media, Text, Video
+from hongyan.engine import json_text
+from hongyan.hub.content import SECONDS_MAX, Audio, Content, File, Image, Location, Media, Text, Video
 
 TEXT, IMAGE, AUDIO, VIDEO, LOCATION, FILE = -1, -2, -3, -4, -5, -6
 #: What a message is that carries a file of a type that begins so.
@@ -81,8 +82,8 @@ def _object(text: str) -> dict[str, Any] | None:
     if not text.startswith("{"):
         return None
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = json_text.parse(text)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 
@@ -100,7 +101,7 @@ def _media(value: Mapping[str, Any]) -> Media | None:
         url=url,
         name=name if isinstance(name, str) else "",
         type=type_ if isinstance(type_, str) and "/" in type_ else "",
-        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        seconds=float(seconds) if isinstance(seconds, int | float) and 0 <= seconds <= SECONDS_MAX else None,
     )
 
 
