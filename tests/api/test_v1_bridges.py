@@ -186,6 +186,11 @@ async def test_a_channel_takes_its_bridges_with_it(http: httpx.AsyncClient, worl
     ("said", "contents"),
     [
         ('{"_lctype":-1,"_lctext":"Hello"}', [Text("ann: Hello")]),
+        ('{"_lctype":-1,"_lctext":"Hi","_lcattrs":{"name":" Ann Lee "}}', [Text("Ann Lee (ann): Hi")]),
+        ('{"_lctype":-1,"_lctext":"Hi","_lcattrs":{"name":"","username":"lee"}}', [Text("lee (ann): Hi")]),
+        ('{"_lctype":-1,"_lctext":"Hi","_lcattrs":{"name":"a\\nbob: b"}}', [Text("ann: Hi")]),
+        ('{"_lctype":-1,"_lctext":"Hi","_lcattrs":{"name":{"x":1}}}', [Text("ann: Hi")]),
+        ('{"_lctype":-1,"_lctext":"Hi","_lcattrs":["name"]}', [Text("ann: Hi")]),
         ("plain", [Text("ann: plain")]),
         (
             '{"_lctype":-2,"_lctext":"look","_lcfile":{"url":"https://f.example/a.png","metaData":{"name":"a.png"}}}',

@@ -59,9 +59,12 @@ def refusal(source: str, **given: Any) -> str:
         ("{{ a }} {{ a|join('/') }} {{ a|length }}", {"a": [1, "b"]}, "1, b 1/b 2"),
         ("{{ a|upper }} {{ a|trim|capitalize }} {{ a|truncate(4) }}", {"a": "abc def"}, "ABC DEF Abc def abc…"),
         ("{{ a|default('none') }}", {"a": ""}, "none"),
+        ("{{ a[0].no|default('none') }}", {"a": [{"b": 1}]}, "none"),
+        ("{{ a|tojson }} {{ a[1]|tojson }}", {"a": ["\"é", {"b": None}]}, '["\\"é", {"b": null}] {"b": null}'),
         ("{{ a|round(1) }} {{ a|int }} {{ a|round }}", {"a": 2.55}, "2.5 2 3"),
         ("{{ a|sort|reverse|first }} {{ a|sum }} {{ a|max }}", {"a": [1, 3, 2]}, "3 6 3"),
         ("{{ a|date('%Y-%m-%d') }}", {"a": 1_700_000_000}, "2023-11-14"),
+        ("{{ a|round(-2) }} {{ a|round(-999999999) }}", {"a": 1250}, "1200 0"),  # a number with as many digits
         ("{{ 3 is odd }} {{ 3 in [1, 3] }}", {}, "true true"),
         ("{# not seen #}a{% raw %}{{ b }}{% endraw %}", {}, "a{{ b }}"),
         ("line\n", {}, "line\n"),
@@ -104,7 +107,9 @@ def test_what_texts_become(source: str, given: dict[str, Any], becomes: str) -> 
         ("{{ " + "(" * 5000 + "a", "nested too deep"),
         ("{{ " + "[" * 100 + "a" + "]" * 100 + "}}", "nested too deep"),
         ("{% for x in a %}" * 30 + "{% endfor %}" * 30, "nested too deep"),
+        ("{{ 1e400 }}", "a number in it is too large"),
         ("a" * 40_001, "at most 40,000 characters"),
+        ("{{ [" + "a|upper," * 4000 + "]|length }}", "more than 200 elements"),
     ],
 )
 def test_what_no_template_may_have(source: str, why: str) -> None:
@@ -130,6 +135,11 @@ def test_what_no_template_may_have(source: str, why: str) -> None:
         ("{{ a // b }}", {"a": 1, "b": 0}, "can't be worked out"),
         ("{{ a|date('%c') }}", {"a": 1}, "no form of a date"),
         ("{{ a|int }}", {"a": "many"}, "can't be worked out"),
+        ("{{ 'inf'|float|int }}", {}, "can't be worked out"),
+        ("{{ 'nan'|float|tojson }}", {}, "can't be worked out"),
+        ("{{ a[0].no|tojson }}", {"a": [{}]}, "has no attribute 'no'"),
+        ("{{ '\\ud800' }}", {}, "half of a character is in it"),
+        ("{{ a|date }}", {"a": 10**17}, "it is no date"),
         (" {{ a }} ", {"a": " "}, "text is missing"),
     ],
 )
@@ -149,9 +159,10 @@ MANY = list(range(1000))
         (LOOP + "{{ b }}{% endfor %}", {"a": MANY, "b": "x" * 20_000}, "would become too long"),
         ("{{ " + "+".join("b" * 50) + " }}", {"b": "x" * 20_000}, "would become too long"),
         ("{{ b|join(c) }}", {"b": MANY, "c": "x" * 20_000}, "would become too long"),
-        ("{{ [" + "b," * 10_000 + "] }}", {"b": "x" * 20_000}, "would become too long"),
+        ("{{ [" + "b," * 190 + "] }}", {"b": "x" * 20_000}, "would become too long"),
+        ("{{ [" + "b," * 190 + "]|tojson|length }}", {"b": "x" * 20_000}, "would become too long"),
         (
-            "{{ [" + "[" + "b," * 4 + "]," * 1 + "[" + "b," * 4000 + "]] }}",
+            "{{ [" + "[" + "b," * 4 + "]," * 1 + "[" + "b," * 150 + "]] }}",
             {"b": "x" * 20_000},
             "would become too long",
         ),

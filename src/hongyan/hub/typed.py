@@ -8,6 +8,8 @@ from hongyan.engine import json_text
 from hongyan.hub.content import SECONDS_MAX, Audio, Content, File, Image, Location, Media, Text, Video
 
 TEXT, IMAGE, AUDIO, VIDEO, LOCATION, FILE = -1, -2, -3, -4, -5, -6
+#: Characters of a name that is shown.
+NAME_MAX = 60
 #: What a message is that carries a file of a type that begins so.
 _BY_TYPE = {"image": IMAGE, "audio": AUDIO, "video": VIDEO}
 _OF_MEDIA: dict[type, int] = {Image: IMAGE, Audio: AUDIO, Video: VIDEO, File: FILE}
@@ -59,14 +61,15 @@ def encode(
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def contents(content: str | bytes, name: str) -> list[Content]:
-    """What a message of a conversation says, with its sender's name in front, in as many messages as that needs."""
+def contents(content: str | bytes, sender: str) -> list[Content]:
+    """What a message of a conversation says, with its sender in front, in as many messages as that needs."""
     if isinstance(content, bytes):
-        return [Text(f"{name}: [{len(content):,} bytes]")]
+        return [Text(f"{sender}: [{len(content):,} bytes]")]
     value = _object(content)
     kind = value.get("_lctype") if value is not None else None
     if value is None or not isinstance(kind, int):
-        return [Text(f"{name}: {content}")]
+        return [Text(f"{sender}: {content}")]
+    name = _named(sender, value.get("_lcattrs"))
     text = value.get("_lctext")
     text = text if isinstance(text, str) else ""
     if kind == LOCATION and (place := _location(value)) is not None:
@@ -76,6 +79,14 @@ def contents(content: str | bytes, name: str) -> list[Content]:
         attached = {IMAGE: Image, AUDIO: Audio, VIDEO: Video, FILE: File}[kind](media)
         return [Text(f"{name}: {text}" if text else f"{name}:"), attached]
     return [Text(f"{name}: {text}" if text else f"{name}: [{kind}]")]
+
+
+def _named(sender: str, attributes: object) -> str:
+    """A name in the attributes is the sender's own word, and may be somebody else's: the client stands beside it."""
+    given = (attributes.get("name") or attributes.get("username")) if isinstance(attributes, dict) else None
+    if not isinstance(given, str) or not given.strip() or len(given) > NAME_MAX or not given.isprintable():
+        return sender
+    return f"{given.strip()} ({sender})"
 
 
 def _object(text: str) -> dict[str, Any] | None:

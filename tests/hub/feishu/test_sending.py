@@ -7,6 +7,7 @@ import pytest
 
 from hongyan.hub.connector import HERE, Outcome, Problem, Target
 from hongyan.hub.connectors.feishu.app import AppConnector
+from hongyan.hub.connectors.feishu.dialect import escape
 from hongyan.hub.connectors.feishu.robot import RobotConnector
 from hongyan.hub.content import (
     Article,
@@ -654,3 +655,9 @@ async def test_check(app: AppConnector, robot: RobotConnector, sandbox: Sandbox)
     assert await app.check() == "Feishu app 鸿雁助手"
     assert await robot.check() == "robot of a Feishu group"
     assert sandbox.board.all() == []
+
+
+def test_lines_without_text_are_looked_at_once() -> None:
+    """Each is looked at for a mark at its start alone, not for one many lines below, which would take minutes."""
+    assert escape("\n" * 40_000) == "\n" * 40_000
+    assert escape("a\n\n  - b\n\t2. c") == "a\n\n  &#45; b\n\t2&#46; c"

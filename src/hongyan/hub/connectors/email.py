@@ -264,4 +264,5 @@ KIND = ChannelKind(
     secret=frozenset({"password"}),
     targets=frozenset({"email"}),
     open=Email,
+    place=frozenset({"base_url", "host", "port", "tls"}),
 )

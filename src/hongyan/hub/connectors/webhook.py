@@ -1,5 +1,6 @@
 """Any server that takes a message over HTTP (connectors reference 6.1 and 6.2)."""
 
+import asyncio
 import base64
 import hmac
 import re
@@ -37,7 +38,10 @@ from hongyan.hub.surroundings import Surroundings
 #: Time for a call (s), bytes of an answer that are read, and the longest wait that is believed (s).
 TIMEOUT, ANSWER_MAX, WAIT_MAX = 20.0, 65_536, 86_400.0
 #: Headers that are made here.
-_OWN = {"host", "content-length", "transfer-encoding", "connection", "content-type"}
+_OWN = {
+    *("host", "content-length", "transfer-encoding", "connection", "content-type"),
+    *("webhook-id", "webhook-timestamp", "webhook-signature"),
+}
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _PATH = re.compile(r"[\w$-]+(\[\d+\])*(\.[\w$-]+(\[\d+\])*)*")
 
@@ -172,7 +176,7 @@ class Webhook(Unable):
             "time": time,
             "reply_to": thread.get("id", "") if thread else "",
         }
-        return self._body.fill_in(given)
+        return await asyncio.to_thread(self._body.fill_in, given)
 
     async def _linked(self, part: Any) -> Any:
         """With addresses instead of files of this server, which nobody else can read."""
@@ -267,4 +271,5 @@ KIND = ChannelKind(
     secret=frozenset({"url", "password", "token", "headers", "signing_secret", "hmac_secret"}),
     targets=frozenset(),
     open=Webhook,
+    place=frozenset({"base_url", "url"}),
 )

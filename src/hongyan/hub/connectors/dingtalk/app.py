@@ -52,6 +52,8 @@ class AppConnector:
         self._around = around
         self._api = Api(credentials, around)
         self._inbound = Inbound(credentials, around.wall)
+        if credentials.stream:
+            self.listen = self._listen
 
     # sending
 
@@ -103,10 +105,9 @@ class AppConnector:
 
     def _interactive(self, message: Message) -> bool:
         """Whether something in it is to be pressed that the app is told."""
-        card = message.content
-        return bool(
-            self._credentials.card_template_id and isinstance(card, Card) and any(button.id for button in card.buttons)
-        )
+        given, card = self._credentials, message.content
+        told = given.card_template_id and (given.card_route_key or given.stream)
+        return bool(told and isinstance(card, Card) and any(button.id for button in card.buttons))
 
     async def _send_users(self, rendering: AppRendering, targets: Sequence[Target]) -> Mapping[Target, Result]:
         sample = await rendering.sample(direct=True)
@@ -336,7 +337,7 @@ class AppConnector:
     async def receive(self, request: Incoming) -> Reception:
         return self._inbound.receive(request)
 
-    async def listen(self, tell: Callable[[Event], Awaitable[None]]) -> None:
+    async def _listen(self, tell: Callable[[Event], Awaitable[None]]) -> None:
         await Stream(self._credentials, self._around, self._inbound, tell).run()
 
     async def fetch(self, media: Mapping[str, str]) -> bytes:

@@ -25,7 +25,7 @@ from hongyan.hub.markdown import (
 #: Tables in one element.
 TABLES_MAX = 4
 #: Marks, written as entities where they are none: Feishu's documentation says so, and knows no backslash.
-_MARKS = re.compile(r"[\\`*_\[\]<>~|$#]|&(?=#?\w+;)|:(?=[A-Za-z_]+:)|^\s*[-+=]|^\s*\d+[.)]", re.MULTILINE)
+_MARKS = re.compile(r"[\\`*_\[\]<>~|$#]|&(?=#?\w+;)|:(?=[A-Za-z_]+:)|^[ \t]*[-+=]|^[ \t]*\d+[.)]", re.MULTILINE)
 _IN_ADDRESS = {ord("("): "%28", ord(")"): "%29", ord(" "): "%20", ord("<"): "%3C", ord(">"): "%3E"}
 
 
