@@ -164,7 +164,10 @@ class SlackApp(Unable):
         return Feature.RECEIVE in self.features
 
     def _pace(self, channel: str, count: int = 1) -> None:
-        limits = [Limit(("slack", self._account, channel), BURST, BURST_TIME), Limit(("slack app", self._account), WORKSPACE, 60.0)]
+        limits = [
+            Limit(("slack", self._account, channel), BURST, BURST_TIME),
+            Limit(("slack app", self._account), WORKSPACE, 60.0),
+        ]
         self._around.rates.take(*limits * count)
 
     async def _post(self, channel: str, body: Mapping[str, object]) -> dict[str, Any]:
