@@ -156,6 +156,19 @@ async def test_credentials_that_are_left_out_or_hidden_stay(http: httpx.AsyncCli
     assert (platform.opened[-1].key, platform.opened[-1].region) == ("other", "us")
 
 
+async def test_secrets_do_not_follow_to_another_place(http: httpx.AsyncClient, platform: Platform) -> None:
+    """Whoever may change a channel, but not read its secrets, does not get them by leading it to a server of theirs."""
+    new = await made(http)
+    for given in ({"base_url": "https://evil.example"}, {"base_url": "https://evil.example", "key": HIDDEN}):
+        status, error = await refused(http, "PATCH", f"/{new['id']}", {"credentials": given})
+        assert (status, "`key` again" in error) == (400, True)
+    assert (await call(http, "GET", f"/{new['id']}"))["credentials"] == new["credentials"]
+    await call(http, "PATCH", f"/{new['id']}", json={"credentials": {"base_url": "https://platform.example"}})
+    there = {"base_url": "https://elsewhere.example", "key": "another"}
+    await call(http, "PATCH", f"/{new['id']}", json={"credentials": there})
+    assert (platform.opened[-1].base_url, platform.opened[-1].key) == ("https://elsewhere.example", "another")
+
+
 async def test_channels_are_there_after_a_start(http: httpx.AsyncClient, hub: Hub, platform: Platform) -> None:
     new = await made(http)
     before = hub.channels._all

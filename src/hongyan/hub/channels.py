@@ -174,6 +174,7 @@ class Channels:
             if credentials is not None:
                 news = {key: value for key, value in credentials.items() if value != HIDDEN}
                 given = _credentials(found, {**before.credentials, **news})
+                _check_place(found, before.credentials, given, news)
             after = replace(
                 before,
                 name=before.name if name is None or name == before.name else self._free_name(app, name),
@@ -391,6 +392,18 @@ def _credentials(kind: "ChannelKind", given: Mapping[str, Any]) -> Mapping[str, 
         raise Refused(errors.INVALID_VALUE, f"the credentials: {mistake}") from None
     kept: dict[str, Any] = msgspec.to_builtins(typed)
     return kept
+
+
+def _check_place(
+    kind: "ChannelKind", before: Mapping[str, Any], after: Mapping[str, Any], news: Mapping[str, Any]
+) -> None:
+    """Secrets that were given for one place go to no other. Raises Refused(INVALID_VALUE)."""
+    names = {each.name: each.encode_name for each in structs.fields(kind.credentials)}
+    moved = [name for name in sorted(kind.place & names.keys()) if before.get(names[name]) != after.get(names[name])]
+    kept = [name for name in sorted(kind.secret) if after.get(names[name]) and names[name] not in news]
+    if moved and kept:
+        told = ", ".join(f"`{name}`" for name in kept)
+        raise _wrong(f"the credentials: with another `{moved[0]}` give {told} again, which would be sent there")
 
 
 def _description(text: str) -> str:

@@ -1,5 +1,6 @@
 """Any server that takes a message over HTTP (connectors reference 6.1 and 6.2)."""
 
+import asyncio
 import base64
 import hmac
 import re
@@ -172,7 +173,7 @@ class Webhook(Unable):
             "time": time,
             "reply_to": thread.get("id", "") if thread else "",
         }
-        return self._body.fill_in(given)
+        return await asyncio.to_thread(self._body.fill_in, given)
 
     async def _linked(self, part: Any) -> Any:
         """With addresses instead of files of this server, which nobody else can read."""
@@ -267,4 +268,5 @@ KIND = ChannelKind(
     secret=frozenset({"url", "password", "token", "headers", "signing_secret", "hmac_secret"}),
     targets=frozenset(),
     open=Webhook,
+    place=frozenset({"base_url", "url"}),
 )
