@@ -62,6 +62,7 @@ def refusal(source: str, **given: Any) -> str:
         ("{{ a|round(1) }} {{ a|int }} {{ a|round }}", {"a": 2.55}, "2.5 2 3"),
         ("{{ a|sort|reverse|first }} {{ a|sum }} {{ a|max }}", {"a": [1, 3, 2]}, "3 6 3"),
         ("{{ a|date('%Y-%m-%d') }}", {"a": 1_700_000_000}, "2023-11-14"),
+        ("{{ a|round(-2) }} {{ a|round(-999999999) }}", {"a": 1250}, "1200 0"),  # a number with as many digits
         ("{{ 3 is odd }} {{ 3 in [1, 3] }}", {}, "true true"),
         ("{# not seen #}a{% raw %}{{ b }}{% endraw %}", {}, "a{{ b }}"),
         ("line\n", {}, "line\n"),
@@ -105,6 +106,7 @@ def test_what_texts_become(source: str, given: dict[str, Any], becomes: str) -> 
         ("{{ " + "[" * 100 + "a" + "]" * 100 + "}}", "nested too deep"),
         ("{% for x in a %}" * 30 + "{% endfor %}" * 30, "nested too deep"),
         ("a" * 40_001, "at most 40,000 characters"),
+        ("{{ [" + "a|upper," * 4000 + "]|length }}", "more than 200 elements"),
     ],
 )
 def test_what_no_template_may_have(source: str, why: str) -> None:
@@ -130,6 +132,7 @@ def test_what_no_template_may_have(source: str, why: str) -> None:
         ("{{ a // b }}", {"a": 1, "b": 0}, "can't be worked out"),
         ("{{ a|date('%c') }}", {"a": 1}, "no form of a date"),
         ("{{ a|int }}", {"a": "many"}, "can't be worked out"),
+        ("{{ a|date }}", {"a": 10**17}, "it is no date"),
         (" {{ a }} ", {"a": " "}, "text is missing"),
     ],
 )
@@ -149,9 +152,9 @@ MANY = list(range(1000))
         (LOOP + "{{ b }}{% endfor %}", {"a": MANY, "b": "x" * 20_000}, "would become too long"),
         ("{{ " + "+".join("b" * 50) + " }}", {"b": "x" * 20_000}, "would become too long"),
         ("{{ b|join(c) }}", {"b": MANY, "c": "x" * 20_000}, "would become too long"),
-        ("{{ [" + "b," * 10_000 + "] }}", {"b": "x" * 20_000}, "would become too long"),
+        ("{{ [" + "b," * 190 + "] }}", {"b": "x" * 20_000}, "would become too long"),
         (
-            "{{ [" + "[" + "b," * 4 + "]," * 1 + "[" + "b," * 4000 + "]] }}",
+            "{{ [" + "[" + "b," * 4 + "]," * 1 + "[" + "b," * 150 + "]] }}",
             {"b": "x" * 20_000},
             "would become too long",
         ),

@@ -82,6 +82,9 @@ _TESTS = {
 }
 
 
+#: Elements of the lists that stand in one text: each may be as long as a text.
+ELEMENTS_MAX = 200
+
 #: Names that no template can have.
 _TURNS, COUNT = "_turns", "_count"
 
@@ -114,8 +117,11 @@ def _default(value: Json, instead: Json = "") -> Json:
 
 
 def _join(values: Json, separator: str = ", ") -> str:
-    texts = [_text(each) for each in values]
-    _fits(sum(map(len, texts)) + len(str(separator)) * len(texts))
+    texts, length = [], 0
+    for each in values:
+        texts.append(_text(each))
+        length += len(texts[-1]) + len(str(separator))
+        _fits(length)  # before the next one is written
     return str(separator).join(texts)
 
 
@@ -124,14 +130,17 @@ def _truncate(value: Json, length: int = 100) -> str:
 
 
 def _round(value: float, digits: int = 0) -> float | int:
-    return round(value, min(int(digits), 10)) if digits else round(value)
+    return round(value, max(-15, min(int(digits), 10))) if digits else round(value)
 
 
 def _date(value: float, form: str = "%Y-%m-%d %H:%M") -> str:
     """Seconds since 1970, in UTC."""
     if len(form) > 60 or not re.fullmatch(r"(%[YmdHMSjyaAbBp%]|[^%])*", form):
         raise _wrong(f"`{form[:60]}` is no form of a date")
-    return time.strftime(form, time.gmtime(float(value)))
+    try:
+        return time.strftime(form, time.gmtime(float(value)))
+    except OSError:
+        raise _wrong("it is no date: a date is a number of seconds since 1970") from None
 
 
 def _fits(length: int) -> None:
@@ -303,6 +312,7 @@ def _parsed(language: Environment, source: str) -> nodes.Template:
 def _look_at(tree: nodes.Template) -> None:
     """Every node of it; not by recursion, as it may be deep."""
     left: list[tuple[nodes.Node, int]] = [(tree, 0)]
+    elements = 0
     while left:
         node, depth = left.pop()
         if depth > 60:
@@ -318,6 +328,9 @@ def _look_at(tree: nodes.Template) -> None:
             raise _wrong(f"there is no test `{node.name}`")
         if isinstance(node, nodes.Filter | nodes.Test) and (node.dyn_args or node.dyn_kwargs):
             raise _wrong("a template has no `*` before arguments")
+        elements += len(node.items) if isinstance(node, nodes.List | nodes.Tuple) else 0
+        if elements > ELEMENTS_MAX:
+            raise _wrong(f"the lists in it have more than {ELEMENTS_MAX} elements")
         if isinstance(node, nodes.For) and node.recursive:
             raise _wrong("a template has no recursive loops")
         left += [(child, depth + 1) for child in node.iter_child_nodes() if not isinstance(child, nodes.Keyword)]

@@ -162,6 +162,9 @@ def test_templates_that_are_refused(template: str, words: str) -> None:
         ("[1]", "form", "JSON object of texts"),
         ('{"a": {}}', "form", "JSON object of texts"),
         ("{% for a in text %}{% for b in text %}" + "x" * 1000 + "{% endfor %}{% endfor %}", "text", "gives more than"),
+        ("{% for a in text %}{% for b in text %}{% endfor %}{% endfor %}", "text", "turns"),
+        ("{{ text | join(text) | join(text) }}", "text", "gives more than"),
+        ("{{ content" + " | tojson" * 25 + " }}", "text", "gives more than"),
     ],
 )
 async def test_templates_that_fail(webhook: Make, peer: Peer, template: str, body: str, words: str) -> None:

@@ -1,7 +1,8 @@
 """Bodies of webhooks that somebody writes: a little of Jinja, with which nothing can be done but write a body."""
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +15,8 @@ from hongyan.hub.connector import Outcome, Problem
 
 #: Characters of a template, bytes of a body, and how deep loops stand in each other.
 TEMPLATE_MAX, BODY_MAX, LOOPS_MAX = 20_000, 1_048_576, 2
+#: Turns of all loops of a template together, and seconds that they may take.
+TURNS, SECONDS = 20_000, 1.0
 #: The names that a template reads.
 NAMES = frozenset({"message", "content", "title", "text", "markdown", "key", "time", "reply_to"})
 TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded", "text": "text/plain; charset=utf-8"}
@@ -37,6 +40,8 @@ _NODES = (
     nodes.CondExpr,
 )
 _FILTERS = frozenset({"default", "first", "join", "last", "length", "lower", "tojson", "trim", "truncate", "upper"})
+#: Names that no template can have: the filter that counts the turns of a loop, and what it counts with.
+_TURNS, _COUNT = "_turns", "_count"
 _TESTS = frozenset({"defined", "undefined", "none", "string", "number", "eq", "ne", "lt", "le", "gt", "ge", "in"})
 
 
@@ -55,23 +60,26 @@ class Body:
         )
         environment.globals.clear()
         environment.filters = {name: each for name, each in environment.filters.items() if name in _FILTERS}
-        environment.filters["tojson"] = lambda value: _Ready(json.dumps(value, ensure_ascii=False))
+        environment.filters |= {"tojson": _to_json, "join": _join, _TURNS: _turns}
         environment.tests = {name: each for name, each in environment.tests.items() if name in _TESTS}
         if len(source) > TEMPLATE_MAX:
             raise ValueError(f"the template has at most {TEMPLATE_MAX:,} characters")
         try:
             tree = environment.parse(source)
             _look_at(tree, frozenset(NAMES), 0, 0)
-            self._template = environment.from_string(source)
+            for loop in tree.find_all(nodes.For):
+                loop.iter = nodes.Filter(loop.iter, _TURNS, [nodes.Name(_COUNT, "load")], [], None, None)
+            code = environment.compile(tree)
+            self._template = environment.template_class.from_code(environment, code, {})
         except (TemplateError, SyntaxError) as error:
             raise ValueError(f"the template can't be read: {error}") from None
         except RecursionError:
             raise ValueError("the template is nested too deep") from None
 
     def fill_in(self, values: Mapping[str, Any]) -> bytes:
-        """Raises Problem."""
+        """Raises Problem. Belongs in a thread."""
         try:
-            body = "".join(_bounded(self._template.generate(values))).encode()
+            body = "".join(_bounded(self._template.generate(values, **{_COUNT: _counter()}))).encode()
         except (TemplateError, TypeError, ValueError, LookupError) as error:
             raise _wrong(f"the template does not fit this message: {error}") from None
         if self._kind == "text":
@@ -87,13 +95,50 @@ class Body:
         return urlencode({name: _printed(each) for name, each in value.items()}).encode()
 
 
-def _bounded(pieces: Iterator[str]) -> Iterator[str]:
+def _bounded(pieces: Iterable[str]) -> Iterator[str]:
     length = 0
     for piece in pieces:
         length += len(piece)
-        if length > BODY_MAX:
-            raise _wrong(f"the template gives more than {BODY_MAX:,} characters")
+        _fits(length)
         yield piece
+
+
+def _fits(length: int) -> None:
+    if length > BODY_MAX:
+        raise _wrong(f"the template gives more than {BODY_MAX:,} characters")
+
+
+def _counter() -> Callable[[], None]:
+    """Called at each turn of a loop: one that writes nothing must end, too."""
+    until, turns = time.monotonic() + SECONDS, 0
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+        if turns > TURNS or time.monotonic() > until:
+            raise _wrong(f"the template's loops take more than {TURNS:,} turns, or {SECONDS:g} s")
+
+    return count
+
+
+def _turns(values: Iterable[Any], count: Callable[[], None]) -> Iterator[Any]:
+    for each in values:
+        count()
+        yield each
+
+
+def _to_json(value: Any) -> str:
+    """One text after another would double its backslashes without end."""
+    text = json.dumps(value, ensure_ascii=False)
+    _fits(len(text))
+    return _Ready(text)
+
+
+def _join(values: Iterable[Any], separator: Any = "") -> str:
+    """As Jinja's; that a text is joined by another one is looked at before it is done."""
+    texts = [str(each) for each in values]
+    _fits(sum(map(len, texts)) + len(str(separator)) * max(len(texts) - 1, 0))
+    return str(separator).join(texts)
 
 
 def _json_text(value: Any) -> str:
