@@ -183,6 +183,7 @@ class _Inside(Outbound):
         body: bytes = b"",
         timeout: float,
         answer_max: int = ANSWER_MAX,
+        public_only: bool = False,
     ) -> Answer:
         if not url.startswith(f"{ORIGIN}/"):
             raise Forbidden("nothing goes out")

@@ -38,8 +38,9 @@ from hongyan.hub.connector import (
     failed,
 )
 from hongyan.hub.content import Message
+from hongyan.hub.media import for_strangers
 from hongyan.hub.ports import HeardStore, PostStore
-from hongyan.hub.records import Channel, Delivery, Posted, State, channel_of, lane
+from hongyan.hub.records import BRIDGED, Channel, Delivery, Posted, State, channel_of, lane
 from hongyan.jobs import Kind, NotYet
 
 log = logging.getLogger(__name__)
@@ -254,9 +255,11 @@ class Sending:
         message = msgspec.json.decode(posted.body, type=Message)
         tried = _Try([], [])
         try:
+            strangers = (posted.request_key or "").startswith(BRIDGED)
             async with self._channels.opened(channel) as connector:
                 for thread, some in await self._by_thread(channel, message, waiting):
-                    sent = await _sent(connector, message, [each.target for _, each in some], posted.id, thread)
+                    with for_strangers(strangers):
+                        sent = await _sent(connector, message, [each.target for _, each in some], posted.id, thread)
                     tried.results += [(number, result) for (number, _), result in zip(some, sent.results, strict=True)]
                     tried.notes += sent.notes
                 return tried, Feature.ONCE in connector.features

@@ -4,7 +4,22 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from hongyan.hub.content import Audio, Content, File, Image, Location, Media, Text, Video
+from hongyan.engine.file_types import is_type
+from hongyan.engine.files import clean_name
+from hongyan.hub.content import (
+    LINE_MAX,
+    SECONDS_MAX,
+    URL,
+    URL_MAX,
+    Audio,
+    Content,
+    File,
+    Image,
+    Location,
+    Media,
+    Text,
+    Video,
+)
 
 TEXT, IMAGE, AUDIO, VIDEO, LOCATION, FILE = -1, -2, -3, -4, -5, -6
 #: What a message is that carries a file of a type that begins so.
@@ -59,15 +74,19 @@ def encode(
 
 
 def contents(content: str | bytes, name: str) -> list[Content]:
-    """What a message of a conversation says, with its sender's name in front, in as many messages as that needs."""
+    """What a message of a conversation says, with its sender's name in front, in as many messages as that needs.
+
+    It is the word of a client, of which nothing has been looked at yet.
+    """
     if isinstance(content, bytes):
         return [Text(f"{name}: [{len(content):,} bytes]")]
+    content = _sound(content)
     value = _object(content)
     kind = value.get("_lctype") if value is not None else None
     if value is None or not isinstance(kind, int):
         return [Text(f"{name}: {content}")]
     text = value.get("_lctext")
-    text = text if isinstance(text, str) else ""
+    text = _sound(text) if isinstance(text, str) else ""
     if kind == LOCATION and (place := _location(value)) is not None:
         return [Text(f"{name}: {text}".rstrip(": ") + ":"), place]
     media = _media(value)
@@ -75,6 +94,11 @@ def contents(content: str | bytes, name: str) -> list[Content]:
         attached = {IMAGE: Image, AUDIO: Audio, VIDEO: Video, FILE: File}[kind](media)
         return [Text(f"{name}: {text}" if text else f"{name}:"), attached]
     return [Text(f"{name}: {text}" if text else f"{name}: [{kind}]")]
+
+
+def _sound(text: str) -> str:
+    """Without halves of characters, which clients leave where they cut a text, and which nobody can be sent."""
+    return text.encode(errors="replace").decode()
 
 
 def _object(text: str) -> dict[str, Any] | None:
@@ -91,16 +115,17 @@ def _media(value: Mapping[str, Any]) -> Media | None:
     """The file of a message by its address: its id is the sender's word, and would be read without a question."""
     file = value.get("_lcfile")
     url = file.get("url") if isinstance(file, dict) else None
-    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+    url = _sound(url) if isinstance(url, str) else ""
+    if len(url) > URL_MAX or not URL.fullmatch(url):
         return None
     meta = file.get("metaData") if isinstance(file, dict) else None
     meta = meta if isinstance(meta, dict) else {}
     name, type_, seconds = meta.get("name"), meta.get("mime_type") or meta.get("format"), meta.get("duration")
     return Media(
         url=url,
-        name=name if isinstance(name, str) else "",
-        type=type_ if isinstance(type_, str) and "/" in type_ else "",
-        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        name=clean_name(_sound(name[:LINE_MAX])) if isinstance(name, str) and name else "",
+        type=type_ if isinstance(type_, str) and len(type_) <= LINE_MAX and is_type(type_) else "",
+        seconds=float(seconds) if isinstance(seconds, int | float) and 0 <= seconds <= SECONDS_MAX else None,
     )
 
 
