@@ -215,6 +215,17 @@ async def test_a_channel_that_is_throttled_is_left_alone(
     assert (await sending(app, Text("x"))).results[0].outcome is Outcome.OK
 
 
+async def test_who_does_not_know_the_token_slows_nobody_down(
+    make_app: Callable[..., SlackApp], around: Around, sandbox: Sandbox, sending: Sending
+) -> None:
+    """Ids of channels are no secret: a channel of another app may name the same one, and a Slack of its own."""
+    shared = around()
+    sandbox.faults.add("slack", "throttled")
+    other = make_app(shared, bot_token="xoxb-made-up")
+    assert (await sending(other, Text("x"))).results[0].outcome is Outcome.THROTTLED
+    assert (await sending(make_app(shared), Text("x"))).results[0].outcome is Outcome.OK
+
+
 ROTATION = {
     "client_id": "1000.2000",
     "client_secret": "sandbox-client-secret",

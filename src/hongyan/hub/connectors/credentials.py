@@ -1,5 +1,6 @@
 """Credentials of channels: never shown, not even by accident."""
 
+import hashlib
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,6 +17,13 @@ class Credentials(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
 
     def __rich_repr__(self) -> Any:
         return ()
+
+
+def account(*parts: object) -> str:
+    """Of an account, by which its rates are kept: whoever does not know its secret, or says that the platform is
+    somewhere else, has another one, and can't use up its rates or have it slowed down. It tells nothing of the secret.
+    """
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
 def at_base(url: str, base_url: str) -> str:

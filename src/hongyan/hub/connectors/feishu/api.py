@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from hongyan.hub.connector import Outcome, Problem
+from hongyan.hub.connectors.credentials import account
 from hongyan.hub.connectors.feishu import errors
 from hongyan.hub.connectors.feishu.credentials import AppCredentials
 from hongyan.hub.http import FILE_TIMEOUT, TIMEOUT, Answer, Http
@@ -25,6 +26,7 @@ class Api:
         self._around = around
         self._http = Http(around.outbound, credentials.base_url)
         self._tokens = Tokens(self._fetch, around.steady)
+        self._account = ("feishu", account(credentials.base_url, credentials.app_id, credentials.app_secret))
 
     async def call(
         self,
@@ -61,7 +63,7 @@ class Api:
 
     def take(self, to: str = "") -> None:
         """Count a call that sends, to this person or group. Raises Problem if it would be too many."""
-        app = ("feishu", self._credentials.app_id)
+        app = self._account
         if to:
             self._around.rates.take(Limit((*app, to), ONE_SECOND, 1.0))
         self._around.rates.take(Limit(app, APP_SECOND, 1.0), Limit(app, APP_MINUTE, 60.0), everybody=True)
@@ -90,7 +92,7 @@ class Api:
             errors.check(answer)
         except Problem as problem:
             if problem.outcome is Outcome.THROTTLED and problem.everybody:
-                self._around.rates.close(("feishu", self._credentials.app_id), problem.after or 1.0)
+                self._around.rates.close(self._account, problem.after or 1.0)
 
     async def _fetch(self) -> Token:
         given = self._credentials

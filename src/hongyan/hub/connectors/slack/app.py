@@ -1,7 +1,6 @@
 """An app of Slack with a bot: it writes to channels and people, changes and deletes that, and hears them."""
 
 import asyncio
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,7 +27,7 @@ from hongyan.hub.connector import (
     failed,
 )
 from hongyan.hub.connectors import ChannelKind
-from hongyan.hub.connectors.credentials import Credentials
+from hongyan.hub.connectors.credentials import Credentials, account
 from hongyan.hub.connectors.slack import inbound
 from hongyan.hub.connectors.slack.errors import judge
 from hongyan.hub.connectors.slack.progress import Progress
@@ -100,8 +99,7 @@ class SlackApp(Unable):
         self._refresh_token = credentials.refresh_token
         self._progress = Progress()
         self._known: dict[tuple[str, str], tuple[float, str]] = {}
-        # of the account, and no secret
-        self._account = hashlib.sha256((credentials.bot_token or credentials.client_id).encode()).hexdigest()[:16]
+        self._account = account(self._http.base, credentials.bot_token or credentials.client_secret)
         self.features = FEATURES if credentials.signing_secret else FEATURES - {Feature.RECEIVE}
 
     # sending
@@ -162,7 +160,10 @@ class SlackApp(Unable):
         return Feature.RECEIVE in self.features
 
     def _pace(self, channel: str, count: int = 1) -> None:
-        limits = [Limit(("slack", channel), BURST, BURST_TIME), Limit(("slack app", self._account), WORKSPACE, 60.0)]
+        limits = [
+            Limit(("slack", self._account, channel), BURST, BURST_TIME),
+            Limit(("slack app", self._account), WORKSPACE, 60.0),
+        ]
         self._around.rates.take(*limits * count)
 
     async def _post(self, channel: str, body: Mapping[str, object]) -> dict[str, Any]:
@@ -170,7 +171,7 @@ class SlackApp(Unable):
             return await self._call("chat.postMessage", body)
         except Problem as problem:
             if problem.outcome is Outcome.THROTTLED:
-                self._around.rates.close(("slack", channel), problem.after or REST)
+                self._around.rates.close(("slack", self._account, channel), problem.after or REST)
             raise
 
     async def _send_file(

@@ -29,6 +29,7 @@ from hongyan.hub.connector import (
     failed,
 )
 from hongyan.hub.connectors import ChannelKind
+from hongyan.hub.connectors.credentials import account
 from hongyan.hub.connectors.wecom.callback import Callback
 from hongyan.hub.connectors.wecom.cards import AppCards, key_of_task, task_id
 from hongyan.hub.connectors.wecom.credentials import AppCredentials
@@ -70,7 +71,8 @@ class App(Unable):
     def __init__(self, credentials: AppCredentials, around: Surroundings) -> None:
         self._around = around
         self._credentials = credentials
-        self._account = ("wecom", credentials.base_url, credentials.corp_id, credentials.agent_id)
+        given = credentials
+        self._account = ("wecom", account(given.base_url, given.corp_id, given.agent_id, given.secret))
         self._http = Http(around.outbound, credentials.base_url)
         self._tokens = Tokens(self._fetch_token, around.steady)
         self._uploads = Uploads(self._upload, around.steady)
