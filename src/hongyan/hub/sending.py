@@ -344,6 +344,9 @@ class Sending:
         notes: list[Note] = []
 
         async def update(connector: Connector, receipt: Receipt) -> None:
+            from hongyan.hub import degrade  # here: the connector has loaded it
+
+            await degrade.prepare(message.content)
             notes.extend(await connector.update(receipt, message))
 
         turn = self._turns.take([message_id])
@@ -476,8 +479,11 @@ async def _sent(
     connector: Connector, message: Message, targets: Sequence[Target], key: str, thread: Receipt | None
 ) -> Sent:
     """One try; whatever goes wrong is in the results."""
+    from hongyan.hub import degrade  # here: the connector has loaded it
+
     try:
         async with asyncio.timeout(TRY_MAX):
+            await degrade.prepare(message.content)
             sent = await connector.send(message, targets, key=key, thread=thread)
         by_target = {result.target: result for result in sent.results}
         lost = Problem(Outcome.UNKNOWN, "the connector has told nothing of this target")

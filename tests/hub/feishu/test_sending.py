@@ -7,6 +7,7 @@ import pytest
 
 from hongyan.hub.connector import HERE, Outcome, Problem, Target
 from hongyan.hub.connectors.feishu.app import AppConnector
+from hongyan.hub.connectors.feishu.dialect import escape
 from hongyan.hub.connectors.feishu.robot import RobotConnector
 from hongyan.hub.content import (
     Article,
@@ -149,6 +150,14 @@ async def test_a_text_calls_nobody_by_its_characters(
     assert (shown(sandbox).kind, shown(sandbox).payload) == ("post", post)
     await robot.send(Message(Text(said)), [HERE], key="k")
     assert (shown(sandbox).kind, shown(sandbox).payload) == ("post", post)
+
+
+async def test_unverified_code_in_a_card_calls_nobody(app: AppConnector, sandbox: Sandbox) -> None:
+    said = "`<at id=all></at>` `<b>`\n\n```\n<AT id=all></AT>\n```"
+    await app.send(Message(Markdown(said)), [GROUP], key="k")
+    content = shown(sandbox).payload["body"]["elements"][0]["content"]
+    assert "<at" not in content.lower()
+    assert "`<b>`" in content
 
 
 async def test_markdown_is_a_card_in_its_colour(app: AppConnector, sandbox: Sandbox) -> None:
@@ -654,3 +663,9 @@ async def test_check(app: AppConnector, robot: RobotConnector, sandbox: Sandbox)
     assert await app.check() == "Feishu app 鸿雁助手"
     assert await robot.check() == "robot of a Feishu group"
     assert sandbox.board.all() == []
+
+
+def test_lines_without_text_are_looked_at_once() -> None:
+    """Each is looked at for a mark at its start alone, not for one many lines below, which would take minutes."""
+    assert escape("\n" * 40_000) == "\n" * 40_000
+    assert escape("a\n\n  - b\n\t2. c") == "a\n\n  &#45; b\n\t2&#46; c"
