@@ -73,6 +73,7 @@ docs: setup ## Write the generated parts of the documentation
 	$(bin)/python tools/limits.py
 	$(bin)/python -m tools.leancloud_rest
 	$(bin)/python tools/webhooks.py
+	$(bin)/python tools/channels.py
 
 compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hongyan import rehearsal
 from hongyan.hub.connector import Feature, Outcome, Target
-from hongyan.hub.connectors import ChannelKind, kind
+from hongyan.hub.connectors import ChannelKind, kind, kinds
 from hongyan.hub.content import (
     Article,
     Articles,
@@ -176,13 +176,13 @@ which [rules](#rules). `make docs` writes this page: each message was sent by th
 [sandbox](../howto/sandbox.md), and a cell names the platform's own type of what arrived there (× how many messages),
 then the rules. No rule: the platform shows all of it.
 """,
-        "kinds": "## Kinds of channels\n\n`robot` kinds send to the group of their robot.\n",
+        "kinds": "## Kinds of channels\n\nRobots and webhooks have no other target than their own group or server.\n",
         "kind": "kind",
         "targets": "sends to",
-        "own": "its own group",
+        "own": "its own",
         "message": "message",
         "refused": "refused",
-        "rules": '<a id="rules"></a>\n\n## Rules\n\n| rule | what it does |\n|---|---|\n',
+        "rules": "## Rules\n\n| rule | what it does |\n|---|---|\n",
         "once": "\n*once*: the platform takes a message that comes again by a retry only once. *finds people*: by mail"
         " address or mobile number.\n",
     },
@@ -192,17 +192,17 @@ then the rules. No rule: the platform shows all of it.
 
 [English](channels.md)
 
-同一条消息在各平台表达同样的内容；平台无法呈现的部分会被改写，消息结果会注明所用的[规则](#rules)。本页由
+同一条消息在各平台表达同样的内容；平台无法呈现的部分会被改写，消息结果会注明所用的[规则](#规则)。本页由
 `make docs` 生成：每条消息都由真实的连接器发送到[沙箱](../howto/sandbox.zh-CN.md)，单元格中为平台收到的消息类型
 （× 条数）及所用规则。没有规则表示平台完整呈现。
 """,
-        "kinds": "## 通道类型\n\n`robot` 类通道只发送到机器人所在的群。\n",
+        "kinds": "## 通道类型\n\n机器人和 webhook 只能发送到自己的群或服务器。\n",
         "kind": "类型",
         "targets": "可发送给",
-        "own": "自己的群",
+        "own": "自己的",
         "message": "消息",
         "refused": "拒绝",
-        "rules": '<a id="rules"></a>\n\n## 规则\n\n| 规则 | 含义 |\n|---|---|\n',
+        "rules": "## 规则\n\n| 规则 | 含义 |\n|---|---|\n",
         "once": "\n*去重*：重试时平台只接收一次。*查找用户*：按邮箱或手机号查找。\n",
     },
 }
@@ -293,8 +293,9 @@ def render(found: Found, language: str) -> str:
 def _kinds(found: Found, language: str) -> str:
     place, texts = ("en", "zh").index(language), TEXTS[language]
     rows = []
-    for name, features in found.features.items():
-        targets = ", ".join(sorted(f"`{each}`" for each in _kind(name).targets)) or texts["own"]
+    for name, known in kinds().items():
+        features = found.features.get(name, known.features)
+        targets = ", ".join(sorted(f"`{each}`" for each in known.targets)) or texts["own"]
         rows.append([f"`{name}`", targets, *("✓" if each in features else "" for each in FEATURES)])
     heads = [texts["kind"], texts["targets"], *(words[place] for words in FEATURES.values())]
     return f"\n{texts['kinds']}\n{_table(heads, rows)}"

@@ -6,6 +6,7 @@ import signal
 import ssl
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -28,8 +29,10 @@ from hongyan.engine.files import Files
 from hongyan.engine.values import App
 from hongyan.figures import Figures
 from hongyan.gateway.server import Gateway
+from hongyan.hub.content import Media, Message
 from hongyan.hub.desk import Desk
 from hongyan.hub.hub import Hub
+from hongyan.hub.library import Preview
 from hongyan.hub.media import Addresses
 from hongyan.jobs import AnyKind, Jobs
 from hongyan.outbound import Outbound
@@ -55,6 +58,12 @@ def serve(settings: Settings) -> None:
 
 async def _serve(settings: Settings, data: DataDir, context: ssl.SSLContext | None) -> None:
     await Server(settings, data, context).run()
+
+
+async def _rehearse(message: Callable[[str], Message], link: Callable[[Media], Awaitable[str]]) -> list[Preview]:
+    from hongyan import rehearsal  # which loads the sandbox, that few servers need
+
+    return await rehearsal.preview(message, link)
 
 
 class Server:
@@ -87,7 +96,7 @@ class Server:
         self.jobs = Jobs(self.store.jobs, clock, self._follow())
         self.gateway = Gateway(self.engine, bus, settings.gateway, settings.trusted_proxies)
         figures = Figures(self.gateway, self.store, self.hub)
-        self.site = Site(settings, self.engine, self.files, stats=figures, hub_=self.hub)
+        self.site = Site(settings, self.engine, self.files, stats=figures, hub_=self.hub, rehearse_=_rehearse)
         self.admin = admin.AdminServer(data.admin_socket, self._perform)
 
     async def run(self) -> None:

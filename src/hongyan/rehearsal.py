@@ -4,11 +4,13 @@ It is sent by the real connectors to the emulators of the sandbox, which serve o
 Thereby a preview also says what a platform would refuse.
 """
 
+import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from hongyan.errors import Refused
 from hongyan.hub import connectors
 from hongyan.hub.connector import HERE, Connector, Note, Outcome, Problem, Target
 from hongyan.hub.content import Media, Message
+from hongyan.hub.library import Part, Preview
 from hongyan.hub.rates import Rates
 from hongyan.hub.surroundings import Bytes, MediaSource, Surroundings
 from hongyan.outbound import ANSWER_MAX, Answer, Forbidden, Outbound
@@ -167,6 +171,28 @@ def _wall() -> int:
     return time.time_ns() // 1_000_000
 
 
+async def preview(message: Callable[[str], Message], link: Callable[[Media], Awaitable[str]]) -> list[Preview]:
+    """What becomes of a message on each kind of channel, asked for by its platform. It is the port `Rehearse`."""
+    shown = []
+    async with stage(Props(link)) as made:
+        for account in made.accounts:
+            kind = connectors.kind(account.kind)
+            assert kind is not None
+            try:
+                asked = await asyncio.to_thread(message, kind.platform)
+            except Refused as refused:
+                no = partial(Preview, account.kind, outcome=Outcome.BAD_CONTENT, reason=refused.detail)
+                shown += [no(each.kind, notes=(), messages=[]) for each in account.targets]
+            else:
+                shown += [_preview(await made.show(account, each, asked)) for each in account.targets]
+    return shown
+
+
+def _preview(scene: Scene) -> Preview:
+    parts = [Part(each.kind, each.payload) for each in scene.shown]
+    return Preview(scene.kind, scene.target.kind, scene.outcome, scene.reason, tuple(scene.notes), parts)
+
+
 class _Inside(Outbound):
     """Calls nobody but the sandbox."""
 
@@ -201,8 +227,8 @@ class _Inside(Outbound):
 class Props:
     """Stands for files: nothing is fetched, and the bytes are the least of their type."""
 
-    def __init__(self, link: Callable[[Media], str] | None = None) -> None:
-        self._link = link or (lambda media: f"https://hongyan.example/files/{media.file or 'file'}")
+    def __init__(self, link: Callable[[Media], Awaitable[str]] | None = None) -> None:
+        self._link = link
 
     async def read(self, media: Media, most: int) -> Bytes:
         type_ = media.type or "application/octet-stream"
@@ -210,7 +236,9 @@ class Props:
         return Bytes(media.name or "file", type_, (begin + b"rehearsal")[:most])
 
     async def link(self, media: Media) -> str:
-        return media.url or self._link(media)
+        if self._link is not None:
+            return await self._link(media)
+        return media.url or f"https://hongyan.example/files/{media.file}"
 
 
 #: By what files of a type begin.

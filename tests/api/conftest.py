@@ -12,7 +12,7 @@ import httpx
 import pytest
 from litestar.types import ASGIApp
 
-from hongyan import blobs
+from hongyan import blobs, rehearsal
 from hongyan.api.application import application
 from hongyan.api.site import Site
 from hongyan.bus.local import LocalBus
@@ -117,7 +117,15 @@ def site_address() -> list[str | None]:
 @pytest.fixture
 def site(served: Served, engine: Engine, files: Files, hub: Hub) -> Site:
     """A server that is ready."""
-    made = Site(load(environment={}), engine, files, gateway_port=GATEWAY_PORT, ready=True, hub_=hub)
+    made = Site(
+        load(environment={}),
+        engine,
+        files,
+        gateway_port=GATEWAY_PORT,
+        ready=True,
+        hub_=hub,
+        rehearse_=rehearsal.preview,
+    )
     for field in dataclasses.fields(Site):
         setattr(served[0], field.name, getattr(made, field.name))
     return served[0]

@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from hongyan import errors
 from hongyan.engine.engine import Engine
 from hongyan.engine.events import Event, MessagePatched, MessageSent
 from hongyan.engine.values import App, ConversationDraft, ConversationKind, ConversationRow, Draft, Edit, Stored
+from hongyan.errors import Refused
 from hongyan.hub import bridges, media
 from hongyan.hub.connector import Chat, Happened, Outcome, Person, Problem, Result, Said, Target
 from hongyan.hub.content import Audio, File, Image, Link, Location, Media, Message, Text
@@ -184,6 +186,11 @@ async def test_a_channel_takes_its_bridges_with_it(http: httpx.AsyncClient, worl
     ("said", "contents"),
     [
         ('{"_lctype":-1,"_lctext":"Hello"}', [Text("ann: Hello")]),
+        ('{"_lctype":-1,"_lctext":"Hi","_lcattrs":{"name":" Ann Lee "}}', [Text("Ann Lee (ann): Hi")]),
+        ('{"_lctype":-1,"_lctext":"Hi","_lcattrs":{"name":"","username":"lee"}}', [Text("lee (ann): Hi")]),
+        ('{"_lctype":-1,"_lctext":"Hi","_lcattrs":{"name":"a\\nbob: b"}}', [Text("ann: Hi")]),
+        ('{"_lctype":-1,"_lctext":"Hi","_lcattrs":{"name":{"x":1}}}', [Text("ann: Hi")]),
+        ('{"_lctype":-1,"_lctext":"Hi","_lcattrs":["name"]}', [Text("ann: Hi")]),
         ("plain", [Text("ann: plain")]),
         (
             '{"_lctype":-2,"_lctext":"look","_lcfile":{"url":"https://f.example/a.png","metaData":{"name":"a.png"}}}',
@@ -200,12 +207,16 @@ async def test_a_channel_takes_its_bridges_with_it(http: httpx.AsyncClient, worl
         ('{"_lctype":7,"_lctext":"ours"}', [Text("ann: ours")]),
         ('{"_lctype":7,"x":1}', [Text("ann: [7]")]),
         ('{"_lctype":-2,"_lcfile":{"url":"file:///etc/passwd"}}', [Text("ann: [-2]")]),
-        ('{"_lctype":-1,"_lctext":"cut \\ud83d"}', [Text("ann: cut ?")]),
+        ('{"_lctype":-1,"_lctext":"\\ud800"}', [Text('ann: {"_lctype":-1,"_lctext":"\\ud800"}')]),
+        (
+            '{"_lctype":-3,"_lcfile":{"url":"https://f.example/a.amr","metaData":{"duration":1%s}}}' % ("0" * 400),
+            [Text("ann:"), Audio(Media(url="https://f.example/a.amr"))],
+        ),
         ('{"_lctype":-6,"_lcfile":{"url":"https://f.example/a b"}}', [Text("ann: [-6]")]),
         (
-            '{"_lctype":-3,"_lcfile":{"url":"https://f.example/a","metaData":{"duration":1%s,"name":"a\\r\\n\\ud83d/b",'
-            '"mime_type":"audio/mpeg\\r\\nX: y"}}}' % ("0" * 400),
-            [Text("ann:"), Audio(Media(url="https://f.example/a", name="a__?_b"))],
+            '{"_lctype":-3,"_lcfile":{"url":"https://f.example/a","metaData":{"name":"a\\r\\n/b",'
+            '"mime_type":"audio/mpeg\\r\\nX: y"}}}',
+            [Text("ann:"), Audio(Media(url="https://f.example/a", name="a___b"))],
         ),
     ],
 )
@@ -359,6 +370,41 @@ async def test_a_recall_there_is_a_recall_here(world: World, events: list[Event]
     await world.hear(Happened("ev-9", "recalled", SAID.at, recalled={"id": "m-7"}))
     (gone,) = await heard(events, 1, MessagePatched)
     assert (gone.id, gone.recalled) == (said.id, True)
+
+
+async def test_a_recall_that_overtakes_its_message_is_one_all_the_same(
+    world: World, store: Store, hub: Hub, engine: Engine, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a large file is fetched, or the server has been away: both wait."""
+    monkeypatch.setattr(bridges, "WAITS", (0.01,) * 9)
+    await world.hear(SAID, Happened("ev-9", "recalled", SAID.at, recalled={"id": "m-7"}))
+    jobs = Jobs(store.jobs, engine.clock, hub.kinds())
+    await jobs.start()
+    (said,) = await heard(events, 1)
+    (gone,) = await heard(events, 1, MessagePatched)
+    assert (gone.id, gone.recalled) == (said.id, True)
+    await jobs.stop(5)
+
+
+async def test_a_full_disk_loses_nothing_on_the_way_out(
+    world: World, store: Store, hub: Hub, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridges, "WAITS", (0.01,) * 9)
+    posts, full = hub.sending._posts, [True, True]
+    insert = posts.insert
+
+    async def refused_twice(*given: Any) -> Any:
+        if full:
+            full.pop()
+            raise Refused(errors.STORAGE_FULL, "the server's disk is full")
+        return await insert(*given)
+
+    monkeypatch.setattr(posts, "insert", refused_twice)
+    jobs = Jobs(store.jobs, engine.clock, hub.kinds())
+    await jobs.start()
+    await world.say("one")
+    assert await world.told(1) == [Text("ann: one")]
+    await jobs.stop(5)
 
 
 async def test_a_job_that_is_done_twice_says_it_once(world: World, store: Store, events: list[Event]) -> None:

@@ -39,7 +39,7 @@ from hongyan.api.leancloud import (
 )
 from hongyan.api.site import Site
 from hongyan.api.tunnel import REQUEST_MAX, tunnelled
-from hongyan.api.v1 import bridges, channels, webhooks
+from hongyan.api.v1 import bridges, channels, templates, webhooks
 
 TRACE_HEADER = "X-Trace-Id"
 _TRACE = TRACE_HEADER.lower().encode()
@@ -93,6 +93,7 @@ def framework(site: Site | None, openapi: OpenAPIConfig | None = None) -> Litest
             webhooks.router,
             channels.router,
             bridges.router,
+            templates.router,
             acts.router,
             pages.router,
         ],

@@ -10,6 +10,7 @@ from hongyan.engine.apps import Apps
 from hongyan.engine.engine import Engine
 from hongyan.engine.files import Files
 from hongyan.hub.hub import Hub
+from hongyan.hub.library import Rehearse
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,17 @@ class Site:
     ready: bool = False
     stats: Callable[[], Iterable[Figure]] = field(default=list)
     hub_: Hub | None = None
+    rehearse_: Rehearse | None = None
 
     @property
     def hub(self) -> Hub:
         assert self.hub_ is not None
         return self.hub_
+
+    @property
+    def rehearse(self) -> Rehearse:
+        assert self.rehearse_ is not None
+        return self.rehearse_
 
     @property
     def apps(self) -> Apps:

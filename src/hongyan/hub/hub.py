@@ -14,6 +14,7 @@ from hongyan.hub.bridges import Bridges
 from hongyan.hub.channels import Channels
 from hongyan.hub.home import AppHome
 from hongyan.hub.inbound import Inbound
+from hongyan.hub.library import Library
 from hongyan.hub.listening import Listeners
 from hongyan.hub.media import Addresses, AppMedia
 from hongyan.hub.ports import HubStore
@@ -56,6 +57,7 @@ class Hub:
         self.inbound = Inbound(self.channels, store.heard, engine.aftermath, self._rates, clock, self.bridges.jobs_in)
         self.acts = Acts(secret, self.channels, self.sending, self.inbound, clock, lambda: addresses().public)
         self.listeners = Listeners(self.channels, self.inbound)
+        self.library = Library(store.templates, clock)
         engine.aftermath.add(self.bridges)
 
     async def start(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from hongyan.engine.work import NewJob
-from hongyan.hub.records import Bridge, Channel, Delivery, Heard, Linked, Posted
+from hongyan.hub.records import Bridge, Channel, Delivery, Heard, KeptTemplate, Linked, Posted
 
 
 class ChannelStore(Protocol):
@@ -83,6 +83,25 @@ class BridgeStore(Protocol):
         """Messages whose receipt has all parts of this one."""
 
 
+class TemplateStore(Protocol):
+    """Templates of messages."""
+
+    async def all(self, app_key: int) -> list[KeptTemplate]:
+        """The newest version of each, by name."""
+
+    async def versions(self, app_key: int, name: str) -> list[KeptTemplate]:
+        """The newest first."""
+
+    async def get(self, app_key: int, name: str, version: int | None = None) -> KeptTemplate | None:
+        """The newest, if no version is said."""
+
+    async def add(self, app_key: int, name: str, body: bytes, now: int, keep: int, names_max: int) -> int | None:
+        """The number of a new version, after which so many are kept; None if there are too many names already."""
+
+    async def delete(self, app_key: int, name: str) -> bool:
+        """All versions; whether there was one."""
+
+
 class HubStore(Protocol):
     @property
     def channels(self) -> ChannelStore: ...
@@ -95,3 +114,6 @@ class HubStore(Protocol):
 
     @property
     def bridges(self) -> BridgeStore: ...
+
+    @property
+    def templates(self) -> TemplateStore: ...

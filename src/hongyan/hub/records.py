@@ -124,6 +124,15 @@ class Bridge:
     updated_at: int
 
 
+class KeptTemplate(NamedTuple):
+    """A version of a template of an app: `body` as JSON."""
+
+    name: str
+    version: int
+    body: bytes
+    created_at: int
+
+
 class Heard(NamedTuple):
     """An event that came in by a channel: `receipt` is that of the message it tells of, as canonical JSON."""
 

@@ -1,18 +1,22 @@
-"""The language in the texts of templates: Jinja's, of which little is left.
+"""The language in the texts of templates, and in the bodies of webhooks: Jinja's, of which little is left.
 
 Variables are printed, `if` and `for`, comparisons, sums, and the filters below are there. Nothing can be called, no
 attribute be reached, and what is worked out ends within a size.
 """
 
+import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from math import isfinite
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from jinja2 import Template as JinjaTemplate
 from jinja2 import TemplateError, nodes
+from jinja2.exceptions import UndefinedError
 from jinja2.meta import find_undeclared_variables
 from jinja2.runtime import LoopContext, StrictUndefined, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -20,6 +24,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from hongyan.errors import INVALID_VALUE, Refused
 from hongyan.hub import degrade
 from hongyan.hub.content import TEXT_MAX
+
+#: Seconds that filling one in may take, and turns of all its loops together.
+SECONDS, TURNS = 1.0, 20_000
+#: Characters of a value that is printed, unless its environment says another number, and of one printed as JSON.
+VALUE_MAX, JSON_MAX = 2 * TEXT_MAX, 1_048_576
 
 Json = Any
 
@@ -86,7 +95,7 @@ _TESTS = {
 ELEMENTS_MAX = 200
 
 #: Names that no template can have.
-_TURNS, COUNT = "_turns", "_count"
+_TURNS, _COUNT = "_turns", "_count"
 
 
 class Raw(str):
@@ -113,7 +122,7 @@ def _text(value: Json) -> str:
 
 
 def _default(value: Json, instead: Json = "") -> Json:
-    return instead if value is None or value == "" or isinstance(value, Undefined) else value
+    return instead if isinstance(value, Undefined) or value is None or value == "" else value
 
 
 def _join(values: Json, separator: str = ", ") -> str:
@@ -143,12 +152,22 @@ def _date(value: float, form: str = "%Y-%m-%d %H:%M") -> str:
         raise _wrong("it is no date: a date is a number of seconds since 1970") from None
 
 
-def _fits(length: int) -> None:
-    if length > TEXT_MAX * 2:
+def _tojson(value: Json) -> Raw:
+    """In pieces, as one value may stand in it many times."""
+    length, pieces = 0, []
+    for piece in json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_text).iterencode(value):
+        length += len(piece)
+        _fits(length, JSON_MAX)
+        pieces.append(piece)
+    return Raw("".join(pieces))
+
+
+def _fits(length: int, most: int = VALUE_MAX) -> None:
+    if length > most:
         raise _wrong("a text of the template would become too long")
 
 
-#: Their names are Jinja's, and they do what Jinja's do, but bounded.
+#: Their names are Jinja's, and they do what Jinja's do, but bounded; `tojson` is for programs, not for HTML.
 FILTERS: dict[str, Callable[..., Json]] = {
     "raw": lambda value: Raw(_text(value)),
     "default": _default,
@@ -175,6 +194,7 @@ FILTERS: dict[str, Callable[..., Json]] = {
     "min": min,
     "max": max,
     "date": _date,
+    "tojson": _tojson,
     "urlencode": lambda value: Raw(quote(_text(value), safe="")),
 }
 
@@ -188,12 +208,16 @@ def _turns(values: Json, count: Callable[[], None]) -> Iterator[Json]:
 
 
 class Environment(ImmutableSandboxedEnvironment):
-    """`finalize` writes a value in the language of the field."""
+    """`write` writes a value in the language of the field, in at most so many characters."""
 
     intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%"))
 
-    def __init__(self, finalize: Callable[[Json], str]) -> None:
-        super().__init__(undefined=StrictUndefined, finalize=finalize, cache_size=0, keep_trailing_newline=True)
+    def __init__(self, write: Callable[[str], str], most: int = VALUE_MAX) -> None:
+        finalize = partial(_finalize, write, most)
+        # nothing is worked out before its time counts
+        super().__init__(
+            undefined=StrictUndefined, finalize=finalize, cache_size=0, keep_trailing_newline=True, optimized=False
+        )
         self.globals.clear()
         self.filters = {**FILTERS, _TURNS: _turns}
         self.tests = {name: test for name, test in self.tests.items() if name in _TESTS}
@@ -230,17 +254,15 @@ class Environment(ImmutableSandboxedEnvironment):
 _LOOP = {"index", "index0", "first", "last", "length", "revindex", "revindex0"}
 
 
-def _finalize(write: Callable[[str], str], value: Json) -> str:
+def _finalize(write: Callable[[str], str], most: int, value: Json) -> str:
     text = value if isinstance(value, Raw) else write(_text(value))
-    _fits(len(text))
+    _fits(len(text), most)
     return text
 
 
 #: By what a text is: plain, Markdown, an address. Variables in Markdown are no marks, and a part of an address has no
 #: marks of addresses; `raw` is the way around.
-_PLAIN, _MARKDOWN, _ADDRESS = (
-    Environment(partial(_finalize, write)) for write in (str, degrade.escape, partial(quote, safe=""))
-)
+_PLAIN, _MARKDOWN, _ADDRESS = (Environment(write) for write in (str, degrade.escape, partial(quote, safe="")))
 #: A text that is one variable and nothing else: it may become an array or object.
 _WHOLE = re.compile(r"\s*\{\{(?:(?!\}\}|\{\{).)*\}\}\s*", re.DOTALL)
 
@@ -267,17 +289,60 @@ class Program(NamedTuple):
 def program(language: Environment, source: str) -> Program:
     """Raises Refused for what is not of the language."""
     tree = _parsed(language, source)
-    names = frozenset(find_undeclared_variables(tree))
     whole = _way(tree) if _WHOLE.fullmatch(source) else None
     for loop in tree.find_all(nodes.For):  # which shall count its turns
-        loop.iter = nodes.Filter(loop.iter, _TURNS, [nodes.Name(COUNT, "load")], [], None, None)
+        loop.iter = nodes.Filter(loop.iter, _TURNS, [nodes.Name(_COUNT, "load")], [], None, None)
     try:
         code = language.compile(tree)
+        names = frozenset(find_undeclared_variables(tree)) - {_COUNT}  # after that, as Jinja works out what it can here
     except (SyntaxError, RecursionError, MemoryError):
         raise _wrong("it is nested too deep") from None
     except (TypeError, ValueError, LookupError, ArithmeticError) as error:  # of what is worked out beforehand
         raise _wrong(f"it can't be worked out: {error}") from None
     return Program(language.template_class.from_code(language, code, {}), names, whole)
+
+
+@dataclass(slots=True)
+class Filling:
+    """Fills in texts: all of them together within a time, and in at most so many characters."""
+
+    most: int
+    until: float = field(default_factory=lambda: time.monotonic() + SECONDS)
+    turns: int = 0
+    length: int = 0
+
+    def text(self, ready: Program, variables: Mapping[str, Json]) -> str:
+        """Raises Refused with one sentence. Belongs in a thread."""
+        try:
+            text = self._joined(ready.template.generate(variables, **{_COUNT: self._count}))
+            text.encode()
+            return text
+        except UnicodeEncodeError:
+            raise _wrong("half of a character is in it") from None
+        except UndefinedError as error:
+            raise _wrong(str(error.message)) from None
+        except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError) as error:
+            raise _wrong(f"it can't be worked out: {error}") from None
+
+    def _joined(self, pieces: Iterable[str]) -> str:
+        kept = []
+        for piece in pieces:
+            self._in_time()
+            self.length += len(piece)
+            if self.length > self.most:
+                raise _wrong("it would become too long")
+            kept.append(piece)
+        return "".join(kept)
+
+    def _count(self) -> None:
+        self.turns += 1
+        if self.turns > TURNS:
+            raise _wrong(f"its loops take more than {TURNS:,} turns")
+        self._in_time()
+
+    def _in_time(self) -> None:
+        if time.monotonic() > self.until:
+            raise _wrong(f"it takes more than {SECONDS:g} s")
 
 
 def _way(tree: nodes.Template) -> tuple[Json, ...] | None:
@@ -331,6 +396,8 @@ def _look_at(tree: nodes.Template) -> None:
         elements += len(node.items) if isinstance(node, nodes.List | nodes.Tuple) else 0
         if elements > ELEMENTS_MAX:
             raise _wrong(f"the lists in it have more than {ELEMENTS_MAX} elements")
+        if isinstance(node, nodes.Const) and isinstance(node.value, float) and not isfinite(node.value):
+            raise _wrong("a number in it is too large")
         if isinstance(node, nodes.For) and node.recursive:
             raise _wrong("a template has no recursive loops")
         left += [(child, depth + 1) for child in node.iter_child_nodes() if not isinstance(child, nodes.Keyword)]

@@ -5,26 +5,22 @@ Whoever may write a template may thereby do nothing but write messages.
 """
 
 import re
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from jinja2 import TemplateError
-from jinja2.exceptions import UndefinedError
+from jinja2 import Undefined
 from msgspec import Struct
 
 from hongyan.errors import INVALID_VALUE, Refused
 from hongyan.hub import content
 from hongyan.hub.content import BYTES_MAX, Message
-from hongyan.hub.template_language import COUNT, Environment, environment, program
+from hongyan.hub.template_language import Environment, Filling, environment, program
 from hongyan.hub.variables import NOTHING, Schema, check_schema, fill
 
 #: Bytes of a template as JSON; languages and platforms of one; texts of one message of it.
 TEMPLATE_MAX, LANGUAGES_MAX, PLATFORMS_MAX, TEXTS_MAX = 262_144, 30, 20, 2000
-#: Seconds that filling one in may take, and turns of all its loops together.
-SECONDS, TURNS = 1.0, 20_000
 #: How deep a message is.
 DEPTH_MAX = 12
 DEFAULT = "default"
@@ -39,7 +35,7 @@ class Template(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
     languages: Languages
     platforms: dict[str, Languages] = {}
-    variables: Schema = NOTHING
+    variables: Schema = msgspec.field(default_factory=lambda: NOTHING)
     description: str = ""
 
 
@@ -98,8 +94,7 @@ def _nearest(language: str) -> Iterator[str]:
 def fill_in(template: Template, variables: Mapping[str, Json], language: str = "", platform: str = "") -> Message:
     """The message with these variables. Raises Refused with one sentence. Belongs in a thread."""
     given = fill(template.variables, dict(variables))
-    filling = _Filling(given, time.monotonic() + SECONDS)
-    written = filling.value(choose(template, language, platform), (), DEPTH_MAX)
+    written = _Message(given).value(choose(template, language, platform), (), DEPTH_MAX)
     try:
         message = msgspec.convert(written, Message, strict=False)
     except msgspec.ValidationError as error:
@@ -142,13 +137,11 @@ def _texts(value: Json, path: tuple[Json, ...], place: str) -> Iterator[tuple[tu
 
 
 @dataclass(slots=True)
-class _Filling:
-    """Fills in one message, within a time. A text that is a variable which is null is left out."""
+class _Message:
+    """Fills in one message. A text that is a variable which is null is left out."""
 
     variables: Mapping[str, Json]
-    until: float
-    turns: int = 0
-    length: int = 0
+    filling: Filling = field(default_factory=lambda: Filling(BYTES_MAX))
     type: Json = None
 
     def value(self, value: Json, path: tuple[Json, ...], depth: int) -> Json:
@@ -178,42 +171,18 @@ class _Filling:
                 value = self._variable(language, ready.whole)
                 if value is None or isinstance(value, list | dict):
                     return value
-            return self._joined(ready.template.generate(self.variables, **{COUNT: self._count}))
-        except UndefinedError as error:
-            raise self._at(path, str(error.message)) from None
+            return self.filling.text(ready, self.variables)
         except Refused as refused:
-            raise self._at(path, refused.detail) from None
-        except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError) as error:
-            raise self._at(path, f"it can't be worked out: {error}") from None
+            raise _wrong(f"{'.'.join(map(str, path))}: {refused.detail}") from None
 
     def _variable(self, language: Environment, way: tuple[Json, ...]) -> Json:
+        """It is Undefined if something on the way is not there."""
         value = self.variables[way[0]]
         for key in way[1:]:
+            if isinstance(value, Undefined):
+                break
             value = language.getitem(value, key)
         return value
-
-    def _joined(self, pieces: Iterable[str]) -> str:
-        kept = []
-        for piece in pieces:
-            self._in_time()
-            self.length += len(piece)
-            if self.length > BYTES_MAX:
-                raise _wrong("the message would become too long")
-            kept.append(piece)
-        return "".join(kept)
-
-    def _count(self) -> None:
-        self.turns += 1
-        if self.turns > TURNS:
-            raise _wrong(f"its loops take more than {TURNS:,} turns")
-        self._in_time()
-
-    def _in_time(self) -> None:
-        if time.monotonic() > self.until:
-            raise _wrong(f"it takes more than {SECONDS:g} s")
-
-    def _at(self, path: tuple[Json, ...], sentence: str) -> Refused:
-        return _wrong(f"{'.'.join(map(str, path))}: {sentence}")
 
 
 def _wrong(sentence: str) -> Refused:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from hongyan.engine import json_text
 from hongyan.engine.file_types import is_type
 from hongyan.engine.files import clean_name
 from hongyan.hub.content import (
@@ -22,6 +23,8 @@ from hongyan.hub.content import (
 )
 
 TEXT, IMAGE, AUDIO, VIDEO, LOCATION, FILE = -1, -2, -3, -4, -5, -6
+#: Characters of a name that is shown.
+NAME_MAX = 60
 #: What a message is that carries a file of a type that begins so.
 _BY_TYPE = {"image": IMAGE, "audio": AUDIO, "video": VIDEO}
 _OF_MEDIA: dict[type, int] = {Image: IMAGE, Audio: AUDIO, Video: VIDEO, File: FILE}
@@ -73,20 +76,17 @@ def encode(
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def contents(content: str | bytes, name: str) -> list[Content]:
-    """What a message of a conversation says, with its sender's name in front, in as many messages as that needs.
-
-    It is the word of a client, of which nothing has been looked at yet.
-    """
+def contents(content: str | bytes, sender: str) -> list[Content]:
+    """What a message of a conversation says, with its sender in front, in as many messages as that needs."""
     if isinstance(content, bytes):
-        return [Text(f"{name}: [{len(content):,} bytes]")]
-    content = _sound(content)
+        return [Text(f"{sender}: [{len(content):,} bytes]")]
     value = _object(content)
     kind = value.get("_lctype") if value is not None else None
     if value is None or not isinstance(kind, int):
-        return [Text(f"{name}: {content}")]
+        return [Text(f"{sender}: {content}")]
+    name = _named(sender, value.get("_lcattrs"))
     text = value.get("_lctext")
-    text = _sound(text) if isinstance(text, str) else ""
+    text = text if isinstance(text, str) else ""
     if kind == LOCATION and (place := _location(value)) is not None:
         return [Text(f"{name}: {text}".rstrip(": ") + ":"), place]
     media = _media(value)
@@ -96,17 +96,20 @@ def contents(content: str | bytes, name: str) -> list[Content]:
     return [Text(f"{name}: {text}" if text else f"{name}: [{kind}]")]
 
 
-def _sound(text: str) -> str:
-    """Without halves of characters, which clients leave where they cut a text, and which nobody can be sent."""
-    return text.encode(errors="replace").decode()
+def _named(sender: str, attributes: object) -> str:
+    """A name in the attributes is the sender's own word, and may be somebody else's: the client stands beside it."""
+    given = (attributes.get("name") or attributes.get("username")) if isinstance(attributes, dict) else None
+    if not isinstance(given, str) or not given.strip() or len(given) > NAME_MAX or not given.isprintable():
+        return sender
+    return f"{given.strip()} ({sender})"
 
 
 def _object(text: str) -> dict[str, Any] | None:
     if not text.startswith("{"):
         return None
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = json_text.parse(text)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 
@@ -115,15 +118,14 @@ def _media(value: Mapping[str, Any]) -> Media | None:
     """The file of a message by its address: its id is the sender's word, and would be read without a question."""
     file = value.get("_lcfile")
     url = file.get("url") if isinstance(file, dict) else None
-    url = _sound(url) if isinstance(url, str) else ""
-    if len(url) > URL_MAX or not URL.fullmatch(url):
+    if not isinstance(url, str) or len(url) > URL_MAX or not URL.fullmatch(url):
         return None
     meta = file.get("metaData") if isinstance(file, dict) else None
     meta = meta if isinstance(meta, dict) else {}
     name, type_, seconds = meta.get("name"), meta.get("mime_type") or meta.get("format"), meta.get("duration")
     return Media(
         url=url,
-        name=clean_name(_sound(name[:LINE_MAX])) if isinstance(name, str) and name else "",
+        name=clean_name(name[:LINE_MAX]) if isinstance(name, str) and name else "",
         type=type_ if isinstance(type_, str) and len(type_) <= LINE_MAX and is_type(type_) else "",
         seconds=float(seconds) if isinstance(seconds, int | float) and 0 <= seconds <= SECONDS_MAX else None,
     )

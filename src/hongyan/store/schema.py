@@ -615,3 +615,16 @@ hub_link = sa.Table(
     sa.Index("hub_link_by_receipt", "channel", "receipt"),
     sa.Index("hub_link_by_time", "timestamp"),
 )
+
+#: Versions of templates of messages; the highest is in use.
+hub_template = sa.Table(
+    "hub_template",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("app", sa.Integer, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("app", "name", "version"),
+)

@@ -23,6 +23,7 @@ from hongyan.store.files import Files
 from hongyan.store.hub_bridges import HubBridges, HubEvents
 from hongyan.store.hub_channels import HubChannels
 from hongyan.store.hub_messages import HubMessages
+from hongyan.store.hub_templates import HubTemplates
 from hongyan.store.imports import Imports
 from hongyan.store.info import Info
 from hongyan.store.installations import Installations
@@ -68,6 +69,7 @@ class Hub:
         self.posts = HubMessages(reader, writer, clock)
         self.heard = HubEvents(reader, writer, clock)
         self.bridges = HubBridges(reader, writer)
+        self.templates = HubTemplates(reader, writer)
 
 
 class Store:

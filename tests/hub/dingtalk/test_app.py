@@ -347,7 +347,7 @@ async def test_departments_and_everyone(app: AppConnector, sandbox: Sandbox) -> 
 async def test_departments_need_the_id_of_the_agent(sandbox: Sandbox, around: Around) -> None:
     app = AppConnector(app_credentials(sandbox.origin, agent_id=None), around())
     results = (await send(app, Text("x"), RESEARCH, ZHANG)).results
-    assert (results[0].outcome, results[1].outcome) == (Outcome.BAD_CREDENTIAL, Outcome.OK)
+    assert (results[0].outcome, results[1].outcome) == (Outcome.BAD_RECIPIENT, Outcome.OK)
     assert "agent_id" in results[0].advice
     await app.close()
 
@@ -496,6 +496,18 @@ async def test_an_interactive_card_has_one_id_at_each_try(card_app: AppConnector
 async def test_an_interactive_card_for_nobody(card_app: AppConnector) -> None:
     result = await one(card_app, Target("user", "nobody"), BUTTONS)
     assert (result.outcome, result.reason) == (Outcome.BAD_RECIPIENT, "用户不存在")
+
+
+async def test_a_card_is_not_interactive_if_nobody_would_be_told(sandbox: Sandbox, around: Around) -> None:
+    """A template alone leads nowhere: its buttons open pages, as without one."""
+    given = {"card_template_id": "t.schema", "card_route_key": "", "card_secret": ""}
+    deaf = AppConnector(app_credentials(sandbox.origin, **given), around())
+    assert rules(await send(deaf, BUTTONS, ZHANG, OPS)) == ["buttons_to_page"]
+    assert [shown.kind for shown in sandbox.board.all()] == ["sampleActionCard2"] * 2
+    assert sandbox.board.all()[0].payload["msgParam"]["actionURL1"] == "https://hongyan.example/act/m1/take"
+    hearing = AppConnector(app_credentials(sandbox.origin, **given, stream=True), around())
+    assert rules(await send(hearing, BUTTONS, OPS)) == []
+    assert "cardParamMap" in sandbox.board.all()[-1].payload
 
 
 async def test_departments_get_no_interactive_card(card_app: AppConnector, sandbox: Sandbox) -> None:

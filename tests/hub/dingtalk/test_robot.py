@@ -210,7 +210,7 @@ async def test_buttons_without_a_page_are_named(sandbox: Sandbox, around: Around
     credentials = RobotCredentials(access_token="sandbox-network", base_url=sandbox.origin)
     robot = RobotConnector(credentials, around(pages=False))
     rules = await sent(robot, Card("Disk", buttons=(Button("Mine", id="take"),)))
-    assert rules == ["buttons_to_page", "buttons_to_links"]
+    assert rules == ["no_page", "buttons_to_links"]
     assert bodies(sandbox) == [{"markdown": {"title": "Disk", "text": "### Disk\n\n**Mine**"}}]
 
 

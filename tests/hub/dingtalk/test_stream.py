@@ -11,6 +11,7 @@ from picows import WSMsgType
 from hongyan.hub.connector import Acted, Event, Happened, Outcome, Problem, Said, Target
 from hongyan.hub.connectors.dingtalk import stream
 from hongyan.hub.connectors.dingtalk.app import AppConnector
+from hongyan.hub.connectors.dingtalk.credentials import AppCredentials
 from hongyan.hub.content import Button, Card, Message, Text
 from hongyan.outbound import Outbound
 from hongyan.sandbox.dingtalk import DingTalk
@@ -20,6 +21,10 @@ from tests.hub.dingtalk.conftest import app_credentials
 from tests.support.hub import Around
 
 OPS = Target("group", "cidOps0sandbox==")
+
+
+def streaming(sandbox: Sandbox, **more: object) -> AppCredentials:
+    return app_credentials(sandbox.origin, stream=True, **more)
 
 
 class Hearing:
@@ -36,7 +41,7 @@ class Hearing:
 
 @pytest.fixture
 async def hearing(sandbox: Sandbox, around: Around, emulator: DingTalk) -> AsyncIterator[Hearing]:
-    app = AppConnector(app_credentials(sandbox.origin, card_template_id="t", card_route_key=""), around())
+    app = AppConnector(streaming(sandbox, card_template_id="t", card_route_key=""), around())
     made = Hearing(app)
     task = asyncio.create_task(app.listen(made.tell))
     await emulator.streams.connected()
@@ -95,7 +100,7 @@ async def test_a_failure_is_tried_again(
     monkeypatch.setattr("hongyan.hub.connectors.dingtalk.stream.WAIT_MIN", 0.01)
     for what in ("error", "garbage", "closed"):
         sandbox.faults.add("dingtalk", what)
-    app = AppConnector(app_credentials(sandbox.origin), around())
+    app = AppConnector(streaming(sandbox), around())
     task = asyncio.create_task(app.listen(Hearing(app).tell))
     await emulator.streams.connected()
     task.cancel()
@@ -104,10 +109,14 @@ async def test_a_failure_is_tried_again(
 
 
 async def test_bad_credentials_end_it(sandbox: Sandbox, around: Around) -> None:
-    app = AppConnector(app_credentials(sandbox.origin, app_secret="wrong"), around())
+    app = AppConnector(streaming(sandbox, app_secret="wrong"), around())
     with pytest.raises(Problem) as caught:
         await app.listen(Hearing(app).tell)
     assert caught.value.outcome is Outcome.BAD_CREDENTIAL
+
+
+async def test_an_app_that_is_called_over_http_opens_no_stream(app: AppConnector) -> None:
+    assert not hasattr(app, "listen")
 
 
 async def test_no_stream_leads_into_the_private_network(sandbox: Sandbox) -> None:

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook as Verifier
 
-from hongyan.hub.connector import HERE, Outcome, Problem, Result
+from hongyan.hub.connector import HERE, Feature, Outcome, Problem, Result
 from hongyan.hub.connectors.webhook import KIND, Webhook, WebhookCredentials
 from hongyan.hub.connectors.webhook_body import at_path
 from hongyan.hub.content import Card, Field, Image, Markdown, Media, Message, Table, Text, parse
@@ -62,6 +62,20 @@ async def test_a_signature_by_the_standard(webhook: Make, peer: Peer, monkeypatc
 
 def _at(stamp: str) -> Any:
     return datetime.fromtimestamp(int(stamp), UTC)
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"template": "{{ time }}", "body": "text"}, {"method": "PUT", "headers": {"X-Own": "1"}}]
+)
+async def test_a_message_that_comes_again_can_be_told_by_its_id(
+    webhook: Make, peer: Peer, clock: Clock, given: dict[str, Any]
+) -> None:
+    hook = webhook(**given)
+    assert KIND.features == hook.features == {Feature.ONCE}
+    for key in ("key-1", "key-1", "key-2"):
+        await sent(hook, key=key)
+        clock.advance(60)
+    assert [headers["webhook-id"] for _, headers, _ in peer.calls] == ["key-1", "key-1", "key-2"]
 
 
 async def test_each_try_has_the_same_id_and_its_own_time(webhook: Make, peer: Peer, clock: Clock) -> None:
@@ -129,21 +143,17 @@ async def test_a_template_of_a_form(webhook: Make, peer: Peer) -> None:
         ("{{ text", "can't be read"),
         ("{{ other }}", "can't read `other`"),
         ("{{ message.__class__ }}", "nothing called `__class__`"),
-        ("{{ text.upper() }}", "no call"),
-        ("{{ ''.join(text) }}", "no call"),
+        ("{{ text.upper() }}", "calls nothing"),
+        ("{{ ''.join(text) }}", "calls nothing"),
         ("{{ lipsum }}", "can't read `lipsum`"),
-        ("{% set x = 1 %}", "no assign"),
-        ("{% include 'x' %}", "no include"),
-        ("{% import 'x' as y %}", "no import"),
-        ("{% macro x() %}{% endmacro %}", "no macro"),
-        ("{{ text * 1000000000 }}", "no mul"),
+        ("{% set x = 1 %}", "sets nothing"),
+        ("{% include 'x' %}", "includes nothing"),
+        ("{% import 'x' as y %}", "imports nothing"),
+        ("{% macro x() %}{% endmacro %}", "has no macros"),
+        ("{{ text ** 1000000000 }}", "has no pow"),
         ("{{ text | attr('__class__') }}", "no filter `attr`"),
         ("{{ text | center(1000000000) }}", "no filter `center`"),
-        ("{% for a in text recursive %}{% endfor %}", "loops in loops"),
-        (
-            "{% for a in text %}{% for b in text %}{% for c in text %}{% endfor %}{% endfor %}{% endfor %}",
-            "loops in loops",
-        ),
+        ("{% for a in content.rows recursive %}{% endfor %}", "no recursive loops"),
         ("{{ " + "(" * 2000 + "text" + ")" * 2000 + " }}", "nested too deep|can't be read"),
         ("{% if text %}" * 60 + "{% endif %}" * 60, "nested too deep"),
         ("x" * 20_001, "at most 20,000 characters"),
@@ -154,21 +164,32 @@ def test_templates_that_are_refused(template: str, words: str) -> None:
         msgspec.convert({"url": "https://a.example", "template": template, "body": "text"}, WebhookCredentials)
 
 
+LOOP = "{% for row in content.rows %}{% for cell in row %}"
+
+
 @pytest.mark.parametrize(
     ("template", "body", "words"),
     [
-        ("{{ content.no.such }}", "text", "does not fit"),
+        ("{{ content.no.such }}", "text", "has no attribute 'no'"),
+        ("{{ content }}", "text", "an object can't be printed"),
+        ("{{ text['__class__'] }}", "text", "has no attribute '__class__'"),
+        ("{{ text * 1000000000 }}", "text", "`*` is for numbers"),
+        ("{{ '\\ud800' }}", "text", "half of a character"),
+        ("{% for a in text %}{% endfor %}", "text", "a loop goes through an array"),
         ('{"a": }', "json", "does not give JSON"),
+        ('{"a": {{ text }}}', "json", "does not give JSON"),
         ("[1]", "form", "JSON object of texts"),
         ('{"a": {}}', "form", "JSON object of texts"),
-        ("{% for a in text %}{% for b in text %}" + "x" * 1000 + "{% endfor %}{% endfor %}", "text", "gives more than"),
-        ("{% for a in text %}{% for b in text %}{% endfor %}{% endfor %}", "text", "turns"),
-        ("{{ text | join(text) | join(text) }}", "text", "gives more than"),
-        ("{{ content" + " | tojson" * 25 + " }}", "text", "gives more than"),
+        (LOOP + "{{ cell }}" * 100 + "{% endfor %}" * 2, "text", "would become too long"),
+        (LOOP * 2 + "{% endfor %}" * 4, "text", "more than 20,000 turns"),
+        ("{{ '" + "a" * 1100 + "' | join('" + "b" * 1000 + "') }}", "text", "would become too long"),
+        ("{{ text | join(text) | join(text) }}", "text", "would become too long"),
+        ("{{ content" + " | tojson" * 25 + " }}", "text", "would become too long"),
+        ("{{ [" + "content," * 150 + "] | tojson }}", "text", "would become too long"),
     ],
 )
 async def test_templates_that_fail(webhook: Make, peer: Peer, template: str, body: str, words: str) -> None:
-    result = await sent(webhook(template=template, body=body), Text("x" * 1000))
+    result = await sent(webhook(template=template, body=body), Table(("a",), (("x" * 250,),) * 150))
     assert result.outcome is Outcome.BAD_CONTENT
     assert words in result.reason
     assert peer.calls == []
@@ -267,6 +288,8 @@ async def test_an_answer_that_is_too_long_is_unknown(webhook: Make, peer: Peer) 
         ({"headers": {"X-Y": "1\r\nZ: 2"}}, "no header"),
         ({"headers": {"Host": "other"}}, "no header"),
         ({"hmac_header": "content-length", "hmac_secret": "s"}, "no header"),
+        ({"hmac_header": "webhook-id", "hmac_secret": "s"}, "no header"),
+        ({"headers": {"Webhook-Id": "1"}}, "no header"),
         ({"signing_secret": "secret"}, "whsec_"),
         ({"signing_secret": "whsec_c2hvcnQ="}, "24 to 64"),
         ({"success_path": "a"}, "given together"),

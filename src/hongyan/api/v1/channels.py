@@ -9,10 +9,10 @@ from msgspec import UNSET, Struct, UnsetType
 
 from hongyan.api.errors import HttpError
 from hongyan.api.leancloud.credentials import check_ready
-from hongyan.api.site import CurrentSite
+from hongyan.api.site import CurrentSite, Site
 from hongyan.api.v1 import calls
 from hongyan.api.v1.calls import BODY, PAGES, QUERY, AnyRequest, Page, app_of, body_of, cursor_of, limit_of, time_of
-from hongyan.engine.values import iso_time
+from hongyan.engine.values import App, iso_time
 from hongyan.errors import INVALID_VALUE, Refused
 from hongyan.hub import content, inbound
 from hongyan.hub.channels import shown
@@ -59,10 +59,15 @@ class ChannelChange(Struct, forbid_unknown_fields=True):
 class NewMessage(Struct, forbid_unknown_fields=True):
     """`to` are targets such as `user:ID`, `group:ID` or `email:ADDRESS`; a robot needs none.
 
+    Instead of a message, there may be the name of a template, with its variables, a language and a version.
     The call waits up to `wait` seconds for what becomes of it. The same `idempotency_key` is sent once.
     """
 
-    message: Message
+    message: Message | None = None
+    template: str | None = None
+    variables: dict[str, Any] = {}
+    language: str = ""
+    version: int | None = None
     to: list[str] = []
     wait: float = 0.0
     idempotency_key: str | None = None
@@ -308,10 +313,11 @@ async def send(request: AnyRequest, site: CurrentSite, channel: Id) -> Response[
     app = app_of(request, site)
     found = site.hub.channels.get(app, channel)
     asked = await body_of(request, NewMessage)
-    content.check(asked.message)
+    message = await _asked(site, app, found, asked)
+    content.check(message)
     if not 0 <= asked.wait <= WAIT_MAX:
         raise Refused(INVALID_VALUE, f"wait is a number of seconds from 0 to {WAIT_MAX}")
-    posted = await site.hub.sending.post(app, found, asked.to, asked.message, asked.idempotency_key, asked.wait)
+    posted = await site.hub.sending.post(app, found, asked.to, message, asked.idempotency_key, asked.wait)
     location = f"{calls.PREFIX}{ALL}/{found.id}/messages/{posted.id}"
     return Response(_message(posted), status_code=202 if posted.waits else 200, headers={"Location": location})
 
@@ -392,6 +398,18 @@ router = calls.router(
     status,
     door,
 )
+
+
+async def _asked(site: Site, app: App, channel: Channel, asked: NewMessage) -> Message:
+    """The message itself, or the one that a template makes. Raises Refused."""
+    if (asked.message is None) == (asked.template is None):
+        raise Refused(INVALID_VALUE, "either a message or a template is sent")
+    if asked.message is not None:
+        return asked.message
+    platform = (await site.hub.channels.kind(channel.kind)).platform
+    return await site.hub.library.render(
+        app, asked.template or "", asked.variables, asked.language, platform, asked.version
+    )
 
 
 def _given(value: Any) -> Any:

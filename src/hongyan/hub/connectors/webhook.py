@@ -38,7 +38,10 @@ from hongyan.hub.surroundings import Surroundings
 #: Time for a call (s), bytes of an answer that are read, and the longest wait that is believed (s).
 TIMEOUT, ANSWER_MAX, WAIT_MAX = 20.0, 65_536, 86_400.0
 #: Headers that are made here.
-_OWN = {"host", "content-length", "transfer-encoding", "connection", "content-type"}
+_OWN = {
+    *("host", "content-length", "transfer-encoding", "connection", "content-type"),
+    *("webhook-id", "webhook-timestamp", "webhook-signature"),
+}
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _PATH = re.compile(r"[\w$-]+(\[\d+\])*(\.[\w$-]+(\[\d+\])*)*")
 

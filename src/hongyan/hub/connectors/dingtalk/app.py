@@ -20,6 +20,7 @@ from hongyan.hub.connector import (
     Status,
     Target,
     failed,
+    nothing_said,
 )
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.dingtalk.api import Api
@@ -51,6 +52,8 @@ class AppConnector:
         self._around = around
         self._api = Api(credentials, around)
         self._inbound = Inbound(credentials, around.wall)
+        if credentials.stream:
+            self.listen = self._listen
 
     # sending
 
@@ -102,10 +105,9 @@ class AppConnector:
 
     def _interactive(self, message: Message) -> bool:
         """Whether something in it is to be pressed that the app is told."""
-        card = message.content
-        return bool(
-            self._credentials.card_template_id and isinstance(card, Card) and any(button.id for button in card.buttons)
-        )
+        given, card = self._credentials, message.content
+        told = given.card_template_id and (given.card_route_key or given.stream)
+        return bool(told and isinstance(card, Card) and any(button.id for button in card.buttons))
 
     async def _send_users(self, rendering: AppRendering, targets: Sequence[Target]) -> Mapping[Target, Result]:
         sample = await rendering.sample(direct=True)
@@ -150,7 +152,8 @@ class AppConnector:
     async def _send_card(self, rendering: AppRendering, target: Target, key: str) -> Result:
         """The same id at each try."""
         card_id = hashlib.sha256(f"{key}\n{target}".encode()).hexdigest()[:32]
-        params = await rendering.card()
+        mentioned, names = rendering.mentioned(direct=target.kind == "user")
+        params = await rendering.card(names)
         route = self._credentials.card_route_key
         robot = self._credentials.robot
         body: dict[str, object] = {
@@ -161,7 +164,6 @@ class AppConnector:
             **({"callbackRouteKey": route} if route else {}),
             "userIdType": 1,
         }
-        mentioned = rendering.mentioned(direct=target.kind == "user")
         if target.kind == "group":
             body |= {
                 "openSpaceId": f"dtv1.card//IM_GROUP.{target.id}",
@@ -201,7 +203,7 @@ class AppConnector:
     def _agent(self) -> int:
         if self._credentials.agent_id is None:
             raise Problem(
-                Outcome.BAD_CREDENTIAL,
+                Outcome.BAD_RECIPIENT,  # others are reached all the same
                 "the channel has no `agent_id`, which work notifications need",
                 advice="Set `agent_id` to that of the app to reach departments and everyone.",
             )
@@ -319,7 +321,8 @@ class AppConnector:
                 "DingTalk finds people by mobile number only",
                 advice="Give the person's DingTalk user id or mobile number instead.",
             )
-        answer = await self._api.legacy("/topapi/v2/user/getbymobile", {"mobile": target.id})
+        with nothing_said():
+            answer = await self._api.legacy("/topapi/v2/user/getbymobile", {"mobile": target.id})
         user = _dict(answer.get("result")).get("userid")
         if not user:
             raise Problem(Outcome.BAD_RECIPIENT, "DingTalk knows nobody with this mobile number")
@@ -334,7 +337,7 @@ class AppConnector:
     async def receive(self, request: Incoming) -> Reception:
         return self._inbound.receive(request)
 
-    async def listen(self, tell: Callable[[Event], Awaitable[None]]) -> None:
+    async def _listen(self, tell: Callable[[Event], Awaitable[None]]) -> None:
         await Stream(self._credentials, self._around, self._inbound, tell).run()
 
     async def fetch(self, media: Mapping[str, str]) -> bytes:

@@ -48,8 +48,9 @@ class AppCredentials(Credentials, frozen=True, kw_only=True):
     """`robot_code` is the app's key unless it is said; `agent_id` is needed for departments and everyone.
 
     `callback_token` and `callback_aes_key` open the events that DingTalk pushes; they are for the app's key, or for
-    `corp_id`. With a `card_template_id` cards with buttons are interactive; what is pressed comes to the address that
-    is registered as `card_route_key` with `card_secret`, or by the stream if there is none.
+    `corp_id`. With `stream` all is heard by a connection of our own instead. With a `card_template_id` cards with
+    buttons are interactive, if what is pressed can come back: to the address that is registered as `card_route_key`
+    with `card_secret`, or by the stream.
     """
 
     app_key: str
@@ -59,6 +60,7 @@ class AppCredentials(Credentials, frozen=True, kw_only=True):
     corp_id: str = ""
     callback_token: str = ""
     callback_aes_key: str = ""
+    stream: bool = False
     card_template_id: str = ""
     card_route_key: str = ""
     card_secret: str = ""

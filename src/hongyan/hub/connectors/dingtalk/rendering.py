@@ -93,8 +93,8 @@ def thread_mark(message: Message, degrade: Degrade) -> str:
 async def title_of(content: Content, degrade: Degrade) -> str:
     """What stands above it in the list of chats; empty where its text says it."""
     match content:
-        case Markdown(_, title, level) if title:
-            return degrade.title(title, level)
+        case Markdown(text, title, level) if title or level != "info":
+            return degrade.title(title or preview("", text), level)
         case Card(title, level=level):
             return degrade.title(title, level)
         case Table(title=title) | Link(title=title):

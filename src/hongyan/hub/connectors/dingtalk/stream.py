@@ -52,14 +52,17 @@ class Stream:
         """Until it is cancelled, connection after connection. Raises Problem if the credentials are bad."""
         wait = WAIT_MIN
         while True:
+            began, after = self._around.steady(), None
             try:
                 await self._listen(await self._open())
-                wait = WAIT_MIN
             except Problem as problem:
                 if problem.outcome is Outcome.BAD_CREDENTIAL:
                     raise
-                await asyncio.sleep(problem.after or wait)
-                wait = min(wait * 2, WAIT_MAX)
+                after = problem.after
+            if self._around.steady() - began >= WAIT_MAX:  # it was good: the next try is not one of many
+                wait = WAIT_MIN
+            await asyncio.sleep(after or wait)
+            wait = min(wait * 2, WAIT_MAX)
 
     async def _open(self) -> str:
         """The address of a connection, good once."""

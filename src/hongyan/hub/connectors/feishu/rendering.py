@@ -20,6 +20,7 @@ from hongyan.hub.content import (
     File,
     Image,
     Link,
+    Location,
     Markdown,
     Media,
     Mention,
@@ -28,7 +29,7 @@ from hongyan.hub.content import (
     Text,
     Video,
 )
-from hongyan.hub.degrade import Degrade, cut, name_of
+from hongyan.hub.degrade import Degrade, cut, name_of, place_name
 from hongyan.hub.markdown import parse
 
 #: Bytes of a request: a text or anything else to an application, and anything to a robot.
@@ -250,8 +251,15 @@ def _in_thread(content: Content, thread: str) -> Content:
     match content:
         case Text(text):
             return Text(f"[#{thread}] {text}")
-        case Markdown() | Card() | Table():
+        case Markdown() | Card() | Table() | Link() | Video():
             return msgspec.structs.replace(content, title=f"[#{thread}] {content.title}".rstrip())
+        case Articles(items):
+            first = msgspec.structs.replace(items[0], title=f"[#{thread}] {items[0].title}")
+            return Articles((first, *items[1:]))
+        case Location():
+            return msgspec.structs.replace(content, name=f"[#{thread}] {place_name(content)}")
+        case Image(text=text):
+            return msgspec.structs.replace(content, text=f"[#{thread}] {text}".rstrip())
         case _:
             return content
 

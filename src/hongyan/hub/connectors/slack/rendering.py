@@ -36,7 +36,7 @@ from hongyan.hub.markdown import aside, parse
 BLOCKS_MAX, MESSAGE_MAX = 50, 9000
 SECTION_MAX, FIELD_MAX, FIELDS_MAX, HEADER_MAX, ACTIONS_MAX = 3000, 2000, 10, 150, 25
 BUTTON_MAX, VALUE_MAX, ID_MAX, ALT_MAX, FALLBACK_MAX = 75, 2000, 200, 2000, 3000
-CONFIRM_TITLE_MAX, CONFIRM_MAX, CONFIRM_BUTTON_MAX = 100, 300, 30
+CONTEXT_MAX, CONFIRM_TITLE_MAX, CONFIRM_MAX, CONFIRM_BUTTON_MAX = 2000, 100, 300, 30
 #: Of a form in a window: its titles, texts of options, values of options, boxes to tick, and what it remembers.
 VIEW_TITLE_MAX, OPTION_MAX, OPTION_VALUE_MAX, BOXES_MAX, LABEL_MAX, HINT_MAX = 24, 75, 150, 10, 2000, 150
 #: The bars of colour, of Slack's own palette.
@@ -270,7 +270,8 @@ async def _card(card: Card, degrade: Degrade, interactive: bool) -> list[Element
     if len(made) < len(elements):  # nobody would hear of them, and there is no page: their words stay
         names = [each.text for each in card.buttons] + ([card.form.submit] if card.form else [])
         lost = [name for name, each in zip(names, elements, strict=True) if each is None]
-        blocks.append({"type": "context", "elements": [{"type": "plain_text", "text": " | ".join(lost)[:2000]}]})
+        shown = degrade.cut(" | ".join(lost), CONTEXT_MAX)
+        blocks.append({"type": "context", "elements": [{"type": "plain_text", "text": shown}]})
     if card.footer:
         blocks.append({"type": "context", "elements": [_plain(card.footer)]})
     return blocks

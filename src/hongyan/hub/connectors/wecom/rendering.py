@@ -193,12 +193,12 @@ class Rendering:
 
     def coloured(self, title: str, level: Level, url: str = "") -> str:
         """A heading in the colour of its level; a link has no colour, and serious errors a sign besides."""
-        if not title:
+        if not title and level == "info":
             return ""
         title, url = self.short(title, url)
         colour = "" if url else _COLOURS.get(level, "")
-        if level != "info" and (not colour or level == "error"):
-            title = self.degrade.title(title, level)
+        if level != "info" and (not colour or level == "error" or not title):
+            title = self.degrade.title(title, level).strip()
         shown = Dialect().inline((LinkTo(url, (Plain(title),)) if url else Plain(title),)).replace("\n", " ")
         return f'### <font color="{colour}">{shown}</font>' if colour else f"### {shown}"
 
@@ -234,7 +234,10 @@ class Rendering:
         found = await self.read(image.media, IMAGE_MAX)
         if found is None or not _is_picture(found.content):
             return await self._as_markdown(image)
-        return [Part("image", {"media_id": await self.upload("image", found)})]
+        return [Part("image", {"media_id": await self.upload("image", found)}), *self._caption(image)]
+
+    def _caption(self, image: Image) -> list[Part]:
+        return self.text(image.text) if image.text else []
 
     async def file(self, media: Media) -> list[Part]:
         """None if it is too large or small."""
@@ -254,6 +257,8 @@ class Rendering:
         found = await self.read(video.media, VIDEO_MAX)
         if found is None or found.content[4:8] != b"ftyp":
             return await self.as_file(video, "video_to_file")
+        if video.cover is not None:
+            self.degrade.note("cover_dropped")
         value = {
             "media_id": await self.upload("video", found),
             "title": self.title(video.title),
@@ -379,7 +384,7 @@ class RobotRendering(Rendering):
         coloured = bool(title) and level != "info" and not url
         if needs & {Grid, Picture, CodeBlock} or (needs & {List, Italic, Rule} and not marked and not coloured):
             title, url = self.short(title, url)
-            head = self.degrade.title(title, level) if title else ""
+            head = self.degrade.title(title, level).strip()
             heading = HeadingOf(3, (LinkTo(url, (Plain(head),)) if url else Plain(head),))
             return self.written(blocks, MarkdownV2(), "markdown_v2", MarkdownV2().block(heading) if head else "")
         return super().markdown(text, title, level, url)
@@ -389,7 +394,8 @@ class RobotRendering(Rendering):
         if found is None or not _is_picture(found.content):
             return await self._as_markdown(image)
         digest = hashlib.md5(found.content, usedforsecurity=False).hexdigest()
-        return [Part("image", {"base64": base64.b64encode(found.content).decode(), "md5": digest})]
+        picture = {"base64": base64.b64encode(found.content).decode(), "md5": digest}
+        return [Part("image", picture), *self._caption(image)]
 
     async def video(self, video: Video) -> list[Part]:
         return await self.as_file(video, "video_to_file")
