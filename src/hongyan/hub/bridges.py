@@ -35,7 +35,7 @@ from hongyan.hub.connector import HERE, Event, Happened, Outcome, Problem, Said
 from hongyan.hub.content import Audio, File, Image, Location, Markdown, Message, Text, Video
 from hongyan.hub.media import AppMedia
 from hongyan.hub.ports import BridgeStore
-from hongyan.hub.records import Bridge, Channel, Linked, canonical, lane_in, lane_out
+from hongyan.hub.records import BRIDGED, Bridge, Channel, Linked, canonical, lane_in, lane_out
 from hongyan.hub.sending import MENDING, Sending
 from hongyan.hub.surroundings import Surroundings
 from hongyan.jobs import Failed, Hopeless, Kind, NotYet
@@ -234,7 +234,7 @@ class Bridges:
             raise NotYet(str(refusal), MENDING, everybody=True) from None
 
     async def _tell(self, app: App, bridge: Bridge, channel: Channel, said: _Out) -> None:
-        request = f"b:{bridge.id}:{said.message}:"
+        request = f"{BRIDGED}{bridge.id}:{said.message}:"
         contents = typed.contents(said.content, said.sender)
         if not said.change:
             for number, content in enumerate(contents):
@@ -266,7 +266,9 @@ class Bridges:
             if isinstance(event, Happened) and event.recalled:
                 back = msgspec.json.encode(_Back(canonical(event.recalled)))
                 found.append(NewJob(bridge.app_key, lane_in(bridge.id), TAKE_BACK, back))
-            elif isinstance(event, Said) and bridge.target in (event.chat.target, HERE) and not event.chat.direct:
+            elif not isinstance(event, Said) or event.automatic or event.chat.direct:
+                continue  # two programs would hear each other without end
+            elif bridge.target in (event.chat.target, HERE):
                 for part in _parts(event):
                     body = msgspec.json.encode(_In(event, part))
                     found.append(NewJob(bridge.app_key, lane_in(bridge.id), IN, body))

@@ -168,7 +168,7 @@ class Person(Struct, frozen=True, omit_defaults=True):
 class Said(Struct, frozen=True, tag="said", omit_defaults=True):
     """Somebody has written. `receipt` finds the message again; `at` in ms; `mentioned`: the connector's own account.
 
-    `media`: what to fetch with `Connector.fetch`, if bytes belong to it.
+    `media`: what to fetch with `Connector.fetch`, if bytes belong to it. `automatic`: a program has written.
     """
 
     id: str
@@ -179,6 +179,7 @@ class Said(Struct, frozen=True, tag="said", omit_defaults=True):
     receipt: dict[str, str] = {}
     mentioned: bool = False
     media: tuple[dict[str, str], ...] = ()
+    automatic: bool = False
 
 
 class Acted(Struct, frozen=True, tag="acted", omit_defaults=True):

@@ -26,7 +26,7 @@ from hongyan.hub.content import (
     Text,
     Video,
 )
-from hongyan.hub.markdown import Writer, parse
+from hongyan.hub.markdown import Writer, ahead, aside, parse
 from hongyan.hub.surroundings import MediaSource, Surroundings
 
 #: What stands before a title where there are no colours.
@@ -152,6 +152,11 @@ class Degrade:
 
     async def markdown(self, content: Content, *, title: bool = True) -> str:
         """Everything it says, as Markdown, without its `title` if the platform shows that elsewhere."""
+        text = await self._markdown(content, title)
+        await ahead(text)
+        return text
+
+    async def _markdown(self, content: Content, title: bool) -> str:
         match content:
             case Text(text):
                 return escape(text)
@@ -193,7 +198,8 @@ class Degrade:
             return content.text
         rules = {Card: "card_to_text", Articles: "articles_to_text", Link: "link_to_text"}
         before = list(self.notes)
-        text = Writer().write(parse(await self.markdown(content)))
+        markdown = await self._markdown(content, title=True)
+        text = await aside(markdown, lambda: Writer().write(parse(markdown)))
         rule = rules.get(type(content))
         if rule is not None:  # that it was Markdown on the way is nobody's concern
             self.notes = [note for note in self.notes if note in before or not note.rule.endswith("_to_markdown")]
@@ -235,6 +241,17 @@ class Degrade:
         if card.form is not None:
             links.append(_link_or_name(card.form.submit, self.form_address(card)))
         return " | ".join(links)
+
+
+async def prepare(content: Content) -> None:
+    """Parse ahead what connectors will parse of a content as it is."""
+    match content:
+        case Markdown() | Card():
+            await ahead(content.text)
+        case Table():
+            await ahead(table_markdown(content))
+        case _:
+            pass
 
 
 def _link_or_name(text: str, url: str | None) -> str:

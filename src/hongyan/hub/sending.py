@@ -40,8 +40,9 @@ from hongyan.hub.connector import (
     failed,
 )
 from hongyan.hub.content import Message
+from hongyan.hub.media import for_strangers
 from hongyan.hub.ports import HeardStore, PostStore
-from hongyan.hub.records import Channel, Delivery, Posted, State, channel_of, lane
+from hongyan.hub.records import BRIDGED, Channel, Delivery, Posted, State, channel_of, lane
 from hongyan.jobs import Kind, NotYet
 
 log = logging.getLogger(__name__)
@@ -346,9 +347,11 @@ class Sending:
         message = msgspec.json.decode(posted.body, type=Message)
         tried = _Try([], [])
         try:
+            strangers = (posted.request_key or "").startswith(BRIDGED)
             async with self._channels.opened(channel) as connector:
                 for thread, some in await self._by_thread(channel, message, waiting):
-                    sent = await _sent(connector, message, [each.target for _, each in some], posted.id, thread)
+                    with for_strangers(strangers):
+                        sent = await _sent(connector, message, [each.target for _, each in some], posted.id, thread)
                     tried.results += [(number, result) for (number, _), result in zip(some, sent.results, strict=True)]
                     tried.notes += sent.notes
                 return tried, Feature.ONCE in connector.features
@@ -433,6 +436,9 @@ class Sending:
         notes: list[Note] = []
 
         async def update(connector: Connector, receipt: Receipt) -> None:
+            from hongyan.hub import degrade  # here: the connector has loaded it
+
+            await degrade.prepare(message.content)
             notes.extend(await connector.update(receipt, message))
 
         turn = self._turns.take([message_id])
@@ -565,8 +571,11 @@ async def _sent(
     connector: Connector, message: Message, targets: Sequence[Target], key: str, thread: Receipt | None
 ) -> Sent:
     """One try; whatever goes wrong is in the results."""
+    from hongyan.hub import degrade  # here: the connector has loaded it
+
     try:
         async with asyncio.timeout(TRY_MAX):
+            await degrade.prepare(message.content)
             sent = await connector.send(message, targets, key=key, thread=thread)
         by_target = {result.target: result for result in sent.results}
         lost = Problem(Outcome.UNKNOWN, "the connector has told nothing of this target")

@@ -220,6 +220,15 @@ async def test_markdown_that_would_be_marks_is_escaped(robot: RobotConnector, sa
     assert text == "### a\\_b 5\\*3\\*1 \\<b\\>\n\na\\*b\\*\n\n- **1\\. n**: # v"
 
 
+@pytest.mark.parametrize("value", ["[a\nb](https://evil.example)", "*a\nb*"])
+async def test_marks_on_both_sides_of_a_line_are_none(robot: RobotConnector, sandbox: Sandbox, value: str) -> None:
+    """Somebody's words, which the app puts into a field, make no link of theirs."""
+    await sent(robot, Card("T", fields=(Field("n", value),)))
+    text = bodies(sandbox)[0]["markdown"]["text"]
+    assert f"\\{value[0]}a" in text
+    assert value[:-1].rpartition("\n")[2].replace("](", "\\](") in text
+
+
 @pytest.mark.parametrize("content", [Text("Look"), Markdown("Look")])
 async def test_mentions_stand_in_the_text(robot: RobotConnector, sandbox: Sandbox, content: Content) -> None:
     mentions = (Mention(mobile="13800000001"), Mention(user="lisi"), Mention(email="w@a.example", name="Wang"))

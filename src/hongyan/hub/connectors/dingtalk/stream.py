@@ -26,6 +26,8 @@ SUBSCRIPTIONS = [
 ]
 #: Waits between tries (s); silence after which the connection is tried; bytes of a frame, and frames that may wait.
 WAIT_MIN, WAIT_MAX, IDLE, FRAME_MAX, WAITING = 1.0, 60.0, 60.0, 1_048_576, 1000
+#: Bytes of all frames that wait.
+BYTES_WAITING = 4 * FRAME_MAX
 
 _log = structlog.get_logger(__name__)
 
@@ -80,7 +82,7 @@ class Stream:
         """Until the connection is closed."""
         transport, listener = await self._connect(url)
         try:
-            while (frame := await listener.frames.get()) is not None:
+            while (frame := await listener.next()) is not None:
                 answer, last = await self._heard(frame)
                 transport.send(WSMsgType.TEXT, msgspec.json.encode(answer))
                 if last:
@@ -161,13 +163,21 @@ class _Listener(WSListener):
         super().__init__()
         self.frames: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._parts = bytearray()
+        self._waiting = 0
+
+    async def next(self) -> bytes | None:
+        frame = await self.frames.get()
+        self._waiting -= len(frame or b"")
+        return frame
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type in (WSMsgType.TEXT, WSMsgType.CONTINUATION):
             self._parts += frame.get_payload_as_memoryview()
-            if len(self._parts) > FRAME_MAX or self.frames.qsize() > WAITING:
+            waiting = self._waiting + len(self._parts)
+            if len(self._parts) > FRAME_MAX or self.frames.qsize() > WAITING or waiting > BYTES_WAITING:
                 transport.disconnect()
             elif frame.fin:
+                self._waiting = waiting
                 self.frames.put_nowait(bytes(self._parts))
                 self._parts.clear()
         elif frame.msg_type == WSMsgType.CLOSE:

@@ -1,5 +1,6 @@
 """What is sent for a message: texts, posts, cards, pictures and files, within Feishu's sizes."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
@@ -78,7 +79,7 @@ class Renderer:
         if thread:
             content = _in_thread(content, thread)
         if isinstance(content, Text):
-            return [self._text(content, who)]
+            return [await self._text(content, who)]
         if self._uploads is not None and isinstance(content, Image | File | Audio | Video):
             bodies = await self._attached(content, files)
             if bodies:
@@ -98,7 +99,7 @@ class Renderer:
                 card = with_text(card, mentioned)
             return self._with_keyword(Body("interactive", card))
 
-        body = self._fitted(content, make, limit)
+        body = await self._fitted(content, make, limit)
         if parts(body.content) > PARTS_MAX:
             raise Problem(Outcome.BAD_CONTENT, f"a card of Feishu has at most {PARTS_MAX} parts")
         return body
@@ -110,15 +111,15 @@ class Renderer:
     async def text_of(self, message: Message) -> Body:
         """What a text or post can be changed to."""
         text = Text(await self._degrade.text(message.content))
-        return self._text(text, await self._who(message.mentions, direct=False))
+        return await self._text(text, await self._who(message.mentions, direct=False))
 
-    def _text(self, content: Text, who: Sequence[Who]) -> Body:
+    async def _text(self, content: Text, who: Sequence[Who]) -> Body:
         def make(content: Content) -> Body:
             assert isinstance(content, Text)
             return self._with_keyword(_text_body(content.text, who))
 
         limit = ROBOT_BYTES if self._robot else RICH_BYTES if _MARKED.search(content.text) else TEXT_BYTES
-        return self._fitted(content, make, limit)
+        return await self._fitted(content, make, limit)
 
     # files
 
@@ -209,19 +210,19 @@ class Renderer:
             case _:
                 return Body(body.type, with_text(body.content, escape(word)))
 
-    def _fitted(self, content: Content, make: Callable[[Content], Body], limit: int) -> Body:
+    async def _fitted(self, content: Content, make: Callable[[Content], Body], limit: int) -> Body:
         """Cut until it fits: the longest text first. What is far too long is cut before it is written, which costs."""
         most = limit - AROUND
         while (size := len(msgspec.json.encode(content))) > most * 1.2 and (shorter := _smaller(content, most / size)):
             self._degrade.note("text_cut")
             content = shorter
-        body = make(content)
+        body = await asyncio.to_thread(make, content)
         while (size := _size(body)) > most:
             smaller: Content | None = _smaller(content, most / size)
             if smaller is None:
                 raise Problem(Outcome.BAD_CONTENT, f"a message of Feishu has at most {limit:,} bytes")
             self._degrade.note("text_cut")
-            content, body = smaller, make(smaller)
+            content, body = smaller, await asyncio.to_thread(make, smaller)
         return body
 
 

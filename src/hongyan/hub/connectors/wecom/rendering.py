@@ -42,7 +42,7 @@ from hongyan.hub.degrade import (
     table_markdown,
     utf8,
 )
-from hongyan.hub.markdown import Blocks, CodeBlock, Grid, Italic, LinkTo, Picture, Plain, Rule, parse
+from hongyan.hub.markdown import Blocks, CodeBlock, Grid, Italic, LinkTo, Picture, Plain, Rule, aside, parse
 from hongyan.hub.markdown import Bullets as List
 from hongyan.hub.markdown import Heading as HeadingOf
 from hongyan.hub.surroundings import Bytes
@@ -146,9 +146,9 @@ class Rendering:
             case Text(text):
                 return self.text(text)
             case Markdown(text, title, level):
-                return self.markdown(text, title, level)
+                return await self._written(text, title, level)
             case Table():
-                return self.markdown(table_markdown(content), content.title)
+                return await self._written(table_markdown(content), content.title)
             case Image():
                 return await self.image(content)
             case File(media):
@@ -188,6 +188,9 @@ class Rendering:
     def markdown(self, text: str, title: str = "", level: Level = "info", url: str = "") -> list[Part]:
         return self.written(parse(text), Dialect(), "markdown", self.coloured(title, level, url))
 
+    async def _written(self, text: str, title: str = "", level: Level = "info", url: str = "") -> list[Part]:
+        return await aside(text, self.markdown, text, title, level, url)
+
     def coloured(self, title: str, level: Level, url: str = "") -> str:
         """A heading in the colour of its level; a link has no colour, and serious errors a sign besides."""
         if not title and level == "info":
@@ -223,7 +226,7 @@ class Rendering:
         return [Part(type_, {"content": each}) for each in pieces]
 
     async def _as_markdown(self, content: Content) -> list[Part]:
-        return self.markdown(await self.degrade.markdown(content))
+        return await self._written(await self.degrade.markdown(content))
 
     # files
 
@@ -270,7 +273,7 @@ class Rendering:
             return await self._as_markdown(content)
         self.degrade.note(rule)
         if isinstance(content, Video) and (content.title or content.text):
-            parts = [*self.markdown(escape(content.text), content.title), *parts]
+            parts = [*await self._written(escape(content.text), content.title), *parts]
         return parts
 
     async def read(self, media: Media, most: int) -> Bytes | None:
@@ -318,7 +321,7 @@ class Rendering:
     async def card(self, card: Card) -> list[Part]:
         """As Markdown."""
         text = await self.degrade.markdown(replace(card, level="info", url=""), title=False)
-        return self.markdown(text, card.title, card.level, card.url)
+        return await self._written(text, card.title, card.level, card.url)
 
     # whom it is for
 
