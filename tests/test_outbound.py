@@ -173,6 +173,15 @@ async def test_what_is_allowed_is_allowed_alone(peer: AppEngine) -> None:
     await outbound.close()
 
 
+async def test_what_is_allowed_is_not_for_everybody(peer: AppEngine) -> None:
+    outbound = Outbound(LOOPBACK, Names(["127.0.0.1"]))
+    assert (await post(outbound, url_of(peer, "engine.example"))).status == 200
+    with pytest.raises(Forbidden, match=r"engine\.example is no address"):
+        await outbound.request("GET", url_of(peer, "engine.example"), headers={}, timeout=5, public_only=True)
+    assert len(peer.calls) == 1
+    await outbound.close()
+
+
 async def test_a_name_that_changes_its_mind(peer: AppEngine) -> None:
     """The address that is called is the one that was looked at; the next one is looked at again."""
     names = Names(["127.0.0.2"], ["127.0.0.1"])

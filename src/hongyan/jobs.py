@@ -53,7 +53,24 @@ class Failed(Exception):
 
 
 class NotYet(Failed):
-    """A job that can't be done for now, and says itself when it is tried again: no wait of its kind is used up."""
+    """A job that can't be done for now, and says itself when it is tried again: no wait of its kind is used up.
+
+    `at` is a time (ms) that is meant exactly: jobs that say the same keep their order. `in_place`: with `everybody`,
+    it stays before the others of its lane, which is paused.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        after: float | None = None,
+        *,
+        everybody: bool = False,
+        at: int | None = None,
+        in_place: bool = False,
+    ) -> None:
+        super().__init__(reason, after, everybody=everybody)
+        self.at = at
+        self.in_place = in_place
 
 
 class Hopeless(Exception):
@@ -323,8 +340,12 @@ class _Lane:
                 return self._dead(job, str(error))
             wait = max(kind.waits[attempts - 1], wait)
         due_at = self._clock.now() + round(wait * 1000 * (1 + JITTER * random.random()))
+        if isinstance(error, NotYet) and error.at is not None:
+            due_at = error.at
         if error.everybody:
             self._paused_until = max(self._paused_until, due_at)
+            if isinstance(error, NotYet) and error.in_place:
+                due_at = job.due_at
         self._log("a job failed and is tried again", job, error)
         return _Outcome(job.key, Postponed(job.key, due_at, attempts, str(error)[:ERROR_MAX]))
 

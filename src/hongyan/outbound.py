@@ -123,12 +123,16 @@ class Outbound:
         body: bytes = b"",
         timeout: float,
         answer_max: int = ANSWER_MAX,
+        public_only: bool = False,
     ) -> Answer:
-        """Ask, and read the whole answer; all together in so many seconds. Raises OutboundError."""
+        """Ask, and read the whole answer; all together in so many seconds. Raises OutboundError.
+
+        `public_only`: the networks that are allowed besides are not, as whoever gave the address is not trusted so far.
+        """
         target = _parse(url)
         try:
             async with asyncio.timeout(timeout):
-                return await self._request(method, target, headers, body, answer_max)
+                return await self._request(method, target, headers, body, answer_max, public_only)
         except TimeoutError:
             raise TooSlow(f"{target.authority} did not answer within {timeout:g} s") from None
 
@@ -163,11 +167,19 @@ class Outbound:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _request(
-        self, method: str, target: _Target, headers: Mapping[str, str], body: bytes, answer_max: int
+        self,
+        method: str,
+        target: _Target,
+        headers: Mapping[str, str],
+        body: bytes,
+        answer_max: int,
+        public_only: bool,
     ) -> Answer:
         session = await self._opened()
         name = self._name(target.host)
         found = await self._addresses(name, target.host)
+        if public_only and not (found := [address for address in found if addresses.is_public(address)]):
+            raise Forbidden(f"{target.host} is no address of the internet")
         # an answer that comes packed could be any size when it is unpacked
         sent = {"Accept-Encoding": "identity", **headers, "Host": target.authority}
         try:

@@ -19,7 +19,7 @@ import msgspec
 from yarl import URL
 
 from hongyan.errors import Refused
-from hongyan.hub import connectors
+from hongyan.hub import connectors, degrade
 from hongyan.hub.connector import HERE, Connector, Note, Outcome, Problem, Target
 from hongyan.hub.content import Media, Message
 from hongyan.hub.library import Part, Preview
@@ -134,6 +134,7 @@ class Stage:
         """Send it, and see what arrives."""
         before = {shown.id for shown in self.sandbox.board.all()}
         self._count += 1
+        await degrade.prepare(message.content)
         try:
             sent = await self.connector(account).send(message, [target], key=f"rehearsal{self._count}")
             outcome, reason, notes = sent.results[0].outcome, sent.results[0].reason, sent.notes
@@ -209,6 +210,7 @@ class _Inside(Outbound):
         body: bytes = b"",
         timeout: float,
         answer_max: int = ANSWER_MAX,
+        public_only: bool = False,
     ) -> Answer:
         if not url.startswith(f"{ORIGIN}/"):
             raise Forbidden("nothing goes out")

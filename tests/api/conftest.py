@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import shutil
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -97,9 +98,11 @@ def files(store: Store, engine: Engine, tmp_path: Path) -> Iterator[Files]:
 
 
 @pytest.fixture
-async def hub(store: Store, engine: Engine, files: Files, site_address: list[str | None]) -> AsyncIterator[Hub]:
+async def hub(
+    store: Store, engine: Engine, files: Files, site_address: list[str | None], certificates: ssl.SSLContext
+) -> AsyncIterator[Hub]:
     """The hub of that server, whose jobs nobody does; it is where `site_address` says."""
-    outbound = Outbound(("127.0.0.0/8",))
+    outbound = Outbound(("127.0.0.0/8",), context=certificates)
     own = "http://127.0.0.1:8000"
     made = Hub(store.hub, store.jobs, engine, files, outbound, bytes(32), lambda: Addresses(site_address[-1], own))
     await made.start()

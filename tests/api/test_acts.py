@@ -8,6 +8,7 @@ import pytest
 
 from hongyan.engine.engine import Engine
 from hongyan.engine.values import App
+from hongyan.hub import inbound
 from hongyan.hub.hub import Hub
 from hongyan.store import Store
 from hongyan.webhooks.follower import WebhookFollower
@@ -160,6 +161,20 @@ async def test_a_link_that_is_not_good_says_so(
         await http.delete(f"/api/v1/channels/{message['channel']}/messages/{message['id']}")
         assert (await anybody.get(good)).status_code == 404
     assert await actions(store) == []
+
+
+async def test_whoever_has_a_link_does_not_keep_others_from_speaking(
+    calling: Calling, hub: Hub, message: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbound, "PRESSES", 2)
+    async with calling() as anybody:
+        answers = [await anybody.post(path(hub, message, "yes"), content="", headers=FORM) for _ in range(3)]
+        assert [each.status_code for each in answers] == [200, 200, 429]
+        assert "Too many requests" in answers[2].text
+        channel = hub.channels.find(message["channel"])
+        assert channel is not None
+        door = hub.inbound_url(channel).removeprefix("https://chat.example.com")
+        assert (await anybody.post(door, content=b"{}", headers={"x-signature": "good"})).status_code == 200
 
 
 async def test_a_link_ends(

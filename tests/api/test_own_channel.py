@@ -74,8 +74,9 @@ async def test_a_conversation_is_told(
     await engine.conversations.make(app, draft, lambda row, existing: rows.append(row))
     mentions = [{"user": "ann"}, {"everyone": True}, {"mobile": "13800000000"}]
     shown = await send(http, channel, {"type": "text", "text": "Hi"}, f"group:{rows[0].id}", mentions=mentions)
-    assert shown["notes"] == [{"rule": "mention_unresolved", "detail": "13800000000"}]
+    assert shown["notes"] == [{"rule": "mention_unresolved", "detail": "@13800000000"}]
     (event,) = said(events)
+    assert json.loads(event.message.content)["_lctext"] == "@13800000000 Hi"
     assert (event.message.mentions, event.message.mention_all) == (("ann",), True)
 
 

@@ -8,18 +8,20 @@ from typing import Any
 import httpx
 import pytest
 
+from hongyan import errors
 from hongyan.engine.engine import Engine
 from hongyan.engine.events import Event, MessagePatched, MessageSent
 from hongyan.engine.values import App, ConversationDraft, ConversationKind, ConversationRow, Draft, Edit, Stored
-from hongyan.hub import bridges
-from hongyan.hub.connector import Chat, Happened, Outcome, Person, Problem, Said, Target
-from hongyan.hub.content import File, Image, Link, Location, Media, Message, Text
+from hongyan.errors import Refused
+from hongyan.hub import bridges, media
+from hongyan.hub.connector import Chat, Happened, Outcome, Person, Problem, Result, Said, Target
+from hongyan.hub.content import Audio, File, Image, Link, Location, Media, Message, Text
 from hongyan.hub.hub import Hub
 from hongyan.hub.records import lane_in
 from hongyan.jobs import Jobs
 from hongyan.store import Store
 from tests.api.conftest import Calling
-from tests.support.fake_channel import SECRET, Platform, platform
+from tests.support.fake_channel import SECRET, Platform, ok, platform
 from tests.support.hub import PNG
 
 __all__ = ["platform"]
@@ -205,12 +207,43 @@ async def test_a_channel_takes_its_bridges_with_it(http: httpx.AsyncClient, worl
         ('{"_lctype":7,"_lctext":"ours"}', [Text("ann: ours")]),
         ('{"_lctype":7,"x":1}', [Text("ann: [7]")]),
         ('{"_lctype":-2,"_lcfile":{"url":"file:///etc/passwd"}}', [Text("ann: [-2]")]),
+        ('{"_lctype":-1,"_lctext":"\\ud800"}', [Text('ann: {"_lctype":-1,"_lctext":"\\ud800"}')]),
+        (
+            '{"_lctype":-3,"_lcfile":{"url":"https://f.example/a.amr","metaData":{"duration":1%s}}}' % ("0" * 400),
+            [Text("ann:"), Audio(Media(url="https://f.example/a.amr"))],
+        ),
+        ('{"_lctype":-6,"_lcfile":{"url":"https://f.example/a b"}}', [Text("ann: [-6]")]),
+        (
+            '{"_lctype":-3,"_lcfile":{"url":"https://f.example/a","metaData":{"name":"a\\r\\n/b",'
+            '"mime_type":"audio/mpeg\\r\\nX: y"}}}',
+            [Text("ann:"), Audio(Media(url="https://f.example/a", name="a___b"))],
+        ),
     ],
 )
 async def test_what_is_said_goes_to_the_group(world: World, said: str, contents: list[Any]) -> None:
     await world.say(said)
     assert await world.told(len(contents)) == contents
     assert {call.to for call in world.platform.calls} == {(Target("group", "g1"),)}
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_files_that_clients_name_are_fetched_from_the_internet_alone(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    """`allowed_private` is for who has the master key, not for whoever is in a conversation."""
+    seen: list[bool] = []
+
+    def judge(target: Target) -> Result:
+        seen.append(media._for_strangers.get())
+        return ok(target)
+
+    world.platform.judges = [judge]
+    await world.say('{"_lctype":-6,"_lcfile":{"url":"http://10.0.0.1/secret"}}')
+    await world.told(2)
+    posted = {"to": ["group:g1"], "message": {"content": {"type": "text", "text": "x"}}}
+    await http.post(f"/api/v1/channels/{world.channel}/messages", json=posted)
+    await world.told(3)
+    assert seen == [True, True, False]
 
 
 @pytest.mark.usefixtures("jobs")
@@ -271,6 +304,7 @@ async def test_what_concerns_others_does_not_come(world: World, events: list[Eve
     await world.hear(
         replace_said(id="a", chat=Chat(Target("group", "g2"))),
         replace_said(id="b", chat=Chat(Target("group", "g1"), direct=True)),
+        replace_said(id="program", automatic=True),  # such as another bridge of the same group
         replace_said(id="c", text="this"),
     )
     (one,) = await heard(events, 1)
@@ -336,6 +370,41 @@ async def test_a_recall_there_is_a_recall_here(world: World, events: list[Event]
     await world.hear(Happened("ev-9", "recalled", SAID.at, recalled={"id": "m-7"}))
     (gone,) = await heard(events, 1, MessagePatched)
     assert (gone.id, gone.recalled) == (said.id, True)
+
+
+async def test_a_recall_that_overtakes_its_message_is_one_all_the_same(
+    world: World, store: Store, hub: Hub, engine: Engine, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a large file is fetched, or the server has been away: both wait."""
+    monkeypatch.setattr(bridges, "WAITS", (0.01,) * 9)
+    await world.hear(SAID, Happened("ev-9", "recalled", SAID.at, recalled={"id": "m-7"}))
+    jobs = Jobs(store.jobs, engine.clock, hub.kinds())
+    await jobs.start()
+    (said,) = await heard(events, 1)
+    (gone,) = await heard(events, 1, MessagePatched)
+    assert (gone.id, gone.recalled) == (said.id, True)
+    await jobs.stop(5)
+
+
+async def test_a_full_disk_loses_nothing_on_the_way_out(
+    world: World, store: Store, hub: Hub, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridges, "WAITS", (0.01,) * 9)
+    posts, full = hub.sending._posts, [True, True]
+    insert = posts.insert
+
+    async def refused_twice(*given: Any) -> Any:
+        if full:
+            full.pop()
+            raise Refused(errors.STORAGE_FULL, "the server's disk is full")
+        return await insert(*given)
+
+    monkeypatch.setattr(posts, "insert", refused_twice)
+    jobs = Jobs(store.jobs, engine.clock, hub.kinds())
+    await jobs.start()
+    await world.say("one")
+    assert await world.told(1) == [Text("ann: one")]
+    await jobs.stop(5)
 
 
 async def test_a_job_that_is_done_twice_says_it_once(world: World, store: Store, events: list[Event]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.values import DAY, App
+from hongyan.hub import sending
 from hongyan.hub.channels import CHANNELS_MAX, HIDDEN
 from hongyan.hub.connector import Acted, Chat, Feature, Outcome, Person, Problem, Result, Said, Target
 from hongyan.hub.content import Message, Text
@@ -390,12 +391,15 @@ async def test_final_outcomes_are_final_and_others_are_tried_again(
 
 
 @pytest.mark.usefixtures("jobs")
-@pytest.mark.parametrize(("features", "tries"), [(frozenset[Feature](), 1), (frozenset({Feature.ONCE}), 3)])
+@pytest.mark.parametrize(
+    ("features", "once", "tries"),
+    [(frozenset[Feature](), True, 1), (frozenset({Feature.ONCE}), True, 3), (frozenset({Feature.ONCE}), False, 1)],
+)
 async def test_what_is_unknown_is_tried_again_only_where_that_is_harmless(
-    http: httpx.AsyncClient, platform: Platform, hub: Hub, features: frozenset[Feature], tries: int
+    http: httpx.AsyncClient, platform: Platform, hub: Hub, features: frozenset[Feature], once: bool, tries: int
 ) -> None:
     platform.features = features
-    platform.judges = [platform.says(Outcome.UNKNOWN, reason="no answer")]
+    platform.judges = [platform.says(Outcome.UNKNOWN, reason="no answer", once=once)]
     channel = (await made(http))["id"]
     message = await sent(http, channel, wait=0)
     async with asyncio.timeout(20):
@@ -481,6 +485,68 @@ async def test_messages_to_one_target_go_in_their_order(http: httpx.AsyncClient,
     await tried(platform, 6)
     own = [call.key for call in platform.calls if call.to == (Target("user", "u1"),)]
     assert own == [each["id"] for each in messages]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "everybody"),  # one that fails alone lets others pass
+    [(Outcome.THROTTLED, True), (Outcome.THROTTLED, False), (Outcome.TRANSIENT, True)],
+)
+async def test_messages_to_one_target_keep_their_order_while_a_rate_stops_them(
+    http: httpx.AsyncClient,
+    platform: Platform,
+    time: Time,
+    jobs: Jobs,
+    everybody: bool,
+    outcome: Outcome,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sending, "HELD_MAX", DAY)  # the test's minutes are shorter than its tries
+    channel = (await made(http))["id"]
+    went: list[str] = []
+    room = 2
+
+    def paced(target: Target) -> Result:
+        nonlocal room
+        if target.id == "u2":
+            return ok(target)
+        if not room:
+            return Result(target, outcome, reason="not now", after=5.0, everybody=everybody)
+        room -= 1
+        went.append(platform.calls[-1].key)
+        return ok(target)
+
+    platform.judges = [paced]
+    messages = [(await sent(http, channel, wait=0))["id"] for _ in range(20)]
+    async with asyncio.timeout(30):
+        while len(went) < len(messages):
+            await asyncio.sleep(0.02)
+            room = 2
+            time.ahead += 7
+            jobs.look({lane(channel)})
+    assert went == messages
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_target_that_a_rate_stops_holds_up_no_other(http: httpx.AsyncClient, platform: Platform) -> None:
+    channel = (await made(http))["id"]
+
+    def paced(target: Target) -> Result:
+        return Result(target, Outcome.THROTTLED, after=60.0) if target.id == "u1" else ok(target)
+
+    platform.judges = [paced]
+    first = await sent(http, channel, wait=0)
+    await tried(platform, 1)
+    both = await sent(http, channel, "user:u1", "user:u2", wait=0)
+    async with asyncio.timeout(10):
+        while became(both) != {"user:u1": "waiting", "user:u2": "sent"}:
+            both = await call(http, "GET", f"/{channel}/messages/{both['id']}")
+    assert [str(each.to[0]) for each in platform.calls] == ["user:u1", "user:u2"]
+    await call(http, "DELETE", f"/{channel}/messages/{first['id']}")
+    platform.judges = [ok]
+    async with asyncio.timeout(10):
+        while became(both) != {"user:u1": "sent", "user:u2": "sent"}:
+            await http.patch(f"{CHANNELS}/{channel}", json={"enabled": True})  # so that it is looked at now
+            both = await call(http, "GET", f"/{channel}/messages/{both['id']}")
 
 
 @pytest.mark.usefixtures("jobs")
@@ -611,9 +677,8 @@ async def test_a_message_is_updated_and_asked_about(http: httpx.AsyncClient, pla
     ]
 
 
-@pytest.mark.usefixtures("jobs")
 async def test_old_messages_are_swept_unless_they_wait(
-    http: httpx.AsyncClient, platform: Platform, hub: Hub, time: Time
+    http: httpx.AsyncClient, platform: Platform, hub: Hub, time: Time, jobs: Jobs
 ) -> None:
     channel = (await made(http))["id"]
     await sent(http, channel)
@@ -621,6 +686,7 @@ async def test_old_messages_are_swept_unless_they_wait(
     waiting = await sent(http, channel, wait=0)
     await settled(hub, channel, waiting["id"], 1)
     assert await hub.sending.sweep() == 0
+    await jobs.stop(5)  # or it would be tried once more, and given up
     time.ahead = 31 * DAY / 1000
     assert await hub.sending.sweep() == 1
     assert [each["id"] for each in (await call(http, "GET", f"/{channel}/messages"))["items"]] == [waiting["id"]]

@@ -1,5 +1,5 @@
 """The fixtures for connectors."""
 
-from tests.support.hub import around, clock, files, sandbox
+from tests.support.hub import around, clock, files, platforms, sandbox
 
-__all__ = ["around", "clock", "files", "sandbox"]
+__all__ = ["around", "clock", "files", "platforms", "sandbox"]

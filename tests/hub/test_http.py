@@ -102,6 +102,11 @@ def test_nothing_in_a_file_or_its_name_ends_its_part(content: bytes, name: str) 
     assert head.count(b"\r\n") == 2
 
 
+def test_nothing_in_the_type_of_a_file_begins_a_header() -> None:
+    _, body = multipart(("f", "a", "text/plain\r\nX-Other: 1", b""), {})
+    assert b"X-Other" not in body
+
+
 @pytest.mark.parametrize("text", ["<html>", "", "[1]", '"ok"', "{", '{"a":"\\ud800"}', "[" * 50_000, "null"])
 async def test_an_answer_that_is_no_object(platform: Platform, http: Http, text: str) -> None:
     async def answer(_: web.Request) -> web.StreamResponse:

@@ -7,9 +7,9 @@ from aiohttp import ClientSession
 
 from hongyan.sandbox.server import Sandbox
 from tests.sandbox.plain import Plain
-from tests.support.hub import around, clock, files, sandbox
+from tests.support.hub import around, clock, files, platforms, sandbox
 
-__all__ = ["around", "clock", "files", "sandbox"]
+__all__ = ["around", "clock", "files", "platforms", "sandbox"]
 
 
 @pytest.fixture

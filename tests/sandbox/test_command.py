@@ -1,7 +1,6 @@
 """`hongyan sandbox`: what it prints works as printed."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.support import programs
-from tests.support.programs import PROGRAM
 from tests.support.server import Server
 
 
@@ -36,7 +34,7 @@ def until(process: "subprocess.Popen[str]", last: str) -> list[str]:
     raise AssertionError(lines)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def printed() -> Iterator[list[str]]:
     """What a sandbox prints that runs."""
     process = start("--port", "0")
@@ -52,6 +50,16 @@ def origin(printed: list[str]) -> str:
     return printed[0].rpartition(" ")[2].rstrip("/")
 
 
+def as_a_shell_reads(command: str) -> tuple[list[str], str]:
+    """The arguments and the input that a shell gives to the program `hongyan` in a command."""
+    shell = "hongyan() { printf '%s\\0' \"$@\"; cat; }; " + command
+    done = subprocess.run(
+        ["sh", "-c", shell], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True, timeout=60
+    )
+    *arguments, given = done.stdout.split("\0")
+    return arguments, given
+
+
 def arrived(printed: list[str]) -> list[dict[str, Any]]:
     with urllib.request.urlopen(f"{origin(printed)}/sandbox/messages") as answer:
         found: list[dict[str, Any]] = json.load(answer)
@@ -64,13 +72,9 @@ def test_each_channel_that_it_prints_works(printed: list[str], server_factory: C
     commands = [line.replace(" APP ", f" {server.app.id} ") for line in printed if "channel create" in line]
     commands += [line.replace(" APP ", f" {server.app.id} ") for line in printed if "hongyan notify" in line]
     assert len(commands) == 16
-    environment = {
-        **os.environ,
-        "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}",
-        "HONGYAN_DATA_DIR": str(server.data_dir),
-    }
     for command in commands:
-        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment, timeout=60)
+        arguments, given = as_a_shell_reads(command)
+        done = programs.run(arguments, environment={"HONGYAN_DATA_DIR": str(server.data_dir)}, input=given)
         assert (done.returncode, done.stderr) == (0, ""), command
         if "notify" in command:
             assert ": sent" in done.stdout

@@ -29,6 +29,11 @@ SIGNED, KEYWORD, OPEN = "sandbox-signed", "sandbox-keyword", "sandbox-network"
 
 
 @pytest.fixture
+def platforms() -> list[str]:
+    return ["dingtalk"]
+
+
+@pytest.fixture
 def emulator(sandbox: Sandbox) -> DingTalk:
     found = sandbox.emulators["dingtalk"]
     assert isinstance(found, DingTalk)

@@ -51,6 +51,8 @@ async def test_messages_are_shown_as_they_come(web: ClientSession, plain: Sandbo
         assert '"state":"recalled"' in await line(changes)
         async with web.get("/sandbox/messages") as answer:
             assert [each["state"] for each in await answer.json()] == ["recalled"]
+        async with web.post("/sandbox/clear", data="{}") as answer:  # as a form of another page would
+            assert answer.status == 415
         async with web.post("/sandbox/clear", json={}):
             assert await line(changes) == "data: null"
         async with web.get("/sandbox/messages") as answer:

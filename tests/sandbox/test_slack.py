@@ -25,6 +25,11 @@ NODE_MODULES = Path(__file__).parents[1] / "journeys/js/"
 
 
 @pytest.fixture
+def platforms() -> list[str]:
+    return ["slack"]
+
+
+@pytest.fixture
 def slack(sandbox: Sandbox) -> Slack:
     found = sandbox.emulators["slack"]
     assert isinstance(found, Slack)

@@ -1,9 +1,11 @@
-"""The sandbox with all its emulators, and the surroundings of connectors that talk to it, on a clock that tests set.
+"""The sandbox with its emulators, and the surroundings of connectors that talk to it, on a clock that tests set.
 
-A folder of tests takes the fixtures by `from tests.support.hub import around, clock, files, sandbox` in its conftest.
+A folder of tests takes the fixtures by `from tests.support.hub import around, clock, files, platforms, sandbox` in its
+conftest.
 """
 
 import base64
+import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -111,16 +113,23 @@ def files() -> Files:
 
 
 @pytest.fixture
-async def around(clock: Clock, files: Files) -> AsyncIterator[Around]:
-    outbound = Outbound(LOOPBACK)
+async def around(clock: Clock, files: Files, certificates: ssl.SSLContext) -> AsyncIterator[Around]:
+    outbound = Outbound(LOOPBACK, context=certificates)
     yield Around(clock, files, outbound)
     await outbound.close()
 
 
 @pytest.fixture
-async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
-    """Running, with all emulators; `sandbox.origin` is where."""
-    made = Sandbox(emulators(), now=clock.platforms)
+def platforms() -> list[str]:
+    """Those that the sandbox has, none for all: a folder whose tests need but one starts no others."""
+    return []
+
+
+@pytest.fixture
+async def sandbox(clock: Clock, platforms: list[str]) -> AsyncIterator[Sandbox]:
+    """Running; `sandbox.origin` is where."""
+    wanted = [each for each in emulators() if not platforms or each.platform in platforms]
+    made = Sandbox(wanted, now=clock.platforms)
     await made.start()
     yield made
     await made.stop()

@@ -1,10 +1,13 @@
 """Fixtures with a real server, loaded for all tests; a failing test shows the server's log."""
 
 import asyncio
+import gc
+import ssl
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from hongyan.store import Store
@@ -61,6 +64,18 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("database") / "empty.db"
     asyncio.run(Store.open(path, bytes(32)).close())
     return path
+
+
+@pytest.fixture(scope="session")
+def certificates() -> ssl.SSLContext:
+    """Whom `Outbound` trusts by itself, read once: to read so many certificates takes longer than most tests."""
+    return httpx.create_ssl_context()
+
+
+def pytest_collection_finish() -> None:
+    """Tests and programs stay to the end: the collector of garbage need not look through them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,5 +1,6 @@
 """Pages on which a button of a message is pressed, or its form filled in, from a platform that only opens addresses."""
 
+import asyncio
 from urllib.parse import parse_qs
 
 from litestar import MediaType, Response, Router, get, post
@@ -23,7 +24,8 @@ async def ask(request: AnyRequest, site: CurrentSite, token: Token) -> Response[
     check_ready(site)
     lang = _language(request)
     try:
-        return _answer(acts.ask(await site.hub.acts.find(token), lang))
+        act = await site.hub.acts.find(token)
+        return _answer(await asyncio.to_thread(acts.ask, act, lang))  # its text may be long
     except Refused as refusal:
         return _refused(refusal, lang)
 
@@ -39,7 +41,7 @@ async def press(request: AnyRequest, site: CurrentSite, token: Token) -> Respons
         try:
             await site.hub.acts.do(act, given)
         except Wrong as wrong:
-            return _answer(acts.ask(act, lang, str(wrong), given), 400)
+            return _answer(await asyncio.to_thread(acts.ask, act, lang, str(wrong), given), 400)
         return _answer(acts.done(act, lang))
     except Refused as refusal:
         return _refused(refusal, lang)

@@ -35,7 +35,7 @@ from hongyan.hub.connector import HERE, Event, Happened, Outcome, Problem, Said
 from hongyan.hub.content import Audio, File, Image, Location, Markdown, Message, Text, Video
 from hongyan.hub.media import AppMedia
 from hongyan.hub.ports import BridgeStore
-from hongyan.hub.records import Bridge, Channel, Linked, canonical, lane_in, lane_out
+from hongyan.hub.records import BRIDGED, Bridge, Channel, Linked, canonical, lane_in, lane_out
 from hongyan.hub.sending import MENDING, Sending
 from hongyan.hub.surroundings import Surroundings
 from hongyan.jobs import Failed, Hopeless, Kind, NotYet
@@ -51,6 +51,8 @@ WAITS = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800)
 #: Kinds of conversations that can be mirrored.
 KINDS = frozenset({ConversationKind.NORMAL, ConversationKind.CHATROOM, ConversationKind.TEMPORARY})
 _HAS_MEDIA = Image | File | Audio | Video
+#: How often it is looked again for the message that was recalled, which may come into the conversation later.
+LATE_MAX = 4
 #: What is left of the size of a message for its text.
 _ROOM = 1_024
 
@@ -225,12 +227,14 @@ class Bridges:
         try:
             await self._tell(self._app(bridge), bridge, channel, said)
         except Refused as refusal:
+            if refusal.kind.retry:  # such as a full disk, which passes
+                raise Failed(str(refusal)) from None
             if self._engine.clock.now() - job.created_at >= DAY or channel.enabled:
                 raise Hopeless(str(refusal)) from None
             raise NotYet(str(refusal), MENDING, everybody=True) from None
 
     async def _tell(self, app: App, bridge: Bridge, channel: Channel, said: _Out) -> None:
-        request = f"b:{bridge.id}:{said.message}:"
+        request = f"{BRIDGED}{bridge.id}:{said.message}:"
         contents = typed.contents(said.content, said.sender)
         if not said.change:
             for number, content in enumerate(contents):
@@ -244,7 +248,9 @@ class Bridges:
                     _, done = await self._sending.update(channel, posted.id, Message(contents[number]))
                 else:
                     continue
-            except Refused:
+            except Refused as refusal:
+                if refusal.kind.retry:
+                    raise
                 return  # the platform can't, which is no failure
             for each in done:
                 _again(each.problem)
@@ -260,7 +266,9 @@ class Bridges:
             if isinstance(event, Happened) and event.recalled:
                 back = msgspec.json.encode(_Back(canonical(event.recalled)))
                 found.append(NewJob(bridge.app_key, lane_in(bridge.id), TAKE_BACK, back))
-            elif isinstance(event, Said) and bridge.target in (event.chat.target, HERE) and not event.chat.direct:
+            elif not isinstance(event, Said) or event.automatic or event.chat.direct:
+                continue  # two programs would hear each other without end
+            elif bridge.target in (event.chat.target, HERE):
                 for part in _parts(event):
                     body = msgspec.json.encode(_In(event, part))
                     found.append(NewJob(bridge.app_key, lane_in(bridge.id), IN, body))
@@ -281,7 +289,7 @@ class Bridges:
         except Problem as problem:
             raise Failed(problem.reason, problem.after) from None
         except Refused as refusal:
-            if refusal.kind is errors.INTERNAL_ERROR or refusal.kind.retry:
+            if refusal.kind.retry:
                 raise Failed(str(refusal)) from None
             raise Hopeless(str(refusal)) from None
 
@@ -293,15 +301,16 @@ class Bridges:
         if bridge is None or channel is None:
             return
         back, app = msgspec.json.decode(job.body, type=_Back), self._app(bridge)
-        for linked in await self._store.linked(channel.id, back.receipt):
-            if linked.bridge_id != bridge.id:
-                continue
+        found = [each for each in await self._store.linked(channel.id, back.receipt) if each.bridge_id == bridge.id]
+        if not found and job.attempts < LATE_MAX:  # the message itself may still be on its way
+            raise Failed("nothing was said here that could be taken back")
+        for linked in found:
             edit = Edit(linked.conversation_id, linked.message_id, linked.timestamp, None)
             try:
                 conversation = await self._engine.app_messages.target(app, linked.conversation_id)
                 await self._engine.app_messages.edit(app, conversation, linked.client, edit)
             except Refused as refusal:
-                if refusal.kind is errors.INTERNAL_ERROR or refusal.kind.retry:
+                if refusal.kind.retry:
                     raise Failed(str(refusal)) from None
 
     async def _typed(self, app: App, channel: Channel, work: _In) -> str:

@@ -3,7 +3,8 @@
 A connector takes one try at a time and says what became of it; who waits, tries again and remembers is `hub.channels`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -36,7 +37,8 @@ class Problem(Exception):
     """A try failed. `code` and `reason` are the platform's words without secrets; `advice` is ours, for the operator.
 
     `after`: seconds until it is worth another try, if that is known. `everybody`: it concerns the whole channel, not
-    one recipient.
+    one recipient. `once` is False if the platform would take this message twice, although it takes others once
+    (`Feature.ONCE`).
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Problem(Exception):
         advice: str = "",
         after: float | None = None,
         everybody: bool = False,
+        once: bool = True,
     ) -> None:
         super().__init__(reason)
         self.outcome = outcome
@@ -56,6 +59,7 @@ class Problem(Exception):
         self.advice = advice
         self.after = after
         self.everybody = everybody
+        self.once = once
 
 
 TargetKind = Literal["user", "group", "department", "tag", "email", "mobile", "all"]
@@ -95,6 +99,7 @@ class Result(Struct, frozen=True, omit_defaults=True):
     advice: str = ""
     after: float | None = None
     everybody: bool = False
+    once: bool = True
 
 
 class Sent(Struct, frozen=True):
@@ -163,7 +168,7 @@ class Person(Struct, frozen=True, omit_defaults=True):
 class Said(Struct, frozen=True, tag="said", omit_defaults=True):
     """Somebody has written. `receipt` finds the message again; `at` in ms; `mentioned`: the connector's own account.
 
-    `media`: what to fetch with `Connector.fetch`, if bytes belong to it.
+    `media`: what to fetch with `Connector.fetch`, if bytes belong to it. `automatic`: a program has written.
     """
 
     id: str
@@ -174,6 +179,7 @@ class Said(Struct, frozen=True, tag="said", omit_defaults=True):
     receipt: dict[str, str] = {}
     mentioned: bool = False
     media: tuple[dict[str, str], ...] = ()
+    automatic: bool = False
 
 
 class Acted(Struct, frozen=True, tag="acted", omit_defaults=True):
@@ -293,6 +299,27 @@ def _cannot(what: str) -> Problem:
     return Problem(Outcome.BAD_CONTENT, f"This kind of channel cannot {what}.")
 
 
+@contextmanager
+def nothing_said() -> Iterator[None]:
+    """Around calls that tell nobody anything: with no answer, or none that can be read, it may be tried again."""
+    try:
+        yield
+    except Problem as problem:
+        if problem.outcome is Outcome.UNKNOWN:
+            problem.outcome = Outcome.TRANSIENT
+        raise
+
+
+@contextmanager
+def said_twice() -> Iterator[None]:
+    """Around a call that says a message once more each time it is made."""
+    try:
+        yield
+    except Problem as problem:
+        problem.once = False
+        raise
+
+
 def failed(target: Target, problem: Problem) -> Result:
     """The result of a target that had this problem."""
     return Result(
@@ -303,4 +330,5 @@ def failed(target: Target, problem: Problem) -> Result:
         advice=problem.advice,
         after=problem.after,
         everybody=problem.everybody,
+        once=problem.once,
     )

@@ -28,7 +28,8 @@ ARTICLES_MAX, COLUMNS_MAX, ROWS_MAX, FIELDS_MAX, BUTTONS_MAX, INPUTS_MAX, OPTION
 )
 #: Length of a sound or video (s).
 SECONDS_MAX = 86_400
-_URL = re.compile(r"https?://[^\s\x00-\x20\x7f]+")
+#: An address of the web.
+URL = re.compile(r"https?://[^\s\x00-\x20\x7f]+")
 
 #: How serious it is: platforms show it as a colour, or as a word before the title.
 Level = Literal["info", "success", "warning", "error"]
@@ -317,7 +318,7 @@ def _check_text(name: str, text: str, most: int, lines: bool) -> None:
 
 
 def _check_url(url: str) -> None:
-    if len(url) > URL_MAX or (url and not _URL.fullmatch(url)):
+    if len(url) > URL_MAX or (url and not URL.fullmatch(url)):
         raise _wrong(
             f"an address begins with http:// or https://, has no white space and at most {URL_MAX:,} characters"
         )

@@ -26,7 +26,7 @@ from hongyan.hub.content import (
     Text,
     Video,
 )
-from hongyan.hub.markdown import Writer, parse
+from hongyan.hub.markdown import Writer, ahead, aside, parse
 from hongyan.hub.surroundings import MediaSource, Surroundings
 
 #: What stands before a title where there are no colours.
@@ -48,6 +48,10 @@ RULES: Mapping[str, tuple[str, str]] = {
     ),
     "buttons_split": ("buttons above the platform's number stand as links", "超出数量的按钮改写为链接"),
     "form_to_page": ("a form is filled in on a page of the server", "表单在服务器的页面上填写"),
+    "no_page": (
+        "a button or form is only named, as the server has no page for it: set `public_url`",
+        "按钮或表单只显示名称，因为没有对应的服务器页面：请设置 `public_url`",
+    ),
     "confirm_dropped": ("nobody is asked before a button is pressed", "按钮不再要求确认"),
     "fields_to_lines": ("fields are written as lines", "字段改写为文本行"),
     "table_to_lines": ("a table is written as lines `name: value`", "表格改写为“名称: 值”的文本行"),
@@ -64,6 +68,7 @@ RULES: Mapping[str, tuple[str, str]] = {
     "audio_to_link": ("a sound is a link", "语音改写为链接"),
     "video_to_file": ("a video is sent as a file", "视频改为文件发送"),
     "video_to_link": ("a video is a link", "视频改写为链接"),
+    "cover_dropped": ("a video has no picture of its own", "视频不带封面"),
     "level_to_sign": ("colour is a sign before the title", "颜色改为标题前的符号"),
     "title_cut": ("a title or label is cut to the platform's length", "标题或标签按平台长度截断"),
     "text_cut": ("a text is cut to the platform's length", "文本按平台长度截断"),
@@ -129,27 +134,34 @@ class Degrade:
         """Where a button leads on a platform whose buttons only open addresses."""
         if button.confirm:
             self.note("confirm_dropped", button.text)
-        if button.url:
-            return button.url
-        self.note("buttons_to_page", button.text)
-        return self.around.act_url(self.key, button.id)
+        return button.url or self._page(button.id, button.text, "buttons_to_page", button.text)
 
     def form_address(self, card: Card) -> str | None:
         """Where a form is filled in."""
-        if card.form is None:
-            return None
-        self.note("form_to_page")
-        return self.around.act_url(self.key, card.form.id)
+        return None if card.form is None else self._page(card.form.id, card.form.submit, "form_to_page")
+
+    def _page(self, id_: str, name: str, rule: str, detail: str = "") -> str | None:
+        url = self.around.act_url(self.key, id_)
+        if url is None:
+            self.note("no_page", name)
+        else:
+            self.note(rule, detail)
+        return url
 
     # any content as Markdown of our subset
 
     async def markdown(self, content: Content, *, title: bool = True) -> str:
         """Everything it says, as Markdown, without its `title` if the platform shows that elsewhere."""
+        text = await self._markdown(content, title)
+        await ahead(text)
+        return text
+
+    async def _markdown(self, content: Content, title: bool) -> str:
         match content:
             case Text(text):
                 return escape(text)
             case Markdown():
-                head = self.title(content.title, content.level) if content.title and title else ""
+                head = self.title(content.title, content.level).strip() if title else ""
                 return _joined(f"### {escape(head)}" if head else "", content.text)
             case Image(media, text):
                 self.note("image_to_markdown")
@@ -186,7 +198,8 @@ class Degrade:
             return content.text
         rules = {Card: "card_to_text", Articles: "articles_to_text", Link: "link_to_text"}
         before = list(self.notes)
-        text = Writer().write(parse(await self.markdown(content)))
+        markdown = await self._markdown(content, title=True)
+        text = await aside(markdown, lambda: Writer().write(parse(markdown)))
         rule = rules.get(type(content))
         if rule is not None:  # that it was Markdown on the way is nobody's concern
             self.notes = [note for note in self.notes if note in before or not note.rule.endswith("_to_markdown")]
@@ -228,6 +241,17 @@ class Degrade:
         if card.form is not None:
             links.append(_link_or_name(card.form.submit, self.form_address(card)))
         return " | ".join(links)
+
+
+async def prepare(content: Content) -> None:
+    """Parse ahead what connectors will parse of a content as it is."""
+    match content:
+        case Markdown() | Card():
+            await ahead(content.text)
+        case Table():
+            await ahead(table_markdown(content))
+        case _:
+            pass
 
 
 def _link_or_name(text: str, url: str | None) -> str:

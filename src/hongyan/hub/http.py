@@ -119,6 +119,8 @@ def multipart(file: tuple[str, str, str, bytes], fields: Mapping[str, str]) -> t
     boundary = secrets.token_hex(16)
     field_name, name, type_, content = file
     quoted = name.translate({ord('"'): "%22", ord("\r"): "%0D", ord("\n"): "%0A"})
+    if not type_.isprintable():  # it would begin another header
+        type_ = "application/octet-stream"
     head = "".join(
         f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
         for key, value in fields.items()

@@ -24,6 +24,8 @@ from hongyan.hub.records import Channel, Heard, canonical
 BODY_MAX, PATIENCE = 1_048_576, 2.5
 #: Requests that one channel takes.
 MOST, SECONDS = 200, 1.0
+#: How often the buttons of one message may be pressed on pages: a group of people may do it at once.
+PRESSES, PRESSES_SECONDS = 60, 60.0
 _ID_MAX = 200
 
 #: The jobs of bridges that follow from an event of a channel.
@@ -81,6 +83,16 @@ class Inbound:
             self._rates.take(Limit(("inbound", channel.id), MOST, SECONDS))
         except Problem:
             raise Refused(errors.SERVER_BUSY, f"a channel takes {MOST} requests per second") from None
+
+    def take_press(self, message_id: str) -> None:
+        """The same of the pages of a message: whoever has a link keeps neither the platform nor others from speaking.
+
+        Raises Refused(SERVER_BUSY).
+        """
+        try:
+            self._rates.take(Limit(("act", message_id), PRESSES, PRESSES_SECONDS))
+        except Problem:
+            raise Refused(errors.SERVER_BUSY, "the buttons of this message are pressed too often") from None
 
     async def hear(self, channel: Channel, events: Sequence[Event]) -> int:
         """Tell those that are new to webhooks and bridges; how many are."""

@@ -68,13 +68,17 @@ class Library:
             raise _missing()
         return found
 
+    async def newest(self, app: App, name: str) -> KeptTemplate | None:
+        """None if there is none."""
+        return await self._store.get(app.key, name, None)
+
     async def save(self, app: App, name: str, template: Template) -> KeptTemplate:
         """As a new version, unless nothing is different. Raises Refused."""
         if not _NAME.fullmatch(name):
             raise Refused(INVALID_VALUE, "the name of a template has 1 to 64 letters, digits, `_`, `.` and `-`")
         await asyncio.to_thread(templates.check, template)
         body = msgspec.json.encode(template)
-        now = await self._store.get(app.key, name)
+        now = await self.newest(app, name)
         if now is not None and now.body == body:
             return now
         at = self._clock.now()

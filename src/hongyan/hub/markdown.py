@@ -5,13 +5,17 @@ tables and rules (CommonMark with GitHub's tables and strike-through). HTML and 
 platform's dialect is a `Writer` of its own, beside its connector.
 """
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
+T = TypeVar("T")
 #: How deep quotes and lists may stand in each other, and marks within a line.
 DEPTH_MAX, SPANS_MAX = 6, 10
 #: Levels of blocks as the parser counts them (two for a list). It leaves out what is below its own limit.
@@ -133,7 +137,31 @@ Block = Paragraph | Heading | Quote | Bullets | CodeBlock | Rule | Grid
 Blocks = tuple[Block, ...]
 
 
+#: A text of more characters takes so long that it is parsed in a thread; and how many of them are kept.
+LONG, KEPT = 500, 16
+
+
 def parse(text: str) -> Blocks:
+    return _kept(text) if len(text) > LONG else _parsed(text)
+
+
+async def ahead(text: str) -> None:
+    """Parse a long text in a thread, so that `parse` has it: 40,000 characters keep everybody waiting for a second."""
+    if len(text) > LONG:
+        await asyncio.to_thread(_kept, text)
+
+
+async def aside(text: str, work: Callable[..., T], *given: Any) -> T:
+    """Do what takes as long as its text is: in a thread if that is long."""
+    return await asyncio.to_thread(work, *given) if len(text) > LONG else work(*given)
+
+
+@lru_cache(KEPT)
+def _kept(text: str) -> Blocks:
+    return _parsed(text)
+
+
+def _parsed(text: str) -> Blocks:
     try:
         tokens = _parser.parse(text)
     except RecursionError:  # pictures within pictures, and so on

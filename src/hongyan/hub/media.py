@@ -1,6 +1,8 @@
 """The files of messages: where connectors read them, and under which address others do."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -19,6 +21,19 @@ PATH = "/files"
 #: How long fetching takes (s), and how long a link is good at least (s).
 TIMEOUT, LINK_TTL = 60.0, 7 * 86_400
 NO_ADDRESS = "Set `public_url` to where the internet reaches this server."
+
+
+_for_strangers: ContextVar[bool] = ContextVar("for_strangers", default=False)
+
+
+@contextmanager
+def for_strangers(strangers: bool) -> Iterator[None]:
+    """What is read within is at addresses that clients have given, for whom `allowed_private` is not meant."""
+    before = _for_strangers.set(strangers)
+    try:
+        yield
+    finally:
+        _for_strangers.reset(before)
 
 
 class Addresses(NamedTuple):
@@ -120,7 +135,9 @@ class AppMedia:
 
     async def _fetched(self, media: Media, url: str, most: int) -> Bytes:
         try:
-            answer = await self._outbound.request("GET", url, headers={}, timeout=TIMEOUT, answer_max=most)
+            answer = await self._outbound.request(
+                "GET", url, headers={}, timeout=TIMEOUT, answer_max=most, public_only=_for_strangers.get()
+            )
         except Unreachable as error:
             raise Problem(Outcome.TRANSIENT, f"a file can't be fetched: {error}") from None
         except OutboundError as error:

@@ -11,6 +11,10 @@ from hongyan.hub.connector import Target
 _CHANNEL, _OUT, _IN = "channel:", "bridge-out:", "bridge-in:"
 
 
+#: What the `request_key` of a message begins with that comes from a conversation, over a bridge.
+BRIDGED = "b:"
+
+
 def lane(channel_id: str) -> str:
     """Where the messages of a channel wait."""
     return _CHANNEL + channel_id

@@ -5,8 +5,10 @@ A try is given all targets for which nothing is final. What failed is tried agai
 """
 
 import asyncio
+import heapq
 import logging
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -38,8 +40,9 @@ from hongyan.hub.connector import (
     failed,
 )
 from hongyan.hub.content import Message
+from hongyan.hub.media import for_strangers
 from hongyan.hub.ports import HeardStore, PostStore
-from hongyan.hub.records import Channel, Delivery, Posted, State, channel_of, lane
+from hongyan.hub.records import BRIDGED, Channel, Delivery, Posted, State, channel_of, lane
 from hongyan.jobs import Kind, NotYet
 
 log = logging.getLogger(__name__)
@@ -57,6 +60,11 @@ MENDING = 300.0
 THROTTLED, THROTTLED_MAX = 5.0, 3_600.0
 #: How long one try may take (s).
 TRY_MAX = 600.0
+#: So many tries in a row that the whole platform has failed, later messages do not pass.
+PATIENT = 4
+#: How long a message is waited for that is due and goes first, and after how long it is looked again (ms).
+HELD_MAX, LOOK_AGAIN = 15_000, 250
+BEHIND = "an earlier message to the same target waits"
 #: Characters of a caller's own key.
 REQUEST_KEY_MAX = 64
 #: After which waits (s) it is tried again if we have failed ourselves; and how long what is full is left alone.
@@ -90,6 +98,48 @@ class _Try:
     notes: list[Note]
 
 
+class _Stopped(NamedTuple):
+    """A message that waits before others to the same target: until when (ms), and whether the whole channel does."""
+
+    until: int
+    everybody: bool
+
+
+class _Held:
+    """The messages to one target that a rate has stopped, and those behind them, by their jobs."""
+
+    def __init__(self) -> None:
+        # a heap of jobs; None stands for one that waits no more, until it is the first
+        self._jobs: list[int] = []
+        self._stopped: dict[int, _Stopped | None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._jobs)
+
+    def add(self, job: int, stopped: _Stopped) -> None:
+        if job not in self._stopped:
+            heapq.heappush(self._jobs, job)
+        self._stopped[job] = stopped
+
+    def release(self, job: int) -> None:
+        if job in self._stopped:
+            self._stopped[job] = None
+        while self._jobs and self._stopped[self._jobs[0]] is None:
+            self._pop()
+
+    def before(self, job: int, now: int) -> _Stopped | None:
+        """What goes first, if there is anything; what does not come to its turn is forgotten after a while."""
+        while self._jobs:
+            first = self._stopped[self._jobs[0]]
+            if first is not None and now < first.until + HELD_MAX:
+                return first if self._jobs[0] < job else None
+            self._pop()
+        return None
+
+    def _pop(self) -> None:
+        del self._stopped[heapq.heappop(self._jobs)]
+
+
 class Sending:
     """`keep` is how long messages are kept once nothing of them waits (ms)."""
 
@@ -102,6 +152,7 @@ class Sending:
         self._clock = clock
         self._keeping = keep
         self._turns = Turns()
+        self._held: defaultdict[tuple[str, Target], _Held] = defaultdict(_Held)
         self._watching: dict[str, list[asyncio.Future[None]]] = {}
         #: How many targets ended how, by kind of channel and outcome.
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -193,22 +244,30 @@ class Sending:
             await turn.comes()
             channel = self._channels.find(channel_id)
             posted = await self._posts.get(channel_id, work.message)
+            if posted is not None:
+                self._release(job, posted)
             if channel is not None and posted is not None and posted.waits:
-                await self._do(channel, posted)
+                await self._do(channel, posted, job)
         finally:
             turn.end()
 
-    async def _do(self, channel: Channel, posted: Posted) -> None:
+    async def _do(self, channel: Channel, posted: Posted, job: Job) -> None:
         waiting = [(number, each) for number, each in enumerate(posted.deliveries) if each.state is State.WAITING]
+        before = {number: self._before(channel, each.target, job) for number, each in waiting}
+        behind = {waiting_for.target: held for number, waiting_for in waiting if (held := before[number]) is not None}
+        waiting = [(number, each) for number, each in waiting if before[number] is None]
+        if not waiting:
+            self._go_on(channel, posted, job, [], behind)
+            return
         if not channel.enabled:
             problem = Problem(Outcome.BAD_CREDENTIAL, "the channel is disabled", everybody=True)
             tried, once = _Try([(number, failed(each.target, problem)) for number, each in waiting], []), False
         else:
             tried, once = await self._try(channel, posted, waiting)
         now = self._clock.now()
-        before = dict(waiting)
+        untried = dict(waiting)
         age = now - posted.created_at
-        judged = [(number, _judged(before[number], result, once, age, now)) for number, result in tried.results]
+        judged = [(number, _judged(untried[number], result, once, age, now)) for number, result in tried.results]
         notes = None if not tried.notes else tuple(dict.fromkeys((*posted.notes, *map(_pair, tried.notes))))
         await self._keep_all(posted, judged, notes)
         if channel.enabled:
@@ -217,7 +276,20 @@ class Sending:
             if delivery.state is not State.WAITING:
                 self.counts[channel.kind, delivery.outcome] += 1
         open_ = [(delivery, result) for (_, delivery), (_, result) in zip(judged, tried.results, strict=True)]
-        self._go_on(channel, posted, [each for each in open_ if each[0].state is State.WAITING])
+        self._go_on(channel, posted, job, [each for each in open_ if each[0].state is State.WAITING], behind)
+
+    def _release(self, job: Job, posted: Posted) -> None:
+        """Others need not wait for it any more, unless it is stopped again."""
+        for each in posted.deliveries:
+            place = posted.channel_id, each.target
+            if place in self._held:
+                self._held[place].release(job.key)
+                if not self._held[place]:
+                    del self._held[place]
+
+    def _before(self, channel: Channel, target: Target, job: Job) -> _Stopped | None:
+        place = channel.id, target
+        return self._held[place].before(job.key, self._clock.now()) if place in self._held else None
 
     async def _keep_all(
         self, posted: Posted, judged: Sequence[tuple[int, Delivery]], notes: Sequence[tuple[str, str]] | None
@@ -231,16 +303,37 @@ class Sending:
                 log.warning("what became of a message can't be written for now: %s", refusal.detail)
                 await asyncio.sleep(FULL)
 
-    def _go_on(self, channel: Channel, posted: Posted, open_: Sequence[tuple[Delivery, Result]]) -> None:
-        if not open_:
+    def _go_on(
+        self,
+        channel: Channel,
+        posted: Posted,
+        job: Job,
+        open_: Sequence[tuple[Delivery, Result]],
+        behind: Mapping[Target, _Stopped],
+    ) -> None:
+        """Raises NotYet if something waits. Messages to one target keep their order while a rate stops them."""
+        if not open_ and not behind:
             self._tell(posted.id)
             return
-        now = self._channels.find(channel.id)
-        if now is not None and now.updated_at != channel.updated_at:
+        found = self._channels.find(channel.id)
+        if found is not None and found.updated_at != channel.updated_at:
             raise NotYet("the channel was changed meanwhile")
-        wait = min(_wait(delivery, result) for delivery, result in open_)
+        now, stopped = self._clock.now(), dict(behind)
+        for delivery, result in open_:
+            if _keeps_place(delivery, result):
+                until = now + math.ceil(_wait(delivery, result) * 1000)
+                stopped[delivery.target] = _Stopped(until, result.everybody)
+        for target, each in stopped.items():
+            self._held[channel.id, target].add(job.key, each)
+        first = min(stopped.values(), default=None)
+        if first is not None and len(stopped) == len(open_) + len(behind):
+            at = first.until if first.until > now else now + LOOK_AGAIN
+            everybody = first.until > now and any(each.everybody for each in stopped.values())
+            reason = open_[0][0].reason if open_ else BEHIND
+            raise NotYet(reason, (at - now) / 1000, everybody=everybody, at=at, in_place=True)
+        waits = [*(_wait(*each) for each in open_), *((each.until - now) / 1000 for each in behind.values())]
         everybody = any(result.everybody or result.outcome is Outcome.BAD_CREDENTIAL for _, result in open_)
-        raise NotYet(open_[0][0].reason, wait, everybody=everybody)
+        raise NotYet(open_[0][0].reason, max(min(waits), 0.0), everybody=everybody)
 
     def _tell(self, message_id: str) -> None:
         for future in self._watching.get(message_id, ()):
@@ -254,9 +347,11 @@ class Sending:
         message = msgspec.json.decode(posted.body, type=Message)
         tried = _Try([], [])
         try:
+            strangers = (posted.request_key or "").startswith(BRIDGED)
             async with self._channels.opened(channel) as connector:
                 for thread, some in await self._by_thread(channel, message, waiting):
-                    sent = await _sent(connector, message, [each.target for _, each in some], posted.id, thread)
+                    with for_strangers(strangers):
+                        sent = await _sent(connector, message, [each.target for _, each in some], posted.id, thread)
                     tried.results += [(number, result) for (number, _), result in zip(some, sent.results, strict=True)]
                     tried.notes += sent.notes
                 return tried, Feature.ONCE in connector.features
@@ -341,6 +436,9 @@ class Sending:
         notes: list[Note] = []
 
         async def update(connector: Connector, receipt: Receipt) -> None:
+            from hongyan.hub import degrade  # here: the connector has loaded it
+
+            await degrade.prepare(message.content)
             notes.extend(await connector.update(receipt, message))
 
         turn = self._turns.take([message_id])
@@ -473,8 +571,11 @@ async def _sent(
     connector: Connector, message: Message, targets: Sequence[Target], key: str, thread: Receipt | None
 ) -> Sent:
     """One try; whatever goes wrong is in the results."""
+    from hongyan.hub import degrade  # here: the connector has loaded it
+
     try:
         async with asyncio.timeout(TRY_MAX):
+            await degrade.prepare(message.content)
             sent = await connector.send(message, targets, key=key, thread=thread)
         by_target = {result.target: result for result in sent.results}
         lost = Problem(Outcome.UNKNOWN, "the connector has told nothing of this target")
@@ -510,10 +611,17 @@ def _judged(before: Delivery, result: Result, once: bool, age: int, now: int) ->
             again, after = not late, replace(after, tries=before.tries + 1)
         case Outcome.UNKNOWN:
             after = replace(after, tries=before.tries + 1, unknown=before.unknown + 1)
-            again = once and not late and after.unknown <= UNKNOWN_MAX
+            again = once and result.once and not late and after.unknown <= UNKNOWN_MAX
         case _:
             again, after = False, replace(after, tries=before.tries + 1)
     return after if again else replace(after, state=State.FAILED)
+
+
+def _keeps_place(delivery: Delivery, result: Result) -> bool:
+    """Whether later messages are not to pass: while a rate stops them, or the platform as a whole fails for a while."""
+    if result.outcome is Outcome.TRANSIENT:
+        return result.everybody and delivery.tries <= PATIENT
+    return result.outcome is Outcome.THROTTLED
 
 
 def _wait(delivery: Delivery, result: Result) -> float:

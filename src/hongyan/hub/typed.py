@@ -4,7 +4,23 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from hongyan.hub.content import Audio, Content, File, Image, Location, Media, Text, Video
+from hongyan.engine import json_text
+from hongyan.engine.file_types import is_type
+from hongyan.engine.files import clean_name
+from hongyan.hub.content import (
+    LINE_MAX,
+    SECONDS_MAX,
+    URL,
+    URL_MAX,
+    Audio,
+    Content,
+    File,
+    Image,
+    Location,
+    Media,
+    Text,
+    Video,
+)
 
 TEXT, IMAGE, AUDIO, VIDEO, LOCATION, FILE = -1, -2, -3, -4, -5, -6
 #: Characters of a name that is shown.
@@ -92,8 +108,8 @@ def _object(text: str) -> dict[str, Any] | None:
     if not text.startswith("{"):
         return None
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = json_text.parse(text)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 
@@ -102,16 +118,16 @@ def _media(value: Mapping[str, Any]) -> Media | None:
     """The file of a message by its address: its id is the sender's word, and would be read without a question."""
     file = value.get("_lcfile")
     url = file.get("url") if isinstance(file, dict) else None
-    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+    if not isinstance(url, str) or len(url) > URL_MAX or not URL.fullmatch(url):
         return None
     meta = file.get("metaData") if isinstance(file, dict) else None
     meta = meta if isinstance(meta, dict) else {}
     name, type_, seconds = meta.get("name"), meta.get("mime_type") or meta.get("format"), meta.get("duration")
     return Media(
         url=url,
-        name=name if isinstance(name, str) else "",
-        type=type_ if isinstance(type_, str) and "/" in type_ else "",
-        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        name=clean_name(name[:LINE_MAX]) if isinstance(name, str) and name else "",
+        type=type_ if isinstance(type_, str) and len(type_) <= LINE_MAX and is_type(type_) else "",
+        seconds=float(seconds) if isinstance(seconds, int | float) and 0 <= seconds <= SECONDS_MAX else None,
     )
 
 

@@ -153,7 +153,8 @@ class Sandbox:
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from None
 
-    async def _clear(self, _: web.Request) -> web.Response:
+    async def _clear(self, request: web.Request) -> web.Response:
+        await _asked(request, dict[str, Any])
         self.board.clear()
         return _json({})
 

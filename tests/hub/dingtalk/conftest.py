@@ -41,6 +41,11 @@ def app_credentials(origin: str, **more: object) -> AppCredentials:
 
 
 @pytest.fixture
+def platforms() -> list[str]:
+    return ["dingtalk"]
+
+
+@pytest.fixture
 def emulator(sandbox: Sandbox) -> DingTalk:
     found = sandbox.emulators["dingtalk"]
     assert isinstance(found, DingTalk)

@@ -347,7 +347,7 @@ async def test_departments_and_everyone(app: AppConnector, sandbox: Sandbox) -> 
 async def test_departments_need_the_id_of_the_agent(sandbox: Sandbox, around: Around) -> None:
     app = AppConnector(app_credentials(sandbox.origin, agent_id=None), around())
     results = (await send(app, Text("x"), RESEARCH, ZHANG)).results
-    assert (results[0].outcome, results[1].outcome) == (Outcome.BAD_CREDENTIAL, Outcome.OK)
+    assert (results[0].outcome, results[1].outcome) == (Outcome.BAD_RECIPIENT, Outcome.OK)
     assert "agent_id" in results[0].advice
     await app.close()
 

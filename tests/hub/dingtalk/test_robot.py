@@ -210,7 +210,7 @@ async def test_buttons_without_a_page_are_named(sandbox: Sandbox, around: Around
     credentials = RobotCredentials(access_token="sandbox-network", base_url=sandbox.origin)
     robot = RobotConnector(credentials, around(pages=False))
     rules = await sent(robot, Card("Disk", buttons=(Button("Mine", id="take"),)))
-    assert rules == ["buttons_to_page", "buttons_to_links"]
+    assert rules == ["no_page", "buttons_to_links"]
     assert bodies(sandbox) == [{"markdown": {"title": "Disk", "text": "### Disk\n\n**Mine**"}}]
 
 
@@ -218,6 +218,15 @@ async def test_markdown_that_would_be_marks_is_escaped(robot: RobotConnector, sa
     await sent(robot, Card("a_b 5*3*1 <b>", "a\\*b\\*", fields=(Field("1. n", "# v"),)))
     text = bodies(sandbox)[0]["markdown"]["text"]
     assert text == "### a\\_b 5\\*3\\*1 \\<b\\>\n\na\\*b\\*\n\n- **1\\. n**: # v"
+
+
+@pytest.mark.parametrize("value", ["[a\nb](https://evil.example)", "*a\nb*"])
+async def test_marks_on_both_sides_of_a_line_are_none(robot: RobotConnector, sandbox: Sandbox, value: str) -> None:
+    """Somebody's words, which the app puts into a field, make no link of theirs."""
+    await sent(robot, Card("T", fields=(Field("n", value),)))
+    text = bodies(sandbox)[0]["markdown"]["text"]
+    assert f"\\{value[0]}a" in text
+    assert value[:-1].rpartition("\n")[2].replace("](", "\\](") in text
 
 
 @pytest.mark.parametrize("content", [Text("Look"), Markdown("Look")])

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
+from picows import WSMsgType
 
 from hongyan.hub.connector import Acted, Event, Happened, Outcome, Problem, Said, Target
+from hongyan.hub.connectors.dingtalk import stream
 from hongyan.hub.connectors.dingtalk.app import AppConnector
 from hongyan.hub.connectors.dingtalk.credentials import AppCredentials
 from hongyan.hub.content import Button, Card, Message, Text
@@ -122,3 +124,29 @@ async def test_no_stream_leads_into_the_private_network(sandbox: Sandbox) -> Non
     with pytest.raises(Exception, match="no address of the internet"):
         await outbound.dial(sandbox.origin)
     await outbound.close()
+
+
+class Wire:
+    """A transport that is asked to end, and a frame of it."""
+
+    def __init__(self, size: int) -> None:
+        self.msg_type, self.fin, self.is_open = WSMsgType.TEXT, True, True
+        self._payload = memoryview(bytes(size))
+
+    def get_payload_as_memoryview(self) -> memoryview:
+        return self._payload
+
+    def disconnect(self) -> None:
+        self.is_open = False
+
+
+async def test_what_waits_to_be_heard_is_bounded_by_its_bytes() -> None:
+    listener, wire = stream._Listener(), Wire(stream.FRAME_MAX)
+    for _ in range(4):
+        listener.on_ws_frame(wire, wire)  # type: ignore[arg-type]
+    assert wire.is_open
+    assert await listener.next() is not None
+    listener.on_ws_frame(wire, wire)  # type: ignore[arg-type]
+    assert wire.is_open
+    listener.on_ws_frame(wire, wire)  # type: ignore[arg-type]
+    assert not wire.is_open

@@ -16,9 +16,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from hongyan.hub.connectors import email as connector
 from hongyan.hub.connectors.email import Email, EmailCredentials
-from tests.support.hub import Around, around, clock, files
-
-__all__ = ["around", "clock", "files"]
+from tests.support.hub import Around
 
 
 @dataclass

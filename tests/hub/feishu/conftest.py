@@ -18,6 +18,11 @@ from tests.support.hub import Around
 
 
 @pytest.fixture
+def platforms() -> list[str]:
+    return ["feishu"]
+
+
+@pytest.fixture
 def feishu(sandbox: Sandbox) -> Feishu:
     """The emulator."""
     found = sandbox.emulators["feishu"]

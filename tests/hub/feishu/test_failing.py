@@ -165,12 +165,24 @@ async def test_a_robot_when_feishu_fails(
     assert (await robot.send(HELLO, [HERE], key="k")).results[0].outcome is Outcome.OK
 
 
+async def test_a_batch_is_said_to_be_taken_twice(app: AppConnector, sandbox: Sandbox) -> None:
+    sandbox.faults.add("feishu", "closed", path="/open-apis/message/v4/batch_send")
+    found = (await app.send(HELLO, [Target("department", "od-sandbox-dev"), GROUP], key="k")).results
+    assert [(each.outcome, each.once) for each in found] == [(Outcome.UNKNOWN, False), (Outcome.OK, True)]
+
+
+async def test_a_token_that_does_not_come_may_be_asked_for_again(app: AppConnector, sandbox: Sandbox) -> None:
+    sandbox.faults.add("feishu", "closed", path="/open-apis/auth")
+    found = (await app.send(HELLO, [Target("department", "od-sandbox-dev")], key="k")).results
+    assert [each.outcome for each in found] == [Outcome.TRANSIENT]
+
+
 async def test_silence_is_unknown(
     app: AppConnector, robot: RobotConnector, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As nobody waits a quarter of a minute in a test, the time is shorter in it."""
-    monkeypatch.setattr(Outbound, "request", partialmethod(_hasty, Outbound.request))
     await app.check()
+    monkeypatch.setattr(Outbound, "request", partialmethod(_hasty, Outbound.request))
     sandbox.faults.add("feishu", "silence", times=2)
     assert (await robot.send(HELLO, [HERE], key="k")).results[0].outcome is Outcome.UNKNOWN
     assert (await app.send(HELLO, [GROUP], key="k")).results[0].outcome is Outcome.UNKNOWN

@@ -121,6 +121,17 @@ async def test_verification_of_the_address(around: Around, credentials: AppCrede
         await app.receive(request({**asked, "token": "other"}, clock, key=key))
 
 
+async def test_what_cannot_be_decrypted_is_answered_in_one_way(app: AppConnector, clock: Clock) -> None:
+    """Whoever sends it again with some bits changed does not learn what was right of it."""
+    said = set()
+    garbage = encrypted(ENCRYPT_KEY, b"no JSON")
+    for packed in (garbage, encrypted("another key", b"{}"), garbage[:-4] + "AAA=", encrypted(ENCRYPT_KEY, b"[]"), "?"):
+        with pytest.raises(Forged) as refused:
+            await app.receive(Incoming("POST", {}, {}, json.dumps({"encrypt": packed}).encode()))
+        said.add(str(refused.value))
+    assert len(said) == 1
+
+
 def _with(credentials: AppCredentials, **changes: str) -> AppCredentials:
     names = ("app_id", "app_secret", "encrypt_key", "verification_token", "base_url")
     return AppCredentials(**{**{name: getattr(credentials, name) for name in names}, **changes})
@@ -308,7 +319,9 @@ async def test_the_older_callback_of_cards(app: AppConnector, door: Any) -> None
     (pressed,) = door.take()
     assert isinstance(pressed, Acted)
     assert (pressed.action, pressed.sender.id) == ("ack", PERSON.id)
-    assert pressed.id == door.last.headers["x-refresh-token"]
+    assert pressed.id == json.loads(door.last.body)["token"]
+    again = await app.receive(door.last._replace(headers={**door.last.headers, "x-refresh-token": "another"}))
+    assert again.events[0].id == pressed.id  # that header is not signed
     headers = {**door.last.headers, "x-lark-signature": "0" * 40}
     with pytest.raises(Forged, match="signature"):
         await app.receive(door.last._replace(headers=headers))

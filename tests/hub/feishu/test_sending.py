@@ -152,6 +152,14 @@ async def test_a_text_calls_nobody_by_its_characters(
     assert (shown(sandbox).kind, shown(sandbox).payload) == ("post", post)
 
 
+async def test_unverified_code_in_a_card_calls_nobody(app: AppConnector, sandbox: Sandbox) -> None:
+    said = "`<at id=all></at>` `<b>`\n\n```\n<AT id=all></AT>\n```"
+    await app.send(Message(Markdown(said)), [GROUP], key="k")
+    content = shown(sandbox).payload["body"]["elements"][0]["content"]
+    assert "<at" not in content.lower()
+    assert "`<b>`" in content
+
+
 async def test_markdown_is_a_card_in_its_colour(app: AppConnector, sandbox: Sandbox) -> None:
     said = "# 一\n\n**b** *i* ~~s~~ `c`\n\n- a\n- b\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\n---"
     await app.send(Message(Markdown(said, "标题", "error")), [GROUP], key="k")

@@ -12,12 +12,15 @@ from hongyan.hub.content import Content, Message
 from hongyan.sandbox.board import Shown
 from hongyan.sandbox.server import Sandbox
 from hongyan.sandbox.slack import Slack
-from tests.support.hub import Around, around, clock, files, sandbox
-
-__all__ = ["around", "clock", "files", "sandbox"]
+from tests.support.hub import Around
 
 ALERTS = Target("group", "C0ALERTS01")
 ALICE = Target("user", "U0ALICE001")
+
+
+@pytest.fixture
+def platforms() -> list[str]:
+    return ["slack"]
 
 
 @pytest.fixture

@@ -158,6 +158,12 @@ async def test_faults(
     assert [each.outcome for each in (await sending(connector, Text("x"))).results] == [Outcome.OK]
 
 
+async def test_what_tells_nobody_anything_may_be_tried_again(app: SlackApp, sandbox: Sandbox) -> None:
+    sandbox.faults.add("slack", "closed")
+    [result] = (await app.send(Message(Text("x")), [Target("email", "tom@example.com")], key="k1")).results
+    assert result.outcome is Outcome.TRANSIENT
+
+
 async def test_no_answer_is_unknown(app: SlackApp, sandbox: Sandbox, sending: Sending) -> None:
     app._http.call = _quick(app._http.call)  # type: ignore[method-assign]
     sandbox.faults.add("slack", "silence")

@@ -196,7 +196,8 @@ async def test_what_we_say_ourselves_is_not_heard(app: SlackApp, clock: Clock) -
     got = await app.receive(request(clock, event(text="x", bot_id="B0HONGYAN1", app_id="A0SANDBOX1")))
     assert got.events == ()
     other = await said(app, clock, text="x", subtype="bot_message", bot_id="B1", username="CI", user=None)
-    assert other.sender == Person("B1", "CI")
+    assert (other.sender, other.automatic) == (Person("B1", "CI"), True)
+    assert not (await said(app, clock, text="x")).automatic
 
 
 RICH = [

@@ -290,6 +290,14 @@ async def test_nobody_is_told_by_what_a_message_says(connector: SlackApp | Slack
         assert not any(tag in text for text in marked for tag in ("<!", "<@"))
 
 
+@BOTH
+async def test_names_in_fields_are_left_alone(connector: SlackApp | SlackWebhook, sending: Sending) -> None:
+    """Slack looks for addresses in a field, and then for names of channels and people, too."""
+    await sending(connector, Card("T", fields=(Field("a", "@channel"), Field("b", "#general"), Field("c", "plain"))))
+    fields = [each["text"] for each in sending.shown[-1].payload["blocks"] if each["type"] == "section"]
+    assert [each["verbatim"] for each in fields] == [True, True, False]
+
+
 def _marked(value: Any) -> list[str]:
     """Texts in which Slack's marks count."""
     if isinstance(value, list):

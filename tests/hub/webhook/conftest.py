@@ -8,9 +8,7 @@ import pytest
 from aiohttp import web
 
 from hongyan.hub.connectors.webhook import Webhook, WebhookCredentials
-from tests.support.hub import Around, around, clock, files
-
-__all__ = ["around", "clock", "files"]
+from tests.support.hub import Around
 
 
 @dataclass

@@ -17,6 +17,11 @@ TOKEN, AES_KEY = "wecomToken", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
 
 @pytest.fixture
+def platforms() -> list[str]:
+    return ["wecom"]
+
+
+@pytest.fixture
 def wecom(sandbox: Sandbox) -> WeCom:
     emulator = sandbox.emulators["wecom"]
     assert isinstance(emulator, WeCom)

@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from hongyan.hub.connector import Outcome, Problem
+from hongyan.hub.connector import Outcome, Problem, Target
 from hongyan.hub.connectors.wecom.app import App
 from hongyan.hub.connectors.wecom.errors import judge
 from hongyan.hub.connectors.wecom.robot import Robot
-from hongyan.hub.content import Message, Text
+from hongyan.hub.content import Image, Message, Text
 from hongyan.hub.http import Answer
 from hongyan.sandbox.server import Sandbox
 from hongyan.sandbox.wecom import WeCom
-from tests.hub.wecom.sending import ZHANG, arrived, say
-from tests.support.hub import Clock
+from tests.hub.wecom.sending import GROUP, ZHANG, arrived, say
+from tests.support.hub import Clock, Files
 
 #: Connectors reference 3.5, row by row.
 CODES = {
@@ -93,7 +93,32 @@ async def test_faults(robot: Robot, app: App, sandbox: Sandbox, wecom: WeCom, wh
     sandbox.faults.add("wecom", what, 1, "/cgi-bin/message/send")
     sent = await app.send(Message(Text("x")), [ZHANG], key="k")
     assert sent.results[0].outcome is outcome
+    assert sent.results[0].once
     assert arrived(wecom) == []
+
+
+async def test_what_wecom_does_not_take_once_is_said_to_be_so(app: App, sandbox: Sandbox) -> None:
+    """It has nothing against doubles in groups, nor where another message has just said the same."""
+    sandbox.faults.add("wecom", "closed", 1, "/cgi-bin/appchat/send")
+    [result] = (await app.send(Message(Text("x")), [GROUP], key="k")).results
+    assert (result.outcome, result.once) == (Outcome.UNKNOWN, False)
+    await app.send(Message(Text("same")), [ZHANG], key="k1")
+    sandbox.faults.add("wecom", "closed", 1, "/cgi-bin/message/send")
+    [result] = (await app.send(Message(Text("same")), [ZHANG], key="k2")).results
+    assert (result.outcome, result.once) == (Outcome.UNKNOWN, False)
+
+
+@pytest.mark.parametrize("path", ["/cgi-bin/media/upload", "/cgi-bin/user/getuserid"])
+async def test_what_tells_nobody_anything_may_be_tried_again(
+    app: App, sandbox: Sandbox, files: Files, path: str
+) -> None:
+    sandbox.faults.add("wecom", "closed", 1, path)
+    to = Target("mobile", "13800000001") if path.endswith("getuserid") else GROUP
+    try:
+        outcome = (await app.send(Message(Image(files.add())), [to], key="k")).results[0].outcome
+    except Problem as problem:
+        outcome = problem.outcome
+    assert outcome is Outcome.TRANSIENT
 
 
 async def test_no_answer_is_unknown(robot: Robot, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,13 @@ async def test_a_mention_can_not_be_more_than_one_id(robot: Robot, wecom: WeCom)
     assert needed == {"mention_unresolved"}
 
 
+async def test_unverified_code_calls_nobody(robot: Robot, wecom: WeCom) -> None:
+    text = "`<@all>` <@all> [a](https://a.example/<@all>) `<b>`"
+    _, value, _ = await only(robot, wecom, Markdown(text))
+    assert "<@" not in value["content"]
+    assert "`<b>`" in value["content"]
+
+
 async def test_mentions_in_markdown(robot: Robot, wecom: WeCom) -> None:
     type_, value, _ = await only(robot, wecom, Markdown("**坏了**"), Mention(user="lisi"))
     assert (type_, value) == ("markdown", {"content": "**坏了**\n<@lisi>"})

@@ -26,6 +26,11 @@ BUTTON = {
 
 
 @pytest.fixture
+def platforms() -> list[str]:
+    return ["feishu"]
+
+
+@pytest.fixture
 def feishu(sandbox: Sandbox) -> Feishu:
     found = sandbox.emulators["feishu"]
     assert isinstance(found, Feishu)

@@ -60,6 +60,11 @@ async def call(sandbox: Sandbox) -> AsyncIterator[Caller]:
 
 
 @pytest.fixture
+def platforms() -> list[str]:
+    return ["wecom"]
+
+
+@pytest.fixture
 def wecom(sandbox: Sandbox) -> WeCom:
     emulator = sandbox.emulators["wecom"]
     assert isinstance(emulator, WeCom)

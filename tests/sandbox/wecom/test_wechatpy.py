@@ -38,6 +38,11 @@ async def drive(sandbox: Sandbox, *steps: tuple[str, Any]) -> list[Any]:
 
 
 @pytest.fixture
+def platforms() -> list[str]:
+    return ["wecom"]
+
+
+@pytest.fixture
 def wecom(sandbox: Sandbox) -> WeCom:
     emulator = sandbox.emulators["wecom"]
     assert isinstance(emulator, WeCom)

@@ -70,9 +70,10 @@ async def save(request: AnyRequest, site: CurrentSite, template: Id) -> Response
     """Make a template, or a new version of it: 201; 200 if nothing is different from the newest."""
     app = app_of(request, site)
     asked = await body_of(request, Template)
-    before = {each.name: each.version for each in await site.hub.library.all(app)}
+    before = await site.hub.library.newest(app, template)
     kept = await site.hub.library.save(app, template, asked)
-    return Response(_shown(kept), status_code=200 if before.get(kept.name) == kept.version else 201)
+    is_same = before is not None and before.version == kept.version
+    return Response(_shown(kept), status_code=200 if is_same else 201)
 
 
 @get(ONE, opt={QUERY: ("version",)})

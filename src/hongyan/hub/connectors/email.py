@@ -130,7 +130,8 @@ class Email(Unable):
             return failed(target, Problem(Outcome.BAD_RECIPIENT, "it is no mail address"))
         id = message_id(f"{key}\n{target.id}", self._sender.domain)
         headers = {"In-Reply-To": before, "References": before} if before else {}
-        content = mail.write(self._sender, to, id, self._around.wall(), headers)
+        # files make it large
+        content = await asyncio.to_thread(mail.write, self._sender, to, id, self._around.wall(), headers)
         try:
             await self._deliver(smtp, to.addr_spec, content)
         except Problem as problem:

@@ -31,7 +31,7 @@ from hongyan.hub.content import (
     Video,
 )
 from hongyan.hub.degrade import SIGNS, Degrade, cut, map_url, name_of, place_name
-from hongyan.hub.markdown import Writer, parse
+from hongyan.hub.markdown import Writer, aside, parse
 from hongyan.hub.surroundings import Bytes
 
 #: Characters of a subject; bytes of all files of a mail, as many servers take 25 MB in Base64.
@@ -124,7 +124,7 @@ class _Rendering:
                 return html.plain(text)
             case Markdown():
                 head = html.title(escape(content.title)) if content.title else ""
-                return head + Html().write(parse(content.text))
+                return head + await _html(content.text)
             case Image(media, text):
                 caption = html.plain(text) if text else ""
                 return html.block(await self._picture(media, text)) + caption
@@ -186,7 +186,7 @@ class _Rendering:
 
     async def _card(self, card: Card) -> str:
         head = html.link(card.url, escape(card.title)) if card.url else escape(card.title)
-        parts = [html.title(head), Html().write(parse(card.text)) if card.text else ""]
+        parts = [html.title(head), await _html(card.text) if card.text else ""]
         if card.image is not None:
             parts.append(html.block(await self._picture(card.image, "")))
         if card.fields:
@@ -205,6 +205,10 @@ class _Rendering:
         if card.footer:
             parts.append(html.footer(card.footer))
         return "".join(parts)
+
+
+async def _html(markdown: str) -> str:
+    return await aside(markdown, lambda: Html().write(parse(markdown)))
 
 
 def _table(table: Table) -> str:

@@ -20,7 +20,7 @@ from hongyan.hub.connector import (
 )
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.content import Audio, Content, File, Image, Location, Message, Text, Video
-from hongyan.hub.degrade import Degrade, utf8
+from hongyan.hub.degrade import Degrade, name_of, utf8
 from hongyan.hub.surroundings import Home, Mentions, Surroundings
 
 #: Bytes of a message as apps take it unless they are told otherwise.
@@ -46,8 +46,8 @@ class Own(Unable):
 
     async def send(self, message: Message, to: Sequence[Target], *, key: str, thread: Receipt | None = None) -> Sent:
         home, degrade = self._home(), Degrade(self._around, key)
-        content = await self._content(home, message, degrade, thread)
-        mentions = self._mentions(message, degrade)
+        mentions, names = self._mentions(message, degrade)
+        content = await self._content(home, message, degrade, thread, names)
         results = []
         for target in to:
             try:
@@ -75,17 +75,26 @@ class Own(Unable):
             raise Problem(Outcome.TRANSIENT, "it is sent when the server runs", after=60.0, everybody=True)
         return home
 
-    async def _content(self, home: Home, message: Message, degrade: Degrade, thread: Receipt | None) -> str:
-        """The text of a typed message; what has no type of its own is text, and stands whole in the attributes."""
+    async def _content(
+        self, home: Home, message: Message, degrade: Degrade, thread: Receipt | None, names: str = ""
+    ) -> str:
+        """The text of a typed message; what has no type of its own is text, and stands whole in the attributes.
+
+        `names` of who can't be told stand before the text.
+        """
         content = message.content
         attributes: Attributes = {"thread": thread["message"]} if thread is not None and "message" in thread else {}
         file = await self._file(home, content)
+        if isinstance(content, Video) and content.cover is not None:
+            degrade.note("cover_dropped")
         if file is not None:
-            return typed.encode(typed.kind_of_content(content), _caption(content), attributes, file)
+            caption = "\n".join(filter(None, (names, _caption(content))))
+            return typed.encode(typed.kind_of_content(content), caption, attributes, file)
         if isinstance(content, Location):
-            text = "\n".join(filter(None, (content.name, content.address)))
+            text = "\n".join(filter(None, (names, content.name, content.address)))
             return typed.encode(typed.LOCATION, text, attributes, location=content)
         text = await degrade.text(content)
+        text = f"{names} {text}" if names else text
         if isinstance(content, Text):
             return self._fitting(text, attributes, degrade)
         whole = {**attributes, "hongyan": msgspec.to_builtins(message)}
@@ -108,12 +117,13 @@ class Own(Unable):
         url = await home.link(media)
         return typed.Attached(url, media.name, media.type, None, media.seconds, media.file)
 
-    def _mentions(self, message: Message, degrade: Degrade) -> Mentions:
+    def _mentions(self, message: Message, degrade: Degrade) -> tuple[Mentions, str]:
+        """Who is told, and the names of the others."""
         clients = tuple(each.user for each in message.mentions if each.user)
-        for each in message.mentions:
-            if not each.user and not each.everyone:
-                degrade.note("mention_unresolved", each.name or each.mobile or each.email)
-        return Mentions(clients, any(each.everyone for each in message.mentions))
+        others = [name_of(each) for each in message.mentions if not each.user and not each.everyone]
+        for name in others:
+            degrade.note("mention_unresolved", name)
+        return Mentions(clients, any(each.everyone for each in message.mentions)), " ".join(others)
 
 
 def _caption(content: Content) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from hongyan.hub.connector import Outcome, Problem
+from hongyan.hub.connector import Outcome, Problem, nothing_said
 from hongyan.hub.connectors.credentials import account
 from hongyan.hub.connectors.dingtalk.credentials import AppCredentials
 from hongyan.hub.connectors.dingtalk.errors import Expired, legacy_answer, v1_answer
@@ -58,10 +58,8 @@ class Api:
             query = {"access_token": token, "type": kind}
             return legacy_answer(await self._legacy.upload("/media/upload", part, {"type": kind}, query))
 
-        try:
+        with nothing_said():
             answer = await self._with(self._legacy_tokens, ask)
-        except Problem as problem:
-            raise _undone(problem) from None
         return _needed(answer, "media_id")
 
     async def fetch(self, url: str, most: int) -> bytes:
@@ -105,18 +103,14 @@ class Api:
 
     async def _fetch_legacy(self) -> Token:
         query = {"appkey": self._credentials.app_key, "appsecret": self._credentials.app_secret}
-        try:
+        with nothing_said():
             answer = legacy_answer(await self._legacy.get("/gettoken", query))
-        except Problem as problem:
-            raise _undone(problem) from None
         return self._token(answer, "access_token", "expires_in")
 
     async def _fetch_v1(self) -> Token:
         body = {"appKey": self._credentials.app_key, "appSecret": self._credentials.app_secret}
-        try:
+        with nothing_said():
             answer = v1_answer(await self._v1.post("/v1.0/oauth2/accessToken", body))
-        except Problem as problem:
-            raise _undone(problem) from None
         return self._token(answer, "accessToken", "expireIn")
 
     def _token(self, answer: Mapping[str, Any], name: str, life: str) -> Token:
@@ -130,10 +124,3 @@ def _needed(answer: Mapping[str, Any], name: str) -> str:
     if not isinstance(text, str) or not text:
         raise Problem(Outcome.TRANSIENT, f"DingTalk's answer has no {name}", everybody=True)
     return text
-
-
-def _undone(problem: Problem) -> Problem:
-    """Nothing has been sent yet, so that nothing can be sent twice."""
-    if problem.outcome is not Outcome.UNKNOWN:
-        return problem
-    return Problem(Outcome.TRANSIENT, problem.reason, code=problem.code, everybody=True)

@@ -20,6 +20,7 @@ from hongyan.hub.connector import (
     Status,
     Target,
     failed,
+    nothing_said,
 )
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.dingtalk.api import Api
@@ -151,7 +152,8 @@ class AppConnector:
     async def _send_card(self, rendering: AppRendering, target: Target, key: str) -> Result:
         """The same id at each try."""
         card_id = hashlib.sha256(f"{key}\n{target}".encode()).hexdigest()[:32]
-        params = await rendering.card()
+        mentioned, names = rendering.mentioned(direct=target.kind == "user")
+        params = await rendering.card(names)
         route = self._credentials.card_route_key
         robot = self._credentials.robot
         body: dict[str, object] = {
@@ -162,7 +164,6 @@ class AppConnector:
             **({"callbackRouteKey": route} if route else {}),
             "userIdType": 1,
         }
-        mentioned = rendering.mentioned(direct=target.kind == "user")
         if target.kind == "group":
             body |= {
                 "openSpaceId": f"dtv1.card//IM_GROUP.{target.id}",
@@ -202,7 +203,7 @@ class AppConnector:
     def _agent(self) -> int:
         if self._credentials.agent_id is None:
             raise Problem(
-                Outcome.BAD_CREDENTIAL,
+                Outcome.BAD_RECIPIENT,  # others are reached all the same
                 "the channel has no `agent_id`, which work notifications need",
                 advice="Set `agent_id` to that of the app to reach departments and everyone.",
             )
@@ -320,7 +321,8 @@ class AppConnector:
                 "DingTalk finds people by mobile number only",
                 advice="Give the person's DingTalk user id or mobile number instead.",
             )
-        answer = await self._api.legacy("/topapi/v2/user/getbymobile", {"mobile": target.id})
+        with nothing_said():
+            answer = await self._api.legacy("/topapi/v2/user/getbymobile", {"mobile": target.id})
         user = _dict(answer.get("result")).get("userid")
         if not user:
             raise Problem(Outcome.BAD_RECIPIENT, "DingTalk knows nobody with this mobile number")

@@ -133,8 +133,8 @@ class AppRendering:
                 title = mark + preview(await title_of(content, degrade), text)
                 return _work_markdown(title, _framed(mark, names), text, degrade)
 
-    async def card(self) -> dict[str, str]:
-        """The variables of the template of an interactive card; all are texts.
+    async def card(self, names: str = "") -> dict[str, str]:
+        """The variables of the template of an interactive card; all are texts. `names` are named below the text.
 
         `title`, `markdown`, `level`, and `buttons`: a list of `text`, `id`, `value`, `url`, `style` and `confirm`.
         """
@@ -142,7 +142,8 @@ class AppRendering:
         mark = thread_mark(self._message, degrade)
         if not isinstance(content, Card):
             text = await as_markdown(content, degrade)
-            return _card_params(mark + preview(await title_of(content, degrade), text), text, "info", [])
+            title = mark + preview(await title_of(content, degrade), text)
+            return _card_params(title, text + _framed("", names)[1], "info", [])
         buttons: list[dict[str, str]] = [
             {
                 "text": each.text,
@@ -159,7 +160,7 @@ class AppRendering:
             buttons.append(
                 {"text": content.form.submit, "id": "", "value": "", "url": url, "style": "primary", "confirm": ""}
             )
-        text = await card_text(content, degrade)
+        text = await card_text(content, degrade) + _framed("", names)[1]
         return _card_params(mark + degrade.title(content.title, content.level), text, content.level, buttons)
 
     async def status(self) -> dict[str, str]:
@@ -170,20 +171,20 @@ class AppRendering:
         value = preview(title, "" if title else await as_markdown(content, self._degrade))
         return {"status_value": value, "status_bg": "0x" + COLOURS[level]}
 
-    def mentioned(self, *, direct: bool) -> dict[str, str]:
-        """Who is told by a card, by id: in a group only."""
+    def mentioned(self, *, direct: bool) -> tuple[dict[str, str], str]:
+        """Who is told by a card, by id, in a group only; and the names of the others."""
         if direct:
-            self._names(direct=True)
-            return {}
-        told = {}
+            return {}, self._names(direct=True)
+        told, names = {}, list[str]()
         for mention in self._message.mentions:
             if mention.everyone:
                 told["@ALL"] = "@ALL"
             elif mention.user:
                 told[mention.user] = mention.name or mention.user
             else:
-                self._degrade.note("mention_unresolved", mention.mobile or mention.email)
-        return told
+                self._degrade.note("mention_unresolved", name_of(mention))
+                names.append(name_of(mention))
+        return told, " ".join(names)
 
     def _names(self, *, direct: bool) -> str:
         """Nobody is told, as the robot's messages can't; in a group those who are meant are named."""

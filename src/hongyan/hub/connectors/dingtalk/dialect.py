@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from hongyan.hub.markdown import Break, Inlines, Paragraph, Plain, Writer, parse
+from hongyan.hub.markdown import LONG, Break, Inlines, Paragraph, Plain, Writer, parse, plain
 
 #: What may be a mark, and what is one at the start of a line.
 _MARKS = re.compile(r"([\\`*_\[\]<>~|])")
@@ -12,9 +12,25 @@ _LINE_END = re.compile(r"(?<!\n)\n(?!\n)")
 
 
 class Dialect(Writer):
+    """Text is escaped only where a mark would be seen: whether every client hides the backslashes is not known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._marked: bool | None = None
+
+    def inline(self, inner: Inlines) -> str:
+        """Marks may stand on both sides of a line's end, or of what is bold: the outermost says whether there are."""
+        if self._marked is not None:
+            return super().inline(inner)
+        self._marked = _would_be_marks(plain(inner))
+        try:
+            return super().inline(inner)
+        finally:
+            self._marked = None
+
     def text(self, text: str) -> str:
-        """Escaped only where a mark would be seen: whether every client hides the backslashes is not known."""
-        return _escaped(text) if _has_marks(text) else text
+        marked = _would_be_marks(text) if self._marked is None else self._marked
+        return _escaped(text) if marked else text
 
     def line_break(self) -> str:
         return "  \n"
@@ -68,6 +84,11 @@ def _escaped(text: str) -> str:
 
 def _start(found: re.Match[str]) -> str:
     return f"{found[1]}\\" if found[1].isdigit() else f"\\{found[1]}"
+
+
+def _would_be_marks(text: str) -> bool:
+    """Of a long text it is taken for granted: to parse it takes long."""
+    return len(text) > LONG or (bool(_MARKS.search(text) or _AT_START.search(text)) and _has_marks(text))
 
 
 def _has_marks(text: str) -> bool:

@@ -10,12 +10,14 @@ from hongyan.hub.connector import Outcome, Problem
 from hongyan.hub.connectors.dingtalk.dialect import Dialect
 from hongyan.hub.content import Articles, Card, Content, Link, Location, Markdown, Mention, Message, Table, Text
 from hongyan.hub.degrade import Degrade, escape, link, map_url, name_of, picture, place_name, split
-from hongyan.hub.markdown import Inlines, Writer, parse
+from hongyan.hub.markdown import Inlines, Writer, aside, parse
 
 #: Bytes of a body of a robot: a little below DingTalk's 20,000; and messages that a long text becomes at most.
 ROBOT_MAX, PARTS_MAX = 19_900, 5
 #: Characters of what stands in the list of chats, and of a label, beyond which no client shows more.
 PREVIEW_MAX, LABEL_MAX = 64, 64
+#: Characters of a text of which its first line is taken for the list of chats.
+PREVIEW_FROM = 500
 #: What a card's own address is called if it has no button.
 DETAILS = "查看详情"
 Body = dict[str, Any]
@@ -75,7 +77,7 @@ class _Preview(Writer):
 
 def preview(title: str, markdown: str) -> str:
     """What stands in the list of chats: the title, or else the first line."""
-    text = title or _Preview().write(parse(markdown)).strip()
+    text = title or _Preview().write(parse(markdown[:PREVIEW_FROM])).strip()
     line = text.split("\n")[0].strip()
     return line if len(line) <= PREVIEW_MAX else line[: PREVIEW_MAX - 1] + "…"
 
@@ -91,8 +93,8 @@ def thread_mark(message: Message, degrade: Degrade) -> str:
 async def title_of(content: Content, degrade: Degrade) -> str:
     """What stands above it in the list of chats; empty where its text says it."""
     match content:
-        case Markdown(_, title, level) if title:
-            return degrade.title(title, level)
+        case Markdown(text, title, level) if title or level != "info":
+            return degrade.title(title or preview("", text), level)
         case Card(title, level=level):
             return degrade.title(title, level)
         case Table(title=title) | Link(title=title):
@@ -103,7 +105,8 @@ async def title_of(content: Content, degrade: Degrade) -> str:
 
 async def as_markdown(content: Content, degrade: Degrade) -> str:
     """Everything it says, in DingTalk's Markdown."""
-    return degrade.written(await degrade.markdown(content), Dialect())
+    text = await degrade.markdown(content)
+    return await aside(text, degrade.written, text, Dialect())
 
 
 async def card_text(card: Card, degrade: Degrade, rest: str = "") -> str:
@@ -119,7 +122,8 @@ async def card_text(card: Card, degrade: Degrade, rest: str = "") -> str:
     parts.append(rest)
     if card.footer:
         parts.append(f"*{escape(card.footer)}*")
-    return degrade.written("\n\n".join(filter(None, parts)), Dialect())
+    text = "\n\n".join(filter(None, parts))
+    return await aside(text, degrade.written, text, Dialect())
 
 
 def url_buttons(card: Card, degrade: Degrade, most: int | None = None) -> tuple[list[Labelled], str]:

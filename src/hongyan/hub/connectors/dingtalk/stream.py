@@ -26,6 +26,8 @@ SUBSCRIPTIONS = [
 ]
 #: Waits between tries (s); silence after which the connection is tried; bytes of a frame, and frames that may wait.
 WAIT_MIN, WAIT_MAX, IDLE, FRAME_MAX, WAITING = 1.0, 60.0, 60.0, 1_048_576, 1000
+#: Bytes of all frames that wait.
+BYTES_WAITING = 4 * FRAME_MAX
 
 _log = structlog.get_logger(__name__)
 
@@ -50,14 +52,17 @@ class Stream:
         """Until it is cancelled, connection after connection. Raises Problem if the credentials are bad."""
         wait = WAIT_MIN
         while True:
+            began, after = self._around.steady(), None
             try:
                 await self._listen(await self._open())
-                wait = WAIT_MIN
             except Problem as problem:
                 if problem.outcome is Outcome.BAD_CREDENTIAL:
                     raise
-                await asyncio.sleep(problem.after or wait)
-                wait = min(wait * 2, WAIT_MAX)
+                after = problem.after
+            if self._around.steady() - began >= WAIT_MAX:  # it was good: the next try is not one of many
+                wait = WAIT_MIN
+            await asyncio.sleep(after or wait)
+            wait = min(wait * 2, WAIT_MAX)
 
     async def _open(self) -> str:
         """The address of a connection, good once."""
@@ -77,7 +82,7 @@ class Stream:
         """Until the connection is closed."""
         transport, listener = await self._connect(url)
         try:
-            while (frame := await listener.frames.get()) is not None:
+            while (frame := await listener.next()) is not None:
                 answer, last = await self._heard(frame)
                 transport.send(WSMsgType.TEXT, msgspec.json.encode(answer))
                 if last:
@@ -158,13 +163,21 @@ class _Listener(WSListener):
         super().__init__()
         self.frames: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._parts = bytearray()
+        self._waiting = 0
+
+    async def next(self) -> bytes | None:
+        frame = await self.frames.get()
+        self._waiting -= len(frame or b"")
+        return frame
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type in (WSMsgType.TEXT, WSMsgType.CONTINUATION):
             self._parts += frame.get_payload_as_memoryview()
-            if len(self._parts) > FRAME_MAX or self.frames.qsize() > WAITING:
+            waiting = self._waiting + len(self._parts)
+            if len(self._parts) > FRAME_MAX or self.frames.qsize() > WAITING or waiting > BYTES_WAITING:
                 transport.disconnect()
             elif frame.fin:
+                self._waiting = waiting
                 self.frames.put_nowait(bytes(self._parts))
                 self._parts.clear()
         elif frame.msg_type == WSMsgType.CLOSE:

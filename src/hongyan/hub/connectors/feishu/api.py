@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from hongyan.hub.connector import Outcome, Problem
+from hongyan.hub.connector import Outcome, Problem, nothing_said
 from hongyan.hub.connectors.credentials import account
 from hongyan.hub.connectors.feishu import errors
 from hongyan.hub.connectors.feishu.credentials import CHINA, AppCredentials
@@ -49,8 +49,9 @@ class Api:
         return answer.json or {}
 
     async def upload(self, path: str, file: tuple[str, str, str, bytes], fields: Mapping[str, str]) -> dict[str, Any]:
-        answer = await self._asked(lambda headers: self._http.upload(path, file, fields, headers=headers))
-        errors.check(answer, self._secrets, once=True)
+        with nothing_said():
+            answer = await self._asked(lambda headers: self._http.upload(path, file, fields, headers=headers))
+            errors.check(answer, self._secrets, once=True)
         return data(answer.json or {})
 
     async def download(self, path: str, query: Mapping[str, str], most: int) -> bytes:
@@ -96,14 +97,15 @@ class Api:
 
     async def _fetch(self) -> Token:
         given = self._credentials
-        answer = await self._http.post(
-            "/open-apis/auth/v3/tenant_access_token/internal",
-            {"app_id": given.app_id, "app_secret": given.app_secret},
-        )
-        errors.check(answer, self._secrets, once=True)
-        text, expire = (answer.json or {}).get("tenant_access_token"), (answer.json or {}).get("expire")
-        if not isinstance(text, str) or not isinstance(expire, int):
-            raise Problem(Outcome.UNKNOWN, "the answer has no token")
+        with nothing_said():
+            answer = await self._http.post(
+                "/open-apis/auth/v3/tenant_access_token/internal",
+                {"app_id": given.app_id, "app_secret": given.app_secret},
+            )
+            errors.check(answer, self._secrets, once=True)
+            text, expire = (answer.json or {}).get("tenant_access_token"), (answer.json or {}).get("expire")
+            if not isinstance(text, str) or not isinstance(expire, int):
+                raise Problem(Outcome.UNKNOWN, "the answer has no token")
         return Token(text, self._around.steady() + max(expire - TOKEN_MARGIN, expire / 2))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from hongyan.hub.connector import Outcome, Problem, Receipt, Result, Status, Target, failed
+from hongyan.hub.connector import Outcome, Problem, Receipt, Result, Status, Target, failed, said_twice
 from hongyan.hub.connectors.feishu.api import Api, data
 from hongyan.hub.connectors.feishu.rendering import Body
 
@@ -27,7 +27,8 @@ class Batches:
         results: dict[Target, Result] = {}
         for group in _groups(to):
             try:
-                results |= await self._send(body, group)
+                with said_twice():
+                    results |= await self._send(body, group)
             except Problem as problem:
                 results |= {target: failed(target, problem) for target in group}
         return results

@@ -96,8 +96,8 @@ class Inbound:
             raise Forged("it is encrypted, and the channel has no encrypt_key")
         try:
             return _object(crypto.decrypt(self._credentials.encrypt_key, packed))
-        except ValueError as error:
-            raise Forged(str(error)) from None
+        except (ValueError, Problem):  # one answer, whatever is wrong with it: it is not known yet who asks
+            raise Forged("it can't be decrypted with this encrypt_key") from None
 
     def _check(self, request: Incoming, body: Json, told: _Told, *, encrypted: bool) -> None:
         """By the signature if there is an Encrypt Key, else by the token, which is weaker."""
@@ -203,8 +203,10 @@ def _acted(told: _Told) -> Acted:
 
 
 def _acted_before(body: Json, request: Incoming, now: int) -> Acted:
-    """The older callback has no id of its own; its token is another one for each press."""
-    id = request.headers.get("x-refresh-token") or _text(body, "token") or _text(body, "open_message_id")
+    """The older callback has no id of its own; its token is another one for each press. Headers are not signed, but
+    for those with which the body is.
+    """
+    id = _text(body, "token") or request.headers.get("x-lark-signature", "")
     chat_id = _text(body, "open_chat_id")
     return _made(id, now, _id(body), _dict(body, "action"), _text(body, "open_message_id"), chat_id)
 

@@ -1,5 +1,6 @@
 """What is sent for a message: texts, posts, cards, pictures and files, within Feishu's sizes."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from hongyan.hub.content import (
     File,
     Image,
     Link,
+    Location,
     Markdown,
     Media,
     Mention,
@@ -27,7 +29,7 @@ from hongyan.hub.content import (
     Text,
     Video,
 )
-from hongyan.hub.degrade import Degrade, cut, name_of
+from hongyan.hub.degrade import Degrade, cut, name_of, place_name
 from hongyan.hub.markdown import parse
 
 #: Bytes of a request: a text or anything else to an application, and anything to a robot.
@@ -77,7 +79,7 @@ class Renderer:
         if thread:
             content = _in_thread(content, thread)
         if isinstance(content, Text):
-            return [self._text(content, who)]
+            return [await self._text(content, who)]
         if self._uploads is not None and isinstance(content, Image | File | Audio | Video):
             bodies = await self._attached(content, files)
             if bodies:
@@ -97,7 +99,7 @@ class Renderer:
                 card = with_text(card, mentioned)
             return self._with_keyword(Body("interactive", card))
 
-        body = self._fitted(content, make, limit)
+        body = await self._fitted(content, make, limit)
         if parts(body.content) > PARTS_MAX:
             raise Problem(Outcome.BAD_CONTENT, f"a card of Feishu has at most {PARTS_MAX} parts")
         return body
@@ -109,15 +111,15 @@ class Renderer:
     async def text_of(self, message: Message) -> Body:
         """What a text or post can be changed to."""
         text = Text(await self._degrade.text(message.content))
-        return self._text(text, await self._who(message.mentions, direct=False))
+        return await self._text(text, await self._who(message.mentions, direct=False))
 
-    def _text(self, content: Text, who: Sequence[Who]) -> Body:
+    async def _text(self, content: Text, who: Sequence[Who]) -> Body:
         def make(content: Content) -> Body:
             assert isinstance(content, Text)
             return self._with_keyword(_text_body(content.text, who))
 
         limit = ROBOT_BYTES if self._robot else RICH_BYTES if _MARKED.search(content.text) else TEXT_BYTES
-        return self._fitted(content, make, limit)
+        return await self._fitted(content, make, limit)
 
     # files
 
@@ -208,19 +210,19 @@ class Renderer:
             case _:
                 return Body(body.type, with_text(body.content, escape(word)))
 
-    def _fitted(self, content: Content, make: Callable[[Content], Body], limit: int) -> Body:
+    async def _fitted(self, content: Content, make: Callable[[Content], Body], limit: int) -> Body:
         """Cut until it fits: the longest text first. What is far too long is cut before it is written, which costs."""
         most = limit - AROUND
         while (size := len(msgspec.json.encode(content))) > most * 1.2 and (shorter := _smaller(content, most / size)):
             self._degrade.note("text_cut")
             content = shorter
-        body = make(content)
+        body = await asyncio.to_thread(make, content)
         while (size := _size(body)) > most:
             smaller: Content | None = _smaller(content, most / size)
             if smaller is None:
                 raise Problem(Outcome.BAD_CONTENT, f"a message of Feishu has at most {limit:,} bytes")
             self._degrade.note("text_cut")
-            content, body = smaller, make(smaller)
+            content, body = smaller, await asyncio.to_thread(make, smaller)
         return body
 
 
@@ -249,8 +251,15 @@ def _in_thread(content: Content, thread: str) -> Content:
     match content:
         case Text(text):
             return Text(f"[#{thread}] {text}")
-        case Markdown() | Card() | Table():
+        case Markdown() | Card() | Table() | Link() | Video():
             return msgspec.structs.replace(content, title=f"[#{thread}] {content.title}".rstrip())
+        case Articles(items):
+            first = msgspec.structs.replace(items[0], title=f"[#{thread}] {items[0].title}")
+            return Articles((first, *items[1:]))
+        case Location():
+            return msgspec.structs.replace(content, name=f"[#{thread}] {place_name(content)}")
+        case Image(text=text):
+            return msgspec.structs.replace(content, text=f"[#{thread}] {text}".rstrip())
         case _:
             return content
 

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -25,6 +26,7 @@ from hongyan.hub.connector import (
     Target,
     Unable,
     failed,
+    nothing_said,
 )
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.credentials import Credentials, account
@@ -66,6 +68,8 @@ _JSON = frozenset(
         "views.open",
     }
 )
+#: Methods by which somebody is told something.
+_SAYS = frozenset({"chat.postMessage", "files.completeUploadExternal"})
 
 
 class SlackCredentials(Credentials, frozen=True):
@@ -161,7 +165,10 @@ class SlackApp(Unable):
         return Feature.RECEIVE in self.features
 
     def _pace(self, channel: str, count: int = 1) -> None:
-        limits = [Limit(("slack", self._account, channel), BURST, BURST_TIME), Limit(("slack app", self._account), WORKSPACE, 60.0)]
+        limits = [
+            Limit(("slack", self._account, channel), BURST, BURST_TIME),
+            Limit(("slack app", self._account), WORKSPACE, 60.0),
+        ]
         self._around.rates.take(*limits * count)
 
     async def _post(self, channel: str, body: Mapping[str, object]) -> dict[str, Any]:
@@ -192,16 +199,17 @@ class SlackApp(Unable):
         alt = {"alt_txt": text[:1000]} if isinstance(content, Image) and text else {}
         asked = {"filename": file.name or "file", "length": str(len(file.content)), **alt}
         place = await self._call("files.getUploadURLExternal", asked)
-        answer = await self._http.call(
-            "POST",
-            _told(place, "upload_url"),
-            body=file.content,
-            type_="application/octet-stream",
-            timeout=FILE_TIMEOUT,
-        )
+        with nothing_said():
+            answer = await self._http.call(
+                "POST",
+                _told(place, "upload_url"),
+                body=file.content,
+                type_="application/octet-stream",
+                timeout=FILE_TIMEOUT,
+            )
         if answer.status != 200:
-            outcome = Outcome.TRANSIENT if answer.status >= 500 or answer.status == 429 else Outcome.UNKNOWN
-            raise Problem(outcome, f"the upload is answered with HTTP {answer.status}", code=str(answer.status))
+            reason = f"the upload is answered with HTTP {answer.status}"
+            raise Problem(Outcome.TRANSIENT, reason, code=str(answer.status))
         title = str(getattr(content, "title", "")) or file.name
         comment = "\n".join(filter(None, (mention_text(mentions, degrade), escape(text))))
         body = {
@@ -350,6 +358,10 @@ class SlackApp(Unable):
     # calls
 
     async def _call(self, method: str, arguments: Mapping[str, object], timeout: float = TIMEOUT) -> dict[str, Any]:
+        with nullcontext() if method in _SAYS else nothing_said():
+            return await self._answered(method, arguments, timeout)
+
+    async def _answered(self, method: str, arguments: Mapping[str, object], timeout: float) -> dict[str, Any]:
         token = await self._tokens.get()
         try:
             return judge(await self._ask(method, arguments, token, timeout))
@@ -380,9 +392,10 @@ class SlackApp(Unable):
             "client_secret": self._credentials.client_secret,
         }
         type_ = "application/x-www-form-urlencoded"
-        answer = judge(
-            await self._http.call("POST", "/api/oauth.v2.access", body=urlencode(form).encode(), type_=type_)
-        )
+        with nothing_said():
+            answer = judge(
+                await self._http.call("POST", "/api/oauth.v2.access", body=urlencode(form).encode(), type_=type_)
+            )
         text, again = answer.get("access_token"), answer.get("refresh_token")
         if not isinstance(text, str) or not isinstance(again, str):
             raise Problem(Outcome.UNKNOWN, "Slack's answer has no token", everybody=True)

@@ -157,6 +157,7 @@ def _said(body: Mapping[str, Any], event: Mapping[str, Any]) -> tuple[Event, ...
             receipt,
             mentioned=event["type"] == "app_mention" or (bool(me) and me in told),
             media=() if media is None else (media,),
+            automatic=bool(event.get("bot_id")),
         )
         for id, each, media in said
     )
@@ -377,6 +378,7 @@ class _Reader:
 
 def _emoji(span: Mapping[str, Any]) -> str:
     try:
-        return "".join(chr(int(point, 16)) for point in str(span["unicode"]).split("-"))
+        text = "".join(chr(int(point, 16)) for point in str(span["unicode"]).split("-"))
+        return text.encode(errors="replace").decode()  # a half of a character is none
     except (KeyError, ValueError, OverflowError):
         return f":{span.get('name', '')}:"

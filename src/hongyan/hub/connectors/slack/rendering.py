@@ -30,13 +30,13 @@ from hongyan.hub.content import (
     Text,
 )
 from hongyan.hub.degrade import Degrade, cut, name_of, table_markdown
-from hongyan.hub.markdown import parse
+from hongyan.hub.markdown import aside, parse
 
 #: Of one message. Slack refuses blocks whose texts are together a little above this, and states no number (inferred).
 BLOCKS_MAX, MESSAGE_MAX = 50, 9000
 SECTION_MAX, FIELD_MAX, FIELDS_MAX, HEADER_MAX, ACTIONS_MAX = 3000, 2000, 10, 150, 25
 BUTTON_MAX, VALUE_MAX, ID_MAX, ALT_MAX, FALLBACK_MAX = 75, 2000, 200, 2000, 3000
-CONFIRM_TITLE_MAX, CONFIRM_MAX, CONFIRM_BUTTON_MAX = 100, 300, 30
+CONTEXT_MAX, CONFIRM_TITLE_MAX, CONFIRM_MAX, CONFIRM_BUTTON_MAX = 2000, 100, 300, 30
 #: Of a form in a window: its titles, texts of options, values of options, boxes to tick, and what it remembers.
 VIEW_TITLE_MAX, OPTION_MAX, OPTION_VALUE_MAX, BOXES_MAX, LABEL_MAX, HINT_MAX = 24, 75, 150, 10, 2000, 150
 #: The bars of colour, of Slack's own palette.
@@ -190,7 +190,7 @@ async def _content(content: Content, degrade: Degrade, interactive: bool) -> lis
             return rich_text.of_text(text)
         case Markdown():
             head = [_header(content.title, degrade)] if content.title else []
-            return head + rich_text.blocks(parse(content.text), degrade.note)
+            return head + await _rich(content.text, degrade)
         case Image(media, text):
             return [await _image(media, text, degrade)]
         case Link(title, url, text, image):
@@ -198,11 +198,11 @@ async def _content(content: Content, degrade: Degrade, interactive: bool) -> lis
         case Articles(items):
             return [block for each in items for block in await _article(each, degrade)]
         case Table():
-            return _table(content, degrade)
+            return await _table(content, degrade)
         case Card():
             return await _card(content, degrade, interactive)
         case _:
-            return rich_text.blocks(parse(await degrade.markdown(content)), degrade.note)
+            return await _rich(await degrade.markdown(content), degrade)
 
 
 def _header(title: str, degrade: Degrade) -> Element:
@@ -243,9 +243,13 @@ async def _article(article: Article, degrade: Degrade) -> list[Element]:
     return [{**block, "accessory": picture} if address else block]
 
 
-def _table(table: Table, degrade: Degrade) -> list[Element]:
+async def _rich(markdown: str, degrade: Degrade) -> list[Element]:
+    return await aside(markdown, lambda: rich_text.blocks(parse(markdown), degrade.note))
+
+
+async def _table(table: Table, degrade: Degrade) -> list[Element]:
     head = [_header(table.title, degrade)] if table.title else []
-    return head + rich_text.blocks(parse(table_markdown(table)), degrade.note)
+    return head + await _rich(table_markdown(table), degrade)
 
 
 async def _card(card: Card, degrade: Degrade, interactive: bool) -> list[Element]:
@@ -254,7 +258,7 @@ async def _card(card: Card, degrade: Degrade, interactive: bool) -> list[Element
         blocks += await _article(Article(card.title, card.url), degrade)
     else:
         blocks.append(_header(card.title, degrade))
-    blocks += rich_text.blocks(parse(card.text), degrade.note)
+    blocks += await _rich(card.text, degrade)
     if card.image is not None:
         blocks.append(await _image(card.image, "", degrade))
     blocks += _fields(card.fields, degrade)
@@ -266,7 +270,8 @@ async def _card(card: Card, degrade: Degrade, interactive: bool) -> list[Element
     if len(made) < len(elements):  # nobody would hear of them, and there is no page: their words stay
         names = [each.text for each in card.buttons] + ([card.form.submit] if card.form else [])
         lost = [name for name, each in zip(names, elements, strict=True) if each is None]
-        blocks.append({"type": "context", "elements": [{"type": "plain_text", "text": " | ".join(lost)[:2000]}]})
+        shown = degrade.cut(" | ".join(lost), CONTEXT_MAX)
+        blocks.append({"type": "context", "elements": [{"type": "plain_text", "text": shown}]})
     if card.footer:
         blocks.append({"type": "context", "elements": [_plain(card.footer)]})
     return blocks
@@ -308,7 +313,9 @@ def _field(field: Field, degrade: Degrade) -> Element:
         return {"type": "plain_text", "text": f"{name}\n{value}", "emoji": False}
     room = most - len(escape(name)) - 3
     value = degrade.cut(field.value, room, size=lambda each: len(escape(each)))
-    return {"type": "mrkdwn", "text": f"*{escape(name)}*\n{escape(value)}", "verbatim": False}
+    # addresses become links, but so would mentions and channels
+    verbatim = "@" in value or "#" in value or "@" in name or "#" in name
+    return {"type": "mrkdwn", "text": f"*{escape(name)}*\n{escape(value)}", "verbatim": verbatim}
 
 
 def _button(button: Button, number: int, degrade: Degrade, interactive: bool) -> Element | None:

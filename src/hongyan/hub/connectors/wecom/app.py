@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
@@ -27,6 +28,8 @@ from hongyan.hub.connector import (
     Target,
     Unable,
     failed,
+    nothing_said,
+    said_twice,
 )
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.credentials import account
@@ -187,16 +190,17 @@ class App(Unable):
             part.type: {**part.value, **receipt},
         }
         once = {"enable_duplicate_check": 1, "duplicate_check_interval": DUPLICATES}
-        answer = await self._post(
-            "/cgi-bin/message/send", {**value, **(once if self._sent.only_by(key, value) else {})}
-        )
+        only = self._sent.only_by(key, value)
+        with nullcontext() if only else said_twice():
+            answer = await self._post("/cgi-bin/message/send", {**value, **(once if only else {})})
         receipt |= {name: str(answer[name]) for name in ("msgid", "response_code") if answer.get(name)}
         unreached = _unreached(answer)
         return results | {target: unreached.get((target.kind, target.id.lower()), receipt) for target in to}
 
     async def _send_to_group(self, part: Part, to: list[Target], key: str) -> dict[Target, Receipt | Problem]:
         [group] = to
-        await self._post("/cgi-bin/appchat/send", {"chatid": group.id, "msgtype": part.type, part.type: part.value})
+        with said_twice():
+            await self._post("/cgi-bin/appchat/send", {"chatid": group.id, "msgtype": part.type, part.type: part.value})
         return {group: {}}
 
     def _count(self, target: Target) -> None:
@@ -267,6 +271,10 @@ class App(Unable):
     # calls
 
     async def _ask_who(self, target: Target) -> str:
+        with nothing_said():
+            return await self._ask(target)
+
+    async def _ask(self, target: Target) -> str:
         if target.kind == "mobile":
             return _named(await self._post("/cgi-bin/user/getuserid", {"mobile": target.id}), "userid")
         if target.kind != "email":
@@ -297,11 +305,12 @@ class App(Unable):
 
     async def _upload(self, type_: str, file: Bytes) -> str:
         sent = ("media", file.name or type_, file.type or "application/octet-stream", file.content)
-        answer = await self._call(
-            lambda token: self._http.upload("/cgi-bin/media/upload", sent, query={**token, "type": type_}),
-            "media/upload",
-        )
-        return _named(answer.json, "media_id")
+        with nothing_said():
+            answer = await self._call(
+                lambda token: self._http.upload("/cgi-bin/media/upload", sent, query={**token, "type": type_}),
+                "media/upload",
+            )
+            return _named(answer.json, "media_id")
 
     async def _call(self, ask: Callable[[dict[str, str]], Awaitable[Answer]], interface: str) -> Answer:
         """With a token, and once more with a new one if WeCom does not take it. The answer says that all is well."""
@@ -338,14 +347,15 @@ class App(Unable):
         asked = {"corpid": self._credentials.corp_id, "corpsecret": self._credentials.secret}
         limit = Limit((*self._account, "interface", "gettoken"), CALLS_MINUTE, 60.0)
         self._around.rates.take(limit, everybody=True)
-        answer = await self._http.get("/cgi-bin/gettoken", asked)
-        try:
-            told = judge(answer, (self._credentials.secret,))
-        except Problem as problem:
-            raise self._blocking(problem, "gettoken", limit) from None
-        token, lifetime = told.get("access_token"), told.get("expires_in")
-        if not isinstance(token, str) or not token or not isinstance(lifetime, int):
-            raise Problem(Outcome.UNKNOWN, "WeCom's answer has no token", everybody=True)
+        with nothing_said():
+            answer = await self._http.get("/cgi-bin/gettoken", asked)
+            try:
+                told = judge(answer, (self._credentials.secret,))
+            except Problem as problem:
+                raise self._blocking(problem, "gettoken", limit) from None
+            token, lifetime = told.get("access_token"), told.get("expires_in")
+            if not isinstance(token, str) or not token or not isinstance(lifetime, int):
+                raise Problem(Outcome.UNKNOWN, "WeCom's answer has no token", everybody=True)
         return Token(token, self._around.steady() + max(lifetime - EARLY, 60.0))
 
 

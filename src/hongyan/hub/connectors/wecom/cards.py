@@ -69,8 +69,9 @@ class _Cards(Rendering):
         pages += [self._page(card.form.id)] if card.form else []
         if not (card.url or any(pages)) or not all(pages) or len(pages) > JUMPS_MAX:
             return None
-        pictured = card.image is not None and len(text) <= LINE_MAX
-        if self._too_much(card, text) or (card.image is not None and not pictured and self.pictures):
+        pictured = card.image is not None and len(text) <= LINE_MAX and len(card.footer) <= SOURCE_MAX
+        below = card.image is not None and not pictured  # where it is one more line
+        if self._too_much(card, text) or (below and (self.pictures or len(card.fields) == FIELDS_MAX)):
             return None
         jumps = [{"type": 1, "title": each.text, "url": self.degrade.address(each)} for each in card.buttons]
         if card.form is not None:

@@ -8,7 +8,9 @@ from hongyan.hub.degrade import split, utf8
 from hongyan.hub.markdown import Block, Blocks, Bullets, CodeBlock, Grid, Inlines, Quote, Writer
 
 GAP = "\u200b"
+_IN_ADDRESS = str.maketrans({"(": "%28", ")": "%29", " ": "%20", "<": "%3C", ">": "%3E"})
 _TAG = re.compile(r"<(?=[A-Za-z/@!])")
+_CALL = re.compile(r"<(?=@)")
 _MARK = re.compile(r"(?<=\*)(?=\*)|(?<=\])(?=\()|^(?=[#>])", re.MULTILINE)
 
 
@@ -35,7 +37,8 @@ class Markdown(Writer):
         return self.inline(inner)
 
     def code(self, text: str) -> str:
-        return f"`{text.replace('`', 'ˋ')}`"
+        # whether somebody is called from within code is not known, so nobody is
+        return f"`{_CALL.sub('<' + GAP, text.replace('`', 'ˋ'))}`"
 
     def link(self, url: str, inner: Inlines) -> str:
         return f"[{self.inline(inner)}]({address(url)})"
@@ -78,8 +81,8 @@ class MarkdownV2(Markdown):
 
 
 def address(url: str) -> str:
-    """A URL that ends no link."""
-    return url.replace("(", "%28").replace(")", "%29").replace(" ", "%20")
+    """A URL that ends no link, and calls nobody."""
+    return url.translate(_IN_ADDRESS)
 
 
 def kinds(node: object) -> set[type]:

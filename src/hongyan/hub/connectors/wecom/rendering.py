@@ -42,7 +42,7 @@ from hongyan.hub.degrade import (
     table_markdown,
     utf8,
 )
-from hongyan.hub.markdown import Blocks, CodeBlock, Grid, Italic, LinkTo, Picture, Plain, Rule, parse
+from hongyan.hub.markdown import Blocks, CodeBlock, Grid, Italic, LinkTo, Picture, Plain, Rule, aside, parse
 from hongyan.hub.markdown import Bullets as List
 from hongyan.hub.markdown import Heading as HeadingOf
 from hongyan.hub.surroundings import Bytes
@@ -146,9 +146,9 @@ class Rendering:
             case Text(text):
                 return self.text(text)
             case Markdown(text, title, level):
-                return self.markdown(text, title, level)
+                return await self._written(text, title, level)
             case Table():
-                return self.markdown(table_markdown(content), content.title)
+                return await self._written(table_markdown(content), content.title)
             case Image():
                 return await self.image(content)
             case File(media):
@@ -188,14 +188,17 @@ class Rendering:
     def markdown(self, text: str, title: str = "", level: Level = "info", url: str = "") -> list[Part]:
         return self.written(parse(text), Dialect(), "markdown", self.coloured(title, level, url))
 
+    async def _written(self, text: str, title: str = "", level: Level = "info", url: str = "") -> list[Part]:
+        return await aside(text, self.markdown, text, title, level, url)
+
     def coloured(self, title: str, level: Level, url: str = "") -> str:
         """A heading in the colour of its level; a link has no colour, and serious errors a sign besides."""
-        if not title:
+        if not title and level == "info":
             return ""
         title, url = self.short(title, url)
         colour = "" if url else _COLOURS.get(level, "")
-        if level != "info" and (not colour or level == "error"):
-            title = self.degrade.title(title, level)
+        if level != "info" and (not colour or level == "error" or not title):
+            title = self.degrade.title(title, level).strip()
         shown = Dialect().inline((LinkTo(url, (Plain(title),)) if url else Plain(title),)).replace("\n", " ")
         return f'### <font color="{colour}">{shown}</font>' if colour else f"### {shown}"
 
@@ -223,7 +226,7 @@ class Rendering:
         return [Part(type_, {"content": each}) for each in pieces]
 
     async def _as_markdown(self, content: Content) -> list[Part]:
-        return self.markdown(await self.degrade.markdown(content))
+        return await self._written(await self.degrade.markdown(content))
 
     # files
 
@@ -231,7 +234,10 @@ class Rendering:
         found = await self.read(image.media, IMAGE_MAX)
         if found is None or not _is_picture(found.content):
             return await self._as_markdown(image)
-        return [Part("image", {"media_id": await self.upload("image", found)})]
+        return [Part("image", {"media_id": await self.upload("image", found)}), *self._caption(image)]
+
+    def _caption(self, image: Image) -> list[Part]:
+        return self.text(image.text) if image.text else []
 
     async def file(self, media: Media) -> list[Part]:
         """None if it is too large or small."""
@@ -251,6 +257,8 @@ class Rendering:
         found = await self.read(video.media, VIDEO_MAX)
         if found is None or found.content[4:8] != b"ftyp":
             return await self.as_file(video, "video_to_file")
+        if video.cover is not None:
+            self.degrade.note("cover_dropped")
         value = {
             "media_id": await self.upload("video", found),
             "title": self.title(video.title),
@@ -265,7 +273,7 @@ class Rendering:
             return await self._as_markdown(content)
         self.degrade.note(rule)
         if isinstance(content, Video) and (content.title or content.text):
-            parts = [*self.markdown(escape(content.text), content.title), *parts]
+            parts = [*await self._written(escape(content.text), content.title), *parts]
         return parts
 
     async def read(self, media: Media, most: int) -> Bytes | None:
@@ -313,7 +321,7 @@ class Rendering:
     async def card(self, card: Card) -> list[Part]:
         """As Markdown."""
         text = await self.degrade.markdown(replace(card, level="info", url=""), title=False)
-        return self.markdown(text, card.title, card.level, card.url)
+        return await self._written(text, card.title, card.level, card.url)
 
     # whom it is for
 
@@ -376,7 +384,7 @@ class RobotRendering(Rendering):
         coloured = bool(title) and level != "info" and not url
         if needs & {Grid, Picture, CodeBlock} or (needs & {List, Italic, Rule} and not marked and not coloured):
             title, url = self.short(title, url)
-            head = self.degrade.title(title, level) if title else ""
+            head = self.degrade.title(title, level).strip()
             heading = HeadingOf(3, (LinkTo(url, (Plain(head),)) if url else Plain(head),))
             return self.written(blocks, MarkdownV2(), "markdown_v2", MarkdownV2().block(heading) if head else "")
         return super().markdown(text, title, level, url)
@@ -386,7 +394,8 @@ class RobotRendering(Rendering):
         if found is None or not _is_picture(found.content):
             return await self._as_markdown(image)
         digest = hashlib.md5(found.content, usedforsecurity=False).hexdigest()
-        return [Part("image", {"base64": base64.b64encode(found.content).decode(), "md5": digest})]
+        picture = {"base64": base64.b64encode(found.content).decode(), "md5": digest}
+        return [Part("image", picture), *self._caption(image)]
 
     async def video(self, video: Video) -> list[Part]:
         return await self.as_file(video, "video_to_file")

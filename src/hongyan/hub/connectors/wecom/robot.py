@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hongyan.hub.connector import HERE, Outcome, Problem, Receipt, Result, Sent, Target, Unable, failed
+from hongyan.hub.connector import HERE, Outcome, Problem, Receipt, Result, Sent, Target, Unable, failed, nothing_said
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.wecom.cards import RobotCards
 from hongyan.hub.connectors.wecom.credentials import BASE, RobotCredentials
@@ -55,11 +55,13 @@ class Robot(Unable):
     async def _upload(self, type_: str, file: Bytes) -> str:
         """Only this robot can use what it has uploaded."""
         sent = ("media", file.name or type_, file.type or "application/octet-stream", file.content)
-        answer = await self._http.upload("/cgi-bin/webhook/upload_media", sent, query={"key": self._key, "type": type_})
-        media_id = self._judge(answer).get("media_id")
-        if not isinstance(media_id, str):
-            raise Problem(Outcome.UNKNOWN, "WeCom's answer has no media_id")
-        return media_id
+        with nothing_said():
+            query = {"key": self._key, "type": type_}
+            answer = await self._http.upload("/cgi-bin/webhook/upload_media", sent, query=query)
+            media_id = self._judge(answer).get("media_id")
+            if not isinstance(media_id, str):
+                raise Problem(Outcome.UNKNOWN, "WeCom's answer has no media_id")
+            return media_id
 
     def _judge(self, answer: Answer) -> dict[str, Any]:
         try:
