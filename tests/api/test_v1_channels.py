@@ -1,6 +1,7 @@
 """Channels over our own API: who may, what is taken, what becomes of messages."""
 
 import asyncio
+import itertools
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ from hongyan.hub.channels import CHANNELS_MAX, HIDDEN
 from hongyan.hub.connector import Acted, Chat, Feature, Outcome, Person, Problem, Result, Said, Target
 from hongyan.hub.content import Message, Text
 from hongyan.hub.hub import Hub
-from hongyan.hub.records import lane
+from hongyan.hub.records import Heard, Linked, lane
 from hongyan.hub.sending import WAITS
 from hongyan.jobs import Jobs
 from hongyan.store import Store
@@ -698,9 +699,62 @@ async def test_a_channel_that_is_deleted_takes_all_with_it(
     channel = (await made(http))["id"]
     await sent(http, channel, wait=0)
     await call(http, "DELETE", f"/{channel}")
-    for table in ("hub_channel", "hub_message", "hub_delivery", "job"):
-        rows = await store._reader.run(lambda driver, name=table: driver.execute(f"SELECT * FROM {name}").fetchall())
-        assert rows == []
+    assert await rows_of(store, "hub_channel", "hub_message", "hub_delivery", "job") == []
+
+
+async def rows_of(store: Store, *tables: str) -> list[tuple[Any, ...]]:
+    query = " UNION ALL ".join(f"SELECT '{table}' FROM {table}" for table in tables)
+    rows: list[tuple[Any, ...]] = await store._reader.run(lambda driver: driver.execute(query).fetchall())
+    return rows
+
+
+HISTORY = ("hub_message", "hub_delivery", "hub_event", "hub_link")
+
+
+async def history(http: httpx.AsyncClient, store: Store, channel: str) -> None:
+    """More of everything than goes in one step: many messages, one to many targets, events and links."""
+    await sent(http, channel, *(f"user:u{number}" for number in range(25)), wait=0)
+    for _ in range(12):
+        await sent(http, channel, wait=0)
+    events = [Heard(f"e{number}", 1) for number in range(25)]
+    await store.hub.heard.add(1, channel, events, lambda heard: [])
+    for number in range(25):
+        await store.hub.bridges.link(Linked(channel, channel, f"id={number}", channel, "ann", f"m{number}", 1))
+
+
+async def test_a_channel_is_deleted_in_steps_of_bounded_size(
+    http: httpx.AsyncClient, platform: Platform, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hongyan.store.hub_channels.STEP", 10)
+    gone, kept = (await made(http))["id"], (await made(http, name="kept"))["id"]
+    await history(http, store, kept)
+    before = await rows_of(store, *HISTORY)
+    await history(http, store, gone)
+    left, call_in_bulk = [len(await rows_of(store, *HISTORY))], store.writer.call_in_bulk
+
+    async def counted(change: Any) -> Any:
+        answer = await call_in_bulk(change)
+        left.append(len(await rows_of(store, *HISTORY)))
+        return answer
+
+    monkeypatch.setattr(store.writer, "call_in_bulk", counted)
+    await call(http, "DELETE", f"/{gone}")
+    assert await rows_of(store, *HISTORY) == before
+    assert max(one - next_ for one, next_ in itertools.pairwise(left)) <= 10 * len(HISTORY)
+
+
+async def test_what_a_crash_leaves_of_a_deleted_channel_is_swept(
+    http: httpx.AsyncClient, platform: Platform, store: Store, hub: Hub, app: App
+) -> None:
+    gone, kept = (await made(http))["id"], (await made(http, name="kept"))["id"]
+    await history(http, store, kept)
+    before = await rows_of(store, *HISTORY)
+    await history(http, store, gone)
+    await hub.channels.delete(app, gone)  # and no more: as if the server were killed then
+    assert len(await rows_of(store, *HISTORY)) == 2 * len(before)
+    assert await hub.sending.sweep() == 0
+    assert await rows_of(store, *HISTORY) == before
+    assert (await call(http, "GET", f"/{kept}/messages?limit=1"))["items"]
 
 
 # what comes in

@@ -531,7 +531,8 @@ class Sending:
                 log.warning("old messages of channels could not be deleted: %s", refusal.detail)
 
     async def sweep(self) -> int:
-        """How many are gone."""
+        """How many are gone, besides those of channels that are deleted."""
+        await self._channels.sweep()
         count, before = 0, self._clock.now() - self._keeping
         while gone := await self._posts.sweep(before, SWEEP_STEP):
             count += gone
