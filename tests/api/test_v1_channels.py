@@ -1,9 +1,12 @@
 """Channels over our own API: who may, what is taken, what becomes of messages."""
 
 import asyncio
+import itertools
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,18 +15,18 @@ import pytest
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.values import DAY, App
-from hongyan.hub import sending
+from hongyan.hub import connectors, sending
 from hongyan.hub.channels import CHANNELS_MAX, HIDDEN
 from hongyan.hub.connector import Acted, Chat, Feature, Outcome, Person, Problem, Result, Said, Target
 from hongyan.hub.content import Message, Text
 from hongyan.hub.hub import Hub
-from hongyan.hub.records import lane
-from hongyan.hub.sending import WAITS
+from hongyan.hub.records import Heard, Linked, lane
+from hongyan.hub.sending import SEND_STEP, WAITS
 from hongyan.jobs import Jobs
 from hongyan.store import Store
 from hongyan.webhooks.follower import WebhookFollower
 from tests.api.conftest import Calling
-from tests.support.fake_channel import SECRET, Platform, ok, platform
+from tests.support.fake_channel import SECRET, Judge, Platform, ok, platform
 
 __all__ = ["platform"]
 
@@ -473,6 +476,107 @@ async def test_a_throttled_channel_waits_as_a_whole(
     assert next(iter(platform.calls)).to == (Target("user", "u1"),)
 
 
+MANY = tuple(f"user:u{number}" for number in range(2 * SEND_STEP + 50))
+
+
+async def states(hub: Hub, channel: str, message: str) -> Counter[tuple[str, str]]:
+    """How many targets are how, as it is on disk."""
+    found = await hub.sending.get(hub.channels._all[channel], message)
+    return Counter((each.state.value, each.outcome) for each in found.deliveries)
+
+
+def then(platform: Platform, do: Callable[[], object]) -> Judge:
+    """Takes everything, and has something happen with it."""
+
+    def judge(target: Target) -> Result:
+        do()
+        return ok(target)
+
+    return judge
+
+
+async def test_what_became_of_some_targets_is_written_before_others_are_tried(
+    http: httpx.AsyncClient, platform: Platform, hub: Hub, store: Store, time: Time, jobs: Jobs
+) -> None:
+    channel = (await made(http))["id"]
+    platform.judges = [then(platform, platform.go_on.clear), ok]
+    message = (await sent(http, channel, *MANY, wait=0))["id"]
+    await tried(platform, 2)
+    assert await states(hub, channel, message) == {("sent", "ok"): SEND_STEP, ("waiting", ""): SEND_STEP + 50}
+    await jobs.stop(0)  # as if the server were killed
+    platform.go_on.set()
+    again = Jobs(store.jobs, time, hub.kinds())
+    await again.start()
+    await hub.sending.ended(await hub.sending.get(hub.channels._all[channel], message), 10)
+    await again.stop(5)
+    assert await states(hub, channel, message) == {("sent", "ok"): len(MANY)}
+    assert [len(each.to) for each in platform.calls] == [SEND_STEP, SEND_STEP, SEND_STEP, 50]
+    assert platform.calls[2].to == platform.calls[1].to
+    assert [str(each) for call in platform.calls[:1] + platform.calls[2:] for each in call.to] == list(MANY)
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_targets_that_were_reached_are_not_unknown_when_a_try_takes_too_long(
+    http: httpx.AsyncClient, platform: Platform, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = (await made(http))["id"]
+
+    def stalled(target: Target) -> Result:
+        monkeypatch.setattr(sending, "TRY_MAX", 0.0)
+        raise TimeoutError
+
+    platform.judges = [ok, stalled, ok]
+    message = (await sent(http, channel, *MANY, wait=0))["id"]
+    wanted = {("sent", "ok"): SEND_STEP, ("failed", "unknown"): SEND_STEP, ("waiting", "transient"): 50}
+    async with asyncio.timeout(10):
+        while await states(hub, channel, message) != wanted:
+            await asyncio.sleep(0.005)
+    assert len(platform.calls) == 2
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_what_concerns_the_whole_channel_fails_the_other_targets_without_a_call(
+    http: httpx.AsyncClient, platform: Platform, hub: Hub
+) -> None:
+    channel = (await made(http))["id"]
+    platform.judges = [platform.says(Outcome.THROTTLED, after=60.0, everybody=True), ok]
+    message = (await sent(http, channel, *MANY, wait=0))["id"]
+    async with asyncio.timeout(10):
+        while await states(hub, channel, message) != {("waiting", "throttled"): len(MANY)}:
+            await asyncio.sleep(0.005)
+    assert len(platform.calls) == 1
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_channel_that_is_disabled_meanwhile_sends_to_nobody_else(
+    http: httpx.AsyncClient, platform: Platform, hub: Hub
+) -> None:
+    channel = (await made(http))["id"]
+    platform.go_on.clear()
+    message = (await sent(http, channel, *MANY, wait=0))["id"]
+    await tried(platform, 1)
+    await call(http, "PATCH", f"/{channel}", json={"enabled": False})
+    platform.go_on.set()
+    wanted = {("sent", "ok"): SEND_STEP, ("waiting", "bad_credential"): SEND_STEP + 50}
+    async with asyncio.timeout(20):
+        while await states(hub, channel, message) != wanted:
+            await hub.channels._jobs.hasten(lane(channel))  # so that it is looked at now
+    assert len(platform.calls) == 1
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_targets_that_one_call_of_the_platform_reaches_stay_together(
+    http: httpx.AsyncClient, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = connectors.kind("fake")
+    assert fake is not None
+    monkeypatch.setattr(connectors, "kind", lambda name: replace(fake, batch=1_000))
+    channel = (await made(http))["id"]
+    message = await sent(http, channel, *MANY, "all", "group:g1")
+    assert message["state"] == "sent"
+    assert [len(each.to) for each in platform.calls] == [len(MANY) + 1, 1]
+
+
 @pytest.mark.usefixtures("jobs")
 async def test_messages_to_one_target_go_in_their_order(http: httpx.AsyncClient, platform: Platform) -> None:
     channel = (await made(http))["id"]
@@ -698,9 +802,62 @@ async def test_a_channel_that_is_deleted_takes_all_with_it(
     channel = (await made(http))["id"]
     await sent(http, channel, wait=0)
     await call(http, "DELETE", f"/{channel}")
-    for table in ("hub_channel", "hub_message", "hub_delivery", "job"):
-        rows = await store._reader.run(lambda driver, name=table: driver.execute(f"SELECT * FROM {name}").fetchall())
-        assert rows == []
+    assert await rows_of(store, "hub_channel", "hub_message", "hub_delivery", "job") == []
+
+
+async def rows_of(store: Store, *tables: str) -> list[tuple[Any, ...]]:
+    query = " UNION ALL ".join(f"SELECT '{table}' FROM {table}" for table in tables)
+    rows: list[tuple[Any, ...]] = await store._reader.run(lambda driver: driver.execute(query).fetchall())
+    return rows
+
+
+HISTORY = ("hub_message", "hub_delivery", "hub_event", "hub_link")
+
+
+async def history(http: httpx.AsyncClient, store: Store, channel: str) -> None:
+    """More of everything than goes in one step: many messages, one to many targets, events and links."""
+    await sent(http, channel, *(f"user:u{number}" for number in range(25)), wait=0)
+    for _ in range(12):
+        await sent(http, channel, wait=0)
+    events = [Heard(f"e{number}", 1) for number in range(25)]
+    await store.hub.heard.add(1, channel, events, lambda heard: [])
+    for number in range(25):
+        await store.hub.bridges.link(Linked(channel, channel, f"id={number}", channel, "ann", f"m{number}", 1))
+
+
+async def test_a_channel_is_deleted_in_steps_of_bounded_size(
+    http: httpx.AsyncClient, platform: Platform, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hongyan.store.hub_channels.STEP", 10)
+    gone, kept = (await made(http))["id"], (await made(http, name="kept"))["id"]
+    await history(http, store, kept)
+    before = await rows_of(store, *HISTORY)
+    await history(http, store, gone)
+    left, call_in_bulk = [len(await rows_of(store, *HISTORY))], store.writer.call_in_bulk
+
+    async def counted(change: Any) -> Any:
+        answer = await call_in_bulk(change)
+        left.append(len(await rows_of(store, *HISTORY)))
+        return answer
+
+    monkeypatch.setattr(store.writer, "call_in_bulk", counted)
+    await call(http, "DELETE", f"/{gone}")
+    assert await rows_of(store, *HISTORY) == before
+    assert max(one - next_ for one, next_ in itertools.pairwise(left)) <= 10 * len(HISTORY)
+
+
+async def test_what_a_crash_leaves_of_a_deleted_channel_is_swept(
+    http: httpx.AsyncClient, platform: Platform, store: Store, hub: Hub, app: App
+) -> None:
+    gone, kept = (await made(http))["id"], (await made(http, name="kept"))["id"]
+    await history(http, store, kept)
+    before = await rows_of(store, *HISTORY)
+    await history(http, store, gone)
+    await hub.channels.delete(app, gone)  # and no more: as if the server were killed then
+    assert len(await rows_of(store, *HISTORY)) == 2 * len(before)
+    assert await hub.sending.sweep() == 0
+    assert await rows_of(store, *HISTORY) == before
+    assert (await call(http, "GET", f"/{kept}/messages?limit=1"))["items"]
 
 
 # what comes in

@@ -198,7 +198,7 @@ class Channels:
         return after
 
     async def delete(self, app: App, channel_id: str) -> Channel:
-        """Its messages go with it, also those that wait."""
+        """Nothing of it is sent any more; its messages are left for `forget`."""
         async with self._changing:
             channel = self.get(app, channel_id)
             await self._store.delete(channel.id)
@@ -209,6 +209,15 @@ class Channels:
         self.changed(channel.id)
         await self._jobs.drop(lane(channel.id))
         return channel
+
+    async def forget(self, channel_id: str) -> None:
+        """The messages and events of one that is deleted."""
+        await self._store.forget(channel_id)
+
+    async def sweep(self) -> None:
+        """Forget what is left of deleted channels, such as when the server ended meanwhile."""
+        for channel_id in await self._store.orphans():
+            await self._store.forget(channel_id)
 
     async def renew(self, channel_id: str, credentials: Mapping[str, str]) -> None:
         """The platform has replaced these; the connector has them already."""

@@ -80,6 +80,7 @@ class Hub:
         """With its bridges and all its messages."""
         channel = await self.channels.delete(app, channel_id)
         self.bridges.forget(channel)
+        await self.channels.forget(channel.id)
         return channel
 
     def inbound_url(self, channel: Channel) -> str:

@@ -18,7 +18,13 @@ class ChannelStore(Protocol):
     async def update(self, channel: Channel) -> None: ...
 
     async def delete(self, channel_id: str) -> None:
-        """The channel, its messages, events and bridges."""
+        """The channel and its bridges, in one write; its messages and events are left for `forget`."""
+
+    async def forget(self, channel_id: str) -> None:
+        """The messages and events of a channel that is gone, in writes of bounded size."""
+
+    async def orphans(self) -> list[str]:
+        """Channels that are gone, of which messages or events are left."""
 
 
 class PostStore(Protocol):

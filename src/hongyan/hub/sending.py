@@ -1,6 +1,7 @@
 """Messages of channels: kept with the job that sends them, sent at least once, and what became of them.
 
-A try is given all targets for which nothing is final. What failed is tried again by what its outcome says
+A try is given all targets for which nothing is final, some after others: what became of some is written before the
+next are sent to. What failed is tried again by what its outcome says
 (connectors reference 1.2); what is final for a target stays so.
 """
 
@@ -9,7 +10,7 @@ import heapq
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -58,8 +59,12 @@ UNKNOWN_MAX, UNKNOWN_WAIT = 2, 10.0
 MENDING = 300.0
 #: How long the platform takes nothing, if it does not say (s), and what is believed of what it says.
 THROTTLED, THROTTLED_MAX = 5.0, 3_600.0
-#: How long one try may take (s).
+#: Targets that are sent to before it is written what became of them, unless one call of the platform reaches more.
+SEND_STEP = 200
+#: How long a step of a try may take, and after how long no other is begun (s).
 TRY_MAX = 600.0
+#: Outcomes of which nothing was sent: if they concern everybody, nobody else is tried.
+_STOPPING = frozenset({Outcome.THROTTLED, Outcome.TRANSIENT, Outcome.BAD_CREDENTIAL})
 #: So many tries in a row that the whole platform has failed, later messages do not pass.
 PATIENT = 4
 #: How long a message is waited for that is due and goes first, and after how long it is looked again (ms).
@@ -259,24 +264,53 @@ class Sending:
         if not waiting:
             self._go_on(channel, posted, job, [], behind)
             return
+        open_: list[tuple[Delivery, Result]] = []
+        began, stop, notes = asyncio.get_running_loop().time(), None, posted.notes
         if not channel.enabled:
-            problem = Problem(Outcome.BAD_CREDENTIAL, "the channel is disabled", everybody=True)
-            tried, once = _Try([(number, failed(each.target, problem)) for number, each in waiting], []), False
-        else:
-            tried, once = await self._try(channel, posted, waiting)
-        now = self._clock.now()
-        untried = dict(waiting)
+            stop = Problem(Outcome.BAD_CREDENTIAL, "the channel is disabled", everybody=True)
+        for number, some in enumerate(_steps(waiting, await self._batch(channel))):
+            found = self._channels.find(channel.id)
+            if number and (found is None or found.updated_at != channel.updated_at):
+                raise NotYet("the channel was changed meanwhile")
+            if number and stop is None and asyncio.get_running_loop().time() - began >= TRY_MAX:
+                stop = Problem(Outcome.TRANSIENT, "it was not tried: the platform is slow with those before it")
+            if stop is None:
+                tried, once = await self._try(channel, posted, some)
+            else:
+                tried, once = _all_failed(some, stop), False
+            notes = tuple(dict.fromkeys((*notes, *map(_pair, tried.notes))))
+            judged = await self._keep_step(channel, posted, some, tried, once, notes)
+            stop = stop or _stop([result for _, result in judged])
+            open_ += [each for each in judged if each[0].state is State.WAITING]
+        self._go_on(channel, posted, job, open_, behind)
+
+    async def _batch(self, channel: Channel) -> int:
+        """How many targets one call of the platform reaches."""
+        try:
+            return (await self._channels.kind(channel.kind)).batch
+        except Refused:  # there is no such kind any more
+            return 1
+
+    async def _keep_step(
+        self,
+        channel: Channel,
+        posted: Posted,
+        some: Sequence[tuple[int, Delivery]],
+        tried: _Try,
+        once: bool,
+        notes: Sequence[tuple[str, str]],
+    ) -> list[tuple[Delivery, Result]]:
+        """Write what became of some targets, and tell it."""
+        before, now = dict(some), self._clock.now()
         age = now - posted.created_at
-        judged = [(number, _judged(untried[number], result, once, age, now)) for number, result in tried.results]
-        notes = None if not tried.notes else tuple(dict.fromkeys((*posted.notes, *map(_pair, tried.notes))))
-        await self._keep_all(posted, judged, notes)
+        judged = [(number, _judged(before[number], result, once, age, now)) for number, result in tried.results]
+        await self._keep_all(posted, judged, notes if tried.notes else None)
         if channel.enabled:
             await self._note_health(channel, [result for _, result in tried.results])
         for _, delivery in judged:
             if delivery.state is not State.WAITING:
                 self.counts[channel.kind, delivery.outcome] += 1
-        open_ = [(delivery, result) for (_, delivery), (_, result) in zip(judged, tried.results, strict=True)]
-        self._go_on(channel, posted, job, [each for each in open_ if each[0].state is State.WAITING], behind)
+        return [(delivery, result) for (_, delivery), (_, result) in zip(judged, tried.results, strict=True)]
 
     def _release(self, job: Job, posted: Posted) -> None:
         """Others need not wait for it any more, unless it is stopped again."""
@@ -357,7 +391,7 @@ class Sending:
                 return tried, Feature.ONCE in connector.features
         except (ValueError, Refused) as mistake:  # there is no such kind any more, or its credentials are none
             problem = Problem(Outcome.BAD_CREDENTIAL, str(mistake), everybody=True)
-            return _Try([(number, failed(each.target, problem)) for number, each in waiting], []), False
+            return _all_failed(waiting, problem), False
 
     async def _by_thread(
         self, channel: Channel, message: Message, waiting: Sequence[tuple[int, Delivery]]
@@ -537,7 +571,8 @@ class Sending:
                 log.warning("old messages of channels could not be deleted: %s", refusal.detail)
 
     async def sweep(self) -> int:
-        """How many are gone."""
+        """How many are gone, besides those of channels that are deleted."""
+        await self._channels.sweep()
         count, before = 0, self._clock.now() - self._keeping
         while gone := await self._posts.sweep(before, SWEEP_STEP):
             count += gone
@@ -588,6 +623,29 @@ async def _sent(
         log.exception("a connector failed")
         problem = Problem(Outcome.UNKNOWN, f"the connector failed: {type(error).__name__}")
     return Sent(tuple(failed(target, problem) for target in targets))
+
+
+def _steps(waiting: Sequence[tuple[int, Delivery]], batch: int) -> Iterator[Sequence[tuple[int, Delivery]]]:
+    """Those that are sent to together; groups are never reached several by one call."""
+    groups = [each for each in waiting if each[1].target.kind == "group"] if batch > SEND_STEP else waiting
+    others = [each for each in waiting if each[1].target.kind != "group"] if batch > SEND_STEP else []
+    for some, most in ((others, batch), (groups, SEND_STEP)):
+        for first in range(0, len(some), most):
+            yield some[first : first + most]
+
+
+def _all_failed(some: Sequence[tuple[int, Delivery]], problem: Problem) -> _Try:
+    return _Try([(number, failed(each.target, problem)) for number, each in some], [])
+
+
+def _stop(results: Iterable[Result]) -> Problem | None:
+    """The problem for which nobody else is tried."""
+    for each in results:
+        if each.everybody and each.outcome in _STOPPING:
+            return Problem(
+                each.outcome, each.reason, code=each.code, advice=each.advice, after=each.after, everybody=True
+            )
+    return None
 
 
 def _judged(before: Delivery, result: Result, once: bool, age: int, now: int) -> Delivery:

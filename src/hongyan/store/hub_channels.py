@@ -11,14 +11,25 @@ from hongyan.store.reading import Reader
 from hongyan.store.writer import Writer
 
 _table = schema.hub_channel
-#: What goes with a channel, before itself.
-_OF_CHANNEL = (
-    "DELETE FROM hub_delivery WHERE message IN (SELECT key FROM hub_message WHERE channel = ?)",
-    "DELETE FROM hub_message WHERE channel = ?",
-    "DELETE FROM hub_event WHERE channel = ?",
-    "DELETE FROM hub_link WHERE channel = ?",
-    "DELETE FROM hub_bridge WHERE channel = ?",
-    "DELETE FROM hub_channel WHERE id = ?",
+#: What goes at once; a channel has few bridges.
+_AT_ONCE = ("DELETE FROM hub_bridge WHERE channel = ?", "DELETE FROM hub_channel WHERE id = ?")
+#: Rows that go in one step.
+STEP = 200
+#: A step over what may be much. A message goes after its last target, of which it may have more than a step takes.
+_HISTORY = (
+    "DELETE FROM hub_delivery WHERE (message, number) IN (SELECT message, number FROM hub_delivery WHERE message IN"
+    " (SELECT key FROM hub_message WHERE channel = ?1 ORDER BY key LIMIT ?2) LIMIT ?2)",
+    "DELETE FROM hub_message WHERE key IN (SELECT key FROM hub_message WHERE channel = ?1 ORDER BY key LIMIT ?2)"
+    " AND NOT EXISTS (SELECT 1 FROM hub_delivery WHERE message = key)",
+    "DELETE FROM hub_event WHERE (channel, id) IN (SELECT channel, id FROM hub_event WHERE channel = ?1 LIMIT ?2)",
+    "DELETE FROM hub_link WHERE key IN (SELECT key FROM hub_link WHERE channel = ?1 LIMIT ?2)",
+)
+#: Channels of which there is nothing else: from one to the next in the index, however many rows each has.
+_ORPHANS = (
+    "WITH RECURSIVE found(channel) AS (SELECT min(channel) FROM {table} UNION ALL"
+    " SELECT (SELECT min(t.channel) FROM {table} t WHERE t.channel > found.channel) FROM found"
+    " WHERE found.channel IS NOT NULL) SELECT channel FROM found"
+    " WHERE channel IS NOT NULL AND channel NOT IN (SELECT id FROM hub_channel)"
 )
 
 
@@ -44,10 +55,24 @@ class HubChannels:
 
     async def delete(self, channel_id: str) -> None:
         def change(bound: sa.Connection) -> None:
-            for statement in _OF_CHANNEL:
+            for statement in _AT_ONCE:
                 bound.exec_driver_sql(statement, (channel_id,))
 
         await self._writer.call(change)
+
+    async def forget(self, channel_id: str) -> None:
+        def step(bound: sa.Connection) -> int:
+            return sum(bound.exec_driver_sql(each, (channel_id, STEP)).rowcount for each in _HISTORY)
+
+        while await self._writer.call_in_bulk(step):
+            pass
+
+    async def orphans(self) -> list[str]:
+        def read(driver: Any) -> set[str]:
+            tables = ("hub_message", "hub_event", "hub_link")
+            return {row[0] for table in tables for row in driver.execute(_ORPHANS.format(table=table))}
+
+        return sorted(await self._reader.run(read))
 
     async def _write(self, change: sa.Executable) -> None:
         def write(bound: sa.Connection) -> None:

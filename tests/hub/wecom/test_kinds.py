@@ -23,3 +23,7 @@ async def test_a_kind(kind: ChannelKind, around: Around) -> None:
     with pytest.raises(msgspec.ValidationError, match="unknown field `x`"):
         msgspec.convert({**GIVEN[kind.name], "x": 1}, kind.credentials)
     await kind.open(credentials, around()).close()
+
+
+def test_an_application_reaches_a_thousand_members_by_one_call() -> None:
+    assert (app.KIND.batch, robot.KIND.batch) == (1_000, 1)

@@ -17,7 +17,8 @@ class ChannelKind:
     """`credentials` is a frozen msgspec Struct that forbids unknown fields, whose fields named in `secret` are never
     shown; every one of an outside platform has `base_url`, where that is. `targets` are the kinds it sends to; none:
     its own group. `features` are those of its connectors. `place` are the fields that say where secrets go: whoever
-    changes one of them gives the secrets again, as otherwise they could be had by leading them elsewhere.
+    changes one of them gives the secrets again, as otherwise they could be had by leading them elsewhere. `batch` is
+    how many targets, groups aside, one call of the platform reaches, if that is many.
     """
 
     name: str
@@ -28,6 +29,7 @@ class ChannelKind:
     open: Callable[[Any, Surroundings], Connector]
     features: frozenset[Feature] = frozenset()
     place: frozenset[str] = frozenset({"base_url"})
+    batch: int = 1
 
     def __post_init__(self) -> None:
         """Where the connector's class opens, its features are known."""

@@ -446,4 +446,5 @@ KIND = ChannelKind(
     targets=frozenset({"user", "group", "department", "tag", "email", "mobile", "all"}),
     open=App,
     features=frozenset({Feature.RECALL, Feature.UPDATE, Feature.LOOK_UP, Feature.RECEIVE, Feature.ONCE}),
+    batch=_FIELDS["user"][1],
 )
