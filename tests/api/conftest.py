@@ -42,7 +42,7 @@ def _light_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def store(tmp_path: Path, empty_database: Path) -> AsyncIterator[Store]:
-    made = Store.open(shutil.copy(empty_database, tmp_path / "hongyan.db"), bytes(32))
+    made = Store(shutil.copy(empty_database, tmp_path / "hongyan.db"), bytes(32))  # whose schema is up to date
     made.start(asyncio.get_running_loop())
     yield made
     await made.close()

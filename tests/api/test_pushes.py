@@ -114,7 +114,7 @@ async def test_what_becomes_of_it_is_counted(
 async def test_metrics_count_pushes_by_their_service(
     http: httpx.AsyncClient, engine: Engine, app: App, work: Work, post: Post, site: Site, store: Store, bus: LocalBus
 ) -> None:
-    site.stats = Figures(Gateway(engine, bus, site.settings.gateway), store)
+    site.stats = Figures(Gateway(engine, bus, site.settings.gateway), store, site.hub)
     await engine.push_services.set(app, "fcm", {"key": "x"})
     for number in range(4):
         await register(engine, app, "ann", number)

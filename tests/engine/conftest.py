@@ -27,7 +27,7 @@ def wall() -> Wall:
 @pytest.fixture
 async def store(tmp_path: Path, empty_database: Path, wall: Wall) -> AsyncIterator[Store]:
     path = shutil.copy(empty_database, tmp_path / "hongyan.db")
-    store = Store.open(path, SECRET, Clock(wall, lambda: 0))
+    store = Store(path, SECRET, Clock(wall, lambda: 0))  # whose schema is up to date
     store.start(asyncio.get_running_loop())
     yield store
     await store.close()
