@@ -1,6 +1,7 @@
 """Calling the engine of an app: what is sent, what is taken for an answer, and what is asked only once."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -35,8 +36,8 @@ def wall() -> Wall:
 
 
 @pytest.fixture
-async def engines(wall: Wall) -> AsyncIterator[Engines]:
-    outbound = Outbound(("127.0.0.0/8",))
+async def engines(wall: Wall, certificates: ssl.SSLContext) -> AsyncIterator[Engines]:
+    outbound = Outbound(("127.0.0.0/8",), context=certificates)
     made = Engines(outbound, Clock(wall, lambda: 0))
     yield made
     await made.stop()

@@ -1,6 +1,7 @@
 """What the engine of an app is told afterwards (REST reference 5.2)."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -37,9 +38,11 @@ async def peer() -> AsyncIterator[AppEngine]:
 
 
 @pytest.fixture
-async def told(engine: Engine, app: App, store: Store, peer: AppEngine) -> AsyncIterator[Told]:
+async def told(
+    engine: Engine, app: App, store: Store, peer: AppEngine, certificates: ssl.SSLContext
+) -> AsyncIterator[Told]:
     await engine.apps.change(app.id, {"hook_url": peer.url})
-    outbound = Outbound(("127.0.0.0/8",))
+    outbound = Outbound(("127.0.0.0/8",), context=certificates)
     engines = Engines(outbound, engine.clock)
     made = Told(engine.apps, engine.access, engine.presence, engines, engine.clock)
     engine.aftermath.add(made)

@@ -50,7 +50,7 @@ async def call(
     if reader is not None:
         headers["X-LC-IM-Session-Token"] = reader.token
         query["client_id"] = reader.peer
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=server.ssl_context or False) as client:
         return await client.post(f"{server.http_url}/1.1/LiveQuery/{path}", params=query, headers=headers, json=body)
 
 

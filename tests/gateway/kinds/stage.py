@@ -109,7 +109,7 @@ async def _chatroom(server: Server, owner: Session, member: Session) -> str:
 async def _service(server: Server, owner: Session, member: Session) -> str:
     """The owner of a service conversation is the app: `owner` is its first subscriber."""
     headers = {"X-LC-Id": server.app.id, "X-LC-Key": f"{server.app.master_key},master"}
-    async with httpx.AsyncClient(headers=headers) as http:
+    async with httpx.AsyncClient(headers=headers, verify=server.ssl_context or False) as http:
         made = await http.post(f"{server.http_url}/1.2/rtm/service-conversations", json={"name": "news"})
         cid: str = made.json()["objectId"]
     for session in (owner, member):

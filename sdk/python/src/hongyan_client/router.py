@@ -51,8 +51,10 @@ class Router:
 
     async def get(self, path: str, parameters: dict[str, str | int], headers: dict[str, str]) -> Any:
         """The JSON answer of the HTTP port. Raises ConnectionLost and HongyanError."""
+        # to read the certificates of this machine takes long, and http:// needs none
+        verify = self._tls or str(self.base).startswith("https://")
         try:
-            async with httpx.AsyncClient(verify=self._tls or True, timeout=TIMEOUT) as http:
+            async with httpx.AsyncClient(verify=verify, timeout=TIMEOUT) as http:
                 answer = await http.get(f"{self.base}{path}", params=parameters, headers=self._headers | headers)
         except httpx.HTTPError as error:
             raise ConnectionLost(ABNORMAL, "CLOSE_ABNORMAL", f"{self.base}{path}: {error or type(error)}") from error
