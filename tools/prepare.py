@@ -76,8 +76,10 @@ def web() -> None:
     node()
     install_node_modules(WEB)
     say("Building the web pages")
+    made_from = digest(sources)  # they may change while it is built
     run(npm(), "run", "build", cwd=WEB)
-    stamp("web", sources)
+    STAMPS.mkdir(exist_ok=True)
+    (STAMPS / "web").write_text(made_from)
 
 
 def services() -> None:
