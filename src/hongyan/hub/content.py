@@ -216,16 +216,21 @@ class Message(Part, frozen=True):
 
 def parse(body: bytes) -> Message:
     """A message of its JSON. Raises Refused with one sentence."""
-    if len(body) > BYTES_MAX:
-        raise _wrong(f"a message has at most {BYTES_MAX:,} bytes")
-    try:
-        message = msgspec.json.decode(body, type=Message)
-    except msgspec.ValidationError as error:
-        raise _wrong(f"the message: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _wrong("the message is not JSON") from None
+    message = decoded(body, Message, BYTES_MAX, "message")
     check(message)
     return message
+
+
+def decoded(body: bytes, type_: type[T], most: int, what: str) -> T:
+    """A value of its JSON, of at most so many bytes. Raises Refused with one sentence that names `what` it is."""
+    if len(body) > most:
+        raise _wrong(f"a {what} has at most {most:,} bytes")
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except msgspec.ValidationError as error:
+        raise _wrong(f"the {what}: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _wrong(f"the {what} is not JSON") from None
 
 
 def encode(message: Message) -> bytes:

@@ -41,14 +41,7 @@ class Template(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 def parse(body: bytes) -> Template:
     """A template of its JSON, checked. Raises Refused with one sentence."""
-    if len(body) > TEMPLATE_MAX:
-        raise _wrong(f"a template has at most {TEMPLATE_MAX:,} bytes")
-    try:
-        template = msgspec.json.decode(body, type=Template)
-    except msgspec.ValidationError as error:
-        raise _wrong(f"the template: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _wrong("the template is not JSON") from None
+    template = content.decoded(body, Template, TEMPLATE_MAX, "template")
     check(template)
     return template
 
