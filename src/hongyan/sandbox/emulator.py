@@ -1,5 +1,6 @@
 """What every emulator of a platform is."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,7 @@ class Robot:
     networks: tuple[str, ...] = ()
 
 
-class Emulator:
+class Emulator(ABC):
     """`origin` is where the sandbox is, without a final slash; `now` is the time of day (s).
 
     Handlers are written by the platform's documentation: what it would refuse is refused in its own words.
@@ -61,20 +62,21 @@ class Emulator:
         self.now = now
         self.origin = ""
 
+    @abstractmethod
     def routes(self) -> Sequence[web.AbstractRouteDef]:
-        raise NotImplementedError
+        """The paths of the platform, as its documentation spells them."""
 
+    @abstractmethod
     def failure(self, what: What, request: web.Request) -> web.Response:
         """How this platform says that it is throttled, refuses, or that a token has expired."""
-        raise NotImplementedError
 
+    @abstractmethod
     def world(self) -> Mapping[str, Any]:
         """The credentials, people and groups that there are, as the page shows them."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def tell(self, inbound: Inbound, url: str) -> Told:
         """Tell the app's address of something, signed as the platform does it. Raises ValueError with a sentence."""
-        raise NotImplementedError
 
     async def fail(self, request: web.Request) -> web.StreamResponse | None:
         """The answer if this request is to fail."""
