@@ -30,9 +30,9 @@ from hongyan.hub.connector import (
 )
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.credentials import Credentials, account
+from hongyan.hub.connectors.progress import Progress
 from hongyan.hub.connectors.slack import inbound
 from hongyan.hub.connectors.slack.errors import judge
-from hongyan.hub.connectors.slack.progress import Progress
 from hongyan.hub.connectors.slack.rendering import AskedForm, escape, mention_text, render, view
 from hongyan.hub.connectors.slack.webhook import BURST, BURST_TIME, REST
 from hongyan.hub.content import Audio, Content, File, Image, Media, Mention, Message, Video
@@ -102,7 +102,7 @@ class SlackApp(Unable):
         self._tokens = Tokens(self._token, around.steady)
         self._given: str | None = credentials.bot_token or None
         self._refresh_token = credentials.refresh_token
-        self._progress = Progress()
+        self._progress = Progress[tuple[str, str]]()
         self._known: dict[tuple[str, str], tuple[float, str]] = {}
         self._account = account(self._http.base, credentials.bot_token or credentials.client_secret)
         self.features = FEATURES if credentials.signing_secret else FEATURES - {Feature.RECEIVE}
@@ -149,15 +149,13 @@ class SlackApp(Unable):
         parts = await render(
             message, degrade, mentions, interactive=self._interactive, thread="" if within else message.thread
         )
-        taken = self._progress.taken(key, target)
-        left = parts[len(taken) :]
+        left = parts[self._progress.count(key, target) :]
         self._pace(channel, len(left))
         for part in left:
             body = {"channel": channel, **part, "unfurl_links": False, **({"thread_ts": within} if within else {})}
             answer = await self._post(channel, body)
-            taken.append(f"{_told(answer, 'channel')}:{_told(answer, 'ts')}")
-        self._progress.done(key, target)
-        (where, first), *more = [each.split(":", 1) for each in taken]
+            self._progress.add(key, target, (_told(answer, "channel"), _told(answer, "ts")))
+        (where, first), *more = self._progress.done(key, target)
         return {"channel": where, "ts": first, **({"more": ",".join(ts for _, ts in more)} if more else {})}
 
     @property

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from hongyan.hub.connector import HERE, Outcome, Problem, Receipt, Result, Sent, Target, Unable, failed
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.credentials import Credentials, at_base
+from hongyan.hub.connectors.progress import Progress
 from hongyan.hub.connectors.slack.errors import judge_hook
-from hongyan.hub.connectors.slack.progress import Progress
 from hongyan.hub.connectors.slack.rendering import render
 from hongyan.hub.content import Message
 from hongyan.hub.degrade import Degrade
@@ -40,7 +40,7 @@ class SlackWebhook(Unable):
     def __post_init__(self) -> None:
         self._url = at_base(self.credentials.url, self.credentials.base_url)
         self._http = Http(self.around.outbound, "")
-        self._progress = Progress()
+        self._progress = Progress[None]()
 
     async def send(self, message: Message, to: Sequence[Target], *, key: str, thread: Receipt | None = None) -> Sent:
         degrade = Degrade(self.around, key)
@@ -54,9 +54,8 @@ class SlackWebhook(Unable):
         return Sent((Result(HERE, Outcome.OK),), tuple(degrade.notes))
 
     async def _send(self, parts: list[dict[str, object]], key: str) -> None:
-        taken = self._progress.taken(key, HERE)
         bucket = ("slack webhook", self._url)
-        left = parts[len(taken) :]
+        left = parts[self._progress.count(key, HERE) :]
         self.around.rates.take(*[Limit(bucket, BURST, BURST_TIME)] * len(left), everybody=True)
         for part in left:
             try:
@@ -66,7 +65,7 @@ class SlackWebhook(Unable):
                     self.around.rates.close(bucket, problem.after or REST)
                     problem.everybody = True
                 raise
-            taken.append("")
+            self._progress.add(key, HERE, None)
         self._progress.done(key, HERE)
 
     async def check(self) -> str:

@@ -33,11 +33,11 @@ from hongyan.hub.connector import (
 )
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.credentials import account
+from hongyan.hub.connectors.progress import Progress
 from hongyan.hub.connectors.wecom.callback import Callback
 from hongyan.hub.connectors.wecom.cards import AppCards, key_of_task, task_id
 from hongyan.hub.connectors.wecom.credentials import BASE, AppCredentials
 from hongyan.hub.connectors.wecom.errors import LONG_WINDOW, NOBODY, TOKEN_CODES, WINDOW, judge
-from hongyan.hub.connectors.wecom.progress import Progress
 from hongyan.hub.connectors.wecom.rendering import FILE_MAX, USER, GroupRendering, Part, Told, told
 from hongyan.hub.connectors.wecom.uploads import Uploads
 from hongyan.hub.content import Mention, Message
@@ -79,7 +79,7 @@ class App(Unable):
         self._http = Http(around.outbound, credentials.base_url or BASE)
         self._tokens = Tokens(self._fetch_token, around.steady)
         self._uploads = Uploads(self._upload, around.steady)
-        self._progress = Progress()
+        self._progress = Progress[Receipt]()
         self._sent = _Sent(around.steady)
         self._people: OrderedDict[Target, tuple[str, float]] = OrderedDict()
         self._blocked: dict[str, float] = {}
@@ -146,7 +146,7 @@ class App(Unable):
         """Each part to those of them that lack it; who has missed one gets none of the next."""
         results: dict[Target, Result] = {}
         for number, part in enumerate(parts):
-            lacking = [each for each in to if each not in results and self._progress.got(key, each) <= number]
+            lacking = [each for each in to if each not in results and self._progress.count(key, each) <= number]
             for target, answer in (await self._tried(part, lacking, key, call) if lacking else {}).items():
                 if isinstance(answer, Problem):
                     results[target] = failed(target, answer)
@@ -154,7 +154,7 @@ class App(Unable):
                     self._progress.add(key, target, answer)
         for target in to:
             if target not in results:
-                results[target] = Result(target, Outcome.OK, self._progress.done(key, target) or None)
+                results[target] = Result(target, Outcome.OK, _whole(self._progress.done(key, target)) or None)
         return results
 
     async def _tried(
@@ -436,6 +436,12 @@ def _unreached(answer: Mapping[str, Any]) -> dict[tuple[str, str], Problem]:
             Outcome.BAD_RECIPIENT, "the member has no licence of the interface", advice=_UNLICENSED
         )
     return unreached
+
+
+def _whole(receipts: Sequence[Receipt]) -> dict[str, str]:
+    """The receipt of a message of several parts: their ids stand with commas between them."""
+    names = dict.fromkeys(name for receipt in receipts for name in receipt)
+    return {name: ",".join(receipt[name] for receipt in receipts if receipt.get(name)) for name in names}
 
 
 KIND = ChannelKind(
