@@ -136,29 +136,28 @@ class Outbound:
         except TimeoutError:
             raise TooSlow(f"{target.authority} did not answer within {timeout:g} s") from None
 
-    async def dial(self, url: str) -> socket.socket:
-        """A connection to where a URL leads, for what is no request; its caller closes it. Raises OutboundError."""
-        target = _parse(url)
-        found = await self._addresses(self._name(target.host), target.host)
-        port = target.port or (443 if target.scheme == "https" else 80)
-        for address in found:
+    async def reach(self, host: str) -> Sequence[Address]:
+        """The addresses of a host that may be called, for who speaks something else than HTTP. Raises OutboundError."""
+        target = _parse(f"http://[{host}]" if ":" in host else f"http://{host}")
+        return await self._addresses(self._name(target.host), target.host)
+
+    async def dial(self, host: str, port: int) -> socket.socket:
+        """A connection for who speaks something else than HTTP and closes it. Raises OutboundError."""
+        reason = "it has no address"
+        for address in await self.reach(host):
             made = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
             made.setblocking(False)
             try:
                 async with asyncio.timeout(CONNECT):
                     await asyncio.get_running_loop().sock_connect(made, (str(address), port))
                 return made
-            except (OSError, TimeoutError):
+            except (OSError, TimeoutError) as error:
                 made.close()
+                reason = str(error) or f"it took no connection within {CONNECT:g} s"
             except BaseException:
                 made.close()
                 raise
-        raise Unreachable(f"{target.authority} can't be reached")
-
-    async def reach(self, host: str) -> Sequence[Address]:
-        """The addresses of a host that may be called, for who speaks something else than HTTP. Raises OutboundError."""
-        target = _parse(f"http://[{host}]" if ":" in host else f"http://{host}")
-        return await self._addresses(self._name(target.host), target.host)
+        raise Unreachable(f"{host}:{port} can't be reached: {reason}")
 
     async def close(self) -> None:
         self._closed = True

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -97,6 +98,16 @@ async def reach(outbound: Outbound, host: str) -> Sequence[Address]:
                 return await outbound.reach(host)
     except TimeoutError:
         raise Problem(Outcome.TRANSIENT, f"the name {host} can't be resolved in time", everybody=True) from None
+
+
+async def dial(outbound: Outbound, host: str, port: int) -> socket.socket:
+    """A connection for something else than HTTP. Raises Problem."""
+    try:
+        with problems():
+            async with asyncio.timeout(TIMEOUT):
+                return await outbound.dial(host, port)
+    except TimeoutError:
+        raise Problem(Outcome.TRANSIENT, f"{host}:{port} takes no connection in time", everybody=True) from None
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Mail, by any server that takes it from us (SMTP, RFC 5321)."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -29,11 +28,11 @@ from hongyan.hub.connectors.credentials import Credentials
 from hongyan.hub.connectors.email_message import Mail, message_id, one_line, render
 from hongyan.hub.content import Message
 from hongyan.hub.degrade import Degrade
-from hongyan.hub.http import reach
+from hongyan.hub.http import dial
 from hongyan.hub.surroundings import Surroundings
 
 #: Time to connect, and for each answer (s).
-CONNECT, TIMEOUT = 10.0, 60.0
+TIMEOUT = 60.0
 #: The usual ports.
 PORTS = {"none": 25, "starttls": 587, "tls": 465}
 #: How long one waits with somebody whose server wants it later (greylisting) (s).
@@ -163,7 +162,7 @@ class Email(Unable):
         given = self._given
         smtp = SMTP(
             hostname=host,
-            sock=await self._socket(host, port),
+            sock=await dial(self._around.outbound, host, port),
             use_tls=given.tls == "tls",
             start_tls=given.tls == "starttls",
             tls_context=await asyncio.to_thread(_context) if given.tls != "none" else None,
@@ -182,26 +181,6 @@ class Email(Unable):
                 await smtp.quit()
         finally:
             smtp.close()
-
-    async def _socket(self, host: str, port: int) -> socket.socket:
-        """Connected to one of the addresses that may be called. Raises Problem."""
-        found = await reach(self._around.outbound, host)
-        reason = "it has no address"
-        for address in found:
-            made = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
-            made.setblocking(False)
-            try:
-                async with asyncio.timeout(CONNECT):
-                    await asyncio.get_running_loop().sock_connect(made, (str(address), port))
-            except (OSError, TimeoutError) as error:
-                made.close()
-                reason = str(error) or "it takes too long"
-            except BaseException:
-                made.close()
-                raise
-            else:
-                return made
-        raise Problem(Outcome.TRANSIENT, f"{host}:{port} can't be reached: {reason}", everybody=True)
 
 
 @cache

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 import structlog
@@ -93,8 +93,10 @@ class Stream:
 
     async def _connect(self, url: str) -> "tuple[WSTransport, _Listener]":
         try:
-            sock = await self._around.outbound.dial(url.replace("ws", "http", 1))
-        except OutboundError as error:
+            target = urlsplit(url)
+            port = target.port or (443 if target.scheme == "wss" else 80)
+            sock = await self._around.outbound.dial(target.hostname or "", port)
+        except (OutboundError, ValueError) as error:
             raise Problem(Outcome.TRANSIENT, f"no stream could be opened: {error}") from None
         try:
             transport, listener = await ws_connect(
