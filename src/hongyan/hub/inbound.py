@@ -145,7 +145,9 @@ def payload(channel: Channel, event: Event, heard: Heard) -> ChannelHeard:
             }
             return ChannelHeard(channel.app_key, "channel.action", heard.at, data)
         case _:
-            data |= {"name": event.name, "recalled": dict(event.recalled) or None, "data": event.data}
+            edited = event.edited
+            now = {"receipt": edited.receipt, "message": msgspec.to_builtins(edited.message)} if edited else None
+            data |= {"name": event.name, "recalled": event.recalled or None, "edited": now, "data": event.data}
             return ChannelHeard(channel.app_key, "channel.event", heard.at, data)
 
 

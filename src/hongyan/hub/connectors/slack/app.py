@@ -13,6 +13,7 @@ from hongyan.hub.connector import (
     AGAIN,
     Event,
     Feature,
+    Happened,
     Incoming,
     Note,
     Outcome,
@@ -314,6 +315,8 @@ class SlackApp(Unable):
 
     async def _named(self, event: Event) -> Event:
         """With the name of who has said it, if Slack tells it soon."""
+        if isinstance(event, Happened) and event.edited is not None:
+            return msgspec.structs.replace(event, edited=await self._named(event.edited))
         if not isinstance(event, Said) or event.sender.name or not event.sender.id.startswith(("U", "W")):
             return event
         user = event.sender.id
