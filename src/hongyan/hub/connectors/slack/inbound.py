@@ -153,7 +153,7 @@ def _edited(body: Mapping[str, Any], event: Mapping[str, Any]) -> Said | None:
     return msgspec.structs.replace(said[0], message=changed, receipt=receipt)
 
 
-def _said(body: Mapping[str, Any], event: Mapping[str, Any]) -> tuple[Event, ...]:
+def _said(body: Mapping[str, Any], event: Mapping[str, Any]) -> tuple[Said, ...]:
     """The text, and each of the files, with ids of the message itself: one who mentions us is told of twice."""
     channel, stamp = event["channel"], event["ts"]
     me = next((each["user_id"] for each in body.get("authorizations") or () if each.get("is_bot", True)), "")
