@@ -24,6 +24,7 @@ from hongyan.sandbox.wecom.windows import Windows
 TOKEN, MEDIA, CODE, RECALL = 7200, 3 * 86_400, 72 * 3600, 24 * 3600
 #: Messages of a robot in a minute; to a member in a minute and an hour; of groups to a member; calls in a minute.
 ROBOT_RATE, MEMBER_MINUTE, MEMBER_HOUR, CHAT_MINUTE, CALLS = 20, 30, 1000, 200, 10_000
+CHAT_DAY, DAY = 10_000, 86_400.0
 #: Bytes of files by type, and of a picture for good.
 SIZES = {"image": 10 * 2**20, "voice": 2 * 2**20, "video": 10 * 2**20, "file": 20 * 2**20}
 IMAGE_URL_MAX = 2 * 2**20
@@ -416,10 +417,16 @@ class WeCom(Emulator):
         body = await _body(request)
         chat = self._chat(agent, body.get("chatid"))
         type_, value = checks.message(body, "chat", lambda kind, id_: self._has(kind, id_, CORP))
-        dropped = [each for each in chat.members if not self._windows.take(("chat", each), CHAT_MINUTE, 60.0)]
+        dropped = [each for each in chat.members if not self._passes_chat(each)]
         extra = {"names": _names(), **self._files(value), "agent": agent.id, "group": chat.name, "dropped": dropped}
         self._show(agent.name, [chat.id], type_, value, extra)
         return {}
+
+    def _passes_chat(self, member: str) -> bool:
+        """As above, of all groups together."""
+        return self._windows.take(("chat", member), CHAT_MINUTE, 60.0) and self._windows.take(
+            ("chat", member), CHAT_DAY, DAY
+        )
 
     def _chat(self, agent: Agent, chat_id: Any) -> Chat:
         chat = self.company.chats.get(str(chat_id))

@@ -1,7 +1,8 @@
 """An application: it sends to members, departments, tags, everyone and its own groups, and hears what members do.
 
 WeCom tells nobody who has read a message, and drops without a word what is above the rates of a member: 30 messages a
-minute and 1000 an hour. What goes to single members is counted here; who is in a department is not known here.
+minute and 1000 an hour, and in groups 200 a minute and 10 000 a day. What goes to an address is counted here; who is in
+a department or group is not known here, but each of them has had what it has had.
 """
 
 import hashlib
@@ -51,6 +52,8 @@ from hongyan.tokens import Token, Tokens
 USERS_MAX, PARTIES_MAX, TAGS_MAX = 1000, 100, 100
 #: Messages to a member in a minute and an hour, and calls of one interface in a minute; a tenth below WeCom's numbers.
 MEMBER_MINUTE, MEMBER_HOUR, CALLS_MINUTE = 27, 900, 9000
+#: Messages to a member of a group in a minute and a day; the same.
+GROUP_MINUTE, GROUP_DAY, DAY = 180, 9000, 86_400.0
 #: A token is renewed so long before it ends (s).
 EARLY = 300.0
 #: For how long WeCom refuses the same content to the same people, if it is asked to (s).
@@ -199,14 +202,17 @@ class App(Unable):
 
     async def _send_to_group(self, part: Part, to: list[Target], key: str) -> dict[Target, Receipt | Problem]:
         [group] = to
+        self._count(group)
         with said_twice():
             await self._post("/cgi-bin/appchat/send", {"chatid": group.id, "msgtype": part.type, part.type: part.value})
         return {group: {}}
 
     def _count(self, target: Target) -> None:
-        """Raises Problem for a member who has got as many messages as WeCom lets through."""
-        if target.kind == "user":
-            key = (*self._account, target.id.lower())
+        """Raises Problem for an address that has got as many messages as WeCom lets through to its members."""
+        key = (*self._account, target.kind, target.id.lower())
+        if target.kind == "group":
+            self._around.rates.take(Limit(key, GROUP_MINUTE, 60.0), Limit(key, GROUP_DAY, DAY))
+        else:
             self._around.rates.take(Limit(key, MEMBER_MINUTE, 60.0), Limit(key, MEMBER_HOUR, 3600.0))
 
     # afterwards
