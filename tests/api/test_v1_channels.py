@@ -630,6 +630,38 @@ async def test_messages_to_one_target_keep_their_order_while_a_rate_stops_them(
     assert went == messages
 
 
+async def test_they_keep_it_also_across_a_restart(
+    http: httpx.AsyncClient, hub: Hub, store: Store, platform: Platform, time: Time, jobs: Jobs
+) -> None:
+    channel = (await made(http))["id"]
+    platform.judges = [platform.says(Outcome.TRANSIENT, after=3_000.0)]
+    failing = await sent(http, channel, "user:u2", wait=0)  # alone: it lets others pass
+    await settled(hub, channel, failing["id"], 1)
+    platform.judges = [platform.says(Outcome.THROTTLED, after=5.0)]
+    stopped = await sent(http, channel, wait=0)
+    await tried(platform, 2)
+    behind = await sent(http, channel, wait=0)
+    place = channel, Target("user", "u1")
+    async with asyncio.timeout(10):
+        while len(hub.sending._held[place]._jobs) < 2:
+            await asyncio.sleep(0.005)
+    await jobs.stop(5)
+    platform.judges = [ok]
+    anew = sending.Sending(hub.channels, store.hub.posts, store.hub.heard, store.jobs, time)
+    again = Jobs(store.jobs, time, {sending.KIND: anew.kind})
+    hub.channels._resume = again.resume
+    await again.start()
+    later = await sent(http, channel, wait=0)
+    passing = await sent(http, channel, "user:u2", wait=0)
+    await tried(platform, 3)
+    assert platform.calls[-1].key == passing["id"]
+    time.ahead += 6
+    again.look({lane(channel)})
+    await tried(platform, 6)
+    assert [call.key for call in platform.calls[3:]] == [stopped["id"], behind["id"], later["id"]]
+    await again.stop(5)
+
+
 @pytest.mark.usefixtures("jobs")
 async def test_a_target_that_a_rate_stops_holds_up_no_other(http: httpx.AsyncClient, platform: Platform) -> None:
     channel = (await made(http))["id"]

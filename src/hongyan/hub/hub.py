@@ -52,7 +52,7 @@ class Hub:
         self._media: dict[int, AppMedia] = {}
         clock = engine.clock
         self.channels = Channels(store.channels, jobs, clock, self._around_channel, resume)
-        self.sending = Sending(self.channels, store.posts, store.heard, clock, keep_days * DAY)
+        self.sending = Sending(self.channels, store.posts, store.heard, jobs, clock, keep_days * DAY)
         self.bridges = Bridges(store.bridges, self.channels, self.sending, engine, self.media, self.around)
         self.inbound = Inbound(self.channels, store.heard, engine.aftermath, self._rates, clock, self.bridges.jobs_in)
         self.acts = Acts(secret, self.channels, self.sending, self.inbound, clock, lambda: addresses().public)

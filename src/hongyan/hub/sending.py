@@ -69,6 +69,8 @@ _STOPPING = frozenset({Outcome.THROTTLED, Outcome.TRANSIENT, Outcome.BAD_CREDENT
 PATIENT = 4
 #: How long a message is waited for that is due and goes first, and after how long it is looked again (ms).
 HELD_MAX, LOOK_AGAIN = 15_000, 250
+#: Messages that are read at once of those that waited before a start.
+HELD_STEP = 200
 BEHIND = "an earlier message to the same target waits"
 #: Characters of a caller's own key.
 REQUEST_KEY_MAX = 64
@@ -149,15 +151,24 @@ class Sending:
     """`keep` is how long messages are kept once nothing of them waits (ms)."""
 
     def __init__(
-        self, channels: Channels, posts: PostStore, heard: HeardStore, clock: Clock, keep: int = 30 * DAY
+        self,
+        channels: Channels,
+        posts: PostStore,
+        heard: HeardStore,
+        jobs: JobStore,
+        clock: Clock,
+        keep: int = 30 * DAY,
     ) -> None:
         self._channels = channels
         self._posts = posts
         self._heard = heard
+        self._jobs = jobs
         self._clock = clock
         self._keeping = keep
         self._turns = Turns()
         self._held: defaultdict[tuple[str, Target], _Held] = defaultdict(_Held)
+        self._recollected: set[str] = set()
+        self._recollecting = asyncio.Lock()
         self._watching: dict[str, list[asyncio.Future[None]]] = {}
         #: How many targets ended how, by kind of channel and outcome.
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -244,6 +255,7 @@ class Sending:
         """Try once. Raises NotYet if something waits after it."""
         work = msgspec.json.decode(job.body, type=_Work)
         channel_id = channel_of(job.lane)
+        await self._recollect(channel_id)
         turn = self._turns.take([work.message, *((channel_id, each) for each in work.to)])
         try:
             await turn.comes()
@@ -311,6 +323,27 @@ class Sending:
             if delivery.state is not State.WAITING:
                 self.counts[channel.kind, delivery.outcome] += 1
         return [(delivery, result) for (_, delivery), (_, result) in zip(judged, tried.results, strict=True)]
+
+    async def _recollect(self, channel_id: str) -> None:
+        """What waited before others when the server ended does so again."""
+        if channel_id in self._recollected:
+            return
+        async with self._recollecting:
+            place = self._clock.now(), 0
+            while channel_id not in self._recollected:
+                found = await self._jobs.waiting(lane(channel_id), place, HELD_STEP)
+                for job in found:
+                    place = job.due_at, job.key
+                    await self._hold(channel_id, job)
+                if len(found) < HELD_STEP:
+                    self._recollected.add(channel_id)
+
+    async def _hold(self, channel_id: str, job: Job) -> None:
+        posted = await self._posts.get(channel_id, msgspec.json.decode(job.body, type=_Work).message)
+        for each in posted.deliveries if posted is not None else ():
+            # what was not tried stands behind one that a rate has stopped
+            if each.state is State.WAITING and each.outcome in ("", Outcome.THROTTLED):
+                self._held[channel_id, each.target].add(job.key, _Stopped(job.due_at, everybody=False))
 
     def _release(self, job: Job, posted: Posted) -> None:
         """Others need not wait for it any more, unless it is stopped again."""
