@@ -731,6 +731,18 @@ async def test_look_up(app: AppConnector) -> None:
         assert caught.value.outcome is Outcome.BAD_RECIPIENT
 
 
+async def test_a_number_is_asked_about_once_a_day(app: AppConnector, sandbox: Sandbox, clock: Clock) -> None:
+    """Calls of a month are counted."""
+    mobile = Target("mobile", "13800000003")
+    assert await app.look_up(mobile) == WANG
+    sandbox.faults.add("dingtalk", "error", 1, "/topapi/v2/user/")
+    clock.advance(86_399)
+    assert await app.look_up(mobile) == WANG
+    clock.advance(1)
+    with pytest.raises(Problem):
+        await app.look_up(mobile)
+
+
 async def test_credentials_are_never_shown(sandbox: Sandbox, around: Around, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     credentials = app_credentials(sandbox.origin, app_secret="s-hidden", card_secret="c-hidden")

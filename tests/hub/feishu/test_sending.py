@@ -652,6 +652,17 @@ async def test_look_up(app: AppConnector, target: Target, found: Target) -> None
     assert await app.look_up(target) == found
 
 
+async def test_an_address_may_become_somebody_elses(app: AppConnector, sandbox: Sandbox, clock: Clock) -> None:
+    mail = Target("email", "lisi@example.com")
+    await app.look_up(mail)
+    sandbox.faults.add("feishu", "error", 1, "/open-apis/contact/")
+    clock.advance(86_000)
+    await app.look_up(mail)
+    clock.advance(400)
+    with pytest.raises(Problem):
+        await app.look_up(mail)
+
+
 async def test_look_up_of_nobody(app: AppConnector) -> None:
     with pytest.raises(Problem) as caught:
         await app.look_up(Target("email", "nobody@example.com"))

@@ -30,6 +30,7 @@ from hongyan.hub.connectors.dingtalk.errors import FORBIDDEN
 from hongyan.hub.connectors.dingtalk.inbound import Inbound
 from hongyan.hub.connectors.dingtalk.repeats import Repeats
 from hongyan.hub.connectors.dingtalk.stream import Stream
+from hongyan.hub.connectors.known import Known
 from hongyan.hub.content import Card, Media, Message
 from hongyan.hub.degrade import Degrade
 from hongyan.hub.rates import Limit
@@ -40,6 +41,8 @@ USERS_MAX, DEPARTMENTS_MAX, PAGES_MAX = 20, 20, 25
 #: Work notifications in a day: to everyone, of which DingTalk takes three, and to a person, a tenth below its 500. Who
 #: is in a department is not known here, but each of them has had what it has had.
 ALL_DAY, PERSON_DAY, DAY = 3, 450, 86_400.0
+#: For how long it is believed whose a number is (s), as calls of a month are counted; and how many are remembered.
+PEOPLE_GOOD, PEOPLE_KEPT = 86_400.0, 20_000
 WORK = "/topapi/message/corpconversation/"
 ROBOT = "/v1.0/robot/"
 #: What is done for some targets: it gives the result of each.
@@ -57,6 +60,7 @@ class AppConnector:
         self._around = around
         self._api = Api(credentials, around)
         self._inbound = Inbound(credentials, around.wall)
+        self._people = Known[Target](around.steady, PEOPLE_GOOD, PEOPLE_KEPT)
         self._repeats = Repeats(around.wall, around.steady)
         if credentials.stream:
             self.listen = self._listen
@@ -343,12 +347,16 @@ class AppConnector:
                 "DingTalk finds people by mobile number only",
                 advice="Give the person's DingTalk user id or mobile number instead.",
             )
+        known = self._people.get(target)
+        return Target("user", known or self._people.keep(target, await self._of_mobile(target.id)))
+
+    async def _of_mobile(self, mobile: str) -> str:
         with nothing_said():
-            answer = await self._api.legacy("/topapi/v2/user/getbymobile", {"mobile": target.id})
+            answer = await self._api.legacy("/topapi/v2/user/getbymobile", {"mobile": mobile})
         user = _dict(answer.get("result")).get("userid")
         if not user:
             raise Problem(Outcome.BAD_RECIPIENT, "DingTalk knows nobody with this mobile number")
-        return Target("user", str(user))
+        return str(user)
 
     async def check(self) -> str:
         await self._api.check()

@@ -31,6 +31,7 @@ from hongyan.hub.connector import (
 )
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.credentials import Credentials, account
+from hongyan.hub.connectors.known import Known
 from hongyan.hub.connectors.progress import Progress
 from hongyan.hub.connectors.slack import inbound
 from hongyan.hub.connectors.slack.errors import judge
@@ -104,7 +105,7 @@ class SlackApp(Unable):
         self._given: str | None = credentials.bot_token or None
         self._refresh_token = credentials.refresh_token
         self._progress = Progress[tuple[str, str]]()
-        self._known: dict[tuple[str, str], tuple[float, str]] = {}
+        self._known = Known[tuple[str, str]](around.steady, KNOWN_TIME, KNOWN_MAX)
         self._account = account(self._http.base, credentials.bot_token or credentials.client_secret)
         self.features = FEATURES if credentials.signing_secret else FEATURES - {Feature.RECEIVE}
 
@@ -237,10 +238,10 @@ class SlackApp(Unable):
 
     async def _direct(self, user: str) -> str:
         """The channel in which one person is written to."""
-        known = self._remembered("direct", user)
+        known = self._known.get(("direct", user))
         if known is None:
             answer = await self._call("conversations.open", {"users": user})
-            known = self._remember("direct", user, _told(answer, "channel", "id"))
+            known = self._known.keep(("direct", user), _told(answer, "channel", "id"))
         return known
 
     # afterwards
@@ -279,10 +280,10 @@ class SlackApp(Unable):
             raise Problem(Outcome.BAD_RECIPIENT, "Slack finds people by their mail addresses, not by mobile numbers")
         if target.kind != "email":
             return target
-        known = self._remembered("email", target.id)
+        known = self._known.get(("email", target.id))
         if known is None:
             answer = await self._call("users.lookupByEmail", {"email": target.id})
-            known = self._remember("email", target.id, _told(answer, "user", "id"))
+            known = self._known.keep(("email", target.id), _told(answer, "user", "id"))
         return Target("user", known)
 
     async def check(self) -> str:
@@ -320,14 +321,14 @@ class SlackApp(Unable):
         if not isinstance(event, Said) or event.sender.name or not event.sender.id.startswith(("U", "W")):
             return event
         user = event.sender.id
-        name = self._remembered("name", user)
+        name = self._known.get(("name", user))
         if name is None:
             try:
                 profile = (await self._call("users.info", {"user": user}, timeout=QUICK))["user"]
                 name = str(profile.get("profile", {}).get("display_name") or profile.get("real_name") or "")
             except (Problem, KeyError, AttributeError):
                 name = ""  # remembered, too: a missing scope is asked about once an hour
-            self._remember("name", user, name)
+            self._known.keep(("name", user), name)
         return msgspec.structs.replace(event, sender=msgspec.structs.replace(event.sender, name=name))
 
     async def fetch(self, media: Mapping[str, str]) -> bytes:
@@ -407,16 +408,6 @@ class SlackApp(Unable):
         lasts = answer.get("expires_in")
         seconds = float(lasts) if isinstance(lasts, int | float) else 43_200.0
         return Token(text, self._around.steady() + max(seconds - EARLY, seconds / 2))
-
-    def _remembered(self, kind: str, name: str) -> str | None:
-        until, value = self._known.get((kind, name), (0.0, ""))
-        return value if self._around.steady() < until else None
-
-    def _remember(self, kind: str, name: str, value: str) -> str:
-        if len(self._known) >= KNOWN_MAX:
-            self._known.clear()
-        self._known[kind, name] = (self._around.steady() + KNOWN_TIME, value)
-        return value
 
 
 def _told(answer: Any, *path: str) -> str:

@@ -34,6 +34,7 @@ from hongyan.hub.connector import (
 )
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.credentials import account
+from hongyan.hub.connectors.known import Known
 from hongyan.hub.connectors.progress import Progress
 from hongyan.hub.connectors.wecom.callback import Callback
 from hongyan.hub.connectors.wecom.cards import AppCards, key_of_task, task_id
@@ -84,7 +85,7 @@ class App(Unable):
         self._uploads = Uploads(self._upload, around.steady)
         self._progress = Progress[Receipt]()
         self._sent = _Sent(around.steady)
-        self._people: OrderedDict[Target, tuple[str, float]] = OrderedDict()
+        self._people = Known[Target](around.steady, PEOPLE, KEPT)
         self._blocked: dict[str, float] = {}
         self._callback = Callback(credentials, around.wall) if credentials.token else None
         can = {Feature.RECALL, Feature.UPDATE, Feature.LOOK_UP, Feature.ONCE}
@@ -243,13 +244,8 @@ class App(Unable):
 
     async def look_up(self, target: Target) -> Target:
         """The member with a mobile number or mail address; who was found is remembered for a day."""
-        known, until = self._people.get(target, ("", 0.0))
-        if self._around.steady() >= until:
-            known = await self._ask_who(target)
-            self._people[target] = (known, self._around.steady() + PEOPLE)
-            while len(self._people) > KEPT:
-                self._people.popitem(last=False)
-        return Target("user", known)
+        known = self._people.get(target)
+        return Target("user", known or self._people.keep(target, await self._ask_who(target)))
 
     async def check(self) -> str:
         asked = {"agentid": str(self._credentials.agent_id)}
