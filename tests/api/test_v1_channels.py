@@ -17,7 +17,7 @@ from hongyan.engine.engine import Engine
 from hongyan.engine.values import DAY, App
 from hongyan.hub import connectors, sending
 from hongyan.hub.channels import CHANNELS_MAX, HIDDEN
-from hongyan.hub.connector import Acted, Chat, Feature, Outcome, Person, Problem, Result, Said, Target
+from hongyan.hub.connector import Acted, Chat, Feature, Happened, Outcome, Person, Problem, Result, Said, Target
 from hongyan.hub.content import Message, Text
 from hongyan.hub.hub import Hub
 from hongyan.hub.records import Heard, Linked, lane
@@ -942,6 +942,20 @@ async def test_an_event_is_told_to_webhooks_once(calling: Calling, platform: Pla
         "files": 0,
         "receipt": {"id": "m-7"},
     }
+
+
+async def test_what_will_end_a_channel_is_told_to_the_operator_once(
+    calling: Calling, http: httpx.AsyncClient, platform: Platform, door: str, hub: Hub
+) -> None:
+    platform.hears(Happened("ev-1", "inactive_alert", 1_795_639_511_852, alarm=("It will be switched off", "Use it.")))
+    async with calling() as anybody:
+        await anybody.post(door, content=b"{}", headers=GOOD)
+        [channel] = (await call(http, "GET"))["items"]
+        assert (channel["health"]["failure"], channel["health"]["advice"]) == ("It will be switched off", "Use it.")
+        await hub.channels.worked(hub.channels._all[channel["id"]])
+        await anybody.post(door, content=b"{}", headers=GOOD)
+        [channel] = (await call(http, "GET"))["items"]
+        assert channel["health"]["failure"] is None
 
 
 async def test_an_action_is_told_to_webhooks(calling: Calling, platform: Platform, store: Store, door: str) -> None:
