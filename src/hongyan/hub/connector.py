@@ -203,7 +203,7 @@ class Happened(Struct, frozen=True, tag="happened", omit_defaults=True):
 
     `name` is the platform's word for it, `data` what came with it. `recalled` is the receipt of a message that was
     taken back, or as much of it as is told, if that is what happened. `edited` is what a message says now that was
-    changed, with the id and receipt of the message. `alarm`: why the channel will stop to work, and what to do about it.
+    changed, with the id and receipt of the message. `alarm` is why the channel will stop to work, and what to do.
     """
 
     id: str

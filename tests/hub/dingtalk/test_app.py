@@ -8,10 +8,12 @@ import logging
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 
 from hongyan.hub.connector import Outcome, Problem, Result, Sent, Status, Target
 from hongyan.hub.connectors.dingtalk import app as app_module
+from hongyan.hub.connectors.dingtalk import app_rendering
 from hongyan.hub.connectors.dingtalk.app import AppConnector
 from hongyan.hub.content import (
     Article,
@@ -205,6 +207,30 @@ async def test_each_type(
     assert (to_person["msgKey"], to_person["msgParam"]) == sample
     assert to_group == to_person
     assert {key: value for key, value in notification.items() if key != "msgtype"} == work
+
+
+@pytest.mark.parametrize("count", [3, 4, 5])
+async def test_more_buttons_unverified(app: AppConnector, sandbox: Sandbox, count: int) -> None:
+    buttons = tuple(Button(f"B{number}", url=f"https://a.example/{number}") for number in range(count))
+    assert rules(await send(app, Card("Disk", buttons=buttons))) == []
+    payload = sandbox.board.all()[0].payload
+    assert payload["msgKey"] == f"sampleActionCard{count}"
+    assert payload["msgParam"][f"actionTitle{count}"] == f"B{count - 1}"
+    assert payload["msgParam"][f"actionURL{count}"] == f"https://a.example/{count - 1}"
+
+
+@pytest.mark.parametrize(
+    ("content", "most"),
+    [(File, "FILE_MAX"), (Image, "IMAGE_MAX"), (Audio, "VOICE_MAX")],
+)
+async def test_files_above_the_sizes_of_media_are_refused_unverified(
+    app: AppConnector, files: Files, content: Any, most: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (app_rendering.IMAGE_MAX, app_rendering.VOICE_MAX, app_rendering.FILE_MAX) == (20 << 20, 2 << 20, 20 << 20)
+    monkeypatch.setattr(app_rendering, most, 10)
+    media = msgspec.structs.replace(files.add("a", "audio/amr", b"#!AMR\n12345"), seconds=2)
+    result = await one(app, ZHANG, content(media))
+    assert (result.outcome, result.reason) == (Outcome.BAD_CONTENT, "the file has more than 10 bytes")
 
 
 async def test_six_buttons(app: AppConnector, sandbox: Sandbox) -> None:

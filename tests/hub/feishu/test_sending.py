@@ -160,7 +160,9 @@ async def test_unverified_code_in_a_card_calls_nobody(app: AppConnector, sandbox
     assert "`<b>`" in content
 
 
-async def test_markdown_is_a_card_in_its_colour(app: AppConnector, sandbox: Sandbox) -> None:
+async def test_markdown_is_a_card_in_its_colour_with_headings_and_tables_unverified(
+    app: AppConnector, sandbox: Sandbox
+) -> None:
     said = "# 一\n\n**b** *i* ~~s~~ `c`\n\n- a\n- b\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\n---"
     await app.send(Message(Markdown(said, "标题", "error")), [GROUP], key="k")
     assert shown(sandbox).payload == {
