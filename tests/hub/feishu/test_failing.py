@@ -229,6 +229,22 @@ async def test_pacing_stays_below_the_rates_of_a_robot(robot: RobotConnector, sa
     assert len(sandbox.board.all()) == 90
 
 
+async def test_a_robot_that_stays_throttled_is_left_alone_for_a_minute(
+    robot: RobotConnector, sandbox: Sandbox, clock: Clock
+) -> None:
+    """As on the hour, when everybody sends."""
+    sandbox.faults.add("feishu", "throttled", 2)
+    waits = []
+    for _ in range(2):
+        waits.append((await robot.send(HELLO, [HERE], key="k")).results[0].after)
+        clock.advance(waits[-1] or 0.0)
+    assert waits == [5, 60]
+    assert (await robot.send(HELLO, [HERE], key="k")).results[0].outcome is Outcome.OK
+    clock.advance(200)
+    sandbox.faults.add("feishu", "throttled")
+    assert (await robot.send(HELLO, [HERE], key="l")).results[0].after == 5
+
+
 async def test_pacing_of_all_that_the_app_sends(
     app: AppConnector, sandbox: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

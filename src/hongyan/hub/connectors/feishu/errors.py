@@ -8,8 +8,9 @@ from hongyan.hub.http import Answer
 
 #: Characters of the platform's words that are kept.
 REASON_MAX = 400
-#: Seconds until it is worth another try, where the platform does not say.
-ROBOT_AFTER, SAME_ONE_AFTER = 5.0, 1.0
+#: Seconds until it is worth another try, where the platform does not say: with a robot, and if that was not enough;
+#: with one person or group.
+ROBOT_AFTER, ROBOT_LONG, SAME_ONE_AFTER = 5.0, 60.0, 1.0
 #: Too often for one person or group, while others still get theirs.
 SAME_ONE = 230020
 
