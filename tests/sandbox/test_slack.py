@@ -16,7 +16,8 @@ from slack_sdk.signature import SignatureVerifier
 
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.server import Sandbox
-from hongyan.sandbox.slack import SIGNING_SECRET, Slack
+from hongyan.sandbox.slack import Slack
+from hongyan.sandbox.slack.emulator import SIGNING_SECRET
 from tests.support.hub import PNG, Clock
 
 ALERTS = "C0ALERTS01"

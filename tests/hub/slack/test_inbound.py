@@ -29,7 +29,8 @@ from hongyan.hub.connectors.slack.inbound import verify
 from hongyan.hub.content import Button, Card, File, Form, Input, Markdown, Mention, Message, Option, Text
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.server import Sandbox
-from hongyan.sandbox.slack import BOT_USER, SIGNING_SECRET, Slack
+from hongyan.sandbox.slack import Slack
+from hongyan.sandbox.slack.emulator import BOT_USER, SIGNING_SECRET
 from tests.hub.slack.conftest import ALERTS, Sending
 from tests.support.hub import Clock, Files
 

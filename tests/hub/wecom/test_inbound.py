@@ -11,7 +11,7 @@ from hongyan.hub.content import Audio, Button, Card, Form, Image, Input, Link, L
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.wecom import WeCom
 from hongyan.sandbox.wecom.callback import seal, sign, xml
-from hongyan.sandbox.wecom.people import AGENTS, CORP
+from hongyan.sandbox.wecom.world import AGENTS, CORP
 from tests.hub.wecom.conftest import AES_KEY, TOKEN
 from tests.hub.wecom.sending import arrived, listening, receipt, tell
 from tests.support.hub import PNG, Clock

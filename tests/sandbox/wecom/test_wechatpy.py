@@ -14,7 +14,7 @@ import pytest
 from hongyan.sandbox.server import Sandbox
 from hongyan.sandbox.wecom import WeCom
 from hongyan.sandbox.wecom.callback import seal, sign, xml
-from hongyan.sandbox.wecom.people import AGENTS, CORP
+from hongyan.sandbox.wecom.world import AGENTS, CORP
 
 DRIVER = Path(__file__).with_name("wechatpy_driver.py")
 

@@ -17,8 +17,8 @@ from hongyan.sandbox.emulator import Emulator, Inbound, Told
 from hongyan.sandbox.faults import What
 from hongyan.sandbox.wecom import callback, checks
 from hongyan.sandbox.wecom.checks import Refusal
-from hongyan.sandbox.wecom.people import AGENTS, CORP, DEPARTMENTS, MEMBERS, ROBOTS, TAGS, Agent, Chat, Company, Member
-from hongyan.sandbox.wecom.windows import Windows
+from hongyan.sandbox.wecom.rates import Windows
+from hongyan.sandbox.wecom.world import AGENTS, CORP, DEPARTMENTS, MEMBERS, ROBOTS, TAGS, Agent, Chat, Company, Member
 
 #: How long tokens, media ids, codes of cards and recalls are good (s).
 TOKEN, MEDIA, CODE, RECALL = 7200, 3 * 86_400, 72 * 3600, 24 * 3600

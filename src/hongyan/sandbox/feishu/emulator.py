@@ -19,10 +19,10 @@ from aiohttp import BodyPartReader, ClientError, ClientSession, ClientTimeout, w
 from hongyan.sandbox.board import Board, Shown
 from hongyan.sandbox.emulator import Emulator, Inbound, Robot, Told
 from hongyan.sandbox.faults import Faults, What
-from hongyan.sandbox.feishu_cards import buttons, callback, elements
-from hongyan.sandbox.feishu_content import ContentChecker
-from hongyan.sandbox.feishu_frames import Connections
-from hongyan.sandbox.feishu_world import (
+from hongyan.sandbox.feishu.cards import buttons, callback, elements
+from hongyan.sandbox.feishu.checks import ContentChecker
+from hongyan.sandbox.feishu.connections import Connections
+from hongyan.sandbox.feishu.world import (
     APP_ID,
     APP_NAME,
     APP_SECRET,

@@ -14,10 +14,10 @@ from urllib.parse import urlencode
 
 from aiohttp import BasicAuth, ClientError, ClientSession, ClientTimeout, web
 
-from hongyan.sandbox import slack_blocks
 from hongyan.sandbox.board import Board, Shown
 from hongyan.sandbox.emulator import Emulator, Inbound, Told
 from hongyan.sandbox.faults import Faults, What
+from hongyan.sandbox.slack import blocks as slack_blocks
 
 TEAM, TEAM_NAME, APP = "T0SANDBOX1", "Sandbox", "A0SANDBOX1"
 BOT_USER, BOT, BOT_NAME = "U0HONGYAN1", "B0HONGYAN1", "hongyan"
