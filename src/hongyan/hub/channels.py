@@ -19,7 +19,7 @@ from hongyan.engine.clock import Clock
 from hongyan.engine.ports import JobStore
 from hongyan.engine.values import App, new_object_id
 from hongyan.errors import Refused
-from hongyan.hub.connector import HERE, Connector, Feature, Problem, Target, TargetKind
+from hongyan.hub.connector import HERE, Connector, Feature, Outcome, Problem, Target, TargetKind
 from hongyan.hub.ports import ChannelStore
 from hongyan.hub.records import Channel, lane
 
@@ -253,6 +253,20 @@ class Channels:
             log.warning("the channel %s (%s) fails: %s", kept.id, kept.kind, problem.advice or problem.reason)
         if changed != kept:
             await self._note(changed)
+
+    async def check(self, channel: Channel) -> str:
+        """Ask the platform whether the credentials work; return what account they are of. Raises Problem."""
+        try:
+            async with self.opened(channel) as connector:
+                account = await connector.check()
+        except Problem as problem:
+            if problem.outcome is Outcome.BAD_CREDENTIAL:
+                await self.fails(channel, problem)
+            raise
+        except (ValueError, Refused) as mistake:
+            raise Problem(Outcome.BAD_CREDENTIAL, str(mistake)) from None
+        await self.worked(channel)
+        return account
 
     async def _note(self, changed: Channel) -> None:
         self._kept_at[changed.id] = self._clock.now()
