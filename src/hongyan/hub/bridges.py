@@ -31,7 +31,7 @@ from hongyan.engine.work import Job, NewJob
 from hongyan.errors import Refused
 from hongyan.hub import typed
 from hongyan.hub.afterwards import Afterwards
-from hongyan.hub.channels import Channels, target_of
+from hongyan.hub.channels import Channels
 from hongyan.hub.connector import HERE, Event, Happened, Outcome, Problem, Said
 from hongyan.hub.content import Audio, File, Image, Location, Markdown, Message, Text, Video
 from hongyan.hub.judging import MENDING
@@ -40,6 +40,7 @@ from hongyan.hub.ports import BridgeStore
 from hongyan.hub.records import BRIDGED, Bridge, Channel, Linked, canonical, lane_in, lane_out
 from hongyan.hub.sending import Sending
 from hongyan.hub.surroundings import Surroundings
+from hongyan.hub.targets import target_of
 from hongyan.jobs import Failed, Hopeless, Kind, NotYet
 
 log = logging.getLogger(__name__)

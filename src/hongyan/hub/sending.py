@@ -12,11 +12,12 @@ from hongyan.engine.values import DAY, App, new_object_id
 from hongyan.engine.work import NewJob
 from hongyan.errors import Refused
 from hongyan.hub import content
-from hongyan.hub.channels import Channels, targets_of
+from hongyan.hub.channels import Channels
 from hongyan.hub.connector import Target
 from hongyan.hub.content import Message
 from hongyan.hub.ports import PostStore
 from hongyan.hub.records import Channel, Delivery, Posted, lane
+from hongyan.hub.targets import targets_of
 from hongyan.hub.threads import Threads
 from hongyan.hub.tries import KIND, Work
 from hongyan.hub.watching import Watching
