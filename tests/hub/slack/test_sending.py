@@ -540,7 +540,7 @@ async def test_inferred_a_webhook_that_is_gone_is_found_by_a_check(around: Aroun
 async def test_another_base_takes_the_place_of_the_webhooks_host(
     around: Around, slack: Slack, sending: Sending
 ) -> None:
-    url = "https://hooks.slack.com" + next(iter(slack.hooks))
+    url = "https://hooks.slack.com" + next(iter(slack.webhooks.channels))
     hook = SlackWebhook(SlackWebhookCredentials(url=url, base_url=slack.origin), around())
     assert (await sending(hook, Text("x"), [HERE])).results[0].outcome is Outcome.OK
 
