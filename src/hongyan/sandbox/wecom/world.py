@@ -90,3 +90,8 @@ class Company:
     def of_department(self, number: int) -> list[Member]:
         """And of those below it."""
         return [each for each in self.visible() if number in (1, each.department)]
+
+
+def names() -> dict[str, str]:
+    """How the page shows those who are mentioned: by id, and by mobile."""
+    return {**{each.id: each.name for each in MEMBERS}, **{each.mobile: each.name for each in MEMBERS}}
