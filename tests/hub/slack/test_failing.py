@@ -9,7 +9,8 @@ import pytest
 
 from hongyan.hub.connector import Outcome, Problem, Sent, Target
 from hongyan.hub.connectors.slack.app import KIND as APP
-from hongyan.hub.connectors.slack.app import SlackApp, SlackCredentials
+from hongyan.hub.connectors.slack.app import SlackApp
+from hongyan.hub.connectors.slack.credentials import SlackCredentials
 from hongyan.hub.connectors.slack.errors import judge, judge_hook, outcome_of
 from hongyan.hub.connectors.slack.webhook import KIND as HOOK
 from hongyan.hub.connectors.slack.webhook import SlackWebhook, SlackWebhookCredentials
@@ -165,7 +166,7 @@ async def test_what_tells_nobody_anything_may_be_tried_again(app: SlackApp, sand
 
 
 async def test_no_answer_is_unknown(app: SlackApp, sandbox: Sandbox, sending: Sending) -> None:
-    app._http.call = _quick(app._http.call)  # type: ignore[method-assign]
+    app._api._http.call = _quick(app._api._http.call)  # type: ignore[method-assign]
     sandbox.faults.add("slack", "silence")
     assert [each.outcome for each in (await sending(app, Text("x"))).results] == [Outcome.UNKNOWN]
 
@@ -309,7 +310,7 @@ async def test_success_without_an_id_is_unknown(app: SlackApp, sending: Sending)
     async def call(*given: Any, **options: Any) -> Answer:
         return answer(200, b"", {"ok": True})
 
-    app._http.call = call  # type: ignore[method-assign]
+    app._api._http.call = call  # type: ignore[method-assign]
     assert (await sending(app, Text("x"))).results[0].outcome is Outcome.UNKNOWN
 
 
