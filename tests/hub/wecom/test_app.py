@@ -244,7 +244,7 @@ async def test_many_members_go_in_batches(app: App, monkeypatch: pytest.MonkeyPa
         calls.append((value["touser"].count("|") + 1, value.get("toparty", "").count("|") + 1))
         return {"msgid": f"m{len(calls)}"}
 
-    monkeypatch.setattr(app, "_post", post)
+    monkeypatch.setattr(app._api, "post", post)
     to = [Target("user", f"u{number}") for number in range(1500)]
     to += [Target("department", str(number)) for number in range(1, 151)]
     sent = await app.send(Message(Text("x")), to, key="k")
