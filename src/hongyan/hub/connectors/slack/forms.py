@@ -9,8 +9,8 @@ from hongyan.hub.connectors.slack.rich_text import Element, plain_text
 from hongyan.hub.content import Card, Form, Input
 from hongyan.hub.degrade import cut
 
-#: Of a form in a window: its titles, texts of options, values of options, boxes to tick, and what it remembers.
-VIEW_TITLE_MAX, OPTION_MAX, OPTION_VALUE_MAX, BOXES_MAX, LABEL_MAX, HINT_MAX = 24, 75, 150, 10, 2000, 150
+#: Of a form in a window: characters of its titles, of texts and values of options; boxes to tick; characters of labels.
+VIEW_TITLE_MAX, OPTION_MAX, OPTION_VALUE_MAX, BOXES_MAX, LABEL_MAX = 24, 75, 150, 10, 2000
 #: What the ids of forms begin with.
 FORM_ID = "hongyan.form."
 #: Characters of the id and of the value of what is pressed.
