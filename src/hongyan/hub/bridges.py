@@ -34,6 +34,7 @@ from hongyan.hub.afterwards import Afterwards
 from hongyan.hub.channels import Channels
 from hongyan.hub.connector import HERE, Event, Happened, Outcome, Problem, Said
 from hongyan.hub.content import Audio, File, Image, Location, Markdown, Message, Text, Video
+from hongyan.hub.fitting import cut
 from hongyan.hub.judging import MENDING
 from hongyan.hub.media import AppMedia
 from hongyan.hub.ports import BridgeStore
@@ -339,8 +340,8 @@ class Bridges:
             text = content.text
         else:
             text = await degrade.Degrade(self._around(app.key), "").text(content)
-        fitting = degrade.cut(text, app.settings.message_max - _ROOM, size=_size)
-        return typed.encode(typed.TEXT, fitting, attributes)
+        fitted = cut(text, app.settings.message_max - _ROOM, size=_size)
+        return typed.encode(typed.TEXT, fitted, attributes)
 
     async def _file(self, app: App, channel: Channel, media: Mapping[str, str], attributes: Mapping[str, Any]) -> str:
         name = media.get("name") or "file"

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from jinja2.runtime import Undefined
 
 from hongyan.errors import INVALID_VALUE, Refused
-from hongyan.hub import degrade
 from hongyan.hub.content import TEXT_MAX
+from hongyan.hub.fitting import cut
 
 #: Characters of a value that is printed, unless its environment says another number, and of one printed as JSON.
 VALUE_MAX, JSON_MAX = 2 * TEXT_MAX, 1_048_576
@@ -56,7 +56,7 @@ def _join(values: Json, separator: str = ", ") -> str:
 
 
 def _truncate(value: Json, length: int = 100) -> str:
-    return degrade.cut(text_of(value), int(length))
+    return cut(text_of(value), int(length))
 
 
 def _round(value: float, digits: int = 0) -> float | int:

@@ -1,7 +1,7 @@
 """The language in the texts of templates, and in the bodies of webhooks: Jinja's, of which little is left.
 
-Variables are printed, `if` and `for`, comparisons, sums, and the filters of `template_filters` are there. Nothing can be
-called, no attribute be reached, and what is worked out ends within a size.
+Variables are printed, `if` and `for`, comparisons, sums, and the filters of `template_filters` are there. Nothing can
+be called, no attribute be reached, and what is worked out ends within a size.
 """
 
 import re

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from hongyan.hub.connectors.slack.rich_text import Element, plain_text
 from hongyan.hub.content import Card, Form, Input
-from hongyan.hub.degrade import cut
+from hongyan.hub.fitting import cut
 
 #: Of a form in a window: characters of its titles, of texts and values of options; boxes to tick; characters of labels.
 VIEW_TITLE_MAX, OPTION_MAX, OPTION_VALUE_MAX, BOXES_MAX, LABEL_MAX = 24, 75, 150, 10, 2000

@@ -28,7 +28,8 @@ from hongyan.hub.content import (
     Table,
     Text,
 )
-from hongyan.hub.degrade import Degrade, cut, name_of, table_markdown
+from hongyan.hub.degrade import Degrade, name_of, table_markdown
+from hongyan.hub.fitting import cut
 from hongyan.hub.markdown import aside, parse
 
 #: Of one message. Slack refuses blocks whose texts are together a little above this, and states no number (inferred).

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from hongyan.hub.degrade import split
+from hongyan.hub.fitting import split
 from hongyan.hub.markdown import (
     Blocks,
     Bold,

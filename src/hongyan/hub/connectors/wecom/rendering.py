@@ -29,16 +29,8 @@ from hongyan.hub.content import (
     Text,
     Video,
 )
-from hongyan.hub.degrade import (
-    Degrade,
-    cut,
-    escape,
-    map_url,
-    place_name,
-    split,
-    table_markdown,
-    utf8,
-)
+from hongyan.hub.degrade import Degrade, escape, map_url, place_name, table_markdown
+from hongyan.hub.fitting import cut, split, utf8
 from hongyan.hub.markdown import Blocks, CodeBlock, Grid, Italic, LinkTo, Picture, Plain, Rule, aside, parse
 from hongyan.hub.markdown import Bullets as List
 from hongyan.hub.markdown import Heading as HeadingOf
