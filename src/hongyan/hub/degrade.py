@@ -264,6 +264,7 @@ def name_of(mention: Mention) -> str:
 
 
 def place_name(location: Location) -> str:
+    """Its name, or its address, or where it is."""
     return location.name or location.address or f"{location.latitude:g}, {location.longitude:g}"
 
 

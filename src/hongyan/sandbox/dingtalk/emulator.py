@@ -38,6 +38,8 @@ from hongyan.sandbox.faults import Faults, What
 
 
 class DingTalk(Emulator):
+    """Its older interfaces and those of v1.0; tests use `tokens`, `rates` and `streams`."""
+
     platform = "dingtalk"
     prefixes = (
         "/robot/",

@@ -13,6 +13,8 @@ UPLOADS = {"image": 20 << 20, "voice": 2 << 20, "video": 20 << 20, "file": 20 <<
 
 
 class Files:
+    """They are known by media ids; `origin` is where the sandbox is."""
+
     def __init__(self, board: Board, now: Callable[[], float], origin: Callable[[], str]) -> None:
         self._board = board
         self._now = now

@@ -17,6 +17,8 @@ SESSION_LIFE, READ_LIFE = 5400, 86_400
 
 
 class Messages:
+    """They are known by keys (`processQueryKey`), and chats that were opened by sessions."""
+
     def __init__(self, board: Board, now: Callable[[], float]) -> None:
         self._board = board
         self._now = now

@@ -7,6 +7,7 @@ from hongyan.sandbox.dingtalk.world import PEOPLE
 
 
 async def by_mobile(request: web.Request) -> web.Response:
+    """The id of who has a mobile number."""
     mobile = str((await fields(request)).get("mobile"))
     for person in PEOPLE.values():
         if person.mobile == mobile:

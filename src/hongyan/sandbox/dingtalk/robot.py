@@ -17,6 +17,8 @@ from hongyan.sandbox.emulator import Robot
 
 
 class Robots:
+    """What is said again with the same `msgUuid` is taken, and shown once."""
+
     def __init__(self, board: Board, rates: Rates, now: Callable[[], float]) -> None:
         self._board = board
         self._rates = rates

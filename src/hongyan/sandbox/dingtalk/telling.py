@@ -26,6 +26,8 @@ from hongyan.sandbox.emulator import Inbound, Told
 
 
 class Telling:
+    """Signs or seals what an app is told, each kind in its own way; the answer to it may change a card."""
+
     def __init__(
         self,
         board: Board,

@@ -9,10 +9,12 @@ from aiohttp import BodyPartReader, web
 
 
 def answer(data: Mapping[str, Any] | None = None, **more: Any) -> web.Response:
+    """All is well: `data` is what was asked for."""
     return _json({"code": 0, "msg": "success", "data": data or {}, **more}, 200, _log_id())
 
 
 def refuse(code: int, message: str, status: int = 400, headers: Mapping[str, str] | None = None) -> web.Response:
+    """By a code and a sentence, with the id under which Feishu logs it."""
     log_id = _log_id()
     body = {
         "code": code,
@@ -47,10 +49,12 @@ def _log_id() -> str:
 
 
 def bearer(request: web.Request) -> str:
+    """The token of a request; empty if there is none."""
     return request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
+    """None for anything else."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):

@@ -18,12 +18,16 @@ IDS_MAX = 200
 
 @dataclass
 class Batch:
+    """Whom it was for, by their open ids."""
+
     shown: Shown
     people: list[str]
     recalled: bool = False
 
 
 class Batches:
+    """Who is outside of the range of the app gets nothing, which only the progress tells."""
+
     def __init__(self, board: Board, files: Files, content: ContentChecker, rates: Rates) -> None:
         self._board = board
         self._files = files

@@ -15,6 +15,7 @@ def compact(value: object) -> bytes:
 
 
 def encrypted(key: str, plain: bytes) -> str:
+    """By AES-256-CBC, with the digest of the key; the vector stands in front."""
     iv = os.urandom(16)
     padder = padding.PKCS7(128).padder()
     encryptor = Cipher(algorithms.AES(hashlib.sha256(key.encode()).digest()), modes.CBC(iv)).encryptor()
@@ -23,6 +24,7 @@ def encrypted(key: str, plain: bytes) -> str:
 
 
 def signed(timestamp: str, nonce: str, key: str, body: bytes) -> str:
+    """What `X-Lark-Signature` says."""
     return hashlib.sha256((timestamp + nonce + key).encode() + body).hexdigest()
 
 

@@ -34,6 +34,8 @@ from hongyan.sandbox.feishu.world import (
 
 
 class Feishu(Emulator):
+    """Its server interface, its robots, and the long connection."""
+
     platform = "feishu"
     prefixes = ("/open-apis/", "/callback/ws/")
 

@@ -17,6 +17,8 @@ _IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\x00", b"M
 
 
 class Files:
+    """They are known by keys, each with its type."""
+
     def __init__(self, board: Board) -> None:
         self._board = board
         self._types: dict[str, str] = {}

@@ -41,6 +41,8 @@ class Message:
 
 
 class Messages:
+    """A message that is sent again with the same `uuid` is the same, for an hour."""
+
     def __init__(
         self, board: Board, files: Files, content: ContentChecker, rates: Rates, now: Callable[[], float]
     ) -> None:

@@ -7,6 +7,8 @@ from hongyan.sandbox.feishu.answers import Refusal
 
 
 class Rates:
+    """Windows that slide; `now` is the time of day (s)."""
+
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._calls: dict[str, deque[float]] = {}

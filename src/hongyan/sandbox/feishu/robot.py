@@ -23,6 +23,8 @@ ROBOT_BYTES, SIGNATURE_AGE = 20 * 1024, 3600
 
 
 class Robots:
+    """Each has the protections that were chosen for it: a signature, keywords, networks."""
+
     def __init__(
         self, board: Board, files: Files, content: ContentChecker, rates: Rates, now: Callable[[], float]
     ) -> None:

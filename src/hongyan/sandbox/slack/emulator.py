@@ -31,6 +31,8 @@ from hongyan.sandbox.slack.world import (
 
 
 class Slack(Emulator):
+    """The methods of the Web API, incoming webhooks, and addresses for files and answers."""
+
     platform = "slack"
     prefixes = ("/api/", "/services/", "/slack/")
 

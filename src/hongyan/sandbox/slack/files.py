@@ -42,6 +42,8 @@ class _File:
 
 
 class Files:
+    """A file that is deleted takes the messages with it that show it; `origin` is where the sandbox is."""
+
     def __init__(
         self,
         board: Board,

@@ -17,6 +17,8 @@ UPDATE_MAX = 4000
 
 
 class Messages:
+    """On the board their ids are `slack:CHANNEL:TS`."""
+
     def __init__(self, board: Board, workspace: Workspace, bursts: Bursts, now: Callable[[], float]) -> None:
         self._board = board
         self._workspace = workspace
@@ -156,4 +158,5 @@ class Messages:
 
 
 def stamp_of(shown: Shown) -> str:
+    """A message's `ts`."""
     return shown.id.rpartition(":")[2]

@@ -7,6 +7,8 @@ from hongyan.sandbox.slack.world import BOT_USER, TEAM, Channel, User, Workspace
 
 
 class People:
+    """Who is there, and where the bot is."""
+
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 

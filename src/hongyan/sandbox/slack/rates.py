@@ -10,6 +10,8 @@ BURST, BURST_TIME = 15, 10.0
 
 
 class Bursts:
+    """Of each channel and webhook; `now` is the time of day (s)."""
+
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._sent: dict[str, deque[float]] = {}

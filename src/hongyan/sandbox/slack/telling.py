@@ -21,6 +21,8 @@ PATIENCE = 3.0
 
 
 class Telling:
+    """Events are told as JSON; commands, presses and windows as forms."""
+
     def __init__(
         self,
         board: Board,

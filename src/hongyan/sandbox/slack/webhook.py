@@ -10,6 +10,8 @@ from hongyan.sandbox.slack.world import TEAM, Workspace
 
 
 class Webhooks:
+    """They answer in words, not in JSON."""
+
     def __init__(self, workspace: Workspace, bursts: Bursts, messages: Messages) -> None:
         self._workspace = workspace
         self._bursts = bursts

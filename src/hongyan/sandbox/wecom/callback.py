@@ -27,6 +27,7 @@ def seal(agent: Agent, plain: bytes) -> str:
 
 
 def sign(agent: Agent, timestamp: str, nonce: str, sealed: str) -> str:
+    """What `msg_signature` says."""
     return hashlib.sha1("".join(sorted([agent.token, timestamp, nonce, sealed])).encode()).hexdigest()
 
 

@@ -180,6 +180,7 @@ def template_card(card: Mapping[str, Any], where: str, *, changed: bool = False)
 
 
 def updatable(card: Mapping[str, Any]) -> bool:
+    """Whether a card gets a code by which it is changed."""
     return card.get("card_type") in INTERACTIONS or bool(card.get("action_menu"))
 
 

@@ -21,6 +21,8 @@ from hongyan.sandbox.wecom.world import AGENTS, CORP, DEPARTMENTS, MEMBERS, ROBO
 
 
 class WeCom(Emulator):
+    """Robots of groups, and the server interface of two applications; tests use `tokens` and `files`."""
+
     platform = "wecom"
     prefixes = ("/cgi-bin/",)
 

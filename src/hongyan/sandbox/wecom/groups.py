@@ -20,6 +20,8 @@ _CHAT_ID = re.compile(r"[0-9A-Za-z]{1,32}")
 
 
 class Groups:
+    """An application sees its own; what is above the rate of a member is dropped for that member."""
+
     def __init__(self, board: Board, company: Company, tokens: Tokens, files: Files, windows: Windows) -> None:
         self._board = board
         self._company = company

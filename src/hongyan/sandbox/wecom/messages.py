@@ -41,6 +41,8 @@ class _Message:
 
 
 class Messages:
+    """A card that can be changed has a code, which is good once."""
+
     def __init__(
         self,
         board: Board,

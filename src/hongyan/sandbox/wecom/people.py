@@ -11,6 +11,8 @@ from hongyan.sandbox.wecom.world import MEMBERS, Company, Member
 
 
 class People:
+    """Only who is in the visible range is found by mobile number or mail address."""
+
     def __init__(self, company: Company, tokens: Tokens) -> None:
         self._company = company
         self._tokens = tokens

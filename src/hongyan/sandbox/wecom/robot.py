@@ -18,6 +18,8 @@ ROBOT_RATE = 20
 
 
 class Robots:
+    """Files of a robot are its own."""
+
     def __init__(self, board: Board, files: Files, windows: Windows) -> None:
         self._board = board
         self._files = files

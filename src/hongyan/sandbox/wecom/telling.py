@@ -12,6 +12,8 @@ from hongyan.sandbox.wecom.world import AGENTS, CORP, Agent, Company
 
 
 class Telling:
+    """`origin` is where the sandbox is."""
+
     def __init__(
         self,
         board: Board,

@@ -39,6 +39,8 @@ _SAYS = frozenset({"chat.postMessage", "files.completeUploadExternal"})
 
 
 class Api:
+    """All calls of an app share one token."""
+
     def __init__(self, credentials: SlackCredentials, around: Surroundings) -> None:
         self._credentials = credentials
         self._around = around

@@ -68,6 +68,8 @@ _UNLICENSED = "Give the member a licence of the interface (接口许可) in the 
 
 
 class App(Unable):
+    """A receipt has `msgid`, and for cards that can be changed `response_code` and `task_id`; a group's has nothing."""
+
     def __init__(self, credentials: AppCredentials, around: Surroundings) -> None:
         self._around = around
         self._credentials = credentials
