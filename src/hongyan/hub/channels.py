@@ -266,7 +266,8 @@ class Channels:
         """Raises Refused(INVALID_VALUE)."""
         found = await asyncio.to_thread(_kind, name)
         if found is None:
-            raise Refused(errors.INVALID_VALUE, f"there is no kind of channel {name[:64]!r}")
+            names = ", ".join(await self.kinds())
+            raise Refused(errors.INVALID_VALUE, f"there is no kind of channel {name[:64]!r}: there are {names}")
         return found
 
     async def kinds(self) -> "Mapping[str, ChannelKind]":
@@ -390,7 +391,8 @@ def _typed(kind: "ChannelKind", credentials: Mapping[str, Any]) -> Struct:
     try:
         return msgspec.convert(dict(credentials), kind.credentials)
     except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from None
+        fields = ", ".join(f"`{each.encode_name}`" for each in structs.fields(kind.credentials))
+        raise ValueError(f"{error}; {kind.name} has {fields}") from None
 
 
 def _credentials(kind: "ChannelKind", given: Mapping[str, Any]) -> Mapping[str, Any]:
