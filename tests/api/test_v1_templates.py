@@ -159,7 +159,9 @@ async def test_a_preview_of_a_draft_with_examples(http: httpx.AsyncClient) -> No
 
 async def test_a_preview_takes_pictures_at_addresses_for_pictures(http: httpx.AsyncClient) -> None:
     link = {"type": "link", "title": "News", "url": "https://a.example/", "image": {"url": "https://a.example/p.png"}}
-    items = (await call(http, "POST", "/preview", body={"template": {"languages": {"default": {"content": link}}}}))["items"]
+    items = (await call(http, "POST", "/preview", body={"template": {"languages": {"default": {"content": link}}}}))[
+        "items"
+    ]
     feishu = next(each for each in items if (each["channel"], each["to"]) == ("feishu", "group"))
     assert feishu["notes"] == []
     assert '"tag": "img"' in json.dumps(feishu["messages"])
