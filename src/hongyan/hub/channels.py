@@ -332,12 +332,14 @@ class Channels:
 
 
 def shown(kind: "ChannelKind", credentials: Mapping[str, Any]) -> dict[str, Any]:
-    """Credentials without what is secret; None stands for what was not given."""
+    """Credentials without what is secret; what was not given is as by default."""
     told = {}
     for each in structs.fields(kind.credentials):
         value = credentials.get(each.encode_name)
-        if value is None and not each.required and each.default is not msgspec.NODEFAULT:
+        if value is None and each.default is not msgspec.NODEFAULT:
             value = each.default
+        elif value is None and each.default_factory is not msgspec.NODEFAULT:
+            value = each.default_factory()
         told[each.encode_name] = HIDDEN if value and each.name in kind.secret else value
     return told
 
