@@ -189,9 +189,9 @@ with a plus between types, then the rules. No rule: the platform shows all of it
         "refused": "refused",
         "rules": "## Rules\n\n| rule | what it does |\n|---|---|\n",
         "once": """
-*change*: what was sent can be said differently. *status*: the platform tells who has received or read it. *receives*: what
-people write and press there is heard. *finds people*: by mail address or mobile number. *once*: the platform takes a
-message that comes again by a retry only once. What `webhook` and `email` send is said
+*change*: what was sent can be said differently. *status*: the platform tells who has received or read it. *receives*:
+what people write and press there is heard. *finds people*: by mail address or mobile number. *once*: the platform takes
+a message that comes again by a retry only once. What `webhook` and `email` send is said
 [elsewhere](../howto/mail-and-http.md); `hongyan` writes to the app's own clients.
 """,
     },
@@ -214,8 +214,8 @@ message that comes again by a retry only once. What `webhook` and `email` send i
         "rules": "## 规则\n\n| 规则 | 含义 |\n|---|---|\n",
         "once": """
 *修改*：可以修改已发送的内容。*状态*：平台告知谁已收到或已读。*接收*：能收到用户在那边的发言和点击。*查找用户*：按邮箱或手机号
-查找。*去重*：重试时平台只接收一次。`webhook` 和 `email` 发送的内容见[另一页](../howto/mail-and-http.zh-CN.md)；`hongyan` 发给
-应用自己的 client。
+查找。*去重*：重试时平台只接收一次。`webhook` 和 `email` 发送的内容见[另一页](../howto/mail-and-http.zh-CN.md)；
+`hongyan` 发给应用自己的 client。
 """,
     },
 }

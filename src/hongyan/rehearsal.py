@@ -228,7 +228,7 @@ class _Inside(Outbound):
 
 
 class Props:
-    """Stands for files: nothing is fetched, and the bytes are the least of the type that they have or their name has."""
+    """Stands for files: nothing is fetched, and the bytes are the least of their type, or of their name's."""
 
     def __init__(self, link: Callable[[Media], Awaitable[str]] | None = None) -> None:
         self._link = link
