@@ -186,12 +186,12 @@ async def test_channels_are_there_after_a_start(http: httpx.AsyncClient, hub: Hu
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        ({"kind": "fax"}, "there is no kind of channel 'fax'"),
+        ({"kind": "fax"}, "there is no kind of channel 'fax': there are fake, fake_robot, hongyan"),
         ({"name": ""}, "name has 1 to 64 printable characters"),
         ({"name": "a\nb"}, "name has 1 to 64 printable characters"),
         ({"credentials": {}}, "missing required field `key`"),
         ({"credentials": {"key": 7}}, "Expected `str`, got `int`"),
-        ({"credentials": {"key": SECRET, "kez": 1}}, "unknown field `kez`"),
+        ({"credentials": {"key": SECRET, "kez": 1}}, "unknown field `kez`; fake has `key`, "),
         ({"credentials": {"key": SECRET, "region": "nowhere"}}, "region is one of cn, us"),
         ({"description": "x" * 300}, "description has at most 256"),
         ({"more": 1}, "unknown field `more`"),

@@ -277,7 +277,8 @@ class Channels:
         """Raises Refused(INVALID_VALUE)."""
         found = await asyncio.to_thread(_kind, name)
         if found is None:
-            raise Refused(errors.INVALID_VALUE, f"there is no kind of channel {name[:64]!r}")
+            names = ", ".join(await self.kinds())
+            raise Refused(errors.INVALID_VALUE, f"there is no kind of channel {name[:64]!r}: there are {names}")
         return found
 
     async def kinds(self) -> "Mapping[str, ChannelKind]":
@@ -342,12 +343,14 @@ class Channels:
 
 
 def shown(kind: "ChannelKind", credentials: Mapping[str, Any]) -> dict[str, Any]:
-    """Credentials without what is secret; None stands for what was not given."""
+    """Credentials without what is secret; what was not given is as by default."""
     told = {}
     for each in structs.fields(kind.credentials):
         value = credentials.get(each.encode_name)
-        if value is None and not each.required and each.default is not msgspec.NODEFAULT:
+        if value is None and each.default is not msgspec.NODEFAULT:
             value = each.default
+        elif value is None and each.default_factory is not msgspec.NODEFAULT:
+            value = each.default_factory()
         told[each.encode_name] = HIDDEN if value and each.name in kind.secret else value
     return told
 
@@ -375,7 +378,8 @@ def _typed(kind: "ChannelKind", credentials: Mapping[str, Any]) -> Struct:
     try:
         return msgspec.convert(dict(credentials), kind.credentials)
     except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from None
+        fields = ", ".join(f"`{each.encode_name}`" for each in structs.fields(kind.credentials))
+        raise ValueError(f"{error}; {kind.name} has {fields}") from None
 
 
 def _credentials(kind: "ChannelKind", given: Mapping[str, Any]) -> Mapping[str, Any]:

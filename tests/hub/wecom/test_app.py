@@ -289,6 +289,14 @@ async def test_another_message_that_says_the_same_is_taken(app: App, wecom: WeCo
     assert len(arrived(wecom)) == 3
 
 
+async def test_parts_of_a_message_that_say_the_same_all_arrive(app: App, wecom: WeCom) -> None:
+    line = "**line**" + "x" * 1000
+    await tell(app, Markdown("\n\n".join([line] * 6)))
+    parts = [value["content"] for _, value in arrived(wecom)]
+    assert len(parts) > len(set(parts))
+    assert "".join(parts).count(line) == 6
+
+
 # afterwards
 
 

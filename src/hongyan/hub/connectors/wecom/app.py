@@ -62,8 +62,8 @@ _FIELDS = {
     "department": ("toparty", PARTIES_MAX, "invalidparty"),
     "tag": ("totag", TAGS_MAX, "invalidtag"),
 }
-#: Sends a part to some: what became of it for each.
-_Call = Callable[[Part, list[Target], str], Awaitable[dict[Target, Receipt | Problem]]]
+#: Sends a part of a message to some, by the message's key and the part's number: what became of it for each.
+_Call = Callable[[Part, list[Target], str, int], Awaitable[dict[Target, Receipt | Problem]]]
 _UNLICENSED = "Give the member a licence of the interface (接口许可) in the WeCom administration."
 
 
@@ -142,7 +142,7 @@ class App(Unable):
         results: dict[Target, Result] = {}
         for number, part in enumerate(parts):
             lacking = [each for each in to if each not in results and self._progress.count(key, each) <= number]
-            for target, answer in (await self._tried(part, lacking, key, call) if lacking else {}).items():
+            for target, answer in (await self._tried(part, lacking, key, number, call) if lacking else {}).items():
                 if isinstance(answer, Problem):
                     results[target] = failed(target, answer)
                 else:
@@ -157,14 +157,17 @@ class App(Unable):
         part: Part,
         to: list[Target],
         key: str,
+        number: int,
         call: _Call,
     ) -> dict[Target, Receipt | Problem]:
         try:
-            return await call(part, to, key)
+            return await call(part, to, key, number)
         except Problem as problem:
             return dict.fromkeys(to, problem)
 
-    async def _send_to_people(self, part: Part, to: list[Target], key: str) -> dict[Target, Receipt | Problem]:
+    async def _send_to_people(
+        self, part: Part, to: list[Target], key: str, number: int
+    ) -> dict[Target, Receipt | Problem]:
         results: dict[Target, Receipt | Problem] = {}
         for target in to:
             try:
@@ -185,14 +188,16 @@ class App(Unable):
             part.type: {**part.value, **receipt},
         }
         once = {"enable_duplicate_check": 1, "duplicate_check_interval": DUPLICATES}
-        only = self._sent.only_by(key, value)
+        only = self._sent.only_by(f"{key} {number}", value)
         with nullcontext() if only else said_twice():
             answer = await self._api.post("/cgi-bin/message/send", {**value, **(once if only else {})})
         receipt |= {name: str(answer[name]) for name in ("msgid", "response_code") if answer.get(name)}
         unreached = _unreached(answer)
         return results | {target: unreached.get((target.kind, target.id.lower()), receipt) for target in to}
 
-    async def _send_to_group(self, part: Part, to: list[Target], key: str) -> dict[Target, Receipt | Problem]:
+    async def _send_to_group(
+        self, part: Part, to: list[Target], key: str, number: int
+    ) -> dict[Target, Receipt | Problem]:
         [group] = to
         with said_twice():
             await self._api.post(
@@ -293,15 +298,15 @@ class App(Unable):
 
 
 class _Sent:
-    """Which message said what to whom, lately. WeCom can refuse the same content to the same people, which is good when
-    a message is tried again, but would swallow another message that says the same."""
+    """Which part of a message said what to whom, lately. WeCom can refuse the same content to the same people, which is
+    good when a message is tried again, but would swallow another message, or part of it, that says the same."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._keys: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
 
     def only_by(self, key: str, value: object) -> bool:
-        """Whether no message but this one has said it in the time that WeCom looks at."""
+        """Whether nothing but this part of a message has said it in the time that WeCom looks at."""
         digest = hashlib.sha256(msgspec.json.encode(value)).digest()
         first, until = self._keys.pop(digest, (key, 0.0))
         only = first == key or self._now() >= until
