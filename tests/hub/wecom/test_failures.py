@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from hongyan.hub.connector import Outcome, Problem, Target
-from hongyan.hub.connectors.wecom import app as calls
+from hongyan.hub.connectors.wecom import api as calls
 from hongyan.hub.connectors.wecom.app import App
 from hongyan.hub.connectors.wecom.errors import judge
 from hongyan.hub.connectors.wecom.robot import Robot
 from hongyan.hub.content import Image, Message, Text
 from hongyan.hub.http import Answer
 from hongyan.sandbox.server import Sandbox
-from hongyan.sandbox.wecom import WeCom, emulator
+from hongyan.sandbox.wecom import WeCom, tokens
 from tests.hub.wecom.sending import GROUP, ZHANG, arrived, say, tell
 from tests.support.hub import Clock, Files
 
@@ -153,7 +153,7 @@ async def test_calls_of_an_interface_are_paced_unverified(
     app: App, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten thousand a minute is what people report."""
-    assert (calls.CALLS_MINUTE, emulator.CALLS) == (9000, 10_000)
+    assert (calls.CALLS_MINUTE, tokens.CALLS) == (9000, 10_000)
     monkeypatch.setattr(calls, "CALLS_MINUTE", 2)
     for number in range(2):
         await tell(app, Text(str(number)), key=str(number))

@@ -13,7 +13,7 @@ from aiohttp import ClientSession, web
 
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.feishu import Feishu
-from hongyan.sandbox.feishu_world import APP_ID, APP_SECRET, ENCRYPT_KEY, VERIFICATION_TOKEN
+from hongyan.sandbox.feishu.world import APP_ID, APP_SECRET, ENCRYPT_KEY, VERIFICATION_TOKEN
 from hongyan.sandbox.server import Sandbox
 from tests.support.hub import PNG
 

@@ -22,7 +22,7 @@ RATE = 18
 
 
 class Api:
-    """`account` is by what rates know the app."""
+    """Calls both kinds of DingTalk's interfaces with one token. `account` is by what rates know the app."""
 
     def __init__(self, credentials: AppCredentials, around: Surroundings) -> None:
         self._credentials = credentials
