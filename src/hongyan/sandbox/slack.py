@@ -18,6 +18,7 @@ from hongyan.sandbox import slack_blocks
 from hongyan.sandbox.board import Board, Shown
 from hongyan.sandbox.emulator import Emulator, Inbound, Told
 from hongyan.sandbox.faults import Faults, What
+from hongyan.sandbox.slack_socket import APP_TOKEN, Sockets
 
 TEAM, TEAM_NAME, APP = "T0SANDBOX1", "Sandbox", "A0SANDBOX1"
 BOT_USER, BOT, BOT_NAME = "U0HONGYAN1", "B0HONGYAN1", "hongyan"
@@ -106,6 +107,7 @@ class Slack(Emulator):
         self.tokens: dict[str, float] = {TOKEN: float("inf")}
         self.refresh_token = REFRESH_TOKEN
         self.refreshed = 0
+        self.sockets = Sockets()
         self._numbers = itertools.count(1)
         self._sent: dict[str, deque[float]] = {}
         self._files: dict[str, _File] = {}
@@ -145,6 +147,7 @@ class Slack(Emulator):
             web.post("/slack/upload/{id}", self._upload),
             web.get("/slack/files/{id}/{name}", self._download),
             web.post("/slack/actions/{id}", self._respond),
+            web.get("/slack/link/", self.sockets.serve),
         ]
 
     def failure(self, what: What, request: web.Request) -> web.Response:
@@ -172,6 +175,7 @@ class Slack(Emulator):
                 "client_secret": CLIENT_SECRET,
                 "refresh_token": self.refresh_token,
             },
+            "socket_mode": {"app_token": APP_TOKEN},
             "team": TEAM_NAME,
             "bot": BOT_USER,
             "people": [
@@ -202,6 +206,8 @@ class Slack(Emulator):
             given = await _arguments(request, name)
             if name == "oauth.v2.access":
                 return web.json_response({"ok": True, **self._oauth(given, request)})
+            if name == "apps.connections.open":
+                return web.json_response(self.sockets.open(request, self.origin))
             self._check_token(request, given)
             method = self._methods.get(name)
             if method is None:
@@ -771,6 +777,8 @@ class Slack(Emulator):
             "event_time": int(self.now()),
             "authorizations": [{"team_id": TEAM, "user_id": BOT_USER, "is_bot": True, "enterprise_id": None}],
         }
+        if not url:
+            return await self.sockets.tell_event(body)
         content = json.dumps(body).encode()
         told = await self._request(url, content, "application/json")
         if 200 <= told.status < 300:
@@ -780,6 +788,8 @@ class Slack(Emulator):
         return await self._request(url, content, "application/json", again)
 
     async def _tell_form(self, url: str, form: Mapping[str, str]) -> Told:
+        if not url:
+            return await self.sockets.tell_form(form)
         return await self._request(url, urlencode(form).encode(), "application/x-www-form-urlencoded")
 
     async def _request(self, url: str, body: bytes, type_: str, more: Mapping[str, str] | None = None) -> Told:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -34,6 +34,7 @@ from hongyan.hub.connectors.progress import Progress
 from hongyan.hub.connectors.slack import inbound
 from hongyan.hub.connectors.slack.errors import judge
 from hongyan.hub.connectors.slack.rendering import AskedForm, escape, mention_text, render, view
+from hongyan.hub.connectors.slack.socket_mode import SocketMode
 from hongyan.hub.connectors.slack.webhook import BURST, BURST_TIME, REST
 from hongyan.hub.content import Audio, Content, File, Image, Media, Mention, Message, Video
 from hongyan.hub.degrade import Degrade
@@ -53,7 +54,7 @@ QUICK = 2.0
 EARLY = 300.0
 #: Messages of an app to a workspace in a minute: "several hundred".
 WORKSPACE = 200
-#: What an app can do; it hears only with a signing secret.
+#: What an app can do; it hears only with a signing secret or an app-level token.
 FEATURES = frozenset({Feature.RECALL, Feature.UPDATE, Feature.LOOK_UP, Feature.RECEIVE})
 #: Methods that take JSON; the others take forms only.
 _JSON = frozenset(
@@ -73,12 +74,14 @@ _SAYS = frozenset({"chat.postMessage", "files.completeUploadExternal"})
 
 
 class SlackCredentials(Credentials, frozen=True):
-    """`bot_token` is the app's (xoxb-…). With `signing_secret` it can be told what happens. If token rotation is on for
-    the app, `refresh_token`, `client_id` and `client_secret` renew it.
+    """`bot_token` is the app's (xoxb-…). With `signing_secret` it can be told what happens; with `app_token` (xapp-…)
+    it hears that by a connection of our own instead. If token rotation is on for the app, `refresh_token`, `client_id`
+    and `client_secret` renew the bot's token.
     """
 
     bot_token: str = ""
     signing_secret: str = ""
+    app_token: str = ""
     refresh_token: str = ""
     client_id: str = ""
     client_secret: str = ""
@@ -90,6 +93,8 @@ class SlackCredentials(Credentials, frozen=True):
             raise ValueError("`refresh_token`, `client_id` and `client_secret` are given together")
         if not self.bot_token and not self.refresh_token:
             raise ValueError("`bot_token` is needed: xoxb-…")
+        if self.app_token and not self.app_token.startswith("xapp-"):
+            raise ValueError("`app_token` is an app-level token: xapp-…")
 
 
 class SlackApp(Unable):
@@ -105,7 +110,11 @@ class SlackApp(Unable):
         self._progress = Progress[tuple[str, str]]()
         self._known: dict[tuple[str, str], tuple[float, str]] = {}
         self._account = account(self._http.base, credentials.bot_token or credentials.client_secret)
-        self.features = FEATURES if credentials.signing_secret else FEATURES - {Feature.RECEIVE}
+        hears = credentials.signing_secret or credentials.app_token
+        self.features = FEATURES if hears else FEATURES - {Feature.RECEIVE}
+        self._socket = SocketMode(self._http, credentials.app_token, around, self._heard)
+        if credentials.app_token:
+            self.listen = self._listen
 
     # sending
 
@@ -286,6 +295,8 @@ class SlackApp(Unable):
 
     async def check(self) -> str:
         answer = await self._call("auth.test", {})
+        if self._credentials.app_token:
+            await self._socket.open()
         return f"{answer.get('user', 'a bot')} in {answer.get('team', 'a workspace')}"
 
     # what comes in
@@ -293,17 +304,23 @@ class SlackApp(Unable):
     async def receive(self, request: Incoming) -> Reception:
         if not self._credentials.signing_secret:
             return await super().receive(request)
-        now = self._around.wall()
-        inbound.verify(request, self._credentials.signing_secret, now)
+        inbound.verify(request, self._credentials.signing_secret, self._around.wall())
         body = inbound.read(request)
         if body.get("type") == "url_verification":
             return Reception(Reply(200, str(body.get("challenge", "")).encode(), "text/plain; charset=utf-8"))
         if body.get("ssl_check"):
             return Reception(Reply())
-        events = inbound.events(body, now)
+        return Reception(Reply(), await self._heard(body))
+
+    async def _listen(self, tell: Callable[[Event], Awaitable[None]]) -> None:
+        await self._socket.run(tell)
+
+    async def _heard(self, body: Mapping[str, Any]) -> tuple[Event, ...]:
+        """What a body tells, whichever way it came; a form that it asks for is opened. Raises Problem."""
+        events = inbound.events(body, self._around.wall())
         for asked, metadata in inbound.forms_asked(body):
             await self._open_form(asked, metadata, str(body.get("trigger_id", "")))
-        return Reception(Reply(), tuple([await self._named(event) for event in events]))
+        return tuple([await self._named(event) for event in events])
 
     async def _open_form(self, asked: str, metadata: str, trigger: str) -> None:
         try:
@@ -440,7 +457,7 @@ KIND = ChannelKind(
     name="slack",
     platform="slack",
     credentials=SlackCredentials,
-    secret=frozenset({"bot_token", "signing_secret", "refresh_token", "client_secret"}),
+    secret=frozenset({"bot_token", "signing_secret", "app_token", "refresh_token", "client_secret"}),
     targets=frozenset({"user", "group", "email"}),
     open=SlackApp,
     features=FEATURES,
