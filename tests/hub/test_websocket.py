@@ -4,7 +4,9 @@ import asyncio
 import base64
 import hashlib
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import WSMsgType as Kind
@@ -15,6 +17,7 @@ from hongyan.hub.connector import Outcome, Problem
 from hongyan.hub.websocket import BINARY, MESSAGE_MAX, TEXT, Refused, Websocket, backoff, connected, keep_listening
 from hongyan.outbound import Outbound
 from tests.support.hub import LOOPBACK
+from tests.support.server import Certificate
 
 Script = Callable[[web.WebSocketResponse], Awaitable[None]]
 
@@ -42,18 +45,24 @@ class Platform:
             self.ended.release()
         return socket
 
+    @asynccontextmanager
+    async def served(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+        """Its port."""
+        application = web.Application()
+        application.router.add_get("/", self.serve)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        yield runner.addresses[0][1]
+        await runner.cleanup()
+
 
 @pytest.fixture
 async def platform() -> AsyncIterator[Platform]:
     made = Platform()
-    served = web.Application()
-    served.router.add_get("/", made.serve)
-    runner = web.AppRunner(served, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"ws://127.0.0.1:{runner.addresses[0][1]}/"
-    yield made
-    await runner.cleanup()
+    async with made.served() as port:
+        made.url = f"ws://127.0.0.1:{port}/"
+        yield made
 
 
 @pytest.fixture
@@ -87,6 +96,32 @@ async def test_whole_messages_are_handed_out(
         socket.send(raw)
     await platform.ended.acquire()
     assert platform.heard == [sent]
+
+
+@pytest.mark.parametrize(("host", "reason"), [("localhost", ""), ("other.localhost", "SSLCertVerificationError")])
+async def test_over_tls_the_certificate_is_that_of_the_name(
+    platform: Platform, certificate: Certificate, host: str, reason: str
+) -> None:
+    """The connection goes to an address that was looked up before."""
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(certificate.certificate, certificate.key)
+    trusting = ssl.create_default_context(cafile=certificate.authority)
+
+    async def resolve(name: str) -> list[str]:
+        return ["127.0.0.1"]
+
+    outbound = Outbound(LOOPBACK, resolve, trusting)
+    async with platform.served(server) as port:
+        url = f"wss://{host}:{port}/"
+        if reason:
+            with pytest.raises(Refused, match=reason):
+                await connected(outbound, url).__aenter__()
+        else:
+            async with connected(outbound, url) as socket:
+                socket.send(b"hello")
+            await platform.ended.acquire()
+            assert platform.heard == ["hello"]
+    await outbound.close()
 
 
 async def test_its_end_is_told(platform: Platform, outbound: Outbound) -> None:

@@ -63,12 +63,14 @@ async def connected(outbound: Outbound, url: str, kind: WSMsgType = TEXT) -> "As
         target, port = urlsplit(""), 0
     if target.scheme not in ("ws", "wss") or not target.hostname:
         raise Problem(Outcome.TRANSIENT, "what is given as the address of a connection is none")
+    trusted = await outbound.tls() if target.scheme == "wss" else None
     sock = await dial(outbound, target.hostname, port)
     made = Websocket(kind)
     try:
         await ws_connect(
             lambda: made,
             url,
+            ssl_context=trusted,
             max_redirects=0,
             max_frame_size=MESSAGE_MAX,
             enable_auto_ping=True,
