@@ -217,6 +217,17 @@ async def test_what_comes_by_a_connection_of_our_own_is_bridged_and_told(
     assert (pressed["action"], pressed["value"], pressed["from"]["id"]) == ("take", "7", firewalled.who)
 
 
+async def test_a_channel_that_hears_something_works_again(http: httpx.AsyncClient, firewalled: Firewalled) -> None:
+    given = {"name": "ops", "kind": firewalled.kind, "credentials": firewalled.credentials}
+    place = f"{CHANNELS}/{(await http.post(CHANNELS, json=given)).json()['id']}"
+    await firewalled.connected()
+    firewalled.sandbox.faults.add(firewalled.kind, "refused", 1)
+    assert not (await http.post(f"{place}/check")).json()["ok"]
+    assert (await http.get(place)).json()["health"]["failing_since"]
+    await firewalled.tell(kind="text", chat=firewalled.group, text="hello")
+    assert not (await http.get(place)).json()["health"]["failing_since"]
+
+
 @pytest.mark.parametrize(
     ("kind", "wrong", "advice"),
     [
