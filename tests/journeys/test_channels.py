@@ -11,7 +11,7 @@ import pytest
 from hongyan.sandbox import emulators
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.feishu import Feishu
-from hongyan.sandbox.feishu_world import APP_ID, APP_SECRET, ENCRYPT_KEY, VERIFICATION_TOKEN
+from hongyan.sandbox.feishu.world import APP_ID, APP_SECRET, ENCRYPT_KEY, VERIFICATION_TOKEN
 from hongyan.sandbox.server import Sandbox
 from hongyan.sandbox.slack import Slack
 from tests.support.receiver import Receiver

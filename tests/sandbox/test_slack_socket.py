@@ -19,8 +19,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from hongyan.sandbox.emulator import Inbound, Unheard
 from hongyan.sandbox.server import Sandbox
-from hongyan.sandbox.slack import TOKEN, Slack
-from hongyan.sandbox.slack_socket import APP_TOKEN
+from hongyan.sandbox.slack import Slack
+from hongyan.sandbox.slack.socket_mode import APP_TOKEN
+from hongyan.sandbox.slack.world import TOKEN
 
 ALERTS, ALICE = "C0ALERTS01", "U0ALICE001"
 

@@ -87,7 +87,7 @@ class Http:
                 method, url, headers=sent, body=body, timeout=timeout, answer_max=answer_max
             )
         lower = {name.lower(): value for name, value in answer.headers.items()}
-        return Answer(answer.status, lower, answer.body, _object(answer.body))
+        return Answer(answer.status, lower, answer.body, json_object(answer.body))
 
 
 async def reach(outbound: Outbound, host: str) -> Sequence[Address]:
@@ -143,7 +143,8 @@ def multipart(file: tuple[str, str, str, bytes], fields: Mapping[str, str]) -> t
     return f"multipart/form-data; boundary={boundary}", head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
 
 
-def _object(body: bytes) -> dict[str, Any] | None:
+def json_object(body: bytes | str) -> dict[str, Any] | None:
+    """The object in a text; None if it is no JSON, or another value."""
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

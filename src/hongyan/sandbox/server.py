@@ -28,6 +28,8 @@ POLICY = (
 
 
 class Sandbox:
+    """The emulators, their board and the page. `now` is the time of day (s)."""
+
     def __init__(self, emulators: Sequence[type[Emulator]], now: Callable[[], float] = time.time) -> None:
         self.board = Board()
         self.faults = Faults()

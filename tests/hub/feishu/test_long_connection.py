@@ -19,7 +19,7 @@ from hongyan.hub.content import Button, Card, Message, Text
 from hongyan.hub.websocket import MESSAGE_MAX
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.feishu import Feishu
-from hongyan.sandbox.feishu_frames import DATA, Frame, encode
+from hongyan.sandbox.feishu.connections import DATA, Frame, encode
 from hongyan.sandbox.server import Sandbox
 from tests.hub.feishu.test_receiving import GROUP, PERSON, event, request, said
 from tests.support.hub import Around, Clock

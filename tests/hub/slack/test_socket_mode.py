@@ -14,7 +14,7 @@ from hongyan.hub.content import Button, Card, Form, Input, Text
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.server import Sandbox
 from hongyan.sandbox.slack import Slack
-from hongyan.sandbox.slack_socket import APP_TOKEN
+from hongyan.sandbox.slack.socket_mode import APP_TOKEN
 from tests.hub.slack.conftest import ALERTS, Sending
 from tests.hub.slack.test_inbound import request
 from tests.support.hub import Clock

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, WSServerHandshakeError, web
 from hongyan.sandbox.board import Shown
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.feishu import Feishu
-from hongyan.sandbox.feishu_world import APP_ID, APP_SECRET, ENCRYPT_KEY, VERIFICATION_TOKEN
+from hongyan.sandbox.feishu.world import APP_ID, APP_SECRET, ENCRYPT_KEY, VERIFICATION_TOKEN
 from hongyan.sandbox.server import Sandbox
 from tests.support.hub import PNG
 

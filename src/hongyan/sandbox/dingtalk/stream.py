@@ -24,6 +24,8 @@ class _Connection:
 
 
 class Streams:
+    """The websockets that are open, and what each has subscribed to."""
+
     def __init__(self) -> None:
         self._tickets: dict[str, Subscriptions] = {}
         self._connections: list[_Connection] = []

@@ -87,6 +87,7 @@ def code_of(answer: Answer) -> int | None:
 
 
 def is_expired(answer: Answer) -> bool:
+    """Whether another token may help."""
     return code_of(answer) in EXPIRED
 
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -18,7 +18,7 @@ from hongyan.hub.connectors.feishu.api import data
 from hongyan.hub.connectors.feishu.credentials import CHINA, AppCredentials
 from hongyan.hub.connectors.feishu.inbound import Inbound
 from hongyan.hub.connectors.feishu.long_connection_pb2 import Frame, Header
-from hongyan.hub.http import Http
+from hongyan.hub.http import Http, json_object
 from hongyan.hub.surroundings import Surroundings
 from hongyan.hub.websocket import BINARY, MESSAGE_MAX, Refused, Websocket, backoff, connected, keep_listening
 
@@ -115,7 +115,7 @@ class LongConnection:
         headers = {each.key: each.value for each in frame.headers}
         type_ = headers.get("type")
         if frame.method == CONTROL and type_ == "pong" and frame.payload:
-            self._configure(_json(frame.payload))
+            self._configure(json_object(frame.payload))
         if frame.method != DATA or type_ not in ("event", "card"):
             return
         began, message_id = self._around.steady(), headers.get("message_id", "")
@@ -202,13 +202,6 @@ def _number(headers: Mapping[str, str], name: str, otherwise: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise _garbage()
     return int(text)
-
-
-def _json(raw: bytes) -> Any:
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _service(url: str) -> int:

@@ -24,6 +24,7 @@ from hongyan.hub.connector import (
 )
 from hongyan.hub.content import Audio, Content, File, Image, Markdown, Media, Mention, Message, Text, Video
 from hongyan.hub.degrade import escape
+from hongyan.hub.http import json_object
 
 #: How far a request's time may be from ours (s).
 SKEW = 300
@@ -57,11 +58,8 @@ def read(request: Incoming) -> Mapping[str, Any]:
 
 def read_object(body: bytes) -> Mapping[str, Any]:
     """Raises Problem for what is none of Slack's."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _strange() from None
-    if not isinstance(value, dict) or not isinstance(value.get("type", ""), str):
+    value = json_object(body)
+    if value is None or not isinstance(value.get("type", ""), str):
         raise _strange()
     return value
 

@@ -7,6 +7,7 @@ import msgspec
 import structlog
 
 from hongyan.hub.connector import Event, Outcome, Problem, nothing_said
+from hongyan.hub.connectors.slack.credentials import BASE, SlackCredentials
 from hongyan.hub.connectors.slack.errors import judge
 from hongyan.hub.connectors.slack.inbound import read_object
 from hongyan.hub.http import Http
@@ -29,9 +30,9 @@ Tell = Callable[[Event], Awaitable[None]]
 class SocketMode:
     """A frame is acknowledged when all that it tells is kept: one that is not comes again."""
 
-    def __init__(self, http: Http, token: str, around: Surroundings, read: Read) -> None:
-        self._http = http
-        self._token = token
+    def __init__(self, credentials: SlackCredentials, around: Surroundings, read: Read) -> None:
+        self._http = Http(around.outbound, credentials.base_url or BASE)
+        self._token = credentials.app_token
         self._around = around
         self._read = read
 

@@ -9,8 +9,10 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from hongyan.sandbox.emulator import Told, Unheard
+from hongyan.sandbox.slack.answers import Refusal
+from hongyan.sandbox.slack.world import APP
 
-APP_TOKEN, APP_ID = "xapp-1-A0SANDBOX1-sandbox", "A0SANDBOX1"
+APP_TOKEN = f"xapp-1-{APP}-sandbox"
 
 
 class Sockets:
@@ -26,15 +28,16 @@ class Sockets:
         self._acks: dict[str, asyncio.Future[dict[str, Any]]] = {}
 
     def open(self, request: web.Request, origin: str) -> dict[str, Any]:
-        """What apps.connections.open answers."""
+        """What apps.connections.open answers. Raises Refusal."""
         token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        if not token:
+            raise Refusal("not_authed")
         if token != APP_TOKEN:
-            other = "not_allowed_token_type" if token.startswith("xox") else "invalid_auth"
-            return {"ok": False, "error": other if token else "not_authed"}
+            raise Refusal("not_allowed_token_type" if token.startswith("xox") else "invalid_auth")
         ticket = secrets.token_hex(16)
         self._tickets.add(ticket)
         address = origin.replace("http", "ws", 1)
-        return {"ok": True, "url": f"{address}/slack/link/?ticket={ticket}&app_id={APP_ID}"}
+        return {"url": f"{address}/slack/link/?ticket={ticket}&app_id={APP}"}
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         ticket = request.query.get("ticket", "")
@@ -121,7 +124,7 @@ class Sockets:
     def _hello(self) -> dict[str, Any]:
         debug = {"host": "sandbox", "build_number": 1, "approximate_connection_time": 18_060}
         number = len(self._sockets) + 1
-        return {"type": "hello", "num_connections": number, "debug_info": debug, "connection_info": {"app_id": APP_ID}}
+        return {"type": "hello", "num_connections": number, "debug_info": debug, "connection_info": {"app_id": APP}}
 
     def _acknowledged(self, text: str) -> None:
         try:
