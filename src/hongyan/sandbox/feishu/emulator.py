@@ -1,6 +1,5 @@
 """Feishu's addresses, and what has each."""
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -127,12 +126,10 @@ class Feishu(Emulator):
         asked = json_object(await request.read()) or {}
         if (asked.get("AppID"), asked.get("AppSecret")) != (APP_ID, APP_SECRET):
             return web.json_response({"code": 1000040344, "msg": "app_id or app_secret is invalid"})
-        ticket = secrets.token_hex(8)
+        ticket = self.connections.ticket()
         origin = self.origin.replace("http", "ws", 1)
-        url = f"{origin}/callback/ws/connect?device_id={ticket}&service_id=1&ticket={ticket}"
-        return web.json_response(
-            {"code": 0, "msg": "", "data": {"URL": url, "ClientConfig": self.connections.config()}}
-        )
+        url = f"{origin}/callback/ws/connect?device_id=1&service_id=7&ticket={ticket}"
+        return web.json_response({"code": 0, "msg": "", "data": {"URL": url, "ClientConfig": self.connections.config}})
 
     async def _connect(self, request: web.Request) -> web.StreamResponse:
         return await self.connections.serve(request)

@@ -14,6 +14,7 @@ from hongyan.sandbox.slack.interactions import Interactions
 from hongyan.sandbox.slack.messages import Messages
 from hongyan.sandbox.slack.people import People
 from hongyan.sandbox.slack.rates import Bursts
+from hongyan.sandbox.slack.socket_mode import APP_TOKEN, Sockets
 from hongyan.sandbox.slack.telling import Telling
 from hongyan.sandbox.slack.tokens import Tokens
 from hongyan.sandbox.slack.webhook import Webhooks
@@ -46,7 +47,8 @@ class Slack(Emulator):
         self._files = Files(board, workspace, self.tokens, bursts, self._messages, lambda: self.origin)
         self.webhooks = Webhooks(workspace, bursts, self._messages)
         self._interactions = Interactions(board, workspace, self._messages, now, lambda: self.origin)
-        self.telling = Telling(board, workspace, self._messages, self._interactions, now)
+        self.sockets = Sockets()
+        self.telling = Telling(board, workspace, self._messages, self._interactions, self.sockets, now)
         self._methods: dict[str, Callable[[Arguments], dict[str, Any]]] = {
             "api.test": lambda given: {"args": dict(given)},
             "auth.test": self._auth_test,
@@ -80,6 +82,7 @@ class Slack(Emulator):
             web.post("/slack/upload/{id}", self._files.upload),
             web.get("/slack/files/{id}/{name}", self._files.download),
             web.post("/slack/actions/{id}", self._interactions.respond),
+            web.get("/slack/link/", self.sockets.serve),
         ]
 
     def failure(self, what: What, request: web.Request) -> web.Response:
@@ -107,6 +110,7 @@ class Slack(Emulator):
                 "client_secret": CLIENT_SECRET,
                 "refresh_token": self.tokens.refresh_token,
             },
+            "socket_mode": {"app_token": APP_TOKEN},
             "team": TEAM_NAME,
             "bot": BOT_USER,
             "people": [
@@ -126,6 +130,7 @@ class Slack(Emulator):
         }
 
     async def tell(self, inbound: Inbound, url: str) -> Told:
+        """`url` may be empty: then by the connection that the app holds."""
         return await self.telling.tell(inbound, url)
 
     async def _api(self, request: web.Request) -> web.Response:
@@ -134,6 +139,8 @@ class Slack(Emulator):
             given = await arguments(request, name)
             if name == "oauth.v2.access":
                 return web.json_response({"ok": True, **self.tokens.rotate(given, request)})
+            if name == "apps.connections.open":
+                return web.json_response({"ok": True, **self.sockets.open(request, self.origin)})
             self.tokens.check(request, given)
             method = self._methods.get(name)
             if method is None:

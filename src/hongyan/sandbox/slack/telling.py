@@ -1,4 +1,4 @@
-"""Telling the app what people do, signed as Slack does it."""
+"""Telling the app what people do, signed as Slack does it, or by a connection of Socket Mode."""
 
 import hashlib
 import hmac
@@ -14,6 +14,7 @@ from hongyan.sandbox.board import Board, Shown
 from hongyan.sandbox.emulator import Inbound, Told
 from hongyan.sandbox.slack.interactions import Interactions
 from hongyan.sandbox.slack.messages import Messages
+from hongyan.sandbox.slack.socket_mode import Sockets
 from hongyan.sandbox.slack.world import APP, BOT_NAME, BOT_USER, SIGNING_SECRET, TEAM, Workspace
 
 #: How long Slack waits for an app (s).
@@ -29,12 +30,14 @@ class Telling:
         workspace: Workspace,
         messages: Messages,
         interactions: Interactions,
+        sockets: Sockets,
         now: Callable[[], float],
     ) -> None:
         self._board = board
         self._workspace = workspace
         self._messages = messages
         self._interactions = interactions
+        self._sockets = sockets
         self._now = now
         #: What people have said, by channel and `ts`.
         self.said: dict[str, dict[str, Any]] = {}
@@ -141,6 +144,8 @@ class Telling:
             "event_time": int(self._now()),
             "authorizations": [{"team_id": TEAM, "user_id": BOT_USER, "is_bot": True, "enterprise_id": None}],
         }
+        if not url:
+            return await self._sockets.tell_event(body)
         content = json.dumps(body).encode()
         told = await self._request(url, content, "application/json")
         if 200 <= told.status < 300:
@@ -150,6 +155,8 @@ class Telling:
         return await self._request(url, content, "application/json", again)
 
     async def _tell_form(self, url: str, form: Mapping[str, str]) -> Told:
+        if not url:
+            return await self._sockets.tell_form(form)
         return await self._request(url, urlencode(form).encode(), "application/x-www-form-urlencoded")
 
     async def _request(self, url: str, body: bytes, type_: str, more: Mapping[str, str] | None = None) -> Told:

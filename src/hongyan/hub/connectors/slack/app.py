@@ -1,6 +1,7 @@
 """An app of Slack with a bot: it writes to channels and people, changes and deletes that, and hears them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -31,6 +32,7 @@ from hongyan.hub.connectors.slack.api import Api, told
 from hongyan.hub.connectors.slack.credentials import SlackCredentials
 from hongyan.hub.connectors.slack.forms import AskedForm, view
 from hongyan.hub.connectors.slack.rendering import escape, mention_text, render
+from hongyan.hub.connectors.slack.socket_mode import SocketMode
 from hongyan.hub.content import Audio, Content, File, Image, Media, Mention, Message, Video
 from hongyan.hub.degrade import Degrade
 from hongyan.hub.surroundings import Surroundings
@@ -41,7 +43,7 @@ FILE_MAX = 50 * 1024 * 1024
 KNOWN_TIME, KNOWN_MAX = 3600.0, 10_000
 #: Time for calls while Slack waits for an answer, which it does for 3 s.
 QUICK = 2.0
-#: What an app can do; it hears only with a signing secret.
+#: What an app can do; it hears only with a signing secret or an app-level token.
 FEATURES = frozenset({Feature.RECALL, Feature.UPDATE, Feature.LOOK_UP, Feature.RECEIVE})
 
 
@@ -54,7 +56,11 @@ class SlackApp(Unable):
         self._api = Api(credentials, around)
         self._progress = Progress[tuple[str, str]]()
         self._known = Known[tuple[str, str]](around.steady, KNOWN_TIME, KNOWN_MAX)
-        self.features = FEATURES if credentials.signing_secret else FEATURES - {Feature.RECEIVE}
+        hears = credentials.signing_secret or credentials.app_token
+        self.features = FEATURES if hears else FEATURES - {Feature.RECEIVE}
+        self._socket = SocketMode(credentials, around, self._heard)
+        if credentials.app_token:
+            self.listen = self._listen
 
     # sending
 
@@ -210,6 +216,8 @@ class SlackApp(Unable):
 
     async def check(self) -> str:
         answer = await self._api.call("auth.test", {})
+        if self._credentials.app_token:
+            await self._socket.open()
         return f"{answer.get('user', 'a bot')} in {answer.get('team', 'a workspace')}"
 
     # what comes in
@@ -217,17 +225,23 @@ class SlackApp(Unable):
     async def receive(self, request: Incoming) -> Reception:
         if not self._credentials.signing_secret:
             return await super().receive(request)
-        now = self._around.wall()
-        inbound.verify(request, self._credentials.signing_secret, now)
+        inbound.verify(request, self._credentials.signing_secret, self._around.wall())
         body = inbound.read(request)
         if body.get("type") == "url_verification":
             return Reception(Reply(200, str(body.get("challenge", "")).encode(), "text/plain; charset=utf-8"))
         if body.get("ssl_check"):
             return Reception(Reply())
-        events = inbound.events(body, now)
+        return Reception(Reply(), await self._heard(body))
+
+    async def _listen(self, tell: Callable[[Event], Awaitable[None]]) -> None:
+        await self._socket.run(tell)
+
+    async def _heard(self, body: Mapping[str, Any]) -> tuple[Event, ...]:
+        """What a body tells, whichever way it came; a form that it asks for is opened. Raises Problem."""
+        events = inbound.events(body, self._around.wall())
         for asked, metadata in inbound.forms_asked(body):
             await self._open_form(asked, metadata, str(body.get("trigger_id", "")))
-        return Reception(Reply(), tuple([await self._named(event) for event in events]))
+        return tuple([await self._named(event) for event in events])
 
     async def _open_form(self, asked: str, metadata: str, trigger: str) -> None:
         try:
@@ -275,7 +289,7 @@ KIND = ChannelKind(
     name="slack",
     platform="slack",
     credentials=SlackCredentials,
-    secret=frozenset({"bot_token", "signing_secret", "refresh_token", "client_secret"}),
+    secret=frozenset({"bot_token", "signing_secret", "app_token", "refresh_token", "client_secret"}),
     targets=frozenset({"user", "group", "email"}),
     open=SlackApp,
     features=FEATURES,

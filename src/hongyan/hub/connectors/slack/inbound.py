@@ -52,11 +52,12 @@ def read(request: Incoming) -> Mapping[str, Any]:
         except ValueError:
             raise _strange() from None
         form = {name: values[0] for name, values in fields.items()}
-        return _object(form["payload"].encode()) if "payload" in form else form
-    return _object(request.body)
+        return read_object(form["payload"].encode()) if "payload" in form else form
+    return read_object(request.body)
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def read_object(body: bytes) -> Mapping[str, Any]:
+    """Raises Problem for what is none of Slack's."""
     value = json_object(body)
     if value is None or not isinstance(value.get("type", ""), str):
         raise _strange()
