@@ -58,7 +58,7 @@ _HAS_MEDIA = Image | File | Audio | Video
 #: How often it is looked again for the message that was recalled, which may come into the conversation later.
 LATE_MAX = 4
 #: The same of an edit (ms): after which time it is looked again, and until when. Edits keep their order meanwhile.
-LATE_STEP, LATE_TIME = 5_000, 300_000
+LATE_STEP, LATE_TIME = 10_000, 180_000
 #: What is left of the size of a message for its text.
 _ROOM = 1_024
 #: The line of a kept receipt that says which file of the message this is; a text has none.
