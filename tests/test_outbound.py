@@ -230,6 +230,14 @@ async def test_what_is_no_address(url: str) -> None:
     await outbound.close()
 
 
+@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\0b"])
+async def test_what_is_no_header(peer: AppEngine, value: str) -> None:
+    outbound = Outbound(LOOPBACK)
+    with pytest.raises(Forbidden, match="a header for 127.0.0.1"):
+        await outbound.request("POST", url_of(peer), headers={"Authorization": value}, timeout=30.0)
+    await outbound.close()
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -210,6 +210,8 @@ class Outbound:
             raise Unreadable(f"{target.authority} does not answer in HTTP") from None
         except aiohttp.ClientError as error:
             raise Lost(f"the connection to {target.authority} was lost: {_why(error)}") from None
+        except ValueError:  # such as the end of a line within a token, which would begin another header
+            raise Forbidden(f"a header for {target.authority} has characters that none may have") from None
 
     async def _opened(self) -> aiohttp.ClientSession:
         """The session, which is opened at the first request: reading many certificates takes long."""

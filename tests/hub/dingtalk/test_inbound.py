@@ -191,6 +191,11 @@ async def test_events_are_answered_encrypted(door: Door, emulator: DingTalk) -> 
             Audio(Media(seconds=2.5, type="audio/amr")),
             ["c"],
         ),
+        (
+            {"msgtype": "audio", "content": {"downloadCode": "c", "duration": 10**400}},
+            Audio(Media(type="audio/amr")),
+            ["c"],
+        ),
         ({"msgtype": "video", "content": {"downloadCode": "c"}}, Video(Media(type="video/mp4")), ["c"]),
         ({"msgtype": "file", "content": {"downloadCode": "c", "fileName": "a.pdf"}}, File(Media(name="a.pdf")), ["c"]),
         ({"msgtype": "file", "content": '{"downloadCode":"c","fileName":"a.pdf"}'}, File(Media(name="a.pdf")), ["c"]),

@@ -207,6 +207,12 @@ POST_TEXT = "**a\\*b**[l](<https://a.example>)@李四\n\n\\[🖼 1\\]\n\n```go\n
             [("f", "file")],
         ),
         (
+            "audio",
+            {"file_key": "f", "duration": 10**400},
+            Audio(Media(name="audio.opus", type="audio/opus")),
+            [("f", "file")],
+        ),
+        (
             "media",
             {"file_key": "f", "image_key": "i", "file_name": "a.mp4", "duration": 2000},
             Video(Media(name="a.mp4", type="video/mp4", seconds=2.0)),

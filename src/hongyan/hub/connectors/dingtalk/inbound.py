@@ -26,7 +26,7 @@ from hongyan.hub.connector import (
 from hongyan.hub.connectors.dingtalk.credentials import AppCredentials
 from hongyan.hub.connectors.dingtalk.crypto import card_sign, robot_sign
 from hongyan.hub.connectors.sealed_callback import SealedCallback
-from hongyan.hub.content import Audio, Content, File, Image, Markdown, Media, Message, Text, Video
+from hongyan.hub.content import SECONDS_MAX, Audio, Content, File, Image, Markdown, Media, Message, Text, Video
 from hongyan.hub.degrade import escape
 
 #: How far the time of a signature may be from ours (ms).
@@ -195,7 +195,7 @@ def _content(body: Mapping[str, Any]) -> tuple[Content, tuple[dict[str, str], ..
             return Image(Media()), media
         case "audio":
             duration = content.get("duration")
-            seconds = duration / 1000 if isinstance(duration, int | float) else None
+            seconds = duration / 1000 if isinstance(duration, int | float) and duration <= 1000 * SECONDS_MAX else None
             return Audio(Media(seconds=seconds, type="audio/amr")), media
         case "video":
             return Video(Media(type="video/mp4")), media

@@ -25,6 +25,7 @@ from hongyan.hub.connectors.feishu import crypto
 from hongyan.hub.connectors.feishu.credentials import AppCredentials
 from hongyan.hub.connectors.feishu.posts import markdown
 from hongyan.hub.content import (
+    SECONDS_MAX,
     Audio,
     Content,
     File,
@@ -288,7 +289,8 @@ def _content(type_: str, content: Json, called: Sequence[Json], bot: str) -> tup
 
 def _file(type_: str, content: Json) -> Content:
     ms = content.get("duration")
-    seconds = ms / 1000 if isinstance(ms, int | float) and not isinstance(ms, bool) else None
+    is_time = isinstance(ms, int | float) and not isinstance(ms, bool) and 0 <= ms <= 1000 * SECONDS_MAX
+    seconds = ms / 1000 if is_time else None
     name = _text(content, "file_name")
     if type_ == "audio":
         return Audio(Media(name=name or "audio.opus", type="audio/opus", seconds=seconds))

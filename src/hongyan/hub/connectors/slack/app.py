@@ -37,7 +37,7 @@ from hongyan.hub.connectors.slack.rendering import AskedForm, escape, mention_te
 from hongyan.hub.connectors.slack.webhook import BURST, BURST_TIME, REST
 from hongyan.hub.content import Audio, Content, File, Image, Media, Mention, Message, Video
 from hongyan.hub.degrade import Degrade
-from hongyan.hub.http import FILE_TIMEOUT, TIMEOUT, Answer, Http
+from hongyan.hub.http import FILE_TIMEOUT, TIMEOUT, Answer, Http, lifetime
 from hongyan.hub.rates import Limit
 from hongyan.hub.surroundings import Surroundings
 from hongyan.tokens import Token, Tokens
@@ -401,8 +401,7 @@ class SlackApp(Unable):
         if self._around.renewed is not None:
             # the old one is good no more: whoever waits for the token may go, this must be kept
             await asyncio.shield(self._around.renewed({"bot_token": text, "refresh_token": again}))
-        lasts = answer.get("expires_in")
-        seconds = float(lasts) if isinstance(lasts, int | float) else 43_200.0
+        seconds = lifetime(answer.get("expires_in"), 43_200.0)
         return Token(text, self._around.steady() + max(seconds - EARLY, seconds / 2))
 
     def _remembered(self, kind: str, name: str) -> str | None:

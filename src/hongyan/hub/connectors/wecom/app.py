@@ -42,7 +42,7 @@ from hongyan.hub.connectors.wecom.rendering import FILE_MAX, USER, GroupRenderin
 from hongyan.hub.connectors.wecom.uploads import Uploads
 from hongyan.hub.content import Mention, Message
 from hongyan.hub.degrade import Degrade
-from hongyan.hub.http import Answer, Http
+from hongyan.hub.http import Answer, Http, lifetime
 from hongyan.hub.rates import Limit
 from hongyan.hub.surroundings import Bytes, Surroundings
 from hongyan.tokens import Token, Tokens
@@ -353,10 +353,10 @@ class App(Unable):
                 told = judge(answer, (self._credentials.secret,))
             except Problem as problem:
                 raise self._blocking(problem, "gettoken", limit) from None
-            token, lifetime = told.get("access_token"), told.get("expires_in")
-            if not isinstance(token, str) or not token or not isinstance(lifetime, int):
+            token, life = told.get("access_token"), told.get("expires_in")
+            if not isinstance(token, str) or not token or not isinstance(life, int):
                 raise Problem(Outcome.UNKNOWN, "WeCom's answer has no token", everybody=True)
-        return Token(token, self._around.steady() + max(lifetime - EARLY, 60.0))
+        return Token(token, self._around.steady() + max(lifetime(life, 7200.0) - EARLY, 60.0))
 
 
 class _Sent:
