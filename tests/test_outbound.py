@@ -246,6 +246,7 @@ async def test_what_is_no_header(peer: AppEngine, value: str) -> None:
         Raw(200, b"x" * 1_001),
         Raw(200, b"\x1f\x8b", "Content-Encoding: gzip\r\n"),
         Raw(everything=b"SSH-2.0-OpenSSH\r\n\r\n"),
+        Raw(everything=b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1_000 + b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
     ],
 )
 async def test_what_can_not_be_read(peer: AppEngine, answer: Raw) -> None:
@@ -253,6 +254,14 @@ async def test_what_can_not_be_read(peer: AppEngine, answer: Raw) -> None:
     outbound = Outbound(LOOPBACK)
     with pytest.raises(Unreadable):
         await post(outbound, url_of(peer), answer_max=1_000)
+    await outbound.close()
+
+
+async def test_an_answer_that_is_announced(peer: AppEngine) -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 3
+    peer.hooks["_hook"] = lambda params: Raw(everything=early + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    outbound = Outbound(LOOPBACK)
+    assert (await post(outbound, url_of(peer))).body == b"ok"
     await outbound.close()
 
 
