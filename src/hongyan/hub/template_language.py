@@ -312,7 +312,7 @@ def program(language: Environment, source: str) -> Program:
 def _watch(tree: nodes.Template) -> None:
     """Have loops count their turns, and whatever is as slow as its values are large look at the time."""
 
-    def by(node: nodes.Expr, name: str, given: str) -> nodes.Expr:
+    def by(node: nodes.Node, name: str, given: str) -> nodes.Filter:
         return nodes.Filter(node, name, [nodes.Name(given, "load")], [], None, None)
 
     for slow in list(tree.find_all((nodes.Filter, nodes.Test))):
