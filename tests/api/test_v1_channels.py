@@ -956,6 +956,16 @@ async def test_a_flood_is_refused(
     assert found == [200, 200, 200, 429, 429]
 
 
+async def test_who_forges_keeps_the_platform_from_nothing(
+    calling: Calling, platform: Platform, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hongyan.hub.inbound.MOST", 3)
+    monkeypatch.setattr("hongyan.hub.inbound.SECONDS", 600.0)
+    async with calling() as stranger:
+        assert {(await stranger.post(door, content=b"{}")).status_code for _ in range(5)} == {401}
+        assert (await stranger.post(door, content=b"{}", headers=GOOD)).status_code == 200
+
+
 async def test_channels_come_in_pages(http: httpx.AsyncClient, platform: Platform) -> None:
     ids = [(await made(http, name))["id"] for name in ("a", "b", "c")]
     first = await call(http, "GET", "?limit=2")
