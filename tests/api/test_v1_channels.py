@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import logging
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from hongyan.api.v1 import channels as v1_channels
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.values import DAY, App
@@ -692,6 +694,29 @@ async def test_messages_are_listed_the_newest_first(http: httpx.AsyncClient, pla
     rest = await call(http, "GET", f"/{channel}/messages?limit=2&cursor={page['next']}")
     assert [each["id"] for each in rest["items"]] == [ids[0]]
     assert rest["next"] is None
+
+
+async def test_what_is_made_in_a_thread_is_the_same(
+    http: httpx.AsyncClient, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages to many would otherwise keep everybody waiting."""
+    id = (await made(http))["id"]
+    for number in range(2):
+        await sent(http, id, *(f"user:u{number}-{each}" for each in range(3)), wait=0)
+    before = await call(http, "GET", f"/{id}/messages?limit=1")
+    monkeypatch.setattr("hongyan.api.v1.channels.LARGE", 0)
+    monkeypatch.setattr("hongyan.api.v1.channels._target", _not_by_the_loop(v1_channels._target))
+    assert await call(http, "GET", f"/{id}/messages?limit=1") == before
+    message = before["items"][0]
+    assert await call(http, "GET", f"/{id}/messages/{message['id']}") == message
+
+
+def _not_by_the_loop(make: Callable[..., Any]) -> Callable[..., Any]:
+    def checked(*given: Any) -> Any:
+        assert threading.current_thread() is not threading.main_thread()
+        return make(*given)
+
+    return checked
 
 
 @pytest.mark.usefixtures("jobs")
