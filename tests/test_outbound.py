@@ -233,7 +233,7 @@ async def test_what_is_no_address(url: str) -> None:
 @pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\0b"])
 async def test_what_is_no_header(peer: AppEngine, value: str) -> None:
     outbound = Outbound(LOOPBACK)
-    with pytest.raises(Forbidden, match="a header for 127.0.0.1"):
+    with pytest.raises(Forbidden, match="a header for"):
         await outbound.request("POST", url_of(peer), headers={"Authorization": value}, timeout=30.0)
     await outbound.close()
 
