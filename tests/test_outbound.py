@@ -257,6 +257,20 @@ async def test_what_can_not_be_read(peer: AppEngine, answer: Raw) -> None:
     await outbound.close()
 
 
+@pytest.mark.parametrize(("chunks", "is_read"), [(20_000, True), (200_000, False)])
+async def test_chunks_with_hardly_anything_in_them(peer: AppEngine, chunks: int, is_read: bool) -> None:
+    """Each costs as much as a large one."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    peer.hooks["_hook"] = lambda params: Raw(everything=head + b"1\r\na\r\n" * chunks + b"0\r\n\r\n")
+    outbound = Outbound(LOOPBACK)
+    if is_read:
+        assert len((await post(outbound, url_of(peer))).body) == chunks
+    else:
+        with pytest.raises(Unreadable, match="end of its answer"):
+            await post(outbound, url_of(peer))
+    await outbound.close()
+
+
 async def test_an_answer_that_is_announced(peer: AppEngine) -> None:
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 3
     peer.hooks["_hook"] = lambda params: Raw(everything=early + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
