@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from hongyan.api.v1 import channels as v1_channels
 from hongyan.engine.clock import Clock
@@ -27,7 +28,7 @@ from hongyan.hub.sending import SEND_STEP, WAITS
 from hongyan.jobs import Jobs
 from hongyan.store import Store
 from hongyan.webhooks.follower import WebhookFollower
-from tests.api.conftest import Calling
+from tests.api.conftest import Calling, Served
 from tests.support.fake_channel import SECRET, Judge, Platform, ok, platform
 
 __all__ = ["platform"]
@@ -958,6 +959,58 @@ async def test_what_is_forged_or_wrong_gets_one_line(calling: Calling, platform:
         assert large.status_code == 413
         got = await stranger.get(door, headers=GOOD)
         assert (got.status_code, got.content) == (200, b'{"fine":1}')
+
+
+async def test_a_body_is_read_for_who_knows_the_door(
+    calling: Calling, platform: Platform, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strangers fill no memory."""
+
+    async def body(_: object) -> bytes:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr("litestar.Request.body", body)
+    async with calling() as stranger:
+        assert (await stranger.post(door[:-5] + "xxxxx", content=b"{}", headers=GOOD)).status_code == 404
+
+
+async def test_a_door_is_in_no_log(
+    calling: Calling, platform: Platform, hub: Hub, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(hub.inbound), "receive", lambda *_: 1 / 0)
+    with capture_logs() as lines:
+        async with calling() as stranger:
+            assert (await stranger.post(door, content=b"{}", headers=GOOD)).status_code == 500
+    assert [line["path"] for line in lines] == ["/api/v1/channels/inbound/{token}"]
+
+
+async def test_who_hangs_up_leaves_no_line_in_the_log(served: Served, platform: Platform, door: str) -> None:
+    """Whoever knows an address could fill the log with it."""
+    answers: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    scope: Any = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": door,
+        "raw_path": door.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"chat.example.com"), (b"content-length", b"1000000")],
+        "client": ("203.0.113.7", 1),
+        "server": ("chat.example.com", 443),
+    }
+    with capture_logs() as lines:
+        await served[1](scope, receive, send)
+    assert (answers[0]["status"], lines) == (400, [])
 
 
 async def test_a_disabled_channel_listens_to_nobody(

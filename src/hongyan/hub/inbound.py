@@ -55,14 +55,19 @@ class Inbound:
         self._clock = clock
         self._bridging = bridging
 
+    def listening(self, token: str) -> Channel:
+        """The channel whose door this is. Raises Refused(OBJECT_NOT_FOUND)."""
+        channel = self._channels.of_token(token)
+        if channel is None or not channel.enabled:
+            raise Refused(errors.OBJECT_NOT_FOUND, "nobody listens here")
+        return channel
+
     async def receive(self, token: str, request: Incoming) -> Reply:
         """What the platform is answered; what it tells of is on disk then.
 
         Raises Forged, Problem with BAD_CONTENT, and Refused: OBJECT_NOT_FOUND, SERVER_BUSY.
         """
-        channel = self._channels.of_token(token)
-        if channel is None or not channel.enabled:
-            raise Refused(errors.OBJECT_NOT_FOUND, "nobody listens here")
+        channel = self.listening(token)
         try:
             async with asyncio.timeout(PATIENCE), self._channels.opened(channel) as connector:
                 reception = await connector.receive(request)

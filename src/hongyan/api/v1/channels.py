@@ -386,6 +386,7 @@ async def status(request: AnyRequest, site: CurrentSite, channel: Id, message: I
 async def door(request: AnyRequest, site: CurrentSite, token: Id) -> Response[bytes]:
     """What a platform tells a channel of. Whoever knows the address may speak; the connector looks at the rest."""
     check_ready(site)
+    site.hub.inbound.listening(token)  # strangers fill no memory with bodies
     body = await request.body()
     headers = {name.lower(): value for name, value in request.headers.items()}
     incoming = Incoming(request.method, dict(request.query_params.items()), headers, body)
