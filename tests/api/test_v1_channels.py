@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -1052,6 +1053,18 @@ async def test_channels_come_in_pages(http: httpx.AsyncClient, platform: Platfor
     assert ([each["id"] for each in last["items"]], last["next"]) == (ids[2:], None)
     assert (await call(http, "GET", f"?limit=2&cursor={ids[2]}"))["items"] == []
     assert "cursor" in (await refused(http, "GET", "?cursor=nobody"))[1]
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_thread_may_answer_what_has_strange_ids(
+    http: httpx.AsyncClient, calling: Calling, platform: Platform, door: str
+) -> None:
+    platform.hears(msgspec.structs.replace(SAID, receipt={"id": "m\n7"}))
+    async with calling() as stranger:
+        await stranger.post(door, content=b"{}", headers=GOOD)
+    (channel,) = (await call(http, "GET"))["items"]
+    await sent(http, channel["id"], message={**HELLO, "thread": "ev-1"})
+    assert platform.calls[-1].thread == {"id": "m 7"}
 
 
 async def test_a_thread_may_answer_what_came_in(
