@@ -27,7 +27,7 @@ web: ## Build the web pages if they are absent or differ from their sources
 	@$(prepare) web
 
 pytest = $(with_node) $(bin)/python -m pytest
-in_parallel = -n auto --maxprocesses 4 --dist loadgroup
+in_parallel = -n auto --dist loadgroup
 
 test: setup web ## Set up and run the tests that need only PyPI and npm packages; ARGS are pytest's
 	$(pytest) $(in_parallel) $(ARGS)
@@ -61,9 +61,11 @@ bench: setup ## Measure chat, fan-out, a large chat room and idle sessions; ARGS
 	$(bin)/hongyan bench room $(ARGS)
 	$(bin)/hongyan bench idle $(ARGS)
 
-proto: setup ## Generate the protobuf modules of server and SDK from the .proto file
+proto: setup ## Generate the protobuf modules from the .proto files
 	for folder in src/hongyan/wire sdk/python/src/hongyan_client; do $(bin)/python -m grpc_tools.protoc \
 		-I src/hongyan/wire --python_out=$$folder --pyi_out=$$folder src/hongyan/wire/messages2.proto || exit; done
+	folder=src/hongyan/hub/connectors/feishu; $(bin)/python -m grpc_tools.protoc \
+		-I $$folder --python_out=$$folder --pyi_out=$$folder $$folder/long_connection.proto
 
 docs: setup ## Write the generated parts of the documentation
 	$(bin)/python tools/decisions.py

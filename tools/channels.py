@@ -88,8 +88,13 @@ CASES = (
         "Markdown，2 万字",
         Markdown("**Line** of some forty characters in all.\n\n" * 490),
     ),
-    case("picture that was uploaded", "上传的图片", Image(PICTURE, "load")),
-    case("picture at an address", "网址图片", Image(Media(url=X + "chart.png", type="image/png"), "load")),
+    case("picture without words, uploaded", "上传的图片，不带文字", Image(PICTURE)),
+    case("picture with words, uploaded", "上传的图片，带文字", Image(PICTURE, "load")),
+    case(
+        "picture with words, at an address",
+        "网址图片，带文字",
+        Image(Media(url=X + "chart.png", type="image/png"), "load"),
+    ),
     case("file", "文件", File(Media(file="f2", name="report.pdf", type="application/pdf"))),
     case("sound (AMR)", "语音（AMR）", Audio(Media(file="f3", name="voice.amr", type="audio/amr", seconds=5))),
     case("sound (Opus)", "语音（Opus）", Audio(Media(file="f4", name="voice.opus", type="audio/ogg", seconds=5))),
@@ -174,7 +179,7 @@ TEXTS = {
 A message says the same everywhere; what a platform cannot show is rewritten, and the result of the message notes by
 which [rules](#rules). `make docs` writes this page: each message was sent by the real connectors to the
 [sandbox](../howto/sandbox.md), and a cell names the platform's own type of what arrived there (× how many messages),
-then the rules. No rule: the platform shows all of it.
+with a plus between types, then the rules. No rule: the platform shows all of it.
 """,
         "kinds": "## Kinds of channels\n\nRobots and webhooks have no other target than their own group or server.\n",
         "kind": "kind",
@@ -183,27 +188,35 @@ then the rules. No rule: the platform shows all of it.
         "message": "message",
         "refused": "refused",
         "rules": "## Rules\n\n| rule | what it does |\n|---|---|\n",
-        "once": "\n*once*: the platform takes a message that comes again by a retry only once. *finds people*: by mail"
-        " address or mobile number.\n",
+        "once": """
+*change*: what was sent can be said differently. *status*: the platform tells who has received or read it. *receives*:
+what people write and press there is heard. *finds people*: by mail address or mobile number. *once*: the platform takes
+a message that comes again by a retry only once. What `webhook` and `email` send is said
+[elsewhere](../howto/mail-and-http.md); `hongyan` writes to the app's own clients.
+""",
     },
     "zh": {
         "head": """\
-# 各类通道如何呈现消息
+# 各类渠道如何呈现消息
 
 [English](channels.md)
 
 同一条消息在各平台表达同样的内容；平台无法呈现的部分会被改写，消息结果会注明所用的[规则](#规则)。本页由
 `make docs` 生成：每条消息都由真实的连接器发送到[沙箱](../howto/sandbox.zh-CN.md)，单元格中为平台收到的消息类型
-（× 条数）及所用规则。没有规则表示平台完整呈现。
+（× 条数，多种类型以加号相连）及所用规则。没有规则表示平台完整呈现。
 """,
-        "kinds": "## 通道类型\n\n机器人和 webhook 只能发送到自己的群或服务器。\n",
+        "kinds": "## 渠道类型\n\n机器人和 webhook 只能发送到自己的群或服务器。\n",
         "kind": "类型",
         "targets": "可发送给",
         "own": "自己的",
         "message": "消息",
         "refused": "拒绝",
         "rules": "## 规则\n\n| 规则 | 含义 |\n|---|---|\n",
-        "once": "\n*去重*：重试时平台只接收一次。*查找用户*：按邮箱或手机号查找。\n",
+        "once": """
+*修改*：可以修改已发送的内容。*状态*：平台告知谁已收到或已读。*接收*：能收到用户在那边的发言和点击。*查找用户*：按邮箱或手机号
+查找。*去重*：重试时平台只接收一次。`webhook` 和 `email` 发送的内容见[另一页](../howto/mail-and-http.zh-CN.md)；
+`hongyan` 发给应用自己的 client。
+""",
     },
 }
 

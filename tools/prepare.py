@@ -27,6 +27,8 @@ JOURNEYS_JS = ROOT / "tests" / "journeys" / "js"
 
 SERVICES = ["chromium", "fonts-noto-cjk", "ejabberd", "erlang-p1-pgsql", "postgresql"]
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "NPM_CONFIG_UPDATE_NOTIFIER": "false"}
+# Not compiled: Python does that with what it imports, and the tests import few modules of the platforms' SDKs.
+INSTALL = ["install", "--no-compile", "--require-hashes", "--no-deps", "-r"]
 OLDEST_PYTHON = (3, 11)
 NEWEST_LEANCLOUD = (3, 11)  # there are no wheels of its gevent for later Pythons
 OLDEST_NODE = (20, 19)  # the oldest that current web build tools accept
@@ -124,7 +126,7 @@ def install_lock(name: str, instead_of: str | None = None) -> None:
     if is_current(name, [lock(name)], PYTHON):
         return
     say(f"Installing requirements/{name}.txt")
-    pip("install", "--require-hashes", "--no-deps", "-r", lock(name))
+    pip(*INSTALL, lock(name))
     stamp(name, [lock(name)])
 
 
@@ -156,7 +158,7 @@ def install_leancloud() -> None:
     say("Installing requirements/leancloud.txt into .venv/leancloud")
     run(PYTHON, "-m", "venv", "--clear", "--without-pip", LEANCLOUD)
     python = LEANCLOUD / "bin" / "python"
-    pip("--python", python, "install", "--require-hashes", "--no-deps", "-r", lock("leancloud"))
+    pip("--python", python, *INSTALL, lock("leancloud"))
     stamp("leancloud", [lock("leancloud")])
 
 

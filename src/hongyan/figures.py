@@ -69,7 +69,7 @@ class Figures:
         for place, explained in enumerate(PUSHES):
             for service, pushed in totals:
                 yield Figure(*explained, pushed[place], {"service": service})
-        for (kind, outcome), count in sorted(self._hub.sending.counts.items()):
+        for (kind, outcome), count in sorted(self._hub.tries.counts.items()):
             yield Figure(*CHANNEL_MESSAGES, count, {"kind": kind, "outcome": outcome})
         yield Figure(*CHANNELS_FAILING, len(self._hub.channels.failing()))
 

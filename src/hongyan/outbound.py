@@ -169,6 +169,14 @@ class Outbound:
                 raise
         raise Unreachable(f"{host}:{port} can't be reached: {reason}")
 
+    async def tls(self) -> ssl.SSLContext:
+        """Which certificates are trusted; they are read when the first asks, as it takes long to read so many."""
+        if self._context is None:
+            async with self._first:
+                if self._context is None:
+                    self._context = await asyncio.to_thread(httpx.create_ssl_context)
+        return self._context
+
     async def close(self) -> None:
         self._closed = True
         if self._session is not None:
@@ -224,15 +232,12 @@ class Outbound:
             raise Forbidden(f"a header for {target.authority} has characters that none may have") from None
 
     async def _opened(self) -> aiohttp.ClientSession:
-        """The session, which is opened at the first request: reading many certificates takes long."""
+        """The session, which is opened at the first request."""
         if self._closed:
             raise Unreachable("the server is about to stop")
+        context = await self.tls()
         if self._session is None:
-            async with self._first:
-                if self._session is None:
-                    if self._context is None:
-                        self._context = await asyncio.to_thread(httpx.create_ssl_context)
-                    self._session = _session(self._context)
+            self._session = _session(context)
         return self._session
 
     def _name(self, host: str) -> _Name:

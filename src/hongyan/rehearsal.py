@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 from yarl import URL
 
+from hongyan.engine import file_types
 from hongyan.errors import Refused
 from hongyan.hub import connectors, degrade
 from hongyan.hub.connector import HERE, Connector, Note, Outcome, Problem, Target
@@ -227,15 +229,16 @@ class _Inside(Outbound):
 
 
 class Props:
-    """Stands for files: nothing is fetched, and the bytes are the least of their type."""
+    """Stands for files: nothing is fetched, and the bytes are the least of their type, or of their name's."""
 
     def __init__(self, link: Callable[[Media], Awaitable[str]] | None = None) -> None:
         self._link = link
 
     async def read(self, media: Media, most: int) -> Bytes:
-        type_ = media.type or "application/octet-stream"
+        name = media.name or urlsplit(media.url).path.rpartition("/")[2]
+        type_ = media.type or file_types.of_name(name)
         begin = next((start for types, start in _BEGINNINGS if type_.startswith(types)), b"")
-        return Bytes(media.name or "file", type_, (begin + b"rehearsal")[:most])
+        return Bytes(name or "file", type_, (begin + b"rehearsal")[:most])
 
     async def link(self, media: Media) -> str:
         if self._link is not None:

@@ -19,13 +19,14 @@ from hongyan.api.v1 import channels as v1_channels
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.values import DAY, App
-from hongyan.hub import connectors, sending
+from hongyan.hub import connectors, order, tries
 from hongyan.hub.channels import CHANNELS_MAX, HIDDEN
 from hongyan.hub.connector import Acted, Chat, Feature, Outcome, Person, Problem, Result, Said, Target
 from hongyan.hub.content import Message, Text
 from hongyan.hub.hub import Hub
+from hongyan.hub.judging import WAITS
 from hongyan.hub.records import Heard, Linked, lane
-from hongyan.hub.sending import SEND_STEP, WAITS
+from hongyan.hub.tries import SEND_STEP
 from hongyan.jobs import Jobs
 from hongyan.store import Store
 from hongyan.webhooks.follower import WebhookFollower
@@ -52,7 +53,7 @@ class Time(Clock):
 def time(engine: Engine, hub: Hub, store: Store) -> Time:
     """The clock of messages and of jobs."""
     made = Time()
-    hub.sending._clock = made
+    hub.sending._clock = hub.tries._clock = hub.afterwards._clock = made
     store.jobs._clock = made
     return made
 
@@ -189,12 +190,12 @@ async def test_channels_are_there_after_a_start(http: httpx.AsyncClient, hub: Hu
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        ({"kind": "fax"}, "there is no kind of channel 'fax'"),
+        ({"kind": "fax"}, "there is no kind of channel 'fax': there are fake, fake_robot, hongyan"),
         ({"name": ""}, "name has 1 to 64 printable characters"),
         ({"name": "a\nb"}, "name has 1 to 64 printable characters"),
         ({"credentials": {}}, "missing required field `key`"),
         ({"credentials": {"key": 7}}, "Expected `str`, got `int`"),
-        ({"credentials": {"key": SECRET, "kez": 1}}, "unknown field `kez`"),
+        ({"credentials": {"key": SECRET, "kez": 1}}, "unknown field `kez`; fake has `key`, "),
         ({"credentials": {"key": SECRET, "region": "nowhere"}}, "region is one of cn, us"),
         ({"description": "x" * 300}, "description has at most 256"),
         ({"more": 1}, "unknown field `more`"),
@@ -394,7 +395,7 @@ async def test_final_outcomes_are_final_and_others_are_tried_again(
     message = await call(http, "GET", f"/{channel}/messages/{message['id']}")
     assert became(message) == {"user:u1": "sent", "user:u2": "failed", "user:u3": "sent"}
     assert message["state"] == "partial"
-    assert hub.sending.counts == {("fake", "ok"): 2, ("fake", "bad_recipient"): 1}
+    assert hub.tries.counts == {("fake", "ok"): 2, ("fake", "bad_recipient"): 1}
 
 
 @pytest.mark.usefixtures("jobs")
@@ -526,7 +527,7 @@ async def test_targets_that_were_reached_are_not_unknown_when_a_try_takes_too_lo
     channel = (await made(http))["id"]
 
     def stalled(target: Target) -> Result:
-        monkeypatch.setattr(sending, "TRY_MAX", 0.0)
+        monkeypatch.setattr(tries, "TRY_MAX", 0.0)
         raise TimeoutError
 
     platform.judges = [ok, stalled, ok]
@@ -608,7 +609,7 @@ async def test_messages_to_one_target_keep_their_order_while_a_rate_stops_them(
     outcome: Outcome,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sending, "HELD_MAX", DAY)  # the test's minutes are shorter than its tries
+    monkeypatch.setattr(order, "HELD_MAX", DAY)  # the test's minutes are shorter than its tries
     channel = (await made(http))["id"]
     went: list[str] = []
     room = 2

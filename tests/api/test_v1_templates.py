@@ -157,6 +157,16 @@ async def test_a_preview_of_a_draft_with_examples(http: httpx.AsyncClient) -> No
     assert (await call(http, "GET"))["items"] == []
 
 
+async def test_a_preview_takes_pictures_at_addresses_for_pictures(http: httpx.AsyncClient) -> None:
+    link = {"type": "link", "title": "News", "url": "https://a.example/", "image": {"url": "https://a.example/p.png"}}
+    items = (await call(http, "POST", "/preview", body={"template": {"languages": {"default": {"content": link}}}}))[
+        "items"
+    ]
+    feishu = next(each for each in items if (each["channel"], each["to"]) == ("feishu", "group"))
+    assert feishu["notes"] == []
+    assert '"tag": "img"' in json.dumps(feishu["messages"])
+
+
 async def test_a_preview_says_what_is_wrong_once(http: httpx.AsyncClient) -> None:
     await call(http, "PUT", "/disk", 201, ALARM)
     status, error = await refused(http, "POST", "/disk/preview", {"variables": {"host": 1}})

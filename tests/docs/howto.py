@@ -6,7 +6,7 @@ import re
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,25 @@ DONE = "::done"
 class Reader:
     """Does what a page says: `sh` in one shell, each `js` or `python` as a program that goes on beside it.
 
-    `json` shows the last that the `sh` before it answers, `text` what the last program prints.
+    `json` shows the last that the `sh` before it answers, a block of no language the last lines of it, `text` what the
+    last program prints. An `sh` with one of the words `without` is left out, as is what it answers; of what else pages
+    name, `replaced` says what is there instead.
     """
 
-    def __init__(self, page: Path, server: Server, folder: Path) -> None:
+    def __init__(
+        self,
+        page: Path,
+        server: Server,
+        folder: Path,
+        *,
+        without: Collection[str] = (),
+        replaced: Mapping[str, str] | None = None,
+    ) -> None:
         self._page = page
         self._folder = folder
-        self._replaced = {SERVER: server.http_url, RECEIVER_PORT: str(free_ports(1)[0])}
+        self._without = without
+        self._left_out = False
+        self._replaced = {SERVER: server.http_url, RECEIVER_PORT: str(free_ports(1)[0]), **(replaced or {})}
         self._answer = ""
         self._first = ""
         self._programs: list[subprocess.Popen[str]] = []
@@ -42,14 +54,15 @@ class Reader:
         install_sdk(folder)
         self._shell = self._start(["sh"], _environment(server, folder))
 
-    def read(self) -> None:
-        """Raises AssertionError where the page does not show what happens."""
+    def read(self, *more: Path) -> None:
+        """The page, and `more` that go on from it. Raises AssertionError where they do not show what happens."""
         try:
-            for token in markdown(self._page):
+            for token in (token for page in (self._page, *more) for token in markdown(page)):
                 if token.type == "fence":
                     {
                         "sh": self._run,
                         "json": self._compare,
+                        "": self._compare_lines,
                         "js": self._begin,
                         "python": self._begin_python,
                         "text": self._print,
@@ -60,12 +73,22 @@ class Reader:
                 process.communicate()
 
     def _run(self, block: str) -> None:
+        self._left_out = any(word in block for word in self._without)
+        if self._left_out:
+            return
         assert self._shell.stdin is not None
         self._shell.stdin.write(f"{self._adapted(block)}\necho {DONE}\n")
         self._shell.stdin.flush()
         self._answer = "".join(iter(lambda: _line(self._shell), f"{DONE}\n"))
 
+    def _compare_lines(self, block: str) -> None:
+        shown = self._adapted(block).splitlines()
+        if not self._left_out:
+            assert self._answer.splitlines()[-len(shown) :] == shown
+
     def _compare(self, block: str) -> None:
+        if self._left_out:
+            return
         shown, given = list(_objects(block.replace("{…}", "{}").replace(",…", ""))), list(_objects(self._answer))
         for one, other in zip(shown, given[-len(shown) :], strict=True):
             self._match(one, other)

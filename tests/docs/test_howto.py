@@ -1,17 +1,21 @@
 """What the how-to pages show works as printed."""
 
 import json
+import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import fields
 
+from hongyan.hub import connectors
 from tests.docs.howto import Reader
 from tests.docs.test_pages import commands
 from tests.docs.test_readme import node
 from tests.docs.tree import ROOT, headings, markdown
+from tests.support.programs import PROGRAM
 from tests.support.server import Server
 
 HOWTO = ROOT / "docs" / "howto"
@@ -19,6 +23,8 @@ PAGES = sorted(HOWTO.glob("*.md"))
 SIGNATURES = [HOWTO / "signatures.md", HOWTO / "signatures.zh-CN.md"]
 KEY = ("demo-app", "demo-master-key", "tom")
 CID = "65f000000000000000000001"
+SANDBOX = "http://127.0.0.1:8025"
+"""The sandbox of the pages."""
 VECTORS: list[tuple[str, list[Any]]] = [
     ("login", []),
     ("start", [["tom", "jerry"]]),
@@ -42,6 +48,15 @@ def test_both_languages_have_the_same_sections_and_examples(page: Path) -> None:
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     assert [page.name for page in PAGES if f"(howto/{page.name})" not in index] == []
+
+
+@pytest.mark.parametrize("language", ["", ".zh-CN"], ids=["en", "zh"])
+def test_every_credential_of_a_platform_is_on_its_page(language: str) -> None:
+    pages = {"email": "mail-and-http", "webhook": "mail-and-http", "hongyan": "channels"}
+    for kind in connectors.kinds().values():
+        page = HOWTO / f"{pages.get(kind.platform, kind.platform)}{language}.md"
+        words = re.findall(r"\w+", page.read_text(encoding="utf-8"))
+        assert {each.encode_name for each in fields(kind.credentials)} <= {*words}, kind.name
 
 
 @pytest.mark.parametrize("page", SIGNATURES, ids=lambda page: page.name)
@@ -82,6 +97,34 @@ def test_the_examples_of_webhooks_answer_what_the_page_shows(
     server = server_factory(environment={"HONGYAN_ALLOWED_PRIVATE": "127.0.0.1"})
     server.start()
     Reader(HOWTO / "webhooks.md", server, tmp_path / "reader").read()
+
+
+def test_the_examples_of_channels_and_templates_answer_what_the_pages_show(server: Server, tmp_path: Path) -> None:
+    """But for a bridge, which needs a platform."""
+    reader = Reader(HOWTO / "channels.md", server, tmp_path / "reader", without=["/bridges"])
+    reader.read(HOWTO / "templates.md")
+
+
+def test_the_examples_of_the_sandbox_answer_what_the_page_shows(
+    server_factory: Callable[..., Server], sandbox: str, tmp_path: Path
+) -> None:
+    server = server_factory(environment={"HONGYAN_ALLOWED_PRIVATE": "127.0.0.0/8"})
+    server.start()
+    started = ["hongyan sandbox\n", "hongyan serve "]
+    page = HOWTO / "sandbox.md"
+    Reader(page, server, tmp_path / "reader", without=started, replaced={SANDBOX: sandbox}).read()
+
+
+@pytest.fixture
+def sandbox() -> Iterator[str]:
+    """Where `hongyan sandbox` serves: its first line says so."""
+    process = subprocess.Popen([PROGRAM, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[-1].rstrip("/")
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def block(page: Path, language: str) -> str:

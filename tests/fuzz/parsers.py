@@ -21,6 +21,7 @@ from hongyan.hub import content, degrade, markdown, templates
 from hongyan.hub.connector import Incoming, Problem
 from hongyan.hub.connectors import email_html
 from hongyan.hub.connectors.email import address_of
+from hongyan.hub.connectors.feishu import long_connection
 from hongyan.hub.connectors.slack import inbound as slack_inbound
 from hongyan.hub.connectors.slack import rich_text as slack_rich_text
 from hongyan.hub.connectors.webhook_body import NAMES, Body, at_path
@@ -123,6 +124,12 @@ PARSERS = {
     "a wish of LiveQuery": Parser(wish, str, (HttpError, Refused, ValueError)),
     "what Slack tells": Parser(lambda body: heard(body, "application/json"), bytes, Problem),
     "a form of Slack": Parser(lambda body: heard(body, "application/x-www-form-urlencoded"), bytes, Problem),
+    "a frame of Slack": Parser(slack_inbound.read_object, bytes, Problem),
+    "a frame of Feishu": Parser(long_connection._frame, bytes, Problem),
+    "the number of a part of Feishu's": Parser(
+        lambda text: long_connection._number({"seq": text}, "seq", 0), str, Problem
+    ),
+    "where Feishu's connection is": Parser(long_connection._service, str, ValueError),
     "Markdown for Slack": Parser(lambda text: slack_rich_text.blocks(markdown.parse(text), lambda rule: None), str),
     "Markdown for a mail": Parser(lambda text: email_html.Html().write(markdown.parse(text)), str),
     "the template of a webhook": Parser(filled, str, (Problem, ValueError)),

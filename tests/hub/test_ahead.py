@@ -8,7 +8,7 @@ import pytest
 from hongyan.hub import connectors, markdown
 from hongyan.hub.connector import HERE, Target
 from hongyan.hub.content import Button, Card, Content, Field, Markdown, Message, Table
-from hongyan.hub.sending import _sent
+from hongyan.hub.tries import send
 from hongyan.sandbox.server import Sandbox
 from tests.support.hub import Around
 
@@ -54,6 +54,6 @@ async def test_long_texts_are_parsed_in_threads(
     assert found is not None
     connector = found.open(found.credentials(**{"base_url": sandbox.origin, **CREDENTIALS[kind]}), around())
     target = Target("email", "b@b.example") if kind == "email" else Target("group", "g") if found.targets else HERE
-    await _sent(connector, Message(content), [target], "k", None)
+    await send(connector, Message(content), [target], "k", None)
     await connector.close()
     assert max(here, default=0) <= markdown.LONG

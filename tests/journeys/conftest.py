@@ -1,12 +1,16 @@
-"""Servers that many journeys share: one without TLS, one with. Each journey brings fresh client ids."""
+"""Servers that many journeys share: one without TLS, one with. Each journey brings fresh client ids. And a receiver of
+webhooks.
+"""
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.journeys.sdk import WORD
 from tests.support.plugin import servers_key
+from tests.support.receiver import Receiver
 from tests.support.server import Certificate, Server
 
 # LeanCloud's SDK for servers needs a library of which there are no wheels for later Pythons (tools/prepare.py).
@@ -48,3 +52,10 @@ def shared_server(request: pytest.FixtureRequest, shared_servers: Callable[[bool
         return server
 
     return shared
+
+
+@pytest.fixture
+def receiver(tmp_path: Path) -> Iterator[Receiver]:
+    made = Receiver(tmp_path / "calls.jsonl")
+    yield made
+    made.close()

@@ -3,9 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -29,13 +28,6 @@ def server(server_factory: Callable[..., Server]) -> Server:
     made: Server = server_factory(environment={"HONGYAN_ALLOWED_PRIVATE": HOST})
     made.start()
     return made
-
-
-@pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[Receiver]:
-    made = Receiver(tmp_path / "calls.jsonl")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hongyan.sandbox.emulator import Emulator, Inbound, Told
+from hongyan.sandbox.emulator import Emulator, Inbound, Told, Unheard
 from hongyan.sandbox.faults import What
 
 
@@ -25,6 +25,8 @@ class Plain(Emulator):
     async def tell(self, inbound: Inbound, url: str) -> Told:
         if inbound.user != "u1":
             raise ValueError("There is no such user.")
+        if not url:
+            raise Unheard("There is no connection.")
         return Told(200, f"{url} {inbound.text}")
 
     async def _send(self, request: web.Request) -> web.Response:

@@ -108,6 +108,8 @@ async def test_people_say_things(web: ClientSession) -> None:
     told = {"url": "http://127.0.0.1:1/in", "inbound": {"kind": "text", "user": "u1", "text": "hi"}}
     async with web.post("/sandbox/inbound/plain", json=told) as answer:
         assert await answer.json() == {"status": 200, "body": "http://127.0.0.1:1/in hi"}
+    async with web.post("/sandbox/inbound/plain", json={**told, "url": ""}) as answer:
+        assert await answer.json() == {"unheard": "There is no connection."}
     told["inbound"]["user"] = "u2"  # type: ignore[index]
     async with web.post("/sandbox/inbound/plain", json=told) as answer:
         assert (answer.status, await answer.text()) == (400, "There is no such user.")

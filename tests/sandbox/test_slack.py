@@ -16,7 +16,8 @@ from slack_sdk.signature import SignatureVerifier
 
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.server import Sandbox
-from hongyan.sandbox.slack import SIGNING_SECRET, Slack
+from hongyan.sandbox.slack import Slack
+from hongyan.sandbox.slack.world import SIGNING_SECRET
 from tests.support.hub import PNG, Clock
 
 ALERTS = "C0ALERTS01"
@@ -201,7 +202,7 @@ async def test_blocks_that_are_together_too_long(client: Client) -> None:
 async def test_a_bad_token_and_an_old_one(sandbox: Sandbox, slack: Slack) -> None:
     assert await Client(sandbox, "xoxb-wrong").refused("auth_test") == "invalid_auth"
     assert await Client(sandbox, "xapp-wrong").refused("auth_test") == "not_allowed_token_type"
-    slack.expire()
+    slack.tokens.expire()
     assert await Client(sandbox, "xoxb-sandbox-token").refused("auth_test") == "token_expired"
 
 

@@ -10,8 +10,9 @@ from hongyan.api.leancloud.credentials import check_ready
 from hongyan.api.site import CurrentSite
 from hongyan.api.v1.calls import AnyRequest
 from hongyan.errors import OBJECT_NOT_FOUND, Refused
-from hongyan.hub import acts
-from hongyan.hub.acts import Page, Wrong
+from hongyan.hub import act_pages, acts
+from hongyan.hub.act_pages import Page
+from hongyan.hub.acts import Wrong
 
 Token = FromPath[str]
 #: Fields of a form that are read.
@@ -25,7 +26,7 @@ async def ask(request: AnyRequest, site: CurrentSite, token: Token) -> Response[
     lang = _language(request)
     try:
         act = await site.hub.acts.find(token)
-        return _answer(await asyncio.to_thread(acts.ask, act, lang))  # its text may be long
+        return _answer(await asyncio.to_thread(act_pages.ask, act, lang))  # its text may be long
     except Refused as refusal:
         return _refused(refusal, lang)
 
@@ -41,8 +42,8 @@ async def press(request: AnyRequest, site: CurrentSite, token: Token) -> Respons
         try:
             await site.hub.acts.do(act, given)
         except Wrong as wrong:
-            return _answer(await asyncio.to_thread(acts.ask, act, lang, str(wrong), given), 400)
-        return _answer(acts.done(act, lang))
+            return _answer(await asyncio.to_thread(act_pages.ask, act, lang, str(wrong), given), 400)
+        return _answer(act_pages.done(act, lang))
     except Refused as refusal:
         return _refused(refusal, lang)
 
@@ -59,11 +60,11 @@ async def _form(request: AnyRequest) -> dict[str, list[str]]:
 
 
 def _language(request: AnyRequest) -> str:
-    return acts.language(request.headers.get("accept-language", ""))
+    return act_pages.language(request.headers.get("accept-language", ""))
 
 
 def _refused(refusal: Refused, lang: str) -> Response[str]:
-    return _answer(acts.told(lang, "over" if refusal.kind is OBJECT_NOT_FOUND else "busy"), refusal.kind.status)
+    return _answer(act_pages.told(lang, "over" if refusal.kind is OBJECT_NOT_FOUND else "busy"), refusal.kind.status)
 
 
 def _answer(page: Page, status: int = 200) -> Response[str]:

@@ -30,14 +30,18 @@ from hongyan.engine.values import (
 from hongyan.engine.work import Job, NewJob
 from hongyan.errors import Refused
 from hongyan.hub import typed
-from hongyan.hub.channels import Channels, target_of
+from hongyan.hub.afterwards import Afterwards
+from hongyan.hub.channels import Channels
 from hongyan.hub.connector import HERE, Event, Happened, Outcome, Problem, Said
 from hongyan.hub.content import Audio, File, Image, Location, Markdown, Message, Text, Video
+from hongyan.hub.fitting import cut
+from hongyan.hub.judging import MENDING
 from hongyan.hub.media import AppMedia
 from hongyan.hub.ports import BridgeStore
 from hongyan.hub.records import BRIDGED, Bridge, Channel, Linked, canonical, lane_in, lane_out
-from hongyan.hub.sending import MENDING, Sending
+from hongyan.hub.sending import Sending
 from hongyan.hub.surroundings import Surroundings
+from hongyan.hub.targets import target_of
 from hongyan.jobs import Failed, Hopeless, Kind, NotYet
 
 log = logging.getLogger(__name__)
@@ -93,6 +97,7 @@ class Bridges:
         store: BridgeStore,
         channels: Channels,
         sending: Sending,
+        afterwards: Afterwards,
         engine: Engine,
         media: Callable[[int], AppMedia],
         around: Callable[[int], Surroundings],
@@ -100,6 +105,7 @@ class Bridges:
         self._store = store
         self._channels = channels
         self._sending = sending
+        self._afterwards = afterwards
         self._engine = engine
         self._media = media
         self._around = around
@@ -243,9 +249,9 @@ class Bridges:
         for number, posted in enumerate(await self._sending.of_request(channel, request)):
             try:
                 if said.change == "recalled":
-                    _, done = await self._sending.recall(channel, posted.id)
+                    _, done = await self._afterwards.recall(channel, posted.id)
                 elif number < len(contents) and isinstance(contents[number], Text):
-                    _, done = await self._sending.update(channel, posted.id, Message(contents[number]))
+                    _, done = await self._afterwards.update(channel, posted.id, Message(contents[number]))
                 else:
                     continue
             except Refused as refusal:
@@ -322,10 +328,9 @@ class Bridges:
         content = said.message.content
         if work.part >= 0:
             return await self._file(app, channel, said.media[work.part], attributes)
-        from hongyan.hub import degrade  # here: connectors have loaded it, and nobody else needs it
 
         def fitting(text: str) -> str:
-            return degrade.cut(text, app.settings.message_max - _ROOM, size=_size)
+            return cut(text, app.settings.message_max - _ROOM, size=_size)
 
         if isinstance(content, Location):
             text = "\n".join(filter(None, (content.name, content.address)))
@@ -337,6 +342,8 @@ class Bridges:
         if isinstance(content, Text | Markdown):
             text = content.text
         else:
+            from hongyan.hub import degrade  # here: connectors have loaded it, and nobody else needs it
+
             text = await degrade.Degrade(self._around(app.key), "").text(content)
         return typed.encode(typed.TEXT, fitting(text), attributes)
 

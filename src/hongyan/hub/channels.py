@@ -6,7 +6,7 @@ They are few, and all in memory. Connectors are imported, in a thread, when the 
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from hongyan.engine.clock import Clock
 from hongyan.engine.ports import JobStore
 from hongyan.engine.values import App, new_object_id
 from hongyan.errors import Refused
-from hongyan.hub.connector import HERE, Connector, Feature, Problem, Target, TargetKind
+from hongyan.hub.connector import Connector, Feature, Outcome, Problem
 from hongyan.hub.ports import ChannelStore
 from hongyan.hub.records import Channel, lane
 
@@ -34,9 +34,6 @@ CHANNELS_MAX, NAME_MAX, DESCRIPTION_MAX = 200, 64, 256
 HIDDEN = "***"
 #: How often it is kept that a channel works, if nothing else has changed (ms).
 KEEP_EVERY = 60_000
-#: Targets of one message, and characters of one.
-TARGETS_MAX, TARGET_MAX = 1_000, 256
-_WITHOUT_ID = frozenset({"all", "here"})
 
 
 @dataclass(slots=True)
@@ -254,6 +251,20 @@ class Channels:
         if changed != kept:
             await self._note(changed)
 
+    async def check(self, channel: Channel) -> str:
+        """Ask the platform whether the credentials work; return what account they are of. Raises Problem."""
+        try:
+            async with self.opened(channel) as connector:
+                account = await connector.check()
+        except Problem as problem:
+            if problem.outcome is Outcome.BAD_CREDENTIAL:
+                await self.fails(channel, problem)
+            raise
+        except (ValueError, Refused) as mistake:
+            raise Problem(Outcome.BAD_CREDENTIAL, str(mistake)) from None
+        await self.worked(channel)
+        return account
+
     async def _note(self, changed: Channel) -> None:
         self._kept_at[changed.id] = self._clock.now()
         self._keep(changed)
@@ -266,7 +277,8 @@ class Channels:
         """Raises Refused(INVALID_VALUE)."""
         found = await asyncio.to_thread(_kind, name)
         if found is None:
-            raise Refused(errors.INVALID_VALUE, f"there is no kind of channel {name[:64]!r}")
+            names = ", ".join(await self.kinds())
+            raise Refused(errors.INVALID_VALUE, f"there is no kind of channel {name[:64]!r}: there are {names}")
         return found
 
     async def kinds(self) -> "Mapping[str, ChannelKind]":
@@ -331,40 +343,16 @@ class Channels:
 
 
 def shown(kind: "ChannelKind", credentials: Mapping[str, Any]) -> dict[str, Any]:
-    """Credentials without what is secret; None stands for what was not given."""
+    """Credentials without what is secret; what was not given is as by default."""
     told = {}
     for each in structs.fields(kind.credentials):
         value = credentials.get(each.encode_name)
-        if value is None and not each.required and each.default is not msgspec.NODEFAULT:
+        if value is None and each.default is not msgspec.NODEFAULT:
             value = each.default
+        elif value is None and each.default_factory is not msgspec.NODEFAULT:
+            value = each.default_factory()
         told[each.encode_name] = HIDDEN if value and each.name in kind.secret else value
     return told
-
-
-def targets_of(kind: "ChannelKind", given: Sequence[str]) -> tuple[Target, ...]:
-    """Whom a message goes to: `user:…`, `group:…` and so on. Raises Refused(INVALID_VALUE) with one sentence."""
-    if not given and not kind.targets:
-        return (HERE,)
-    if not 1 <= len(given) <= TARGETS_MAX:
-        raise _wrong(f"`to` names 1 to {TARGETS_MAX:,} targets, such as {example(kind)}")
-    return tuple(dict.fromkeys(target_of(kind, each) for each in given))
-
-
-def target_of(kind: "ChannelKind", text: str) -> Target:
-    """Raises Refused(INVALID_VALUE)."""
-    name, _, id_ = text.partition(":")
-    known: frozenset[TargetKind | str] = kind.targets or frozenset({"here"})
-    if name not in known:
-        raise _wrong(f"channels of the kind {kind.name} have targets such as {example(kind)}, not {text[:64]!r}")
-    if (name in _WITHOUT_ID) == bool(id_) or len(id_) > TARGET_MAX or not id_.isprintable():
-        raise _wrong(f"{text[:64]!r} is no target: `user:ID`, or `all` alone")
-    return Target(name, id_)  # type: ignore[arg-type]
-
-
-def example(kind: "ChannelKind") -> str:
-    if not kind.targets:
-        return "`here`"
-    return ", ".join(f"`{name}`" if name in _WITHOUT_ID else f"`{name}:…`" for name in sorted(kind.targets))
 
 
 def require(connector: Connector, feature: Feature, what: str) -> None:
@@ -390,7 +378,8 @@ def _typed(kind: "ChannelKind", credentials: Mapping[str, Any]) -> Struct:
     try:
         return msgspec.convert(dict(credentials), kind.credentials)
     except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from None
+        fields = ", ".join(f"`{each.encode_name}`" for each in structs.fields(kind.credentials))
+        raise ValueError(f"{error}; {kind.name} has {fields}") from None
 
 
 def _credentials(kind: "ChannelKind", given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -144,6 +144,8 @@ class Incoming(NamedTuple):
 
 
 class Reply(NamedTuple):
+    """What the platform is answered, at once."""
+
     status: int = 200
     body: bytes = b""
     type: str = "application/json"

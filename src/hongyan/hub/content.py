@@ -234,6 +234,7 @@ def decoded(body: bytes, type_: type[T], most: int, what: str) -> T:
 
 
 def encode(message: Message) -> bytes:
+    """As it is kept, and as `parse` reads it."""
     return msgspec.json.encode(message)
 
 

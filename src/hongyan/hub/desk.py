@@ -42,7 +42,7 @@ class Desk:
 
     async def check(self, app: App, name: str) -> dict[str, Any]:
         try:
-            return {"ok": True, "account": await self._hub.sending.check(self._hub.channels.named(app, name))}
+            return {"ok": True, "account": await self._hub.channels.check(self._hub.channels.named(app, name))}
         except Problem as problem:
             told = {"outcome": problem.outcome.value, "reason": problem.reason, "advice": problem.advice or None}
             return {"ok": False, **told}
@@ -76,7 +76,7 @@ class Desk:
         ]
         if self._alone:
             for sent in posted:
-                await self._hub.sending.by_hand(sent, self._jobs, wait)
+                await self._hub.tries.by_hand(sent, self._jobs, wait)
         return [_became(await self._hub.sending.get(channel, each.id)) for each in posted]
 
     async def _file(self, app: App, file: dict[str, str]) -> Image | File:

@@ -87,7 +87,7 @@ class Http:
                 method, url, headers=sent, body=body, timeout=timeout, answer_max=answer_max
             )
         lower = {name.lower(): value for name, value in answer.headers.items()}
-        return Answer(answer.status, lower, answer.body, _object(answer.body))
+        return Answer(answer.status, lower, answer.body, json_object(answer.body))
 
 
 async def reach(outbound: Outbound, host: str) -> Sequence[Address]:
@@ -148,7 +148,8 @@ def lifetime(value: object, otherwise: float) -> float:
     return float(value) if isinstance(value, int | float) and 0 <= value <= LIFE_MAX else otherwise
 
 
-def _object(body: bytes) -> dict[str, Any] | None:
+def json_object(body: bytes | str) -> dict[str, Any] | None:
+    """The object in a text; None if it is no JSON, or another value."""
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

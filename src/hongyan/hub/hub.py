@@ -8,8 +8,10 @@ from functools import partial
 from hongyan.engine.engine import Engine
 from hongyan.engine.files import Files
 from hongyan.engine.ports import JobStore
+from hongyan.engine.turns import Turns
 from hongyan.engine.values import DAY, App
 from hongyan.hub.acts import Acts
+from hongyan.hub.afterwards import Afterwards
 from hongyan.hub.bridges import Bridges
 from hongyan.hub.channels import Channels
 from hongyan.hub.home import AppHome
@@ -20,8 +22,11 @@ from hongyan.hub.media import Addresses, AppMedia
 from hongyan.hub.ports import HubStore
 from hongyan.hub.rates import Rates
 from hongyan.hub.records import Channel
-from hongyan.hub.sending import KIND, Sending
+from hongyan.hub.sending import Sending
 from hongyan.hub.surroundings import Surroundings
+from hongyan.hub.threads import Threads
+from hongyan.hub.tries import KIND, Tries
+from hongyan.hub.watching import Watching
 from hongyan.jobs import Kind
 from hongyan.outbound import Outbound
 
@@ -52,8 +57,13 @@ class Hub:
         self._media: dict[int, AppMedia] = {}
         clock = engine.clock
         self.channels = Channels(store.channels, jobs, clock, self._around_channel, resume)
-        self.sending = Sending(self.channels, store.posts, store.heard, clock, keep_days * DAY)
-        self.bridges = Bridges(store.bridges, self.channels, self.sending, engine, self.media, self.around)
+        posts, threads, turns, watching = store.posts, Threads(store.posts, store.heard), Turns(), Watching()
+        self.tries = Tries(self.channels, posts, threads, clock, turns, watching)
+        self.sending = Sending(self.channels, posts, threads, clock, watching, keep_days * DAY)
+        self.afterwards = Afterwards(self.channels, self.sending, posts, clock, turns, watching)
+        self.bridges = Bridges(
+            store.bridges, self.channels, self.sending, self.afterwards, engine, self.media, self.around
+        )
         self.inbound = Inbound(self.channels, store.heard, engine.aftermath, self._rates, clock, self.bridges.jobs_in)
         self.acts = Acts(secret, self.channels, self.sending, self.inbound, clock, lambda: addresses().public)
         self.listeners = Listeners(self.channels, self.inbound)
@@ -74,7 +84,7 @@ class Hub:
 
     def kinds(self) -> Mapping[str, Kind]:
         """The kinds of jobs, and how they are done."""
-        return {KIND: self.sending.kind, **self.bridges.kinds}
+        return {KIND: self.tries.kind, **self.bridges.kinds}
 
     async def delete_channel(self, app: App, channel_id: str) -> Channel:
         """With its bridges and all its messages."""

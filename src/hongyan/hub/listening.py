@@ -42,6 +42,7 @@ class Listeners:
 
         async def tell(event: Event) -> None:
             await self._inbound.hear(channel, [event])
+            await self._channels.worked(channel)  # one that only hears is told of by nothing else
 
         while True:
             try:

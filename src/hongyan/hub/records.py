@@ -21,6 +21,7 @@ def lane(channel_id: str) -> str:
 
 
 def channel_of(lane: str) -> str:
+    """The id of the channel whose messages wait in a lane."""
     return lane.removeprefix(_CHANNEL)
 
 

@@ -1,10 +1,9 @@
 """The language in the texts of templates, and in the bodies of webhooks: Jinja's, of which little is left.
 
-Variables are printed, `if` and `for`, comparisons, sums, and the filters below are there. Nothing can be called, no
-attribute be reached, and what is worked out ends within a size.
+Variables are printed, `if` and `for`, comparisons, sums, and the filters of `template_filters` are there. Nothing can
+be called, no attribute be reached, and what is worked out ends within a size.
 """
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,16 +20,12 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.runtime import LoopContext, StrictUndefined, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from hongyan.errors import INVALID_VALUE, Refused
 from hongyan.hub import degrade
 from hongyan.hub.content import TEXT_MAX
+from hongyan.hub.template_filters import FILTERS, VALUE_MAX, Json, Raw, fits, text_of, wrong
 
 #: Seconds that filling one in may take, and turns of all its loops together.
 SECONDS, TURNS = 1.0, 20_000
-#: Characters of a value that is printed, unless its environment says another number, and of one printed as JSON.
-VALUE_MAX, JSON_MAX = 2 * TEXT_MAX, 1_048_576
-
-Json = Any
 
 _NODES = (
     nodes.Template,
@@ -90,7 +85,6 @@ _TESTS = {
     "ge",
 }
 
-
 #: Elements of the lists that stand in one text: each may be as long as a text.
 ELEMENTS_MAX = 200
 
@@ -98,110 +92,9 @@ ELEMENTS_MAX = 200
 _TURNS, _COUNT, _TIMED, _TIME = "_turns", "_count", "_timed", "_time"
 
 
-class Raw(str):
-    """A text that goes in as it is."""
-
-
-def _text(value: Json) -> str:
-    """What is printed of a value."""
-    match value:
-        case Undefined():
-            return str(value)  # which raises, and says what is missing
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case float() if value.is_integer():
-            return str(int(value)) if abs(value) < 1e15 else repr(value)
-        case list() | tuple():
-            return _join(value)
-        case dict():
-            raise _wrong("an object can't be printed, only what is in it")
-        case _:
-            return str(value)
-
-
-def _default(value: Json, instead: Json = "") -> Json:
-    return instead if isinstance(value, Undefined) or value is None or value == "" else value
-
-
-def _join(values: Json, separator: str = ", ") -> str:
-    texts, length = [], 0
-    for each in values:
-        texts.append(_text(each))
-        length += len(texts[-1]) + len(str(separator))
-        _fits(length)  # before the next one is written
-    return str(separator).join(texts)
-
-
-def _truncate(value: Json, length: int = 100) -> str:
-    return degrade.cut(_text(value), int(length))
-
-
-def _round(value: float, digits: int = 0) -> float | int:
-    return round(value, max(-15, min(int(digits), 10))) if digits else round(value)
-
-
-def _date(value: float, form: str = "%Y-%m-%d %H:%M") -> str:
-    """Seconds since 1970, in UTC."""
-    if len(form) > 60 or not re.fullmatch(r"(%[YmdHMSjyaAbBp%]|[^%])*", form):
-        raise _wrong(f"`{form[:60]}` is no form of a date")
-    try:
-        return time.strftime(form, time.gmtime(float(value)))
-    except OSError:
-        raise _wrong("it is no date: a date is a number of seconds since 1970") from None
-
-
-def _tojson(value: Json) -> Raw:
-    """In pieces, as one value may stand in it many times."""
-    length, pieces = 0, []
-    for piece in json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_text).iterencode(value):
-        length += len(piece)
-        _fits(length, JSON_MAX)
-        pieces.append(piece)
-    return Raw("".join(pieces))
-
-
-def _fits(length: int, most: int = VALUE_MAX) -> None:
-    if length > most:
-        raise _wrong("a text of the template would become too long")
-
-
-#: Their names are Jinja's, and they do what Jinja's do, but bounded; `tojson` is for programs, not for HTML.
-FILTERS: dict[str, Callable[..., Json]] = {
-    "raw": lambda value: Raw(_text(value)),
-    "default": _default,
-    "d": _default,
-    "upper": lambda value: _text(value).upper(),
-    "lower": lambda value: _text(value).lower(),
-    "capitalize": lambda value: _text(value).capitalize(),
-    "title": lambda value: _text(value).title(),
-    "trim": lambda value: _text(value).strip(),
-    "truncate": _truncate,
-    "length": len,
-    "count": len,
-    "first": lambda values: next(iter(values), None),
-    "last": lambda values: values[-1] if values else None,
-    "join": _join,
-    "sort": lambda values: sorted(values),
-    "reverse": lambda values: list(reversed(values)),
-    "unique": lambda values: list({_text(each): each for each in values}.values()),
-    "round": _round,
-    "int": lambda value: int(float(value)),
-    "float": float,
-    "abs": abs,
-    "sum": sum,
-    "min": min,
-    "max": max,
-    "date": _date,
-    "tojson": _tojson,
-    "urlencode": lambda value: Raw(quote(_text(value), safe="")),
-}
-
-
 def _turns(values: Json, count: Callable[[], None]) -> Iterator[Json]:
     if not isinstance(values, list | tuple):
-        raise _wrong("a loop goes through an array")
+        raise wrong("a loop goes through an array")
     for each in values:
         count()
         yield each
@@ -246,13 +139,13 @@ class Environment(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Any, operator: str, left: Json, right: Json) -> Json:
         """Of numbers; `+` of texts as well."""
         if operator == "+" and isinstance(left, str) and isinstance(right, str):
-            _fits(len(left) + len(right))
+            fits(len(left) + len(right))
             return str(left) + str(right)
         for each in (left, right):
             if isinstance(each, bool) or not isinstance(each, int | float):
-                raise _wrong(f"`{operator}` is for numbers")
+                raise wrong(f"`{operator}` is for numbers")
         if abs(left) > 1e15 or abs(right) > 1e15:
-            raise _wrong(f"`{operator}` is for numbers up to 10^15")
+            raise wrong(f"`{operator}` is for numbers up to 10^15")
         return super().call_binop(context, operator, left, right)
 
 
@@ -260,8 +153,8 @@ _LOOP = {"index", "index0", "first", "last", "length", "revindex", "revindex0"}
 
 
 def _finalize(write: Callable[[str], str], most: int, value: Json) -> str:
-    text = value if isinstance(value, Raw) else write(_text(value))
-    _fits(len(text), most)
+    text = value if isinstance(value, Raw) else write(text_of(value))
+    fits(len(text), most)
     return text
 
 
@@ -303,9 +196,9 @@ def program(language: Environment, source: str) -> Program:
             _TIME,
         }  # after that, as Jinja works out what it can here
     except (SyntaxError, RecursionError, MemoryError):
-        raise _wrong("it is nested too deep") from None
+        raise wrong("it is nested too deep") from None
     except (TypeError, ValueError, LookupError, ArithmeticError) as error:  # of what is worked out beforehand
-        raise _wrong(f"it can't be worked out: {error}") from None
+        raise wrong(f"it can't be worked out: {error}") from None
     return Program(language.template_class.from_code(language, code, {}), names, whole)
 
 
@@ -339,11 +232,11 @@ class Filling:
             text.encode()
             return text
         except UnicodeEncodeError:
-            raise _wrong("half of a character is in it") from None
+            raise wrong("half of a character is in it") from None
         except UndefinedError as error:
-            raise _wrong(str(error.message)) from None
+            raise wrong(str(error.message)) from None
         except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError) as error:
-            raise _wrong(f"it can't be worked out: {error}") from None
+            raise wrong(f"it can't be worked out: {error}") from None
 
     def _joined(self, pieces: Iterable[str]) -> str:
         kept = []
@@ -351,19 +244,19 @@ class Filling:
             self._in_time()
             self.length += len(piece)
             if self.length > self.most:
-                raise _wrong("it would become too long")
+                raise wrong("it would become too long")
             kept.append(piece)
         return "".join(kept)
 
     def _count(self) -> None:
         self.turns += 1
         if self.turns > TURNS:
-            raise _wrong(f"its loops take more than {TURNS:,} turns")
+            raise wrong(f"its loops take more than {TURNS:,} turns")
         self._in_time()
 
     def _in_time(self) -> None:
         if time.monotonic() > self.until:
-            raise _wrong(f"it takes more than {SECONDS:g} s")
+            raise wrong(f"it takes more than {SECONDS:g} s")
 
 
 def _way(tree: nodes.Template) -> tuple[Json, ...] | None:
@@ -384,13 +277,13 @@ def _way(tree: nodes.Template) -> tuple[Json, ...] | None:
 
 def _parsed(language: Environment, source: str) -> nodes.Template:
     if len(source) > TEXT_MAX:
-        raise _wrong(f"a text of a template has at most {TEXT_MAX:,} characters")
+        raise wrong(f"a text of a template has at most {TEXT_MAX:,} characters")
     try:
         tree = language.parse(source)
     except TemplateError as error:
-        raise _wrong(f"it can't be read: {error.message}") from None
+        raise wrong(f"it can't be read: {error.message}") from None
     except RecursionError:
-        raise _wrong("it is nested too deep") from None
+        raise wrong("it is nested too deep") from None
     _look_at(tree)
     return tree
 
@@ -402,28 +295,24 @@ def _look_at(tree: nodes.Template) -> None:
     while left:
         node, depth = left.pop()
         if depth > 60:
-            raise _wrong("it is nested too deep")
+            raise wrong("it is nested too deep")
         if not isinstance(node, _NODES):
-            raise _wrong("a template " + _WORDS.get(type(node), f"has no {type(node).__name__.lower()}"))
+            raise wrong("a template " + _WORDS.get(type(node), f"has no {type(node).__name__.lower()}"))
         name = node.attr if isinstance(node, nodes.Getattr) else node.name if isinstance(node, nodes.Name) else ""
         if name.startswith("_") or name in ("self", "super"):
-            raise _wrong(f"there is nothing called `{name}`")
+            raise wrong(f"there is nothing called `{name}`")
         if isinstance(node, nodes.Filter) and node.name not in FILTERS:
-            raise _wrong(f"there is no filter `{node.name}`")
+            raise wrong(f"there is no filter `{node.name}`")
         if isinstance(node, nodes.Test) and node.name not in _TESTS:
-            raise _wrong(f"there is no test `{node.name}`")
+            raise wrong(f"there is no test `{node.name}`")
         if isinstance(node, nodes.Filter | nodes.Test) and (node.dyn_args or node.dyn_kwargs):
-            raise _wrong("a template has no `*` before arguments")
+            raise wrong("a template has no `*` before arguments")
         elements += len(node.items) if isinstance(node, nodes.List | nodes.Tuple) else 0
         if elements > ELEMENTS_MAX:
-            raise _wrong(f"the lists in it have more than {ELEMENTS_MAX} elements")
+            raise wrong(f"the lists in it have more than {ELEMENTS_MAX} elements")
         if isinstance(node, nodes.Const) and isinstance(node.value, float) and not isfinite(node.value):
-            raise _wrong("a number in it is too large")
+            raise wrong("a number in it is too large")
         if isinstance(node, nodes.For) and node.recursive:
-            raise _wrong("a template has no recursive loops")
+            raise wrong("a template has no recursive loops")
         left += [(child, depth + 1) for child in node.iter_child_nodes() if not isinstance(child, nodes.Keyword)]
         left += [(child.value, depth + 1) for child in node.iter_child_nodes() if isinstance(child, nodes.Keyword)]
-
-
-def _wrong(sentence: str) -> Refused:
-    return Refused(INVALID_VALUE, sentence)

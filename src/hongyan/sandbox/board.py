@@ -46,6 +46,8 @@ Change = Shown | None | type[Quiet]
 
 
 class Board:
+    """Messages and files by their ids; those who listen hear of each change."""
+
     def __init__(self) -> None:
         self._shown: OrderedDict[str, Shown] = OrderedDict()
         self._media: OrderedDict[str, tuple[str, str, bytes]] = OrderedDict()

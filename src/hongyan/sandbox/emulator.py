@@ -28,6 +28,10 @@ class Inbound(Struct, omit_defaults=True):
     inputs: dict[str, Any] = {}
 
 
+class Unheard(ValueError):
+    """The app can't be told: no address is given, and it has no connection open."""
+
+
 class Told(Struct):
     """What the app has answered."""
 
@@ -76,7 +80,9 @@ class Emulator(ABC):
 
     @abstractmethod
     async def tell(self, inbound: Inbound, url: str) -> Told:
-        """Tell the app's address of something, signed as the platform does it. Raises ValueError with a sentence."""
+        """Tell the app's address of something, signed as the platform does it; without one, by the connection that
+        the app has opened. Raises ValueError with a sentence.
+        """
 
     async def fail(self, request: web.Request) -> web.StreamResponse | None:
         """The answer if this request is to fail."""

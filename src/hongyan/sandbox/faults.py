@@ -16,6 +16,8 @@ SILENCE = 60.0
 
 @dataclass(slots=True)
 class Fault:
+    """The next so many calls of a platform below a path fail."""
+
     platform: str
     path: str
     what: What

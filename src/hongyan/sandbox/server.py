@@ -12,7 +12,7 @@ from aiohttp import web
 from yarl import URL
 
 from hongyan.sandbox.board import Board, Quiet, Shown
-from hongyan.sandbox.emulator import Emulator, Inbound
+from hongyan.sandbox.emulator import Emulator, Inbound, Unheard
 from hongyan.sandbox.faults import WHATS, Faults
 
 PAGE = files("hongyan.sandbox") / "page"
@@ -28,6 +28,8 @@ POLICY = (
 
 
 class Sandbox:
+    """The emulators, their board and the page. `now` is the time of day (s)."""
+
     def __init__(self, emulators: Sequence[type[Emulator]], now: Callable[[], float] = time.time) -> None:
         self.board = Board()
         self.faults = Faults()
@@ -150,6 +152,8 @@ class Sandbox:
         asked = await _asked(request, _Tell)
         try:
             return _json(await emulator.tell(asked.inbound, asked.url))
+        except Unheard as error:
+            return _json({"unheard": str(error)})
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from None
 

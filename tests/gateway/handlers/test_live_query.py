@@ -145,7 +145,9 @@ async def test_changes_of_conversations_are_told_inferred(server: Server) -> Non
         assert await ops(listener, 1) == [("enter", cid)]
         await tom.request("conv", "remove", cid=cid, m=[tom.peer])
         told = await news(listener)
-        assert (told["op"], told["updatedKeys"], told["object"]["m"]) == ("leave", ["m"], [jerry.peer])
+        assert (told["op"], told["object"]["m"]) == ("leave", [jerry.peer])
+        # what comes while the server looks is told by the next look, although this one may have seen it
+        assert [key for key in told["updatedKeys"] if key not in ("name", "attr")] == ["m"]
         assert await pushes_of(listener) == []
 
 

@@ -520,21 +520,21 @@ async def test_departments_get_no_interactive_card(card_app: AppConnector, sandb
 
 async def test_fifty_senders_with_an_old_token(sandbox: Sandbox, around: Around, emulator: DingTalk) -> None:
     """One of them fetches a new one."""
-    emulator.qps = 1000
+    emulator.rates.qps = 1000
     ticks = itertools.count()
     surroundings = dataclasses.replace(around(), rates=Rates(lambda: float(next(ticks))))
     app = AppConnector(app_credentials(sandbox.origin), surroundings)
     await one(app, RESEARCH)
     await one(app)
-    before = emulator.token_requests
+    before = emulator.tokens.requests
     assert before == 2
-    emulator.expire_tokens()
+    emulator.tokens.expire()
     results = await asyncio.gather(*(one(app, key=f"m{number}") for number in range(50)))
     assert {each.outcome for each in results} == {Outcome.OK}
-    assert emulator.token_requests == before + 1
-    emulator.expire_tokens()
+    assert emulator.tokens.requests == before + 1
+    emulator.tokens.expire()
     await asyncio.gather(*(app.look_up(Target("mobile", "13800000001")) for _ in range(50)))
-    assert emulator.token_requests == before + 2
+    assert emulator.tokens.requests == before + 2
     await app.close()
 
 
@@ -542,10 +542,10 @@ async def test_a_token_is_renewed_before_its_end(app: AppConnector, clock: Clock
     await one(app)
     clock.advance(6900)
     await one(app)
-    assert emulator.token_requests == 1
+    assert emulator.tokens.requests == 1
     clock.advance(150)
     await one(app)
-    assert emulator.token_requests == 2
+    assert emulator.tokens.requests == 2
 
 
 async def test_a_token_that_is_refused_again_is_no_credential(
@@ -558,7 +558,7 @@ async def test_a_token_that_is_refused_again_is_no_credential(
         "InvalidAuthentication",
         True,
     )
-    assert emulator.token_requests == 2
+    assert emulator.tokens.requests == 2
 
 
 async def test_a_wrong_secret(sandbox: Sandbox, around: Around) -> None:

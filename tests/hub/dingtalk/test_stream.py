@@ -6,14 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-from picows import WSMsgType
 
 from hongyan.hub.connector import Acted, Event, Happened, Outcome, Problem, Said, Target
-from hongyan.hub.connectors.dingtalk import stream
 from hongyan.hub.connectors.dingtalk.app import AppConnector
 from hongyan.hub.connectors.dingtalk.credentials import AppCredentials
 from hongyan.hub.content import Button, Card, Message, Text
-from hongyan.outbound import Outbound
 from hongyan.sandbox.dingtalk import DingTalk
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.server import Sandbox
@@ -86,6 +83,27 @@ async def test_what_can_not_be_read_is_said(hearing: Hearing, emulator: DingTalk
     assert hearing.events == []
 
 
+DEEP = '{"a":' + "[" * 100_000
+HEADERS = '"headers": {"topic": "/v1.0/im/bot/messages/get", "messageId": "m"}'
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "garbage",
+        DEEP,
+        f'{{"type": "CALLBACK", "headers": {DEEP}',
+        f'{{"type": "CALLBACK", {HEADERS}, "data": {json.dumps(DEEP)}}}',
+        f'{{"type": "CALLBACK", {HEADERS}, "data": "5"}}',
+        f'{{"type": "CALLBACK", {HEADERS}, "data": 5}}',
+    ],
+)
+async def test_frames_that_can_not_be_read_end_nothing(hearing: Hearing, emulator: DingTalk, frame: str) -> None:
+    await emulator.streams.send(frame)
+    assert (await emulator.tell(Inbound("text", "lisi", OPS.id, "status"), "")).status == 200
+    assert len(hearing.events) == 1
+
+
 async def test_what_we_fail_at_is_told_again(hearing: Hearing, emulator: DingTalk) -> None:
     hearing.broken = True
     assert (await emulator.tell(Inbound("added", "wangwu", OPS.id), "")).status == 500
@@ -97,7 +115,7 @@ async def test_what_we_fail_at_is_told_again(hearing: Hearing, emulator: DingTal
 async def test_a_failure_is_tried_again(
     sandbox: Sandbox, around: Around, emulator: DingTalk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hongyan.hub.connectors.dingtalk.stream.WAIT_MIN", 0.01)
+    monkeypatch.setattr("hongyan.hub.websocket.WAIT_MIN", 0.01)
     for what in ("error", "garbage", "closed"):
         sandbox.faults.add("dingtalk", what)
     app = AppConnector(streaming(sandbox), around())
@@ -117,36 +135,3 @@ async def test_bad_credentials_end_it(sandbox: Sandbox, around: Around) -> None:
 
 async def test_an_app_that_is_called_over_http_opens_no_stream(app: AppConnector) -> None:
     assert not hasattr(app, "listen")
-
-
-async def test_no_stream_leads_into_the_private_network(sandbox: Sandbox) -> None:
-    outbound = Outbound()
-    with pytest.raises(Exception, match="no address of the internet"):
-        await outbound.dial("127.0.0.1", 1)
-    await outbound.close()
-
-
-class Wire:
-    """A transport that is asked to end, and a frame of it."""
-
-    def __init__(self, size: int) -> None:
-        self.msg_type, self.fin, self.is_open = WSMsgType.TEXT, True, True
-        self._payload = memoryview(bytes(size))
-
-    def get_payload_as_memoryview(self) -> memoryview:
-        return self._payload
-
-    def disconnect(self) -> None:
-        self.is_open = False
-
-
-async def test_what_waits_to_be_heard_is_bounded_by_its_bytes() -> None:
-    listener, wire = stream._Listener(), Wire(stream.FRAME_MAX)
-    for _ in range(4):
-        listener.on_ws_frame(wire, wire)  # type: ignore[arg-type]
-    assert wire.is_open
-    assert await listener.next() is not None
-    listener.on_ws_frame(wire, wire)  # type: ignore[arg-type]
-    assert wire.is_open
-    listener.on_ws_frame(wire, wire)  # type: ignore[arg-type]
-    assert not wire.is_open

@@ -12,7 +12,7 @@ from hongyan.hub.connectors.feishu.credentials import AppCredentials, RobotCrede
 from hongyan.hub.connectors.feishu.robot import RobotConnector
 from hongyan.sandbox.emulator import Inbound, Told
 from hongyan.sandbox.feishu import Feishu
-from hongyan.sandbox.feishu_world import APP_ID, APP_SECRET, ENCRYPT_KEY, VERIFICATION_TOKEN
+from hongyan.sandbox.feishu.world import APP_ID, APP_SECRET, ENCRYPT_KEY, VERIFICATION_TOKEN
 from hongyan.sandbox.server import Sandbox
 from tests.support.hub import Around
 

@@ -228,13 +228,13 @@ async def test_an_expired_token_is_renewed_once_for_fifty_senders(
     app: AppConnector, feishu: Feishu, clock: Clock
 ) -> None:
     assert (await app.send(HELLO, [GROUP], key="first")).results[0].outcome is Outcome.OK
-    assert feishu.token_requests == 1
-    feishu.expire_tokens()
+    assert feishu.tokens.requests == 1
+    feishu.tokens.expire()
     clock.advance(61)
     sent = await asyncio.gather(
         *(app.look_up(Target("email", _mail(number))) for number in range(50)), return_exceptions=True
     )
-    assert feishu.token_requests == 2
+    assert feishu.tokens.requests == 2
     assert {each.outcome for each in sent if isinstance(each, Problem)} == {Outcome.BAD_RECIPIENT}
     assert [each for each in sent if isinstance(each, Target)] == [Target("user", "ou_sandbox_lisi")]
 
@@ -248,14 +248,14 @@ async def test_a_token_that_is_no_good_again_is_a_bad_credential(
 ) -> None:
     sandbox.faults.add("feishu", "token_expired", times=2, path="/open-apis/im/v1/messages")
     result = (await app.send(HELLO, [GROUP], key="k")).results[0]
-    assert (result.outcome, result.everybody, feishu.token_requests) == (Outcome.BAD_CREDENTIAL, True, 2)
+    assert (result.outcome, result.everybody, feishu.tokens.requests) == (Outcome.BAD_CREDENTIAL, True, 2)
 
 
 async def test_a_token_is_renewed_before_its_end(app: AppConnector, feishu: Feishu, clock: Clock) -> None:
     for advance, requests in ((0, 1), (6500, 1), (200, 2), (6500, 2), (200, 3)):
         clock.advance(advance)
         assert (await app.send(HELLO, [GROUP], key=f"k{advance}")).results[0].outcome is Outcome.OK
-        assert feishu.token_requests == requests
+        assert feishu.tokens.requests == requests
 
 
 async def test_a_token_is_kept_by_the_time_that_is_left_of_it(
@@ -267,10 +267,10 @@ async def test_a_token_is_kept_by_the_time_that_is_left_of_it(
     await other.check()  # the same token, of which 2200 s are left
     clock.advance(1500)
     await other.check()
-    assert feishu.token_requests == 2
+    assert feishu.tokens.requests == 2
     clock.advance(200)
     await other.check()
-    assert feishu.token_requests == 3
+    assert feishu.tokens.requests == 3
     await other.close()
 
 

@@ -28,7 +28,8 @@ from hongyan.hub.content import (
     Video,
 )
 from hongyan.sandbox.feishu import Feishu
-from hongyan.sandbox.feishu_world import ENCRYPT_KEY, VERIFICATION_TOKEN, encrypted
+from hongyan.sandbox.feishu.crypto import encrypted
+from hongyan.sandbox.feishu.world import ENCRYPT_KEY, VERIFICATION_TOKEN
 from tests.support.hub import PNG, START, Around, Clock, Files
 
 GROUP = Target("group", "oc_sandbox_ops")

@@ -621,7 +621,7 @@ async def test_who_has_read_it_on_several_pages(app: AppConnector, sandbox: Sand
     sent = await app.send(Message(Text("x")), [GROUP], key="k")
     receipt = sent.results[0].receipt
     assert receipt is not None
-    message = sandbox.emulators["feishu"]._messages[receipt["message_id"]]  # type: ignore[attr-defined]
+    message = sandbox.emulators["feishu"].messages.find(receipt["message_id"])  # type: ignore[attr-defined]
     message.read = {f"ou_{number}": clock.platforms() for number in range(250)}
     status = await app.status(receipt)
     assert status.delivered

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from hongyan.hub.connector import HERE, Connector, Sent, Target
-from hongyan.hub.connectors.slack.app import SlackApp, SlackCredentials
+from hongyan.hub.connectors.slack.app import SlackApp
+from hongyan.hub.connectors.slack.credentials import SlackCredentials
 from hongyan.hub.connectors.slack.webhook import SlackWebhook, SlackWebhookCredentials
 from hongyan.hub.content import Content, Message
 from hongyan.sandbox.board import Shown

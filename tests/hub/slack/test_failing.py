@@ -9,7 +9,8 @@ import pytest
 
 from hongyan.hub.connector import Outcome, Problem, Sent, Target
 from hongyan.hub.connectors.slack.app import KIND as APP
-from hongyan.hub.connectors.slack.app import SlackApp, SlackCredentials
+from hongyan.hub.connectors.slack.app import SlackApp
+from hongyan.hub.connectors.slack.credentials import SlackCredentials
 from hongyan.hub.connectors.slack.errors import judge, judge_hook, outcome_of
 from hongyan.hub.connectors.slack.webhook import KIND as HOOK
 from hongyan.hub.connectors.slack.webhook import SlackWebhook, SlackWebhookCredentials
@@ -165,7 +166,7 @@ async def test_what_tells_nobody_anything_may_be_tried_again(app: SlackApp, sand
 
 
 async def test_no_answer_is_unknown(app: SlackApp, sandbox: Sandbox, sending: Sending) -> None:
-    app._http.call = _quick(app._http.call)  # type: ignore[method-assign]
+    app._api._http.call = _quick(app._api._http.call)  # type: ignore[method-assign]
     sandbox.faults.add("slack", "silence")
     assert [each.outcome for each in (await sending(app, Text("x"))).results] == [Outcome.UNKNOWN]
 
@@ -249,7 +250,7 @@ async def test_an_expired_token_of_many_senders_is_renewed_once(
 
     surroundings: Surroundings = _with(around(), keep)
     app = make_app(surroundings, **ROTATION)
-    slack.expire()
+    slack.tokens.expire()
     sent = await asyncio.gather(
         *(
             app.send(Message(Text("x")), [Target("user", "U0ALICE001" if n % 2 else "U0BOB00001")], key=f"k{n}")
@@ -261,7 +262,7 @@ async def test_an_expired_token_of_many_senders_is_renewed_once(
     assert all(isinstance(each, Problem | Sent) for each in sent)
     outcomes = [each.results[0].outcome if isinstance(each, Sent) else getattr(each, "outcome", None) for each in sent]
     assert outcomes == [Outcome.OK] * 10 + [Outcome.BAD_RECIPIENT] * 40
-    assert slack.refreshed == 1
+    assert slack.tokens.refreshed == 1
     assert kept == [{"bot_token": "xoxe.xoxb-1-sandbox-1", "refresh_token": "xoxe-1-sandbox-refresh-1"}]
 
 
@@ -277,7 +278,7 @@ async def test_a_token_is_renewed_before_it_ends_with_the_newest_refresh_token(
     app = make_app(bot_token="", **ROTATION)
     for number in (1, 2):
         await app.check()
-        assert slack.refreshed == number
+        assert slack.tokens.refreshed == number
         clock.advance(43_200 - 200)
 
 
@@ -288,11 +289,11 @@ async def test_a_second_expiry_is_a_bad_credential(
     sandbox.faults.add("slack", "token_expired", 2, "/api/chat.postMessage")
     [result] = (await sending(app, Text("x"))).results
     assert (result.outcome, result.code) == (Outcome.BAD_CREDENTIAL, "token_expired")
-    assert slack.refreshed == 1
+    assert slack.tokens.refreshed == 1
 
 
 async def test_without_rotation_an_expired_token_is_told(app: SlackApp, slack: Slack, sending: Sending) -> None:
-    slack.expire()
+    slack.tokens.expire()
     [result] = (await sending(app, Text("x"))).results
     assert result.outcome is Outcome.BAD_CREDENTIAL
     assert "refresh_token" in result.advice
@@ -300,7 +301,7 @@ async def test_without_rotation_an_expired_token_is_told(app: SlackApp, slack: S
 
 async def test_a_refresh_that_fails(make_app: Callable[..., SlackApp], slack: Slack, sending: Sending) -> None:
     app = make_app(**{**ROTATION, "refresh_token": "xoxe-old"})
-    slack.expire()
+    slack.tokens.expire()
     [result] = (await sending(app, Text("x"))).results
     assert (result.outcome, result.code, result.everybody) == (Outcome.BAD_CREDENTIAL, "invalid_refresh_token", True)
 
@@ -309,7 +310,7 @@ async def test_success_without_an_id_is_unknown(app: SlackApp, sending: Sending)
     async def call(*given: Any, **options: Any) -> Answer:
         return answer(200, b"", {"ok": True})
 
-    app._http.call = call  # type: ignore[method-assign]
+    app._api._http.call = call  # type: ignore[method-assign]
     assert (await sending(app, Text("x"))).results[0].outcome is Outcome.UNKNOWN
 
 

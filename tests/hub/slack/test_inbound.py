@@ -29,7 +29,8 @@ from hongyan.hub.connectors.slack.inbound import verify
 from hongyan.hub.content import Button, Card, File, Form, Input, Markdown, Mention, Message, Option, Text
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.server import Sandbox
-from hongyan.sandbox.slack import BOT_USER, SIGNING_SECRET, Slack
+from hongyan.sandbox.slack import Slack
+from hongyan.sandbox.slack.world import BOT_USER, SIGNING_SECRET
 from tests.hub.slack.conftest import ALERTS, Sending
 from tests.support.hub import Clock, Files
 
@@ -273,7 +274,7 @@ async def test_the_token_goes_to_slack_only(app: SlackApp, url: str) -> None:
 
 
 async def test_a_file_that_may_not_be_read(app: SlackApp, slack: Slack) -> None:
-    slack.expire()
+    slack.tokens.expire()
     with pytest.raises(Problem) as caught:
         await app.fetch({"url": f"{slack.origin}/slack/files/F1/a.txt"})
     assert (caught.value.outcome, "files:read" in caught.value.advice) == (Outcome.BAD_CREDENTIAL, True)

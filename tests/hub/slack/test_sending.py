@@ -390,7 +390,7 @@ async def test_another_try_says_nothing_twice(app: SlackApp, sending: Sending, s
 
         left = 1
 
-    original = app._http.post
+    original = app._api._http.post
 
     async def post(*given: Any, **options: Any) -> Any:
         Second.left -= 1
@@ -398,7 +398,7 @@ async def test_another_try_says_nothing_twice(app: SlackApp, sending: Sending, s
             sandbox.faults.add("slack", "error")
         return await original(*given, **options)
 
-    app._http.post = post  # type: ignore[method-assign]
+    app._api._http.post = post  # type: ignore[method-assign]
     failed = await sending(app, text, key="again")
     assert failed.results[0].outcome is Outcome.TRANSIENT
     clock.advance(60)
@@ -540,7 +540,7 @@ async def test_inferred_a_webhook_that_is_gone_is_found_by_a_check(around: Aroun
 async def test_another_base_takes_the_place_of_the_webhooks_host(
     around: Around, slack: Slack, sending: Sending
 ) -> None:
-    url = "https://hooks.slack.com" + next(iter(slack.hooks))
+    url = "https://hooks.slack.com" + next(iter(slack.webhooks.channels))
     hook = SlackWebhook(SlackWebhookCredentials(url=url, base_url=slack.origin), around())
     assert (await sending(hook, Text("x"), [HERE])).results[0].outcome is Outcome.OK
 

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook as Verifier
 
+from hongyan.hub.channels import shown
 from hongyan.hub.connector import HERE, Feature, Outcome, Problem, Result
 from hongyan.hub.connectors.webhook import KIND, Webhook, WebhookCredentials
 from hongyan.hub.connectors.webhook_body import at_path
@@ -314,3 +315,9 @@ def test_secrets_are_shown_nowhere() -> None:
     assert "SECRET" not in repr(given) + str([given])
     assert "whsec" not in repr(given)
     assert {"url", "password", "token", "headers", "signing_secret", "hmac_secret"} == KIND.secret
+
+
+def test_credentials_that_were_not_given_are_shown_as_by_default() -> None:
+    told = shown(KIND, {"url": "https://a.example/", "headers": None})
+    assert (told["url"], told["method"], told["headers"]) == ("***", "POST", {})
+    assert shown(KIND, {"url": "https://a.example/", "headers": {"X-Key": "SECRET"}})["headers"] == "***"

@@ -244,7 +244,7 @@ async def test_many_members_go_in_batches(app: App, monkeypatch: pytest.MonkeyPa
         calls.append((value["touser"].count("|") + 1, value.get("toparty", "").count("|") + 1))
         return {"msgid": f"m{len(calls)}"}
 
-    monkeypatch.setattr(app, "_post", post)
+    monkeypatch.setattr(app._api, "post", post)
     to = [Target("user", f"u{number}") for number in range(1500)]
     to += [Target("department", str(number)) for number in range(1, 151)]
     sent = await app.send(Message(Text("x")), to, key="k")
@@ -287,6 +287,14 @@ async def test_another_message_that_says_the_same_is_taken(app: App, wecom: WeCo
     for key in ("k1", "k2", "k3"):
         await tell(app, Text("构建失败"), key=key)
     assert len(arrived(wecom)) == 3
+
+
+async def test_parts_of_a_message_that_say_the_same_all_arrive(app: App, wecom: WeCom) -> None:
+    line = "**line**" + "x" * 1000
+    await tell(app, Markdown("\n\n".join([line] * 6)))
+    parts = [value["content"] for _, value in arrived(wecom)]
+    assert len(parts) > len(set(parts))
+    assert "".join(parts).count(line) == 6
 
 
 # afterwards
@@ -380,15 +388,15 @@ async def test_check(app: App, sandbox: Sandbox, around: Around, wecom: WeCom) -
 async def test_a_token_is_kept_until_it_ends(app: App, wecom: WeCom, clock: Clock) -> None:
     for key in ("1", "2"):
         await tell(app, Text(key), key=key)
-    assert wecom.fetched == 1
+    assert wecom.tokens.requests == 1
     clock.advance(7200)
     await tell(app, Text("3"), key="3")
-    assert wecom.fetched == 2
+    assert wecom.tokens.requests == 2
 
 
 async def test_an_expired_token_that_many_use_is_renewed_once(app: App, wecom: WeCom) -> None:
     await tell(app, Text("first"), key="first")
-    wecom.revoke()
+    wecom.tokens.expire()
     users = ("ZhangSan", "lisi")
     sent = await asyncio.gather(
         *(
@@ -397,7 +405,7 @@ async def test_an_expired_token_that_many_use_is_renewed_once(app: App, wecom: W
         )
     )
     assert [each.results[0].outcome for each in sent] == [Outcome.OK] * 50
-    assert wecom.fetched == 2
+    assert wecom.tokens.requests == 2
 
 
 async def test_a_token_that_is_refused_again_is_a_bad_credential(app: App, sandbox: Sandbox, wecom: WeCom) -> None:
@@ -405,7 +413,7 @@ async def test_a_token_that_is_refused_again_is_a_bad_credential(app: App, sandb
     sent = await app.send(Message(Text("x")), [ZHANG], key="k")
     assert (sent.results[0].outcome, sent.results[0].code) == (Outcome.BAD_CREDENTIAL, "42001")
     assert sent.results[0].everybody
-    assert wecom.fetched == 2
+    assert wecom.tokens.requests == 2
 
 
 async def test_no_secret_is_shown(app: App, sandbox: Sandbox) -> None:

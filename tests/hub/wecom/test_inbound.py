@@ -11,7 +11,7 @@ from hongyan.hub.content import Audio, Button, Card, Form, Image, Input, Link, L
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.wecom import WeCom
 from hongyan.sandbox.wecom.callback import seal, sign, xml
-from hongyan.sandbox.wecom.people import AGENTS, CORP
+from hongyan.sandbox.wecom.world import AGENTS, CORP
 from tests.hub.wecom.conftest import AES_KEY, TOKEN
 from tests.hub.wecom.sending import arrived, listening, receipt, tell
 from tests.support.hub import PNG, Clock
@@ -129,7 +129,7 @@ async def test_text(app: App, clock: Clock) -> None:
 
 async def test_files_and_others(app: App, clock: Clock, wecom: WeCom) -> None:
     wecom.board.keep("m1", "a.png", "image/png", PNG)
-    wecom._media["m1"] = ("image", CORP, clock.platforms() + 60)
+    wecom.files.kept["m1"] = ("image", CORP, clock.platforms() + 60)
     image = await hear(app, clock, MsgType="image", PicUrl="https://p.example/1", MediaId="m1", MsgId=1)
     assert isinstance(image.message.content, Image)
     assert await app.fetch(image.media[0]) == PNG
@@ -148,7 +148,7 @@ async def test_files_and_others(app: App, clock: Clock, wecom: WeCom) -> None:
 
 async def test_a_json_file_is_no_error(app: App, clock: Clock, wecom: WeCom) -> None:
     wecom.board.keep("m1", "a.json", "application/json", b'{"errcode":40007}')
-    wecom._media["m1"] = ("file", CORP, clock.platforms() + 60)
+    wecom.files.kept["m1"] = ("file", CORP, clock.platforms() + 60)
     assert await app.fetch({"media_id": "m1"}) == b'{"errcode":40007}'
 
 

@@ -29,7 +29,7 @@ from hongyan.hub.content import (
     Text,
     Video,
 )
-from hongyan.hub.degrade import utf8
+from hongyan.hub.fitting import utf8
 from hongyan.sandbox.server import Sandbox
 from hongyan.sandbox.wecom import WeCom
 from tests.hub.wecom.sending import arrived, rules, say

@@ -196,13 +196,19 @@ def dispatch() -> None:
 
 
 def listen() -> None:
-    """Events by the long connection."""
+    """Events by the long connection; the last of them is a press."""
 
-    def heard(data: Any) -> None:
-        say(["heard", data.event.message.content])
+    def pressed(data: Any) -> P2CardActionTriggerResponse:
+        say(["pressed", data.event.action.value])
         threading.Timer(0.2, lambda: os._exit(0)).start()
+        return P2CardActionTriggerResponse({"toast": {"type": "success", "content": "done"}})
 
-    handler = lark.EventDispatcherHandler.builder("", "").register_p2_im_message_receive_v1(heard).build()
+    handler = (
+        lark.EventDispatcherHandler.builder("", "")
+        .register_p2_im_message_receive_v1(lambda data: say(["heard", data.event.message.content]))
+        .register_p2_card_action_trigger(pressed)
+        .build()
+    )
     lark.ws.Client(APP_ID, APP_SECRET, event_handler=handler, domain=ORIGIN).start()
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession, WSServerHandshakeError, web
 
+from hongyan.sandbox.board import Shown
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.feishu import Feishu
-from hongyan.sandbox.feishu_world import APP_ID, APP_SECRET, ENCRYPT_KEY, VERIFICATION_TOKEN
+from hongyan.sandbox.feishu.world import APP_ID, APP_SECRET, ENCRYPT_KEY, VERIFICATION_TOKEN
 from hongyan.sandbox.server import Sandbox
 from tests.support.hub import PNG
 
@@ -124,6 +125,13 @@ async def test_lark_oapi(sandbox: Sandbox, feishu: Feishu, png: Path, ear: Ear) 
     told = await feishu.tell(Inbound("text", "ou_sandbox_zhangsan", text="by the long connection"), "")
     assert told.status == 200
     assert await _said(process) == ["heard", '{"text": "by the long connection"}']
+    feishu.connections.part_max = 100
+    told = await feishu.tell(Inbound("text", "ou_sandbox_zhangsan", text="in many parts"), "")
+    assert told.status == 200
+    assert await _said(process) == ["heard", '{"text": "in many parts"}']
+    told = await feishu.tell(Inbound("action", "ou_sandbox_zhangsan", on=_card_of(feishu).id, action="go"), "")
+    assert (told.status, json.loads(told.body)["toast"]["content"]) == (200, "done")
+    assert await _said(process) == ["pressed", {"action": "go"}]
     await process.communicate()
 
 
@@ -136,9 +144,15 @@ async def _said(process: asyncio.subprocess.Process) -> Any:
     raise AssertionError((await process.communicate())[1].decode())
 
 
+def _card_of(feishu: Feishu) -> Shown:
+    """One with a button."""
+    content = {"schema": "2.0", "body": {"elements": [BUTTON]}}
+    return feishu.board.add("feishu", "app", "x", [], "interactive", content)
+
+
 async def _requests(feishu: Feishu, ear: Ear) -> list[dict[str, Any]]:
     """The verification of an address, a text, and a press."""
-    card = feishu.board.add("feishu", "app", "x", [], "interactive", {"schema": "2.0", "body": {"elements": [BUTTON]}})
+    card = _card_of(feishu)
     await feishu.tell(Inbound("check", ""), ear.url)
     await feishu.tell(Inbound("text", "ou_sandbox_zhangsan", text="hi"), ear.url)
     await feishu.tell(Inbound("action", "ou_sandbox_zhangsan", on=card.id, action="go"), ear.url)
@@ -376,3 +390,15 @@ async def test_what_cannot_be_told(feishu: Feishu, inbound: Inbound, says: str) 
 async def test_the_long_connection_wants_the_apps_secret(sandbox: Sandbox) -> None:
     _, answer, _ = await _call(sandbox, "POST", "/callback/ws/endpoint", {"AppID": APP_ID, "AppSecret": "x"})
     assert answer["code"] == 1000040344
+
+
+async def test_an_address_of_the_long_connection_is_good_once(sandbox: Sandbox, feishu: Feishu) -> None:
+    asked = {"AppID": APP_ID, "AppSecret": APP_SECRET}
+    _, answer, _ = await _call(sandbox, "POST", "/callback/ws/endpoint", asked)
+    async with ClientSession() as session:
+        async with session.ws_connect(answer["data"]["URL"]):
+            await feishu.connections.connected()
+        with pytest.raises(WSServerHandshakeError) as caught:
+            await session.ws_connect(answer["data"]["URL"])
+    assert caught.value.headers is not None
+    assert caught.value.headers["handshake-status"] == "514"

@@ -11,7 +11,7 @@ import pytest
 from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.server import Sandbox
 from hongyan.sandbox.wecom import WeCom
-from hongyan.sandbox.wecom.people import AGENTS, CORP
+from hongyan.sandbox.wecom.world import AGENTS, CORP
 from tests.support.hub import PNG, Clock
 
 KEY = "693a91f6-7a3c-4bc4-97a0-0ec2fa5d0001"

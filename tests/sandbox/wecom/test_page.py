@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Page, async_playwright
 
 from hongyan.sandbox.server import Sandbox
-from hongyan.sandbox.wecom.people import AGENTS, CORP
+from hongyan.sandbox.wecom.world import AGENTS, CORP
 
 pytestmark = pytest.mark.services
 OPTIONS = [{"id": "1", "text": "一"}, {"id": "2", "text": "二"}]

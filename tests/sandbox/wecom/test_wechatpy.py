@@ -14,7 +14,7 @@ import pytest
 from hongyan.sandbox.server import Sandbox
 from hongyan.sandbox.wecom import WeCom
 from hongyan.sandbox.wecom.callback import seal, sign, xml
-from hongyan.sandbox.wecom.people import AGENTS, CORP
+from hongyan.sandbox.wecom.world import AGENTS, CORP
 
 DRIVER = Path(__file__).with_name("wechatpy_driver.py")
 
@@ -78,7 +78,7 @@ async def test_messages_of_all_its_types(sandbox: Sandbox, wecom: WeCom) -> None
     assert [each.kind for each in shown] == kinds
     assert shown[0].to == ["ZhangSan", "lisi"]
     assert shown[-1].to == ["lisi", "ZhangSan", "wangwu"]
-    assert wecom.fetched == 2  # one for each process
+    assert wecom.tokens.requests == 2  # one for each process
 
 
 async def test_who_is_not_reached(sandbox: Sandbox) -> None:
@@ -125,7 +125,7 @@ async def test_it_takes_a_new_token_when_one_has_expired(sandbox: Sandbox, wecom
     sandbox.faults.add("wecom", "token_expired", 1, "/cgi-bin/message/send")
     [result] = await drive(sandbox, ("message.send_text", [AGENTS[0].id, "lisi", "x"]))
     assert result["errcode"] == 0
-    assert wecom.fetched == 2
+    assert wecom.tokens.requests == 2
 
 
 async def test_it_decrypts_and_reads_callbacks(sandbox: Sandbox) -> None:

@@ -29,12 +29,12 @@ from hongyan.api.v1.calls import (
 from hongyan.engine.values import App, iso_time
 from hongyan.errors import INVALID_VALUE, Refused
 from hongyan.hub import content, inbound
+from hongyan.hub.afterwards import Done
 from hongyan.hub.channels import shown
 from hongyan.hub.connector import Feature, Forged, Incoming, Problem
 from hongyan.hub.content import Message, Text
 from hongyan.hub.hub import Hub
 from hongyan.hub.records import Channel, Delivery, Posted, State
-from hongyan.hub.sending import Done
 
 ALL = "/channels"
 ONE = "/channels/{channel:str}"
@@ -293,7 +293,7 @@ async def check(request: AnyRequest, site: CurrentSite, channel: Id) -> Checked:
     """Tell whether the credentials of a channel work; nothing is sent."""
     found = site.hub.channels.get(app_of(request, site), channel)
     try:
-        return Checked(True, await site.hub.sending.check(found), None, None, None)
+        return Checked(True, await site.hub.channels.check(found), None, None, None)
     except Problem as problem:
         return Checked(False, None, problem.outcome.value, problem.reason, problem.advice or None)
 
@@ -350,7 +350,7 @@ async def update(request: AnyRequest, site: CurrentSite, channel: Id, message: I
     found = site.hub.channels.get(app_of(request, site), channel)
     asked = await body_of(request, MessageChange)
     content.check(asked.message)
-    posted, done = await site.hub.sending.update(found, message, asked.message)
+    posted, done = await site.hub.afterwards.update(found, message, asked.message)
     return await _answer([posted], lambda: _changed(posted, done))
 
 
@@ -358,7 +358,7 @@ async def update(request: AnyRequest, site: CurrentSite, channel: Id, message: I
 async def recall(request: AnyRequest, site: CurrentSite, channel: Id, message: Id) -> Response[Changed]:
     """Take a message back: what waits is not sent, what was sent is recalled, where the platform can."""
     found = site.hub.channels.get(app_of(request, site), channel)
-    posted, done = await site.hub.sending.recall(found, message)
+    posted, done = await site.hub.afterwards.recall(found, message)
     return await _answer([posted], lambda: _changed(posted, done))
 
 
@@ -366,7 +366,7 @@ async def recall(request: AnyRequest, site: CurrentSite, channel: Id, message: I
 async def status(request: AnyRequest, site: CurrentSite, channel: Id, message: Id) -> Statuses:
     """Ask the platform who has received and read a message."""
     found = site.hub.channels.get(app_of(request, site), channel)
-    done = await site.hub.sending.status(found, message)
+    done = await site.hub.afterwards.status(found, message)
     items = [
         StatusShown(
             str(each.target),

@@ -30,7 +30,8 @@ from hongyan.hub.content import (
     Text,
     Video,
 )
-from hongyan.hub.degrade import SIGNS, Degrade, cut, map_url, name_of, place_name
+from hongyan.hub.degrade import SIGNS, Degrade, map_url, name_of, place_name
+from hongyan.hub.fitting import cut
 from hongyan.hub.markdown import Writer, aside, parse
 from hongyan.hub.surroundings import Bytes
 

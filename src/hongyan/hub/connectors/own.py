@@ -20,7 +20,8 @@ from hongyan.hub.connector import (
 )
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.content import Audio, Content, File, Image, Location, Message, Text, Video
-from hongyan.hub.degrade import Degrade, name_of, utf8
+from hongyan.hub.degrade import Degrade, name_of
+from hongyan.hub.fitting import utf8
 from hongyan.hub.surroundings import Home, Mentions, Surroundings
 
 #: Bytes of a message as apps take it unless they are told otherwise.

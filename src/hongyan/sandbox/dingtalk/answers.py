@@ -49,6 +49,7 @@ async def fields(request: web.Request) -> dict[str, Any]:
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
+    """None for anything else."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -57,6 +58,7 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def reply(value: object, status: int = 200) -> web.Response:
+    """JSON."""
     return web.json_response(value, status=status)
 
 
@@ -66,14 +68,17 @@ def legacy(code: int, message: str, **more: object) -> web.Response:
 
 
 def described(description: str, solution: str) -> web.Response:
+    """How robots say that a protection was not met, and how to meet it."""
     return legacy(310000, f"description:{description};solution:{solution};link:请参考本接口对应文档;")
 
 
 def v1_error(status: int, code: str, message: str) -> web.Response:
+    """As the interfaces of v1.0 refuse."""
     return reply({"code": code, "message": message, "requestid": secrets.token_hex(8).upper()}, status)
 
 
 async def post(url: str, value: object, headers: Mapping[str, str]) -> Told:
+    """Tell the app. Raises ValueError with a sentence if it does not answer."""
     if not url.startswith(("http://", "https://")):
         raise ValueError("there is no address to tell it to")
     try:

@@ -75,6 +75,7 @@ def visible(content: dict[str, Any]) -> str:
 
 
 def work_type(message: object) -> str:
+    """The type of a work notification whose content is complete. Raises Refusal."""
     kind = str(message.get("msgtype")) if isinstance(message, dict) else ""
     if not isinstance(message, dict) or kind not in WORK_TYPES:
         raise Refusal(legacy(40008, "不合法的消息类型"))

@@ -9,6 +9,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from hongyan.sandbox.emulator import Unheard
+
 #: How long an app may take to acknowledge (s).
 ACK = 10.0
 Subscriptions = frozenset[tuple[str, str]]
@@ -22,6 +24,8 @@ class _Connection:
 
 
 class Streams:
+    """The websockets that are open, and what each has subscribed to."""
+
     def __init__(self) -> None:
         self._tickets: dict[str, Subscriptions] = {}
         self._connections: list[_Connection] = []
@@ -65,7 +69,11 @@ class Streams:
         for connection in self._connections:
             if kind == "SYSTEM" or (kind, topic) in connection.topics:
                 return await _told(connection, kind, topic, data, headers or {})
-        raise ValueError("the app has no stream open for this")
+        raise Unheard("the app has no stream open for this")
+
+    async def send(self, frame: str) -> None:
+        """A frame as it is, over the newest connection."""
+        await self._connections[-1].socket.send_str(frame)
 
     async def ping(self) -> tuple[int, str]:
         return await self.push("SYSTEM", "ping", {"opaque": secrets.token_hex(8)})

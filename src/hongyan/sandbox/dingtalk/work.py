@@ -29,6 +29,8 @@ class Task:
 
 
 class Work:
+    """The same content reaches a person once a day, and no more than DAILY notifications do."""
+
     def __init__(self, board: Board, now: Callable[[], float]) -> None:
         self._board = board
         self._now = now

@@ -251,15 +251,17 @@ function composer(platform) {
 async function tell(platform, inbound) {
   const parts = columns.get(platform);
   const url = parts.address.value.trim();
-  // DingTalk's stream and what people do only there need no address
-  if (!url && inbound.kind !== "read" && platform !== "dingtalk") {
+  const addressMissing = () => {
     parts.where.open = true;
     parts.address.focus();
     toast(t.addressMissing, true);
     return false;
-  }
+  };
+  // connections that the app has opened, and what people do only there, need no address
+  if (!url && inbound.kind !== "read" && platform === "wecom") return addressMissing();
   try {
     const told = await ask(`/sandbox/inbound/${platform}`, {url, inbound: {user: parts.user.value, ...inbound}});
+    if (told.unheard) return addressMissing();
     toast(t.told(told.status, told.body), told.status >= 300);
     return told.status < 300;
   } catch (error) {

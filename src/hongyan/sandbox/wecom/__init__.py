@@ -1,8 +1,4 @@
-"""WeCom (企业微信): robots of groups, and the server interface of applications.
-
-* `emulator` has the calls, `checks` what is refused in messages, `windows` the rates.
-* `people` is who there is; `callback` tells an application what a member does, in sealed XML.
-"""
+"""WeCom (企业微信): robots of groups, and the server interface of applications."""
 
 from hongyan.sandbox.wecom.emulator import WeCom
 

@@ -11,7 +11,7 @@ import aiohttp
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from hongyan.sandbox.emulator import Told
-from hongyan.sandbox.wecom.people import CORP, Agent
+from hongyan.sandbox.wecom.world import CORP, Agent
 
 #: How long an answer may take (s), and how often it is tried.
 TIME, TRIES = 5.0, 3
@@ -27,6 +27,7 @@ def seal(agent: Agent, plain: bytes) -> str:
 
 
 def sign(agent: Agent, timestamp: str, nonce: str, sealed: str) -> str:
+    """What `msg_signature` says."""
     return hashlib.sha1("".join(sorted([agent.token, timestamp, nonce, sealed])).encode()).hexdigest()
 
 

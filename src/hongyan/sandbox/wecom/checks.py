@@ -7,16 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-
-class Refusal(Exception):
-    """An answer with an error. `text` is what stands in `errmsg` before the hint."""
-
-    def __init__(self, code: int, text: str, **fields: Any) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
-        self.fields = fields
-
+from hongyan.sandbox.wecom.answers import Refusal
 
 ROBOT_TYPES = ("text", "markdown", "markdown_v2", "image", "news", "file", "voice", "template_card")
 APP_TYPES = (
@@ -189,6 +180,7 @@ def template_card(card: Mapping[str, Any], where: str, *, changed: bool = False)
 
 
 def updatable(card: Mapping[str, Any]) -> bool:
+    """Whether a card gets a code by which it is changed."""
     return card.get("card_type") in INTERACTIONS or bool(card.get("action_menu"))
 
 

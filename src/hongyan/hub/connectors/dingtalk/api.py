@@ -22,6 +22,8 @@ RATE = 18
 
 
 class Api:
+    """Calls both kinds of DingTalk's interfaces with one token."""
+
     def __init__(self, credentials: AppCredentials, around: Surroundings) -> None:
         self._credentials = credentials
         self._around = around

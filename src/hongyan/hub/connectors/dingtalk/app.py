@@ -45,6 +45,8 @@ FEATURES = frozenset({Feature.RECALL, Feature.UPDATE, Feature.STATUS, Feature.RE
 
 
 class AppConnector:
+    """Receipts have under `via` by what a message went: user, group, work (notification) or card."""
+
     features = FEATURES
 
     def __init__(self, credentials: AppCredentials, around: Surroundings) -> None:

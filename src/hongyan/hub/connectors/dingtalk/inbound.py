@@ -28,6 +28,7 @@ from hongyan.hub.connectors.dingtalk.crypto import card_sign, robot_sign
 from hongyan.hub.connectors.sealed_callback import SealedCallback
 from hongyan.hub.content import SECONDS_MAX, Audio, Content, File, Image, Markdown, Media, Message, Text, Video
 from hongyan.hub.degrade import escape
+from hongyan.hub.http import json_object
 
 #: How far the time of a signature may be from ours (ms).
 SKEW = 3_600_000
@@ -241,24 +242,15 @@ def _input(value: object) -> str | list[str]:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
+    value = json_object(body)
+    if value is None:
         raise _dialect("the body is no JSON object")
     return value
 
 
 def _json(text: object) -> dict[str, Any] | None:
     """JSON in a text."""
-    if not isinstance(text, str):
-        return None
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    return json_object(text) if isinstance(text, str) else None
 
 
 def _time(value: object, otherwise: int) -> int:

@@ -9,7 +9,8 @@ import msgspec
 from hongyan.hub.connector import Outcome, Problem
 from hongyan.hub.connectors.dingtalk.dialect import Dialect
 from hongyan.hub.content import Articles, Card, Content, Link, Location, Markdown, Mention, Message, Table, Text
-from hongyan.hub.degrade import Degrade, escape, link, map_url, name_of, picture, place_name, split
+from hongyan.hub.degrade import Degrade, escape, link, map_url, name_of, picture, place_name
+from hongyan.hub.fitting import split
 from hongyan.hub.markdown import Inlines, Writer, aside, parse
 
 #: Bytes of a body of a robot: a little below DingTalk's 20,000; and messages that a long text becomes at most.

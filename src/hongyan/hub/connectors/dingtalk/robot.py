@@ -23,6 +23,8 @@ FEATURES = frozenset({Feature.ONCE})
 
 
 class RobotConnector(Unable):
+    """A robot of a group has no receipts: what it has said stays."""
+
     features = FEATURES
 
     def __init__(self, credentials: RobotCredentials, around: Surroundings) -> None:

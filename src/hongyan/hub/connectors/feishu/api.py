@@ -21,6 +21,8 @@ APP_SECOND, APP_MINUTE, ONE_SECOND = 45, 900, 4
 
 
 class Api:
+    """All calls of an application share one token, and one rate."""
+
     def __init__(self, credentials: AppCredentials, around: Surroundings) -> None:
         self._credentials = credentials
         self._around = around

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +11,7 @@ import msgspec
 
 from hongyan.hub.connector import (
     AGAIN,
+    Event,
     Feature,
     Incoming,
     Note,
@@ -29,6 +30,7 @@ from hongyan.hub.connectors.feishu.api import Api, data
 from hongyan.hub.connectors.feishu.batches import Batches, user_id_type
 from hongyan.hub.connectors.feishu.credentials import AppCredentials
 from hongyan.hub.connectors.feishu.inbound import Inbound
+from hongyan.hub.connectors.feishu.long_connection import LongConnection
 from hongyan.hub.connectors.feishu.rendering import Body, Renderer
 from hongyan.hub.connectors.feishu.uploads import Uploads
 from hongyan.hub.content import Audio, File, Mention, Message, Video
@@ -54,11 +56,14 @@ class AppConnector:
     )
 
     def __init__(self, credentials: AppCredentials, around: Surroundings) -> None:
+        self._credentials = credentials
         self._around = around
         self._api = Api(credentials, around)
         self._batches = Batches(self._api)
         self._inbound = Inbound(credentials, _Names(self._api, around), around.wall)
         self._found: OrderedDict[Target, Target] = OrderedDict()
+        if credentials.stream:
+            self.listen = self._listen
 
     # out
 
@@ -191,6 +196,9 @@ class AppConnector:
 
     async def receive(self, request: Incoming) -> Reception:
         return await self._inbound.receive(request)
+
+    async def _listen(self, tell: Callable[[Event], Awaitable[None]]) -> None:
+        await LongConnection(self._credentials, self._around, self._inbound, tell).run()
 
     async def fetch(self, media: Mapping[str, str]) -> bytes:
         message_id, key = quote(media["message_id"], safe=""), quote(media["key"], safe="")

@@ -39,13 +39,14 @@ class RobotCredentials(Credentials, frozen=True, kw_only=True):
 
 class AppCredentials(Credentials, frozen=True, kw_only=True):
     """`encrypt_key` and `verification_token` are those of the app's page "Events and callbacks": one of them is needed
-    to receive anything.
+    to receive anything at an address. With `stream` all is heard by a connection of our own instead.
     """
 
     app_id: str
     app_secret: str
     encrypt_key: str = ""
     verification_token: str = ""
+    stream: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -60,6 +60,15 @@ _BY_CODE: dict[int, tuple[Outcome, str]] = {
         (Outcome.BAD_CONTENT, ""),
     ),
 }
+#: Why there is no long connection.
+_OF_CONNECTIONS: dict[int, tuple[Outcome, str]] = {
+    **dict.fromkeys((1, 1000040343), (Outcome.TRANSIENT, "")),
+    **dict.fromkeys((403, 514, 1000040344), (Outcome.BAD_CREDENTIAL, _SECRET)),
+    1000040350: (
+        Outcome.BAD_CREDENTIAL,
+        "End other programs that hold long connections of this app: there are too many.",
+    ),
+}
 #: What is wrong within a card (230099).
 _IN_CARDS = {
     "100290": "Check the ids of those who are mentioned: they must belong to this app.",
@@ -78,6 +87,7 @@ def code_of(answer: Answer) -> int | None:
 
 
 def is_expired(answer: Answer) -> bool:
+    """Whether another token may help."""
     return code_of(answer) in EXPIRED
 
 
@@ -86,7 +96,15 @@ def check(answer: Answer, secrets: Iterable[str] = (), *, once: bool = False) ->
     code = code_of(answer)
     if code == 0 and answer.status < 400:
         return
-    raise _problem(answer, code, _words(answer, secrets), once)
+    raise _problem(answer, code, words(answer, secrets), once)
+
+
+def check_connection(code: int, reason: str) -> None:
+    """Raises Problem for a code that keeps the long connection from being opened."""
+    if code in _OF_CONNECTIONS:
+        outcome, advice = _OF_CONNECTIONS[code]
+        everybody = outcome is Outcome.BAD_CREDENTIAL
+        raise Problem(outcome, reason[:REASON_MAX], code=str(code), advice=advice, everybody=everybody)
 
 
 def _problem(answer: Answer, code: int | None, reason: str, once: bool) -> Problem:
@@ -125,7 +143,7 @@ def _after(answer: Answer) -> float | None:
     return float(text) if failed and text.isdecimal() and text.isascii() else answer.retry_after if failed else None
 
 
-def _words(answer: Answer, secrets: Iterable[str]) -> str:
+def words(answer: Answer, secrets: Iterable[str]) -> str:
     """The platform's words, in which no secret stands."""
     found = answer.json or {}
     words = found.get("msg") or found.get("StatusMessage") or f"HTTP {answer.status}"

@@ -42,6 +42,8 @@ from hongyan.hub.content import (
 #: What is older is refused (ms): Feishu tries again for seven and a half hours.
 WINDOW = 8 * 3600 * 1000
 HEARD = b'{"msg":"success"}'
+#: The event of a button that is pressed.
+PRESSED = "card.action.trigger"
 Json = Mapping[str, Any]
 
 
@@ -96,14 +98,21 @@ class Inbound:
         if body.get("type") == "url_verification":
             self._check_token(body.get("token"))
             return Reception(Reply(body=msgspec.json.encode({"challenge": _text(body, "challenge")})))
-        if "open_message_id" in body and "action" in body:
+        if _is_older_card(body):
             self._check_card(request)
-            return Reception(Reply(body=b"{}"), (_acted_before(body, request, self._wall()),))
+            signature = request.headers.get("x-lark-signature", "")
+            return Reception(Reply(body=b"{}"), (_acted_before(body, signature, self._wall()),))
         told = _told(body)
         self._check(request, body, told)
-        if told.name == "card.action.trigger":
-            return Reception(Reply(body=b"{}"), (_acted(told),))
-        return Reception(Reply(body=HEARD), await self._events(told))
+        reply = b"{}" if told.name == PRESSED else HEARD
+        return Reception(Reply(body=reply), await self._events(told))
+
+    async def heard(self, payload: bytes, message_id: str) -> tuple[Event, ...]:
+        """What came by a connection of our own, over which nobody but Feishu speaks. Raises Problem."""
+        body = _object(payload)
+        if _is_older_card(body):
+            return (_acted_before(body, message_id, self._wall()),)
+        return await self._events(_told(body))
 
     # whether it is from Feishu
 
@@ -167,6 +176,8 @@ class Inbound:
     # what it says
 
     async def _events(self, told: _Told) -> tuple[Event, ...]:
+        if told.name == PRESSED:
+            return (_acted(told),)
         if told.name == "im.message.receive_v1":
             said = await self._said(told)
             return (said,) if said is not None else ()
@@ -236,11 +247,15 @@ def _acted(told: _Told) -> Acted:
     )
 
 
-def _acted_before(body: Json, request: Incoming, now: int) -> Acted:
-    """The older callback has no id of its own; its token is another one for each press. Headers are not signed, but
-    for those with which the body is.
+def _is_older_card(body: Json) -> bool:
+    return "open_message_id" in body and "action" in body
+
+
+def _acted_before(body: Json, otherwise: str, now: int) -> Acted:
+    """The older callback has no id of its own; its token is another one for each press. `otherwise` is what else tells
+    one from another: at an address the signature, as other headers are not signed.
     """
-    id = _text(body, "token") or request.headers.get("x-lark-signature", "")
+    id = _text(body, "token") or otherwise
     chat_id = _text(body, "open_chat_id")
     return _made(id, now, _id(body), _dict(body, "action"), _text(body, "open_message_id"), chat_id)
 

@@ -29,7 +29,8 @@ from hongyan.hub.content import (
     Text,
     Video,
 )
-from hongyan.hub.degrade import Degrade, cut, name_of, place_name
+from hongyan.hub.degrade import Degrade, name_of, place_name
+from hongyan.hub.fitting import cut
 from hongyan.hub.markdown import parse
 
 #: Bytes of a request: a text or anything else to an application, and anything to a robot.

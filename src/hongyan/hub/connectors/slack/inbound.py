@@ -24,6 +24,7 @@ from hongyan.hub.connector import (
 )
 from hongyan.hub.content import Audio, Content, File, Image, Markdown, Media, Mention, Message, Text, Video
 from hongyan.hub.degrade import escape
+from hongyan.hub.http import json_object
 
 #: How far a request's time may be from ours (s).
 SKEW = 300
@@ -51,16 +52,14 @@ def read(request: Incoming) -> Mapping[str, Any]:
         except ValueError:
             raise _strange() from None
         form = {name: values[0] for name, values in fields.items()}
-        return _object(form["payload"].encode()) if "payload" in form else form
-    return _object(request.body)
+        return read_object(form["payload"].encode()) if "payload" in form else form
+    return read_object(request.body)
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _strange() from None
-    if not isinstance(value, dict) or not isinstance(value.get("type", ""), str):
+def read_object(body: bytes) -> Mapping[str, Any]:
+    """Raises Problem for what is none of Slack's."""
+    value = json_object(body)
+    if value is None or not isinstance(value.get("type", ""), str):
         raise _strange()
     return value
 

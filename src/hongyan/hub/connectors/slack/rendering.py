@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from hongyan.hub.connector import Outcome, Problem
 from hongyan.hub.connectors.slack import rich_text
-from hongyan.hub.connectors.slack.rich_text import Element
+from hongyan.hub.connectors.slack.forms import FORM_ID, ID_MAX, VALUE_MAX, carried
+from hongyan.hub.connectors.slack.rich_text import Element, plain_text
 from hongyan.hub.content import (
     Article,
     Articles,
@@ -19,7 +19,6 @@ from hongyan.hub.content import (
     Field,
     Form,
     Image,
-    Input,
     Level,
     Link,
     Markdown,
@@ -29,29 +28,21 @@ from hongyan.hub.content import (
     Table,
     Text,
 )
-from hongyan.hub.degrade import Degrade, cut, name_of, table_markdown
+from hongyan.hub.degrade import Degrade, name_of, table_markdown
+from hongyan.hub.fitting import cut
 from hongyan.hub.markdown import aside, parse
 
 #: Of one message. Slack refuses blocks whose texts are together a little above this, and states no number (inferred).
 BLOCKS_MAX, MESSAGE_MAX = 50, 9000
 SECTION_MAX, FIELD_MAX, FIELDS_MAX, HEADER_MAX, ACTIONS_MAX = 3000, 2000, 10, 150, 25
-BUTTON_MAX, VALUE_MAX, ID_MAX, ALT_MAX, FALLBACK_MAX = 75, 2000, 200, 2000, 3000
+BUTTON_MAX, ALT_MAX, FALLBACK_MAX = 75, 2000, 3000
 CONTEXT_MAX, CONFIRM_TITLE_MAX, CONFIRM_MAX, CONFIRM_BUTTON_MAX = 2000, 100, 300, 30
-#: Of a form in a window: its titles, texts of options, values of options, boxes to tick, and what it remembers.
-VIEW_TITLE_MAX, OPTION_MAX, OPTION_VALUE_MAX, BOXES_MAX, LABEL_MAX, HINT_MAX = 24, 75, 150, 10, 2000, 150
 #: The bars of colour, of Slack's own palette.
 COLORS: Mapping[Level, str] = {"info": "", "success": "#2eb67d", "warning": "#ecb22e", "error": "#e01e5a"}
-#: What ids of buttons begin with that are ours: those that open an address, and those that open a form.
-LINK_ID, FORM_ID = "hongyan.link.", "hongyan.form."
+#: What the ids of buttons begin with that open an address.
+LINK_ID = "hongyan.link."
 _MEMBER = re.compile(r"[UW][A-Z0-9]{2,30}")
 _USER_GROUP = re.compile(r"S[A-Z0-9]{2,30}")
-
-
-class AskedForm(Struct, frozen=True):
-    """What a button that opens a form carries."""
-
-    title: str
-    form: Form
 
 
 async def render(
@@ -69,7 +60,7 @@ async def render(
         named = []
     head = [{"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": named}]}] if named else []
     if thread:
-        head.insert(0, {"type": "context", "elements": [_plain(f"[#{thread}]")]})
+        head.insert(0, {"type": "context", "elements": [plain_text(f"[#{thread}]")]})
     groups = _groups(blocks)
     if len(groups) > 1:
         degrade.note("text_split")
@@ -273,7 +264,7 @@ async def _card(card: Card, degrade: Degrade, interactive: bool) -> list[Element
         shown = degrade.cut(" | ".join(lost), CONTEXT_MAX)
         blocks.append({"type": "context", "elements": [{"type": "plain_text", "text": shown}]})
     if card.footer:
-        blocks.append({"type": "context", "elements": [_plain(card.footer)]})
+        blocks.append({"type": "context", "elements": [plain_text(card.footer)]})
     return blocks
 
 
@@ -341,87 +332,22 @@ def _button(button: Button, number: int, degrade: Degrade, interactive: bool) ->
 
 def _confirm(button: Button, degrade: Degrade) -> Element:
     return {
-        "title": _plain(cut(button.text, CONFIRM_TITLE_MAX)),
-        "text": _plain(degrade.cut(button.confirm, CONFIRM_MAX)),
-        "confirm": _plain(cut(button.text, CONFIRM_BUTTON_MAX)),
-        "deny": _plain("Cancel"),
+        "title": plain_text(cut(button.text, CONFIRM_TITLE_MAX)),
+        "text": plain_text(degrade.cut(button.confirm, CONFIRM_MAX)),
+        "confirm": plain_text(cut(button.text, CONFIRM_BUTTON_MAX)),
+        "deny": plain_text("Cancel"),
     }
 
 
 def _label(text: str, degrade: Degrade) -> Element:
-    return _plain(degrade.cut(" ".join(text.split()), BUTTON_MAX, rule="title_cut"))
-
-
-def _plain(text: str) -> Element:
-    return {"type": "plain_text", "text": text or " ", "emoji": False}
+    return plain_text(degrade.cut(" ".join(text.split()), BUTTON_MAX, rule="title_cut"))
 
 
 def _form_button(card: Card, form: Form, degrade: Degrade, interactive: bool) -> Element | None:
     """Messages have no text inputs: a button opens a window with the form, which it carries."""
     element: Element = {"type": "button", "text": _label(form.submit, degrade), "style": "primary"}
-    asked = msgspec.json.encode(AskedForm(cut(card.title, VIEW_TITLE_MAX), form)).decode()
-    if interactive and len(asked) <= VALUE_MAX and len(FORM_ID + form.id) <= ID_MAX and _fits(form):
+    asked = carried(card, form) if interactive else None
+    if asked is not None:
         return {**element, "action_id": FORM_ID + form.id, "value": asked}
     address = degrade.form_address(card)
     return None if address is None else {**element, "action_id": f"{LINK_ID}form", "url": address}
-
-
-def _fits(form: Form) -> bool:
-    """Whether a window can have it as it is."""
-    return all(
-        len(each.id) <= ID_MAX
-        and all(option.value and option.text and len(option.value) <= OPTION_VALUE_MAX for option in each.options)
-        for each in form.inputs
-    )
-
-
-def view(asked: AskedForm, metadata: str) -> Element:
-    """The window of a form; `metadata` comes back with what was filled in."""
-    return {
-        "type": "modal",
-        "callback_id": FORM_ID + asked.form.id,
-        "private_metadata": metadata,
-        "title": _plain(asked.title),
-        "submit": _plain(cut(asked.form.submit, VIEW_TITLE_MAX)),
-        "blocks": [_input(each) for each in asked.form.inputs],
-    }
-
-
-def _input(input: Input) -> Element:
-    hint = {"hint": _plain(cut(input.hint, LABEL_MAX))} if input.hint else {}
-    return {
-        "type": "input",
-        "block_id": input.id,
-        "optional": not input.required,
-        "label": _plain(input.label or input.id),
-        "element": _input_element(input),
-        **hint,
-    }
-
-
-def _input_element(input: Input) -> Element:
-    options = [
-        {"text": _plain(cut(each.text, OPTION_MAX)), "value": each.value, "chosen": each.value == input.value}
-        for each in input.options
-    ]
-    chosen = [_without(each) for each in options if each["chosen"]]
-    shown = [_without(each) for each in options]
-    match input.kind:
-        case "text" | "lines":
-            initial = {"initial_value": input.value[:LABEL_MAX]} if input.value else {}
-            lines = {"multiline": True} if input.kind == "lines" else {}
-            return {"type": "plain_text_input", "action_id": input.id, **initial, **lines}
-        case "select":
-            initial_option = {"initial_option": chosen[0]} if chosen else {}
-            return {"type": "static_select", "action_id": input.id, "options": shown, **initial_option}
-        case "checks":
-            type_ = "checkboxes" if len(shown) <= BOXES_MAX else "multi_static_select"
-            initial_options = {"initial_options": chosen} if chosen else {}
-            return {"type": type_, "action_id": input.id, "options": shown, **initial_options}
-        case "date":
-            initial_date = {"initial_date": input.value} if re.fullmatch(r"\d{4}-\d\d-\d\d", input.value) else {}
-            return {"type": "datepicker", "action_id": input.id, **initial_date}
-
-
-def _without(option: Element) -> Element:
-    return {"text": option["text"], "value": option["value"]}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from hongyan.hub.degrade import split
+from hongyan.hub.fitting import split
 from hongyan.hub.markdown import (
     Blocks,
     Bold,
@@ -282,3 +282,8 @@ def _inner_pieces(element: Element) -> Iterator[Element]:
 def _piece(rest: Element, offset: int, elements: list[Element]) -> Element:
     counted = {"offset": offset} if rest.get("style") == "ordered" and offset else {}
     return {**rest, **counted, "elements": elements}
+
+
+def plain_text(text: str) -> Element:
+    """A text outside of rich text, in which nothing is a mark or a face; Slack takes no empty one."""
+    return {"type": "plain_text", "text": text or " ", "emoji": False}

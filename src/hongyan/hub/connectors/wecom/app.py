@@ -32,27 +32,24 @@ from hongyan.hub.connector import (
     said_twice,
 )
 from hongyan.hub.connectors import ChannelKind
-from hongyan.hub.connectors.credentials import account
 from hongyan.hub.connectors.progress import Progress
+from hongyan.hub.connectors.wecom.api import Api, named
 from hongyan.hub.connectors.wecom.callback import Callback
 from hongyan.hub.connectors.wecom.cards import AppCards, key_of_task, task_id
-from hongyan.hub.connectors.wecom.credentials import BASE, AppCredentials
-from hongyan.hub.connectors.wecom.errors import LONG_WINDOW, NOBODY, TOKEN_CODES, WINDOW, judge
-from hongyan.hub.connectors.wecom.rendering import FILE_MAX, USER, GroupRendering, Part, Told, told
+from hongyan.hub.connectors.wecom.credentials import AppCredentials
+from hongyan.hub.connectors.wecom.errors import NOBODY
+from hongyan.hub.connectors.wecom.mentions import USER, Told, told
+from hongyan.hub.connectors.wecom.rendering import FILE_MAX, GroupRendering, Part
 from hongyan.hub.connectors.wecom.uploads import Uploads
 from hongyan.hub.content import Mention, Message
 from hongyan.hub.degrade import Degrade
-from hongyan.hub.http import Answer, Http, lifetime
 from hongyan.hub.rates import Limit
-from hongyan.hub.surroundings import Bytes, Surroundings
-from hongyan.tokens import Token, Tokens
+from hongyan.hub.surroundings import Surroundings
 
 #: Members, departments and tags in one call.
 USERS_MAX, PARTIES_MAX, TAGS_MAX = 1000, 100, 100
-#: Messages to a member in a minute and an hour, and calls of one interface in a minute; a tenth below WeCom's numbers.
-MEMBER_MINUTE, MEMBER_HOUR, CALLS_MINUTE = 27, 900, 9000
-#: A token is renewed so long before it ends (s).
-EARLY = 300.0
+#: Messages to a member in a minute and an hour; a tenth below WeCom's numbers.
+MEMBER_MINUTE, MEMBER_HOUR = 27, 900
 #: For how long WeCom refuses the same content to the same people, if it is asked to (s).
 DUPLICATES = 600
 #: How long it is remembered whom an address belongs to (s), and how many addresses and messages are.
@@ -65,24 +62,22 @@ _FIELDS = {
     "department": ("toparty", PARTIES_MAX, "invalidparty"),
     "tag": ("totag", TAGS_MAX, "invalidtag"),
 }
-#: Sends a part to some: what became of it for each.
-_Call = Callable[[Part, list[Target], str], Awaitable[dict[Target, Receipt | Problem]]]
+#: Sends a part of a message to some, by the message's key and the part's number: what became of it for each.
+_Call = Callable[[Part, list[Target], str, int], Awaitable[dict[Target, Receipt | Problem]]]
 _UNLICENSED = "Give the member a licence of the interface (接口许可) in the WeCom administration."
 
 
 class App(Unable):
+    """A receipt has `msgid`, and for cards that can be changed `response_code` and `task_id`; a group's has nothing."""
+
     def __init__(self, credentials: AppCredentials, around: Surroundings) -> None:
         self._around = around
         self._credentials = credentials
-        given = credentials
-        self._account = ("wecom", account(given.base_url, given.corp_id, given.agent_id, given.secret))
-        self._http = Http(around.outbound, credentials.base_url or BASE)
-        self._tokens = Tokens(self._fetch_token, around.steady)
-        self._uploads = Uploads(self._upload, around.steady)
+        self._api = Api(credentials, around)
+        self._uploads = Uploads(self._api.upload, around.steady)
         self._progress = Progress[Receipt]()
         self._sent = _Sent(around.steady)
         self._people: OrderedDict[Target, tuple[str, float]] = OrderedDict()
-        self._blocked: dict[str, float] = {}
         self._callback = Callback(credentials, around.wall) if credentials.token else None
         can = {Feature.RECALL, Feature.UPDATE, Feature.LOOK_UP, Feature.ONCE}
         self.features = frozenset(can | ({Feature.RECEIVE} if self._callback else set()))
@@ -147,7 +142,7 @@ class App(Unable):
         results: dict[Target, Result] = {}
         for number, part in enumerate(parts):
             lacking = [each for each in to if each not in results and self._progress.count(key, each) <= number]
-            for target, answer in (await self._tried(part, lacking, key, call) if lacking else {}).items():
+            for target, answer in (await self._tried(part, lacking, key, number, call) if lacking else {}).items():
                 if isinstance(answer, Problem):
                     results[target] = failed(target, answer)
                 else:
@@ -162,14 +157,17 @@ class App(Unable):
         part: Part,
         to: list[Target],
         key: str,
+        number: int,
         call: _Call,
     ) -> dict[Target, Receipt | Problem]:
         try:
-            return await call(part, to, key)
+            return await call(part, to, key, number)
         except Problem as problem:
             return dict.fromkeys(to, problem)
 
-    async def _send_to_people(self, part: Part, to: list[Target], key: str) -> dict[Target, Receipt | Problem]:
+    async def _send_to_people(
+        self, part: Part, to: list[Target], key: str, number: int
+    ) -> dict[Target, Receipt | Problem]:
         results: dict[Target, Receipt | Problem] = {}
         for target in to:
             try:
@@ -190,23 +188,27 @@ class App(Unable):
             part.type: {**part.value, **receipt},
         }
         once = {"enable_duplicate_check": 1, "duplicate_check_interval": DUPLICATES}
-        only = self._sent.only_by(key, value)
+        only = self._sent.only_by(f"{key} {number}", value)
         with nullcontext() if only else said_twice():
-            answer = await self._post("/cgi-bin/message/send", {**value, **(once if only else {})})
+            answer = await self._api.post("/cgi-bin/message/send", {**value, **(once if only else {})})
         receipt |= {name: str(answer[name]) for name in ("msgid", "response_code") if answer.get(name)}
         unreached = _unreached(answer)
         return results | {target: unreached.get((target.kind, target.id.lower()), receipt) for target in to}
 
-    async def _send_to_group(self, part: Part, to: list[Target], key: str) -> dict[Target, Receipt | Problem]:
+    async def _send_to_group(
+        self, part: Part, to: list[Target], key: str, number: int
+    ) -> dict[Target, Receipt | Problem]:
         [group] = to
         with said_twice():
-            await self._post("/cgi-bin/appchat/send", {"chatid": group.id, "msgtype": part.type, part.type: part.value})
+            await self._api.post(
+                "/cgi-bin/appchat/send", {"chatid": group.id, "msgtype": part.type, part.type: part.value}
+            )
         return {group: {}}
 
     def _count(self, target: Target) -> None:
         """Raises Problem for a member who has got as many messages as WeCom lets through."""
         if target.kind == "user":
-            key = (*self._account, target.id.lower())
+            key = (*self._api.account, target.id.lower())
             self._around.rates.take(Limit(key, MEMBER_MINUTE, 60.0), Limit(key, MEMBER_HOUR, 3600.0))
 
     # afterwards
@@ -216,7 +218,7 @@ class App(Unable):
         if not receipt.get("msgid"):
             raise Problem(Outcome.BAD_CONTENT, "WeCom gave no id for this message: what a group got stays there")
         for msgid in receipt["msgid"].split(","):
-            await self._post("/cgi-bin/message/recall", {"msgid": msgid})
+            await self._api.post("/cgi-bin/message/recall", {"msgid": msgid})
 
     async def update(self, receipt: Receipt, message: Message) -> Sequence[Note]:
         """Change a card for all who have it. WeCom's code for that is good once; a press of a button gives another."""
@@ -226,7 +228,7 @@ class App(Unable):
         degrade = Degrade(self._around, key_of_task(receipt.get("task_id", "")))
         card = await AppCards(degrade, self._uploads.get, Told()).changed(message.content)
         value = {"atall": 1, "agentid": self._credentials.agent_id, "response_code": code, "template_card": card}
-        await self._post("/cgi-bin/message/update_template_card", value)
+        await self._api.post("/cgi-bin/message/update_template_card", value)
         return degrade.notes
 
     async def status(self, receipt: Receipt) -> Status:
@@ -247,12 +249,12 @@ class App(Unable):
 
     async def check(self) -> str:
         asked = {"agentid": str(self._credentials.agent_id)}
-        answer = await self._call(lambda token: self._http.get("/cgi-bin/agent/get", {**token, **asked}), "agent/get")
+        answer = await self._api.get("/cgi-bin/agent/get", asked)
         name = (answer.json or {}).get("name")
         return f"the WeCom application {name or self._credentials.agent_id}"
 
     async def close(self) -> None:
-        await self._tokens.close()
+        await self._api.close()
 
     # what comes in
 
@@ -262,13 +264,8 @@ class App(Unable):
         return self._callback.receive(request)
 
     async def fetch(self, media: Mapping[str, str]) -> bytes:
-        asked = {"media_id": media.get("media_id", "")}
-        answer = await self._call(
-            lambda token: self._http.get("/cgi-bin/media/get", {**token, **asked}, answer_max=FILE_MAX), "media/get"
-        )
+        answer = await self._api.get("/cgi-bin/media/get", {"media_id": media.get("media_id", "")}, answer_max=FILE_MAX)
         return answer.body
-
-    # calls
 
     async def _ask_who(self, target: Target) -> str:
         with nothing_said():
@@ -276,16 +273,16 @@ class App(Unable):
 
     async def _ask(self, target: Target) -> str:
         if target.kind == "mobile":
-            return _named(await self._post("/cgi-bin/user/getuserid", {"mobile": target.id}), "userid")
+            return named(await self._api.post("/cgi-bin/user/getuserid", {"mobile": target.id}), "userid")
         if target.kind != "email":
             raise Problem(Outcome.BAD_RECIPIENT, "WeCom finds members by mobile number or mail address")
         path = "/cgi-bin/user/get_userid_by_email"
         try:
-            return _named(await self._post(path, {"email": target.id, "email_type": 1}), "userid")
+            return named(await self._api.post(path, {"email": target.id, "email_type": 1}), "userid")
         except Problem as problem:
             if problem.outcome is not Outcome.BAD_RECIPIENT:
                 raise
-        return _named(await self._post(path, {"email": target.id, "email_type": 2}), "userid")  # the member's own
+        return named(await self._api.post(path, {"email": target.id, "email_type": 2}), "userid")  # the member's own
 
     async def _resolved(self, mention: Mention) -> Mention:
         """With the member's id, if there is one."""
@@ -299,76 +296,17 @@ class App(Unable):
                 raise
             return mention
 
-    async def _post(self, path: str, value: dict[str, Any]) -> dict[str, Any]:
-        answer = await self._call(lambda token: self._http.post(path, value, token), path.removeprefix("/cgi-bin/"))
-        return answer.json or {}
-
-    async def _upload(self, type_: str, file: Bytes) -> str:
-        sent = ("media", file.name or type_, file.type or "application/octet-stream", file.content)
-        with nothing_said():
-            answer = await self._call(
-                lambda token: self._http.upload("/cgi-bin/media/upload", sent, query={**token, "type": type_}),
-                "media/upload",
-            )
-            return _named(answer.json, "media_id")
-
-    async def _call(self, ask: Callable[[dict[str, str]], Awaitable[Answer]], interface: str) -> Answer:
-        """With a token, and once more with a new one if WeCom does not take it. The answer says that all is well."""
-        limit = Limit((*self._account, "interface", interface), CALLS_MINUTE, 60.0)
-        self._around.rates.take(limit, everybody=True)
-        token = await self._tokens.get()
-        try:
-            return self._judged(await ask({"access_token": token}), token)
-        except Problem as problem:
-            if problem.code not in map(str, TOKEN_CODES):
-                raise self._blocking(problem, interface, limit) from None
-        self._tokens.void(token)
-        token = await self._tokens.get()
-        try:
-            return self._judged(await ask({"access_token": token}), token)
-        except Problem as problem:
-            raise self._blocking(problem, interface, limit) from None
-
-    def _judged(self, answer: Answer, token: str) -> Answer:
-        judge(answer, (self._credentials.secret, token))
-        return answer
-
-    def _blocking(self, problem: Problem, interface: str, limit: Limit) -> Problem:
-        """WeCom blocks an interface for a minute, or longer if that was not enough; the text does not say which."""
-        if problem.code == "45009":
-            now = self._around.steady()
-            again = now - self._blocked.get(interface, -LONG_WINDOW) < 2 * WINDOW
-            self._blocked[interface] = now
-            problem.after = LONG_WINDOW if again else WINDOW
-            self._around.rates.close(limit.key, problem.after)
-        return problem
-
-    async def _fetch_token(self) -> Token:
-        asked = {"corpid": self._credentials.corp_id, "corpsecret": self._credentials.secret}
-        limit = Limit((*self._account, "interface", "gettoken"), CALLS_MINUTE, 60.0)
-        self._around.rates.take(limit, everybody=True)
-        with nothing_said():
-            answer = await self._http.get("/cgi-bin/gettoken", asked)
-            try:
-                told = judge(answer, (self._credentials.secret,))
-            except Problem as problem:
-                raise self._blocking(problem, "gettoken", limit) from None
-            token, life = told.get("access_token"), told.get("expires_in")
-            if not isinstance(token, str) or not token or not isinstance(life, int):
-                raise Problem(Outcome.UNKNOWN, "WeCom's answer has no token", everybody=True)
-        return Token(token, self._around.steady() + max(lifetime(life, 7200.0) - EARLY, 60.0))
-
 
 class _Sent:
-    """Which message said what to whom, lately. WeCom can refuse the same content to the same people, which is good when
-    a message is tried again, but would swallow another message that says the same."""
+    """Which part of a message said what to whom, lately. WeCom can refuse the same content to the same people, which is
+    good when a message is tried again, but would swallow another message, or part of it, that says the same."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._keys: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
 
     def only_by(self, key: str, value: object) -> bool:
-        """Whether no message but this one has said it in the time that WeCom looks at."""
+        """Whether nothing but this part of a message has said it in the time that WeCom looks at."""
         digest = hashlib.sha256(msgspec.json.encode(value)).digest()
         first, until = self._keys.pop(digest, (key, 0.0))
         only = first == key or self._now() >= until
@@ -376,13 +314,6 @@ class _Sent:
         while len(self._keys) > KEPT:
             self._keys.popitem(last=False)
         return only
-
-
-def _named(answer: Mapping[str, Any] | None, name: str) -> str:
-    found = (answer or {}).get(name)
-    if not isinstance(found, str) or not found:
-        raise Problem(Outcome.UNKNOWN, f"WeCom's answer has no {name}")
-    return found
 
 
 def _valid(target: Target) -> Target:

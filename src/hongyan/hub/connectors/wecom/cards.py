@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from hongyan.hub.connector import Outcome, Problem
 from hongyan.hub.connectors.wecom.rendering import GroupRendering, Part, Rendering, RobotRendering
 from hongyan.hub.content import Button, Card, Content, Form, Input, Markdown, Table, Text
-from hongyan.hub.degrade import Degrade, cut, escape, utf8
+from hongyan.hub.degrade import Degrade, escape
+from hongyan.hub.fitting import cut, utf8
 from hongyan.hub.markdown import Writer, parse
 
 #: Characters of titles, of what stands under them, of the text, of the source and of the text of a button.

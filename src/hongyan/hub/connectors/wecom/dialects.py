@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 
-from hongyan.hub.degrade import split, utf8
+from hongyan.hub.fitting import split, utf8
 from hongyan.hub.markdown import Block, Blocks, Bullets, CodeBlock, Grid, Inlines, Quote, Writer
 
 GAP = "\u200b"

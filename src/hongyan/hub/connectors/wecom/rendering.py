@@ -2,9 +2,7 @@
 
 import base64
 import hashlib
-import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -12,6 +10,7 @@ from msgspec.structs import replace
 from hongyan.hub.connector import Outcome, Problem
 from hongyan.hub.connectors.wecom.dialects import Markdown as Dialect
 from hongyan.hub.connectors.wecom.dialects import MarkdownV2, inert, kinds, packed
+from hongyan.hub.connectors.wecom.mentions import Told
 from hongyan.hub.content import (
     Article,
     Articles,
@@ -25,23 +24,13 @@ from hongyan.hub.content import (
     Location,
     Markdown,
     Media,
-    Mention,
     Message,
     Table,
     Text,
     Video,
 )
-from hongyan.hub.degrade import (
-    Degrade,
-    cut,
-    escape,
-    map_url,
-    name_of,
-    place_name,
-    split,
-    table_markdown,
-    utf8,
-)
+from hongyan.hub.degrade import Degrade, escape, map_url, place_name, table_markdown
+from hongyan.hub.fitting import cut, split, utf8
 from hongyan.hub.markdown import Blocks, CodeBlock, Grid, Italic, LinkTo, Picture, Plain, Rule, aside, parse
 from hongyan.hub.markdown import Bullets as List
 from hongyan.hub.markdown import Heading as HeadingOf
@@ -66,9 +55,6 @@ PARTS_MAX = 5
 #: Room for the number before each of several parts, such as `(2/5)` and the end of its line.
 _NUMBER = 8
 
-#: Ids of members; and mobile numbers.
-USER = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.@-]{0,63}")
-MOBILE = re.compile(r"\+?[0-9]{5,20}")
 _COLOURS: dict[Level, str] = {"success": "info", "warning": "warning", "error": "warning"}
 
 
@@ -81,47 +67,6 @@ class Part(NamedTuple):
 
 #: Uploads a file as image, voice, video or file, and returns its media id.
 Upload = Callable[[str, Bytes], Awaitable[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Who is mentioned: members by their ids (`@all` for everyone), by mobile; `names` of who can't be told."""
-
-    users: tuple[str, ...] = ()
-    mobiles: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-
-    @property
-    def inline(self) -> bool:
-        """Whether marks in Markdown tell them all."""
-        return not self.mobiles and "@all" not in self.users
-
-    @property
-    def nobody(self) -> bool:
-        """Whether there are names only."""
-        return not self.users and not self.mobiles
-
-    def fields(self) -> dict[str, Any]:
-        """As a text message names them."""
-        return {
-            **({"mentioned_list": list(self.users)} if self.users else {}),
-            **({"mentioned_mobile_list": list(self.mobiles)} if self.mobiles else {}),
-        }
-
-
-def told(mentions: Sequence[Mention], *, mobiles: bool) -> Told:
-    """Whom a message can tell; `mobiles`: whether mobile numbers are taken as they are."""
-    users, numbers, names = [], [], []
-    for each in mentions:
-        if each.everyone:
-            users.append("@all")
-        elif USER.fullmatch(each.user):
-            users.append(each.user)
-        elif mobiles and MOBILE.fullmatch(each.mobile):
-            numbers.append(each.mobile)
-        else:
-            names.append(name_of(each))
-    return Told(tuple(dict.fromkeys(users)), tuple(dict.fromkeys(numbers)), tuple(names))
 
 
 class Rendering:

@@ -9,7 +9,7 @@ from hongyan.hub.connectors.progress import Progress
 from hongyan.hub.connectors.wecom.cards import RobotCards
 from hongyan.hub.connectors.wecom.credentials import BASE, RobotCredentials
 from hongyan.hub.connectors.wecom.errors import judge
-from hongyan.hub.connectors.wecom.rendering import told
+from hongyan.hub.connectors.wecom.mentions import told
 from hongyan.hub.connectors.wecom.uploads import Uploads
 from hongyan.hub.content import Message
 from hongyan.hub.degrade import Degrade

@@ -29,7 +29,3 @@ class Uploads:
             while len(self._ids) > KEPT:
                 self._ids.popitem(last=False)
         return media_id
-
-    def forget(self) -> None:
-        """WeCom does not know an id."""
-        self._ids.clear()

@@ -1,17 +1,6 @@
-"""Who and what there is at the sandbox's Feishu, and its error bodies."""
+"""Who and what there is at the sandbox's Feishu."""
 
-import base64
-import hashlib
-import json
-import os
-import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from aiohttp import web
-from cryptography.hazmat.primitives import padding
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from hongyan.sandbox.emulator import Robot
 
@@ -105,61 +94,3 @@ def find_person(id: str) -> Person | None:
         if id in (each.open_id, each.user_id, each.union_id, each.email):
             return each
     return None
-
-
-def answer(data: Mapping[str, Any] | None = None, **more: Any) -> web.Response:
-    return _json({"code": 0, "msg": "success", "data": data or {}, **more}, 200, _log_id())
-
-
-def refuse(code: int, message: str, status: int = 400, headers: Mapping[str, str] | None = None) -> web.Response:
-    log_id = _log_id()
-    body = {
-        "code": code,
-        "msg": message,
-        "error": {
-            "log_id": log_id,
-            "troubleshooter": f"排查建议查看(Troubleshooting suggestions): https://open.feishu.cn/search?log_id={log_id}",
-        },
-    }
-    return _json(body, status, log_id, headers)
-
-
-class Refusal(Exception):
-    """Refused by this code and sentence."""
-
-    def __init__(self, code: int, message: str, status: int = 400, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.response = refuse(code, message, status, headers)
-
-
-def _json(body: Mapping[str, Any], status: int, log_id: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(
-        text=json.dumps(body, ensure_ascii=False),
-        status=status,
-        content_type="application/json",
-        headers={"X-Tt-Logid": log_id, **(headers or {})},
-    )
-
-
-def _log_id() -> str:
-    return secrets.token_hex(17).upper()
-
-
-# what the platform tells an app
-
-
-def encrypted(key: str, plain: bytes) -> str:
-    iv = os.urandom(16)
-    padder = padding.PKCS7(128).padder()
-    encryptor = Cipher(algorithms.AES(hashlib.sha256(key.encode()).digest()), modes.CBC(iv)).encryptor()
-    padded = padder.update(plain) + padder.finalize()
-    return base64.b64encode(iv + encryptor.update(padded) + encryptor.finalize()).decode()
-
-
-def signed(timestamp: str, nonce: str, key: str, body: bytes) -> str:
-    return hashlib.sha256((timestamp + nonce + key).encode() + body).hexdigest()
-
-
-def signed_card(timestamp: str, nonce: str, token: str, body: bytes) -> str:
-    """As the older callback of cards is."""
-    return hashlib.sha1((timestamp + nonce + token).encode() + body).hexdigest()

@@ -149,6 +149,7 @@ def elements(value: object) -> Iterator[dict[str, Any]]:
 
 
 def buttons(card: object) -> Iterator[dict[str, Any]]:
+    """All of a card."""
     return (each for each in elements(card) if each["tag"] == "button")
 
 

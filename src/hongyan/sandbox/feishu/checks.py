@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hongyan.sandbox.feishu_cards import BadCard, CardChecker
-from hongyan.sandbox.feishu_world import Refusal, find_person
+from hongyan.sandbox.feishu.answers import Refusal
+from hongyan.sandbox.feishu.cards import BadCard, CardChecker
+from hongyan.sandbox.feishu.world import find_person
 
 TEXT_MAX, RICH_MAX = 150 * 1024, 30 * 1024
 _POST_TAGS: Mapping[str, tuple[str, ...]] = {

@@ -4,6 +4,8 @@ from collections.abc import Callable, Hashable
 
 
 class Windows:
+    """By any key; `now` is the time of day (s)."""
+
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._counts: dict[tuple[Hashable, float], tuple[int, int]] = {}
