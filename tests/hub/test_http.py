@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hongyan.hub.connector import Outcome, Problem
-from hongyan.hub.http import AGENT, Http, multipart
+from hongyan.hub.http import AGENT, Http, lifetime, multipart
 from hongyan.outbound import Outbound
 from tests.support.hub import LOOPBACK
 
@@ -183,6 +183,12 @@ async def problem(call: Awaitable[object]) -> tuple[Outcome, bool]:
     with pytest.raises(Problem) as raised:
         await call
     return raised.value.outcome, raised.value.everybody
+
+
+@pytest.mark.parametrize("told", [10**400, -1, 1e300, "7200", None, []])
+def test_a_lifetime_that_is_none(told: object) -> None:
+    assert lifetime(told, 60.0) == 60.0
+    assert lifetime(7200, 60.0) == 7200.0
 
 
 async def test_what_a_platform_said_is_in_no_repr(platform: Platform, http: Http) -> None:
