@@ -27,7 +27,7 @@ web: ## Build the web pages if they are absent or differ from their sources
 	@$(prepare) web
 
 pytest = $(with_node) $(bin)/python -m pytest
-in_parallel = -n auto --maxprocesses 4 --dist loadgroup
+in_parallel = -n auto --dist loadgroup
 
 test: setup web ## Set up and run the tests that need only PyPI and npm packages; ARGS are pytest's
 	$(pytest) $(in_parallel) $(ARGS)

@@ -14,6 +14,11 @@ settings.register_profile("patient", deadline=None, derandomize=IN_CI, suppress_
 settings.load_profile("patient")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores, for tests wait for servers; each takes most of a gigabyte of memory."""
+    return min((os.cpu_count() or 1) + 1, 4)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI every promise must be tried: a skip or an expected failure counts as a failure."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hongyan.cli.channels import _lines
 from tests.support.server import Server
 from tests.test_cli import printed, run
 
@@ -138,3 +139,11 @@ def test_the_doctor_names_what_fails(data: Data, file: Path) -> None:
     done = run("doctor", *data)
     assert "Channels" in done.stdout
     assert "none fails" in done.stdout
+
+
+def test_what_a_platform_says_commands_no_terminal() -> None:
+    target = {"to": "here", "state": "failed", "reason": "\x1b[2Jgone\nhere: sent\x07", "advice": "\u202eno"}
+    assert _lines([{"targets": [target], "notes": [{"rule": "r", "detail": "\x9b2J"}]}]) == [
+        "here: failed: \ufffd[2Jgone\ufffdhere: sent\ufffd. \ufffdno.",
+        "note: r: \ufffd2J",
+    ]

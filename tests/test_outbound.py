@@ -230,6 +230,14 @@ async def test_what_is_no_address(url: str) -> None:
     await outbound.close()
 
 
+@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\0b"])
+async def test_what_is_no_header(peer: AppEngine, value: str) -> None:
+    outbound = Outbound(LOOPBACK)
+    with pytest.raises(Forbidden, match="a header for"):
+        await outbound.request("POST", url_of(peer), headers={"Authorization": value}, timeout=30.0)
+    await outbound.close()
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -238,6 +246,7 @@ async def test_what_is_no_address(url: str) -> None:
         Raw(200, b"x" * 1_001),
         Raw(200, b"\x1f\x8b", "Content-Encoding: gzip\r\n"),
         Raw(everything=b"SSH-2.0-OpenSSH\r\n\r\n"),
+        Raw(everything=b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1_000 + b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
     ],
 )
 async def test_what_can_not_be_read(peer: AppEngine, answer: Raw) -> None:
@@ -245,6 +254,28 @@ async def test_what_can_not_be_read(peer: AppEngine, answer: Raw) -> None:
     outbound = Outbound(LOOPBACK)
     with pytest.raises(Unreadable):
         await post(outbound, url_of(peer), answer_max=1_000)
+    await outbound.close()
+
+
+@pytest.mark.parametrize(("chunks", "is_read"), [(20_000, True), (200_000, False)])
+async def test_chunks_with_hardly_anything_in_them(peer: AppEngine, chunks: int, is_read: bool) -> None:
+    """Each costs as much as a large one."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    peer.hooks["_hook"] = lambda params: Raw(everything=head + b"1\r\na\r\n" * chunks + b"0\r\n\r\n")
+    outbound = Outbound(LOOPBACK)
+    if is_read:
+        assert len((await post(outbound, url_of(peer))).body) == chunks
+    else:
+        with pytest.raises(Unreadable, match="end of its answer"):
+            await post(outbound, url_of(peer))
+    await outbound.close()
+
+
+async def test_an_answer_that_is_announced(peer: AppEngine) -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 3
+    peer.hooks["_hook"] = lambda params: Raw(everything=early + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    outbound = Outbound(LOOPBACK)
+    assert (await post(outbound, url_of(peer))).body == b"ok"
     await outbound.close()
 
 

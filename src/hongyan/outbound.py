@@ -16,11 +16,15 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import cast
 
 import aiohttp
 import httpx
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import RawResponseMessage
+from aiohttp.streams import StreamReader
 from yarl import URL
 
 from hongyan import addresses
@@ -32,6 +36,12 @@ CONNECT, ADDRESSES = 5.0, 3
 ANSWER_MAX = 1_048_576
 #: Bytes of a line of an answer's head, and how many lines.
 LINE_MAX, LINES_MAX = 8_190, 128
+#: Answers that only say that one is to come (RFC 9110, 15.2), and bytes that are read at once: each costs more than its
+#: bytes, and a peer may send thousands in what one look at the connection brings.
+INTERIM_MAX, PIECE = 16, 4_096
+#: Bytes that may come besides those of a body and half as many: of chunks that hold hardly anything a megabyte takes a
+#: second. What waits to be taken counts, too.
+BESIDE_MAX = 524_288
 #: Connections to one origin, and how long one is kept without use (s): Node closes them after five.
 CONNECTIONS, KEPT = 256, 4.0
 #: For how long the addresses of a name are good (s), names that are remembered, and that are looked up at once.
@@ -218,6 +228,8 @@ class Outbound:
             raise Unreadable(f"{target.authority} does not answer in HTTP") from None
         except aiohttp.ClientError as error:
             raise Lost(f"the connection to {target.authority} was lost: {_why(error)}") from None
+        except ValueError:  # such as the end of a line within a token, which would begin another header
+            raise Forbidden(f"a header for {target.authority} has characters that none may have") from None
 
     async def _opened(self) -> aiohttp.ClientSession:
         """The session, which is opened at the first request."""
@@ -286,6 +298,8 @@ class _Connector(aiohttp.TCPConnector):
         super().__init__(
             ssl=context, resolver=_NoResolver(), limit=0, limit_per_host=CONNECTIONS, keepalive_timeout=KEPT
         )
+        loop = asyncio.get_running_loop()
+        self._factory = cast("functools.partial[ResponseHandler]", functools.partial(_Protocol, loop=loop))
         self._used = weakref.WeakSet[ResponseHandler]()
 
     async def connect(
@@ -301,6 +315,36 @@ class _Connector(aiohttp.TCPConnector):
             if not protocol.should_close and not _readable(connection):
                 return connection
             connection.close()
+
+
+class _Protocol(ResponseHandler):
+    """Reads no further if there are ever more answers that are none, or chunks with hardly anything in them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._interim = 0
+        self._body: StreamReader | None = None
+        self._came = 0
+
+    def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data) or 1, PIECE):
+            piece = data[start : start + PIECE]
+            self._came += len(piece)
+            super().data_received(piece)
+            taken = self._body.total_bytes if self._body is not None else 0
+            if self._interim > INTERIM_MAX or self._came > BESIDE_MAX + taken * 3 // 2:
+                failure = HttpProcessingError(message="more and more comes, and hardly anything of an answer")
+                if self._body is not None and not self._body.is_eof():
+                    self._body.set_exception(aiohttp.ClientPayloadError(failure.message))
+                self.set_exception(failure)
+                if self.transport is not None:
+                    self.transport.close()
+                return
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        self._interim = self._interim + 1 if data[0].code < 200 else 0
+        self._body, self._came = data[1], 0
+        super().feed_data(data, size)
 
 
 class _NoResolver(aiohttp.abc.AbstractResolver):

@@ -156,7 +156,7 @@ async def stage(
 ) -> AsyncIterator[Stage]:
     """A sandbox that nobody else sees, for as long as this lasts."""
     with tempfile.TemporaryDirectory(prefix="hongyan-") as folder:
-        sandbox = Sandbox(emulators())
+        sandbox = Sandbox(await asyncio.to_thread(emulators))  # the first time, much is imported
         path = Path(folder) / "sandbox"
         await sandbox.start(path=str(path), origin=ORIGIN)
         inside = _Inside(path)
@@ -177,6 +177,7 @@ def _wall() -> int:
 async def preview(message: Callable[[str], Message], link: Callable[[Media], Awaitable[str]]) -> list[Preview]:
     """What becomes of a message on each kind of channel, asked for by its platform. It is the port `Rehearse`."""
     shown = []
+    await asyncio.to_thread(connectors.kinds)
     async with stage(Props(link)) as made:
         for account in made.accounts:
             kind = connectors.kind(account.kind)

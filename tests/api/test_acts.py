@@ -119,6 +119,20 @@ async def test_a_form_is_filled_in(calling: Calling, hub: Hub, message: dict[str
     assert (told["action"], told["inputs"]) == ("why", FILLED)
 
 
+async def test_an_input_may_be_called_as_what_tells_presses_apart(
+    calling: Calling, hub: Hub, http: httpx.AsyncClient, message: dict[str, Any], store: Store
+) -> None:
+    form = {"id": "f", "inputs": [{"id": "_once", "label": "How often", "required": True}]}
+    card = {"content": {"type": "card", "title": "T", "form": form}}
+    body = {"to": ["group:g1"], "message": card}
+    asked = (await http.post(f"/api/v1/channels/{message['channel']}/messages", json=body)).json()
+    async with calling() as anybody:
+        pressed = {"_once": ["a-press-of-the-page", "twice"]}  # as browsers send two fields of one name
+        assert (await anybody.post(path(hub, asked, "f"), data=pressed, headers=FORM)).status_code == 200
+    (told,) = await actions(store)
+    assert told["inputs"] == {"_once": "twice"}
+
+
 @pytest.mark.parametrize(
     ("given", "label"),
     [

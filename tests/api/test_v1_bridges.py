@@ -15,7 +15,7 @@ from hongyan.engine.values import App, ConversationDraft, ConversationKind, Conv
 from hongyan.errors import Refused
 from hongyan.hub import bridges, media
 from hongyan.hub.connector import Chat, Happened, Outcome, Person, Problem, Result, Said, Target
-from hongyan.hub.content import Audio, File, Image, Link, Location, Media, Message, Text
+from hongyan.hub.content import Audio, Content, File, Image, Link, Location, Media, Message, Text
 from hongyan.hub.hub import Hub
 from hongyan.hub.records import lane_in
 from hongyan.jobs import Jobs
@@ -361,6 +361,14 @@ async def test_a_long_text_is_cut_to_what_a_message_takes(world: World, events: 
     await world.hear(replace_said(text="鸿" * 10_000))
     (one,) = await heard(events, 1)
     assert json.loads(one.content)["_lctext"].endswith("…")
+
+
+@pytest.mark.usefixtures("jobs")
+@pytest.mark.parametrize("content", [Text("Good morning"), Location(1.5, 2.5, "Here" * 3000, "There" * 3000)])
+async def test_whoever_has_a_long_name_is_heard(world: World, events: list[Event], content: Content) -> None:
+    await world.hear(replace_said(sender=Person("u" * 5_000, "\x07" * 6_000), message=Message(content)))
+    (one,) = await heard(events, 1)
+    assert json.loads(one.content)["_lctext"].startswith(("Good", "Here"))
 
 
 @pytest.mark.usefixtures("jobs")

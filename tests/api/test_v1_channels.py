@@ -4,14 +4,18 @@ import asyncio
 import itertools
 import json
 import logging
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
+from structlog.testing import capture_logs
 
+from hongyan.api.v1 import channels as v1_channels
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
 from hongyan.engine.turns import Turns
@@ -29,7 +33,7 @@ from hongyan.hub.watching import Watching
 from hongyan.jobs import Jobs
 from hongyan.store import Store
 from hongyan.webhooks.follower import WebhookFollower
-from tests.api.conftest import Calling
+from tests.api.conftest import Calling, Served
 from tests.support.fake_channel import SECRET, Judge, Platform, ok, platform
 
 __all__ = ["platform"]
@@ -732,6 +736,29 @@ async def test_messages_are_listed_the_newest_first(http: httpx.AsyncClient, pla
     assert rest["next"] is None
 
 
+async def test_what_is_made_in_a_thread_is_the_same(
+    http: httpx.AsyncClient, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages to many would otherwise keep everybody waiting."""
+    id = (await made(http))["id"]
+    for number in range(2):
+        await sent(http, id, *(f"user:u{number}-{each}" for each in range(3)), wait=0)
+    before = await call(http, "GET", f"/{id}/messages?limit=1")
+    monkeypatch.setattr("hongyan.api.v1.channels.LARGE", 0)
+    monkeypatch.setattr("hongyan.api.v1.channels._target", _not_by_the_loop(v1_channels._target))
+    assert await call(http, "GET", f"/{id}/messages?limit=1") == before
+    message = before["items"][0]
+    assert await call(http, "GET", f"/{id}/messages/{message['id']}") == message
+
+
+def _not_by_the_loop(make: Callable[..., Any]) -> Callable[..., Any]:
+    def checked(*given: Any) -> Any:
+        assert threading.current_thread() is not threading.main_thread()
+        return make(*given)
+
+    return checked
+
+
 @pytest.mark.usefixtures("jobs")
 async def test_a_thread_is_given_its_receipt(http: httpx.AsyncClient, platform: Platform) -> None:
     channel = (await made(http))["id"]
@@ -987,6 +1014,58 @@ async def test_what_is_forged_or_wrong_gets_one_line(calling: Calling, platform:
         assert (got.status_code, got.content) == (200, b'{"fine":1}')
 
 
+async def test_a_body_is_read_for_who_knows_the_door(
+    calling: Calling, platform: Platform, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strangers fill no memory."""
+
+    async def body(_: object) -> bytes:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr("litestar.Request.body", body)
+    async with calling() as stranger:
+        assert (await stranger.post(door[:-5] + "xxxxx", content=b"{}", headers=GOOD)).status_code == 404
+
+
+async def test_a_door_is_in_no_log(
+    calling: Calling, platform: Platform, hub: Hub, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(hub.inbound), "receive", lambda *_: 1 / 0)
+    with capture_logs() as lines:
+        async with calling() as stranger:
+            assert (await stranger.post(door, content=b"{}", headers=GOOD)).status_code == 500
+    assert [line["path"] for line in lines] == ["/api/v1/channels/inbound/{token}"]
+
+
+async def test_who_hangs_up_leaves_no_line_in_the_log(served: Served, platform: Platform, door: str) -> None:
+    """Whoever knows an address could fill the log with it."""
+    answers: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    scope: Any = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": door,
+        "raw_path": door.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"chat.example.com"), (b"content-length", b"1000000")],
+        "client": ("203.0.113.7", 1),
+        "server": ("chat.example.com", 443),
+    }
+    with capture_logs() as lines:
+        await served[1](scope, receive, send)
+    assert (answers[0]["status"], lines) == (400, [])
+
+
 async def test_a_disabled_channel_listens_to_nobody(
     http: httpx.AsyncClient, calling: Calling, platform: Platform, door: str
 ) -> None:
@@ -1008,6 +1087,16 @@ async def test_a_flood_is_refused(
     assert found == [200, 200, 200, 429, 429]
 
 
+async def test_who_forges_keeps_the_platform_from_nothing(
+    calling: Calling, platform: Platform, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hongyan.hub.inbound.MOST", 3)
+    monkeypatch.setattr("hongyan.hub.inbound.SECONDS", 600.0)
+    async with calling() as stranger:
+        assert {(await stranger.post(door, content=b"{}")).status_code for _ in range(5)} == {401}
+        assert (await stranger.post(door, content=b"{}", headers=GOOD)).status_code == 200
+
+
 async def test_channels_come_in_pages(http: httpx.AsyncClient, platform: Platform) -> None:
     ids = [(await made(http, name))["id"] for name in ("a", "b", "c")]
     first = await call(http, "GET", "?limit=2")
@@ -1016,6 +1105,18 @@ async def test_channels_come_in_pages(http: httpx.AsyncClient, platform: Platfor
     assert ([each["id"] for each in last["items"]], last["next"]) == (ids[2:], None)
     assert (await call(http, "GET", f"?limit=2&cursor={ids[2]}"))["items"] == []
     assert "cursor" in (await refused(http, "GET", "?cursor=nobody"))[1]
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_thread_may_answer_what_has_strange_ids(
+    http: httpx.AsyncClient, calling: Calling, platform: Platform, door: str
+) -> None:
+    platform.hears(msgspec.structs.replace(SAID, receipt={"id": "m\n7"}))
+    async with calling() as stranger:
+        await stranger.post(door, content=b"{}", headers=GOOD)
+    (channel,) = (await call(http, "GET"))["items"]
+    await sent(http, channel["id"], message={**HELLO, "thread": "ev-1"})
+    assert platform.calls[-1].thread == {"id": "m 7"}
 
 
 async def test_a_thread_may_answer_what_came_in(

@@ -45,6 +45,7 @@ def check_counts(run: dict[str, Any]) -> None:
     assert run["delivered"] == run["expected"] > 0
 
 
+@pytest.mark.long
 def test_chat(tmp_path: Path) -> None:
     report = bench("chat", "--senders", "3", "--in-flight", "2", *SHORT, output=tmp_path)
     assert [run["name"] for run in report["runs"]] == [
@@ -83,6 +84,7 @@ def test_room(tmp_path: Path) -> None:
     assert report["runs"][0]["frames_per_write"] >= 1
 
 
+@pytest.mark.long
 def test_idle_in_a_data_directory_that_was_given(tmp_path: Path) -> None:
     data = tmp_path / "data"
     arguments = ("--sessions", "20", "--seconds", "0.2", "--data-dir", str(data))

@@ -53,6 +53,7 @@ def small_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ru
         yield made
 
 
+@pytest.mark.long
 def test_nothing_is_left_of_thousands_of_bad_inputs(small_server: Running) -> None:
     harness, chance = small_server.harness, random.Random(1)
     small_server.run(settings(harness))

@@ -90,9 +90,9 @@ async def test_five_thousand_connections_at_once(server: Server) -> None:
 
 @contextlib.asynccontextmanager
 async def crowd(server: Server, count: int) -> AsyncIterator[list[Peer]]:
-    """So many websockets, opened as fast as they come."""
+    """So many websockets, opened as fast as they come; the server waits only so long for one that is half open."""
     async with contextlib.AsyncExitStack() as stack:
-        turns = asyncio.Semaphore(500)
+        turns = asyncio.Semaphore(100)
 
         async def one() -> Peer:
             async with turns:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hongyan.hub.connector import Outcome, Problem
-from hongyan.hub.http import AGENT, Http, multipart
+from hongyan.hub.http import AGENT, Http, lifetime, multipart
 from hongyan.outbound import Outbound
 from tests.support.hub import LOOPBACK
 
@@ -173,9 +173,9 @@ async def test_what_may_have_been_done_is_unknown(platform: Platform, http: Http
     async def long(_: web.Request) -> web.StreamResponse:
         return web.Response(body=b"a" * 2_000_000)
 
-    for answer in (closed, half, never, long):
+    for answer, timeout in ((closed, 30.0), (half, 30.0), (never, 2.0), (long, 30.0)):
         platform.answer = answer
-        assert await problem(http.post("/", {}, timeout=0.5)) == (Outcome.UNKNOWN, False), answer
+        assert await problem(http.post("/", {}, timeout=timeout)) == (Outcome.UNKNOWN, False), answer
     assert len(platform.asked) == 4
 
 
@@ -183,6 +183,12 @@ async def problem(call: Awaitable[object]) -> tuple[Outcome, bool]:
     with pytest.raises(Problem) as raised:
         await call
     return raised.value.outcome, raised.value.everybody
+
+
+@pytest.mark.parametrize("told", [10**400, -1, 1e300, "7200", None, []])
+def test_a_lifetime_that_is_none(told: object) -> None:
+    assert lifetime(told, 60.0) == 60.0
+    assert lifetime(7200, 60.0) == 7200.0
 
 
 async def test_what_a_platform_said_is_in_no_repr(platform: Platform, http: Http) -> None:

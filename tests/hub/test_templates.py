@@ -178,6 +178,16 @@ def test_one_that_takes_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None
     assert "takes more than 1 s" in refusal(LOOP + "{% if b == c %}{% endif %}{% endfor %}", a=MANY, b="x", c="y")
 
 
+@pytest.mark.parametrize(
+    "source", ["{{ a|length == a|length == 1 }}", "{{ b == b == c }}", "{{ (b is string) and (c is string) }}"]
+)
+def test_what_is_slow_for_large_values_looks_at_the_time(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One expression may have thousands of them."""
+    now = iter(range(1000))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
+    assert "takes more than 1 s" in refusal(source, a=MANY, b="x", c="y")
+
+
 def test_variables_in_markdown_are_no_marks() -> None:
     variables = {"a": STRING, "b": STRING}
     template = make({"type": "markdown", "text": "**{{ a }}** {{ b|raw }}", "title": "{{ a }}"}, variables)

@@ -94,6 +94,15 @@ def test_a_deep_schema() -> None:
         check_schema(msgspec.convert(deep, Schema))
 
 
+def test_arrays_in_arrays_that_nobody_could_fill() -> None:
+    """Their example would have a thousand million elements."""
+    deep: dict[str, Any] = {"type": "array", "minItems": 1000}
+    for _ in range(2):
+        deep = {"type": "array", "minItems": 1000, "items": deep}
+    with pytest.raises(Refused, match="has at most 20,000 values"):
+        check_schema(msgspec.convert({"type": "object", "properties": {"a": deep}}, Schema))
+
+
 def test_an_example_satisfies() -> None:
     made = example(ALL)
     assert fill(ALL, made) == made

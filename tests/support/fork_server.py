@@ -4,6 +4,7 @@
 arguments, environment, directory and standard streams, and nothing else that is open.
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -125,6 +126,8 @@ def become(request: dict[str, Any], streams: list[int]) -> None:
     os.chdir(request["directory"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    if "LD_PRELOAD" in os.environ:  # the library is loaded, but has not seen its variables
+        ctypes.CDLL(None).powerloss_start()
     sys.argv = request["arguments"]
 
 

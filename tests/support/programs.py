@@ -19,7 +19,9 @@ from typing import IO, Any
 PROGRAM = Path(sys.executable).with_name("hongyan")
 FORK_SERVER = Path(__file__).with_name("fork_server.py")
 ANSWER_MAX = 32
-OURS = "HONGYAN_"
+#: The variables of Hongyan, and of the library that models a disk (`tests/faults`).
+OURS = ("HONGYAN_", "POWERLOSS_")
+PRELOAD = "LD_PRELOAD"
 
 
 class Forked:
@@ -73,13 +75,14 @@ Process = Forked | subprocess.Popen[bytes]
 def start(arguments: Sequence[object], output: IO[Any], environment: Mapping[str, str] | None = None) -> Process:
     """Starts `hongyan` with arguments, an end of its input, and both outputs in a file.
 
-    Variables of Hongyan are for the program alone; for others, which may be for the loader or for Python, it is started
-    by the script.
+    With a library to preload it is a fork of a process that has done so. With other variables, which may be for the
+    loader or for Python, it is started by the script.
     """
     added = dict(environment or {})
     with open(os.devnull, "rb") as nothing:
-        if all(name.startswith(OURS) for name in added):
-            return _fork_server().start(arguments, added, [nothing.fileno(), output.fileno(), output.fileno()])
+        if all(name.startswith(OURS) or name == PRELOAD for name in added):
+            streams = [nothing.fileno(), output.fileno(), output.fileno()]
+            return _fork_server(added.get(PRELOAD)).start(arguments, added, streams)
         everything = {**os.environ, **added}
         return subprocess.Popen(
             [str(PROGRAM), *map(str, arguments)], stdin=nothing, stdout=output, stderr=subprocess.STDOUT, env=everything
@@ -95,7 +98,7 @@ def run(
         given, output, errors = streams
         given.write(input)
         given.seek(0)
-        process = _fork_server().start(arguments, environment or {}, [stream.fileno() for stream in streams])
+        process = _fork_server(None).start(arguments, environment or {}, [stream.fileno() for stream in streams])
         try:
             status = process.wait(timeout)
         finally:
@@ -108,11 +111,15 @@ def run(
 class _ForkServer:
     """The process that runs `fork_server.py`."""
 
-    def __init__(self) -> None:
+    def __init__(self, preload: str | None) -> None:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-P", FORK_SERVER, str(theirs.fileno())]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, PRELOAD: preload} if preload else None,
         )
         theirs.close()
         self._turn = threading.Lock()
@@ -137,6 +144,6 @@ class _ForkServer:
 
 
 @functools.cache
-def _fork_server() -> _ForkServer:
-    """The one of this process of tests, from its first use to the end."""
-    return _ForkServer()
+def _fork_server(preload: str | None) -> _ForkServer:
+    """The one of this process of tests, for each library to preload, from its first use to the end."""
+    return _ForkServer(preload)

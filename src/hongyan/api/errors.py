@@ -12,6 +12,9 @@ from hongyan.errors import INTERNAL_ERROR, Refused
 
 log = structlog.get_logger(__name__)
 
+#: What the framework says when the caller has gone before the body was complete.
+_GONE = "client disconnected prematurely"
+
 
 class HttpError(Exception):
     """A refusal that only HTTP knows; its code is the status unless another one is given."""
@@ -39,6 +42,8 @@ def _refused(_request: Request[Any, Any, Any], error: Refused) -> Response[Any]:
 
 def _litestar_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """What the framework refuses: unknown path, wrong method, malformed body or parameter."""
+    if error.detail == _GONE:
+        return failure(400, 400, "The connection was lost before the body was complete.")
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unexpected(_request, error)
     status = HTTPStatus(error.status_code)
@@ -47,7 +52,9 @@ def _litestar_error(_request: Request[Any, Any, Any], error: HTTPException) -> R
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    log.error("a call failed", method=request.method, path=request.url.path, exc_info=error)
+    # whoever has the token of an inbound door or a page may speak there
+    path = str(request.scope.get("path_template")) if "token" in request.path_params else request.url.path
+    log.error("a call failed", method=request.method, path=path, exc_info=error)
     return failure(500, INTERNAL_ERROR.code, "The server failed at this call; its log says why.")
 
 

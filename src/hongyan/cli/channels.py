@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -144,6 +145,10 @@ def notify(
         raise typer.Exit(1)
 
 
+#: What commands a terminal, turns the writing around or begins another line: a platform's words are in what is printed.
+_COMMANDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
 def _lines(became: list[dict[str, Any]]) -> list[str]:
     lines = []
     for each in became:
@@ -151,7 +156,7 @@ def _lines(became: list[dict[str, Any]]) -> list[str]:
             why = " ".join(f"{text.rstrip('.')}." for text in (target["reason"], target["advice"]) if text)
             lines.append(f"{target['to']}: {target['state']}" + (f": {why}" if why else ""))
         lines += [f"note: {note['rule']}" + (f": {note['detail']}" if note["detail"] else "") for note in each["notes"]]
-    return lines
+    return [_COMMANDS.sub("\N{REPLACEMENT CHARACTER}", line) for line in lines]
 
 
 def _credentials(file: str | None) -> dict[str, Any]:

@@ -105,7 +105,8 @@ class Acts:
     async def do(self, act: Act, given: Mapping[str, Sequence[str]]) -> None:
         """Press it. Raises Wrong for what does not fit the form, and Refused."""
         self._inbound.take_press(act.posted.id)
-        once = (given.get(ONCE) or [""])[0][:64] or secrets.token_urlsafe(16)
+        first, *others = given.get(ONCE) or [""]
+        once, given = first[:64] or secrets.token_urlsafe(16), {**given, ONCE: others}  # an input may have this id
         targets = act.posted.deliveries
         chat = Chat(targets[0].target) if len(targets) == 1 else None
         receipt = dict(targets[0].receipt or {}) if len(targets) == 1 else {}

@@ -59,8 +59,8 @@ _HAS_MEDIA = Image | File | Audio | Video
 LATE_MAX = 4
 #: The same of an edit (ms): after which time it is looked again, and until when. Edits keep their order meanwhile.
 LATE_STEP, LATE_TIME = 10_000, 180_000
-#: What is left of the size of a message for its text.
-_ROOM = 1_024
+#: What is kept of the size of a message for other things than its text, and characters of an id among them.
+_ROOM, _ID_MAX = 1_024, 128
 #: The line of a kept receipt that says which file of the message this is; a text has none.
 FILE_PART = "file-part"
 
@@ -358,26 +358,30 @@ class Bridges:
     async def _typed(self, app: App, channel: Channel, work: _In) -> str:
         """The part as a typed message. Raises Problem if it is worth another try."""
         said = work.said
-        sender = {"id": said.sender.id, "name": said.sender.name, "channel": channel.name}
+        name = said.sender.name[: typed.NAME_MAX]  # people choose their names, which leave room for what they say
+        sender = {"id": said.sender.id[:_ID_MAX], "name": name, "channel": channel.name}
         attributes = {"from": sender}
         content = said.message.content
         if work.part >= 0:
             return await self._file(app, channel, said.media[work.part], attributes)
+
+        def fitting(text: str) -> str:
+            return cut(text, app.settings.message_max - _ROOM, size=_size)
+
         if isinstance(content, Location):
             text = "\n".join(filter(None, (content.name, content.address)))
-            return typed.encode(typed.LOCATION, text, attributes, location=content)
+            return typed.encode(typed.LOCATION, fitting(text), attributes, location=content)
         if isinstance(content, _HAS_MEDIA):
             media = content.media
             file = typed.Attached(media.url, media.name, media.type, None, media.seconds)
             return typed.encode(typed.kind_of_content(content), "", attributes, file)
-        from hongyan.hub import degrade  # here: connectors have loaded it, and nobody else needs it
-
         if isinstance(content, Text | Markdown):
             text = content.text
         else:
+            from hongyan.hub import degrade  # here: connectors have loaded it, and nobody else needs it
+
             text = await degrade.Degrade(self._around(app.key), "").text(content)
-        fitted = cut(text, app.settings.message_max - _ROOM, size=_size)
-        return typed.encode(typed.TEXT, fitted, attributes)
+        return typed.encode(typed.TEXT, fitting(text), attributes)
 
     async def _file(self, app: App, channel: Channel, media: Mapping[str, str], attributes: Mapping[str, Any]) -> str:
         name = media.get("name") or "file"

@@ -1,8 +1,10 @@
 """Rewriting what a platform cannot show (connectors reference 8); each rule that was needed is noted."""
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import urlencode
 
 from hongyan.hub.connector import Note
@@ -26,7 +28,7 @@ from hongyan.hub.content import (
     Video,
 )
 from hongyan.hub.fitting import cut
-from hongyan.hub.markdown import Writer, ahead, aside, parse
+from hongyan.hub.markdown import KEPT, Writer, ahead, aside, parse
 from hongyan.hub.surroundings import MediaSource, Surroundings
 
 #: What stands before a title where there are no colours.
@@ -253,7 +255,7 @@ async def prepare(content: Content) -> None:
         case Markdown() | Card():
             await ahead(content.text)
         case Table():
-            await ahead(table_markdown(content))
+            await ahead(await asyncio.to_thread(table_markdown, content))
         case _:
             pass
 
@@ -278,6 +280,7 @@ def map_url(location: Location) -> str:
     return f"https://uri.amap.com/marker?{urlencode({**query, 'coordinate': 'wgs84'})}"
 
 
+@lru_cache(KEPT)
 def table_markdown(table: Table) -> str:
     """A table in Markdown."""
 
@@ -289,7 +292,8 @@ def table_markdown(table: Table) -> str:
 
 
 #: Characters that may be marks of Markdown, the beginnings of entities, and what is a mark at the start of a line.
-_MARKS = re.compile(r"([\\`*_\[\]<>~|]|&(?=#?\w))")
+_MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>~|"})
+_ENTITY = re.compile(r"&(?=#?\w)")
 _AT_START = re.compile(r"^([ \t]*)(?:([-+#=:])|(\d+)(?=[.)]))?", re.MULTILINE)
 #: What has a meaning in the address of a link.
 _IN_ADDRESS = re.compile(r"([\\()<>]|&(?=#?\w+;))")
@@ -297,7 +301,7 @@ _IN_ADDRESS = re.compile(r"([\\()<>]|&(?=#?\w+;))")
 
 def escape(text: str) -> str:
     """Plain text as Markdown; the ends of its lines stay."""
-    return _AT_START.sub(_start, _MARKS.sub(r"\\\1", text))
+    return _AT_START.sub(_start, _ENTITY.sub(r"\\&", text.translate(_MARKS)))
 
 
 def _start(found: re.Match[str]) -> str:

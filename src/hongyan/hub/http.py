@@ -18,8 +18,8 @@ from hongyan.outbound import Forbidden, Lost, Outbound, OutboundError, Unreachab
 
 #: Time for a call, and for one that carries a file (s).
 TIMEOUT, FILE_TIMEOUT = 15.0, 120.0
-#: What is believed of `Retry-After` (s).
-WAIT_MAX = 86_400.0
+#: What is believed of `Retry-After`, and of how long a token is good (s).
+WAIT_MAX, LIFE_MAX = 86_400.0, 365 * 86_400.0
 AGENT = f"Hongyan/{hongyan.__version__}"
 
 
@@ -141,6 +141,11 @@ def multipart(file: tuple[str, str, str, bytes], fields: Mapping[str, str]) -> t
         f"Content-Type: {type_}\r\n\r\n"
     )
     return f"multipart/form-data; boundary={boundary}", head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
+
+
+def lifetime(value: object, otherwise: float) -> float:
+    """How long a token is good by an answer (s): JSON has numbers that are larger than any time."""
+    return float(value) if isinstance(value, int | float) and 0 <= value <= LIFE_MAX else otherwise
 
 
 def json_object(body: bytes | str) -> dict[str, Any] | None:

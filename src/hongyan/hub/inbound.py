@@ -22,7 +22,7 @@ from hongyan.hub.records import Channel, Heard, canonical
 
 #: Bytes of a body, and how long a connector may take for it (s): platforms wait for one to five seconds.
 BODY_MAX, PATIENCE = 1_048_576, 2.5
-#: Requests that one channel takes.
+#: Requests of its platform that one channel takes.
 MOST, SECONDS = 200, 1.0
 #: How often the buttons of one message may be pressed on pages: a group of people may do it at once.
 PRESSES, PRESSES_SECONDS = 60, 60.0
@@ -55,15 +55,19 @@ class Inbound:
         self._clock = clock
         self._bridging = bridging
 
+    def listening(self, token: str) -> Channel:
+        """The channel whose door this is. Raises Refused(OBJECT_NOT_FOUND)."""
+        channel = self._channels.of_token(token)
+        if channel is None or not channel.enabled:
+            raise Refused(errors.OBJECT_NOT_FOUND, "nobody listens here")
+        return channel
+
     async def receive(self, token: str, request: Incoming) -> Reply:
         """What the platform is answered; what it tells of is on disk then.
 
         Raises Forged, Problem with BAD_CONTENT, and Refused: OBJECT_NOT_FOUND, SERVER_BUSY.
         """
-        channel = self._channels.of_token(token)
-        if channel is None or not channel.enabled:
-            raise Refused(errors.OBJECT_NOT_FOUND, "nobody listens here")
-        self.take(channel)
+        channel = self.listening(token)
         try:
             async with asyncio.timeout(PATIENCE), self._channels.opened(channel) as connector:
                 reception = await connector.receive(request)
@@ -73,6 +77,7 @@ class Inbound:
             if problem.outcome is Outcome.BAD_CONTENT:
                 raise
             raise Refused(errors.SERVER_BUSY, "this can't be taken for now") from None
+        self.take(channel)  # only now: whoever forges requests keeps the platform from nothing
         if reception.events:
             await self.hear(channel, reception.events)
         return reception.reply

@@ -156,4 +156,5 @@ class Linked(NamedTuple):
 
 def canonical(receipt: Mapping[str, str]) -> str:
     """A receipt as text, by which it is found again; empty if there is none."""
-    return "\n".join(f"{name}={receipt[name]}" for name in sorted(receipt))
+    # an id with the end of a line would make two of one; none has one
+    return "\n".join(f"{name}={receipt[name]}".replace("\n", " ") for name in sorted(receipt))

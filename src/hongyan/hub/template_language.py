@@ -89,7 +89,7 @@ _TESTS = {
 ELEMENTS_MAX = 200
 
 #: Names that no template can have.
-_TURNS, _COUNT = "_turns", "_count"
+_TURNS, _COUNT, _TIMED, _TIME = "_turns", "_count", "_timed", "_time"
 
 
 def _turns(values: Json, count: Callable[[], None]) -> Iterator[Json]:
@@ -98,6 +98,11 @@ def _turns(values: Json, count: Callable[[], None]) -> Iterator[Json]:
     for each in values:
         count()
         yield each
+
+
+def _timed(value: Json, in_time: Callable[[], None]) -> Json:
+    in_time()
+    return value
 
 
 class Environment(ImmutableSandboxedEnvironment):
@@ -112,7 +117,7 @@ class Environment(ImmutableSandboxedEnvironment):
             undefined=StrictUndefined, finalize=finalize, cache_size=0, keep_trailing_newline=True, optimized=False
         )
         self.globals.clear()
-        self.filters = {**FILTERS, _TURNS: _turns}
+        self.filters = {**FILTERS, _TURNS: _turns, _TIMED: _timed}
         self.tests = {name: test for name, test in self.tests.items() if name in _TESTS}
 
     def getattr(self, obj: Json, attribute: str) -> Json:
@@ -183,16 +188,32 @@ def program(language: Environment, source: str) -> Program:
     """Raises Refused for what is not of the language."""
     tree = _parsed(language, source)
     whole = _way(tree) if _WHOLE.fullmatch(source) else None
-    for loop in tree.find_all(nodes.For):  # which shall count its turns
-        loop.iter = nodes.Filter(loop.iter, _TURNS, [nodes.Name(_COUNT, "load")], [], None, None)
+    _watch(tree)
     try:
         code = language.compile(tree)
-        names = frozenset(find_undeclared_variables(tree)) - {_COUNT}  # after that, as Jinja works out what it can here
+        names = frozenset(find_undeclared_variables(tree)) - {
+            _COUNT,
+            _TIME,
+        }  # after that, as Jinja works out what it can here
     except (SyntaxError, RecursionError, MemoryError):
         raise wrong("it is nested too deep") from None
     except (TypeError, ValueError, LookupError, ArithmeticError) as error:  # of what is worked out beforehand
         raise wrong(f"it can't be worked out: {error}") from None
     return Program(language.template_class.from_code(language, code, {}), names, whole)
+
+
+def _watch(tree: nodes.Template) -> None:
+    """Have loops count their turns, and whatever is as slow as its values are large look at the time."""
+
+    def by(node: nodes.Node, name: str, given: str) -> nodes.Filter:
+        return nodes.Filter(node, name, [nodes.Name(given, "load")], [], None, None)
+
+    for slow in list(tree.find_all((nodes.Filter, nodes.Test))):
+        slow.node = by(slow.node, _TIMED, _TIME)
+    for operand in list(tree.find_all(nodes.Operand)):
+        operand.expr = by(operand.expr, _TIMED, _TIME)
+    for loop in list(tree.find_all(nodes.For)):
+        loop.iter = by(loop.iter, _TURNS, _COUNT)
 
 
 @dataclass(slots=True)
@@ -207,7 +228,7 @@ class Filling:
     def text(self, ready: Program, variables: Mapping[str, Json]) -> str:
         """Raises Refused with one sentence. Belongs in a thread."""
         try:
-            text = self._joined(ready.template.generate(variables, **{_COUNT: self._count}))
+            text = self._joined(ready.template.generate(variables, **{_COUNT: self._count, _TIME: self._in_time}))
             text.encode()
             return text
         except UnicodeEncodeError:

@@ -9,8 +9,8 @@ from hongyan.errors import INVALID_VALUE, Refused
 
 #: How deep a schema is, how many properties it has in all, and characters of a text that says no other limit.
 DEPTH_MAX, PROPERTIES_MAX, TEXT_MAX = 4, 100, 20_000
-#: Elements of an array that says no other limit.
-ITEMS_MAX = 1000
+#: Elements of an array that says no other limit; and values in all in an example.
+ITEMS_MAX, EXAMPLE_MAX = 1000, 20_000
 
 Json = Any
 
@@ -47,6 +47,8 @@ def check_schema(schema: Schema) -> None:
         raise _wrong("the schema of variables has the type object")
     if _check_part(schema, "", DEPTH_MAX) > PROPERTIES_MAX:
         raise _wrong(f"a schema has at most {PROPERTIES_MAX} properties")
+    if _in_example(schema) > EXAMPLE_MAX:
+        raise _wrong(f"an example of the variables has at most {EXAMPLE_MAX:,} values: lower minItems")
 
 
 def _check_part(schema: Schema, path: str, depth: int) -> int:
@@ -67,6 +69,12 @@ def _check_part(schema: Schema, path: str, depth: int) -> int:
     for name, each in schema.properties.items():
         count += _check_part(each, f"{path}{name}.", depth - 1)
     return count + (_check_part(schema.items, f"{path}[].", depth - 1) if schema.items else 0)
+
+
+def _in_example(schema: Schema) -> int:
+    """How many values an example has: arrays within arrays multiply."""
+    within = sum(map(_in_example, schema.properties.values()))
+    return 1 + within + max(schema.min_items, 1) * (_in_example(schema.items) if schema.items else 1)
 
 
 def fill(schema: Schema, value: Json, path: str = "") -> Json:

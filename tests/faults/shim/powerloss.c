@@ -71,7 +71,8 @@ static void *real(const char *name)
     return function;
 }
 
-__attribute__((constructor)) static void start(void)
+/* Called by the loader, and once more by a fork that is given its variables later. */
+__attribute__((constructor)) void powerloss_start(void)
 {
     const char *directory = getenv("POWERLOSS_DIR"), *copy = getenv("POWERLOSS_SHADOW");
     const char *orders = getenv("POWERLOSS_CONTROL");

@@ -211,3 +211,8 @@ def raised(call: Any, given: Answer) -> Problem:
     with pytest.raises(Problem) as caught:
         call(given)
     return caught.value
+
+
+@pytest.mark.parametrize("body", [{"errcode": "9" * 5000}, {"errcode": 88, "sub_code": "9" * 5000}])
+def test_a_code_that_is_longer_than_numbers_are_is_a_problem(body: dict[str, Any]) -> None:
+    assert isinstance(raised(legacy_answer, answer(body)), Problem)

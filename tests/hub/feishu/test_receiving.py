@@ -241,6 +241,12 @@ POST_TEXT = "**a\\*b**[l](<https://a.example>)@李四\n\n\\[🖼 1\\]\n\n```go\n
             [("f", "file")],
         ),
         (
+            "audio",
+            {"file_key": "f", "duration": 10**400},
+            Audio(Media(name="audio.opus", type="audio/opus")),
+            [("f", "file")],
+        ),
+        (
             "media",
             {"file_key": "f", "image_key": "i", "file_name": "a.mp4", "duration": 2000},
             Video(Media(name="a.mp4", type="video/mp4", seconds=2.0)),
@@ -465,6 +471,24 @@ async def test_without_an_encrypt_key_the_token_counts(
     with pytest.raises(Forged, match="old"):
         await app.receive(request(given, clock, key=""))
     await app.close()
+
+
+@pytest.mark.parametrize("key", [ENCRYPT_KEY, ""])
+async def test_a_body_is_not_read_before_something_vouches_for_it(
+    around: Around, credentials: AppCredentials, key: str
+) -> None:
+    """A megabyte of JSON takes a tenth of a second: here what can't be read stands for it."""
+    app = AppConnector(_with(credentials, encrypt_key=key), around())
+    for begin in ('"encrypt":"AAAA"', '"header":{"token":"x"}', '"token":"x"', '"open_message_id":"x","action":{}'):
+        with pytest.raises(Forged):
+            await app.receive(Incoming("POST", {}, {}, f'{{{begin},"event":{{"n":1e999}}}}'.encode()))
+    await app.close()
+
+
+async def test_an_address_is_not_verified_without_the_key(app: AppConnector) -> None:
+    body = json.dumps({"type": "url_verification", "challenge": "x", "token": VERIFICATION_TOKEN}).encode()
+    with pytest.raises(Forged, match="not encrypted"):
+        await app.receive(Incoming("POST", {}, {}, body))
 
 
 async def test_with_neither_nothing_is_heard(around: Around, credentials: AppCredentials, clock: Clock) -> None:

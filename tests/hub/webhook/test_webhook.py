@@ -286,7 +286,7 @@ async def test_an_answer_without_an_id_is_success_all_the_same(webhook: Make, pe
 def test_paths() -> None:
     value = {"a": {"b": [{"c": 1}]}, "d": None}
     assert at_path(value, "a.b[0].c") == 1
-    assert [at_path(value, path) for path in ("a.b[1]", "a.b.c", "d.e", "x")] == [None] * 4
+    assert [at_path(value, path) for path in ("a.b[1]", "a.b.c", "d.e", "x", f"a.b[{'9' * 5000}]")] == [None] * 5
 
 
 async def test_nobody_there_and_private_addresses(webhook: Make, around: Around) -> None:

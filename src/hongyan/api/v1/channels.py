@@ -1,9 +1,11 @@
 """Channels of an app to other platforms, the messages that go by them, and the door by which platforms answer."""
 
-from typing import Any
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
-from litestar import Response, delete, get, patch, post, put, route
+from litestar import MediaType, Response, delete, get, patch, post, put, route
 from litestar.params import FromPath
 from msgspec import UNSET, Struct, UnsetType
 
@@ -43,8 +45,11 @@ DOOR = "/channels/inbound/{token:str}"
 WAIT_MAX, TEST_WAIT = 30, 20
 #: Bytes of a call with a message: that of the message in JSON as callers write it.
 BODY_MAX = 4 * content.BYTES_MAX
+#: Targets from which on an answer is made in a thread: fifty messages to a thousand each take a second.
+LARGE = 50
 TEST_TEXT = "This is a test of Hongyan. 这是一条鸿雁测试消息。"
 Id = FromPath[str]
+T = TypeVar("T")
 #: Credentials of a kind by the names of their fields.
 Credentials = dict[str, Any]
 
@@ -294,23 +299,25 @@ async def check(request: AnyRequest, site: CurrentSite, channel: Id) -> Checked:
 
 
 @post(f"{ONE}/test", status_code=200, opt={BODY: TestMessage})
-async def test(request: AnyRequest, site: CurrentSite, channel: Id) -> MessageShown:
+async def test(request: AnyRequest, site: CurrentSite, channel: Id) -> Response[MessageShown]:
     """Send a message, and tell what became of it within 20 seconds."""
     app = app_of(request, site)
     found = site.hub.channels.get(app, channel)
     asked = await body_of(request, TestMessage)
     message = asked.message or Message(Text(TEST_TEXT))
     content.check(message)
-    return _message(await site.hub.sending.post(app, found, asked.to, message, None, TEST_WAIT))
+    posted = await site.hub.sending.post(app, found, asked.to, message, None, TEST_WAIT)
+    return await _answer([posted], lambda: _message(posted))
 
 
 @get(MESSAGES, opt={QUERY: PAGES})
-async def messages(request: AnyRequest, site: CurrentSite, channel: Id) -> Page[MessageShown]:
+async def messages(request: AnyRequest, site: CurrentSite, channel: Id) -> Response[Page[MessageShown]]:
     """List the messages of a channel, the newest first."""
     found, limit = site.hub.channels.get(app_of(request, site), channel), limit_of(request)
     (before,) = cursor_of(request, 1)
     page = await site.hub.sending.page(found, before, limit + 1)
-    return Page([_message(each) for each in page[:limit]], str(page[limit - 1].key) if len(page) > limit else None)
+    cursor = str(page[limit - 1].key) if len(page) > limit else None
+    return await _answer(page[:limit], lambda: Page([_message(each) for each in page[:limit]], cursor))
 
 
 @post(MESSAGES, status_code=202, opt={BODY: NewMessage}, request_max_body_size=BODY_MAX)
@@ -325,30 +332,34 @@ async def send(request: AnyRequest, site: CurrentSite, channel: Id) -> Response[
         raise Refused(INVALID_VALUE, f"wait is a number of seconds from 0 to {WAIT_MAX}")
     posted = await site.hub.sending.post(app, found, asked.to, message, asked.idempotency_key, asked.wait)
     location = f"{calls.PREFIX}{ALL}/{found.id}/messages/{posted.id}"
-    return Response(_message(posted), status_code=202 if posted.waits else 200, headers={"Location": location})
+    status = 202 if posted.waits else 200
+    return await _answer([posted], lambda: _message(posted), status, {"Location": location})
 
 
 @get(MESSAGE)
-async def message(request: AnyRequest, site: CurrentSite, channel: Id, message: Id) -> MessageShown:
+async def message(request: AnyRequest, site: CurrentSite, channel: Id, message: Id) -> Response[MessageShown]:
     """Read a message, and what became of it for each target."""
     found = site.hub.channels.get(app_of(request, site), channel)
-    return _message(await site.hub.sending.get(found, message))
+    posted = await site.hub.sending.get(found, message)
+    return await _answer([posted], lambda: _message(posted))
 
 
 @put(MESSAGE, opt={BODY: MessageChange}, request_max_body_size=BODY_MAX)
-async def update(request: AnyRequest, site: CurrentSite, channel: Id, message: Id) -> Changed:
+async def update(request: AnyRequest, site: CurrentSite, channel: Id, message: Id) -> Response[Changed]:
     """Say a message differently, where the platform can."""
     found = site.hub.channels.get(app_of(request, site), channel)
     asked = await body_of(request, MessageChange)
     content.check(asked.message)
-    return _changed(*await site.hub.afterwards.update(found, message, asked.message))
+    posted, done = await site.hub.afterwards.update(found, message, asked.message)
+    return await _answer([posted], lambda: _changed(posted, done))
 
 
 @delete(MESSAGE, status_code=200)
-async def recall(request: AnyRequest, site: CurrentSite, channel: Id, message: Id) -> Changed:
+async def recall(request: AnyRequest, site: CurrentSite, channel: Id, message: Id) -> Response[Changed]:
     """Take a message back: what waits is not sent, what was sent is recalled, where the platform can."""
     found = site.hub.channels.get(app_of(request, site), channel)
-    return _changed(*await site.hub.afterwards.recall(found, message))
+    posted, done = await site.hub.afterwards.recall(found, message)
+    return await _answer([posted], lambda: _changed(posted, done))
 
 
 @get(f"{MESSAGE}/status")
@@ -375,6 +386,7 @@ async def status(request: AnyRequest, site: CurrentSite, channel: Id, message: I
 async def door(request: AnyRequest, site: CurrentSite, token: Id) -> Response[bytes]:
     """What a platform tells a channel of. Whoever knows the address may speak; the connector looks at the rest."""
     check_ready(site)
+    site.hub.inbound.listening(token)  # strangers fill no memory with bodies
     body = await request.body()
     headers = {name.lower(): value for name, value in request.headers.items()}
     incoming = Incoming(request.method, dict(request.query_params.items()), headers, body)
@@ -458,6 +470,15 @@ async def _channel(hub: Hub, channel: Channel) -> ChannelShown:
         iso_time(channel.created_at),
         iso_time(channel.updated_at),
     )
+
+
+async def _answer(
+    about: Sequence[Posted], make: Callable[[], T], status: int = 200, headers: dict[str, str] | None = None
+) -> Response[T]:
+    """What `make` makes of these messages, as JSON."""
+    targets = sum(len(each.deliveries) for each in about)
+    body: Any = await asyncio.to_thread(lambda: msgspec.json.encode(make())) if targets > LARGE else make()
+    return Response(body, status_code=status, headers=headers, media_type=MediaType.JSON)
 
 
 def _message(posted: Posted) -> MessageShown:

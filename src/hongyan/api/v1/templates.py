@@ -3,7 +3,8 @@
 import asyncio
 from typing import Any
 
-from litestar import Response, delete, get, post, put
+import msgspec
+from litestar import MediaType, Response, delete, get, post, put
 from litestar.params import FromPath
 from msgspec import Struct
 
@@ -57,12 +58,18 @@ class Previews(Struct):
 
 
 @get(ALL, opt={QUERY: PAGES})
-async def find(request: AnyRequest, site: CurrentSite) -> Page[TemplateShown]:
+async def find(request: AnyRequest, site: CurrentSite) -> Response[Page[TemplateShown]]:
     """List the templates of the app by name, each in its newest version."""
     app, limit = app_of(request, site), limit_of(request)
-    after = request.query_params.get("cursor", "")
-    own = [each for each in await site.hub.library.all(app) if each.name > after]
-    return Page([_shown(each) for each in own[:limit]], own[limit - 1].name if len(own) > limit else None)
+    begin = request.query_params.get("cursor", "")
+    own = [each for each in await site.hub.library.all(app) if each.name > begin]
+    after = own[limit - 1].name if len(own) > limit else None
+
+    def encode() -> bytes:
+        return msgspec.json.encode(Page([_shown(each) for each in own[:limit]], after))
+
+    body: Any = await asyncio.to_thread(encode)  # templates may be large
+    return Response(body, media_type=MediaType.JSON)
 
 
 @put(ONE, status_code=200, opt={BODY: Template}, request_max_body_size=BODY_MAX)

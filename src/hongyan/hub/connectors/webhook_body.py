@@ -73,7 +73,7 @@ def at_path(value: Any, path: str) -> Any:
     for step in path.replace("[", ".").replace("]", "").split("."):
         if isinstance(value, dict):
             value = value.get(step)
-        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+        elif isinstance(value, list) and step.isdecimal() and len(step) < 10 and int(step) < len(value):
             value = value[int(step)]
         else:
             return None

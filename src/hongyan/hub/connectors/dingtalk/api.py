@@ -9,7 +9,7 @@ from hongyan.hub.connector import Outcome, Problem, nothing_said
 from hongyan.hub.connectors.credentials import account
 from hongyan.hub.connectors.dingtalk.credentials import AppCredentials
 from hongyan.hub.connectors.dingtalk.errors import Expired, legacy_answer, v1_answer
-from hongyan.hub.http import Answer, Http
+from hongyan.hub.http import Answer, Http, lifetime
 from hongyan.hub.rates import Limit
 from hongyan.hub.surroundings import Bytes, Surroundings
 from hongyan.tokens import Token, Tokens
@@ -116,8 +116,7 @@ class Api:
         return self._token(answer, "accessToken", "expireIn")
 
     def _token(self, answer: Mapping[str, Any], name: str, life: str) -> Token:
-        seconds = answer.get(life)
-        good = float(seconds) if isinstance(seconds, int | float) else 7200.0
+        good = lifetime(answer.get(life), 7200.0)
         return Token(_needed(answer, name), self._around.steady() + max(good - EARLY, 0.0))
 
 

@@ -201,7 +201,7 @@ def _unreadable(answer: Answer) -> Problem:
 
 def _code(body: Mapping[str, Any]) -> int | None:
     code = body.get("errcode")
-    if isinstance(code, str) and code.lstrip("-").isdecimal():
+    if isinstance(code, str) and re.fullmatch(r"-?\d{1,15}", code):
         return int(code)
     return code if isinstance(code, int) and not isinstance(code, bool) else None
 
@@ -214,7 +214,7 @@ def _text(body: Mapping[str, Any]) -> str:
 
 
 def _sub_code(body: Mapping[str, Any], text: str) -> int | None:
-    found = re.search(r"\d+", str(body.get("sub_code", ""))) or re.search(r"(?<=subcode=)\d+", text)
+    found = re.search(r"\d{1,15}", str(body.get("sub_code", ""))) or re.search(r"(?<=subcode=)\d{1,15}", text)
     return int(found[0]) if found else None
 
 
@@ -227,7 +227,7 @@ def _security(text: str) -> Rule:
 
 def _wait(body: Mapping[str, Any]) -> float:
     wait = body.get("wait")
-    return min(float(wait), WAIT_MAX) if isinstance(wait, int | float) and wait > 0 else 60.0
+    return float(min(wait, WAIT_MAX)) if isinstance(wait, int | float) and wait > 0 else 60.0
 
 
 def _shown(code: int | None) -> str:

@@ -26,7 +26,7 @@ from hongyan.hub.connector import (
 from hongyan.hub.connectors.dingtalk.credentials import AppCredentials
 from hongyan.hub.connectors.dingtalk.crypto import card_sign, robot_sign
 from hongyan.hub.connectors.sealed_callback import SealedCallback
-from hongyan.hub.content import Audio, Content, File, Image, Markdown, Media, Message, Text, Video
+from hongyan.hub.content import SECONDS_MAX, Audio, Content, File, Image, Markdown, Media, Message, Text, Video
 from hongyan.hub.degrade import escape
 from hongyan.hub.http import json_object
 
@@ -139,9 +139,7 @@ class Inbound:
             raise Forged("the channel has no `callback_token`, by which events are verified")
         query = request.query
         stamp, nonce = query.get("timestamp", ""), query.get("nonce", "")
-        encrypted = _object(request.body).get("encrypt")
-        if not isinstance(encrypted, str):
-            raise _dialect("the body is no event of DingTalk: it has no `encrypt`")
+        encrypted = _sealed(request.body)
         given = query.get("msg_signature") or query.get("signature", "")
         self._crypto.check(given, stamp, nonce, encrypted)
         self._in_time(stamp)
@@ -167,6 +165,18 @@ class Inbound:
     def _in_time(self, stamp: str) -> None:
         if not stamp.isdecimal() or not stamp.isascii() or abs(int(stamp) - self._wall()) > SKEW:
             raise Forged("the request is more than an hour old, or the clock of this server is wrong")
+
+
+class _Sealed(msgspec.Struct):
+    encrypt: str
+
+
+def _sealed(body: bytes) -> str:
+    """What is encrypted; nothing else is read, as it is not known yet who sends it."""
+    try:
+        return msgspec.json.decode(body, type=_Sealed).encrypt
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise _dialect("the body is no event of DingTalk: it has no `encrypt`") from None
 
 
 def _taken(crypto: SealedCallback, owner: str, timestamp: str) -> dict[str, str]:
@@ -196,7 +206,7 @@ def _content(body: Mapping[str, Any]) -> tuple[Content, tuple[dict[str, str], ..
             return Image(Media()), media
         case "audio":
             duration = content.get("duration")
-            seconds = duration / 1000 if isinstance(duration, int | float) else None
+            seconds = duration / 1000 if isinstance(duration, int | float) and duration <= 1000 * SECONDS_MAX else None
             return Audio(Media(seconds=seconds, type="audio/amr")), media
         case "video":
             return Video(Media(type="video/mp4")), media

@@ -9,7 +9,7 @@ from hongyan.hub.connector import Outcome, Problem, nothing_said
 from hongyan.hub.connectors.credentials import account
 from hongyan.hub.connectors.feishu import errors
 from hongyan.hub.connectors.feishu.credentials import CHINA, AppCredentials
-from hongyan.hub.http import FILE_TIMEOUT, TIMEOUT, Answer, Http
+from hongyan.hub.http import FILE_TIMEOUT, TIMEOUT, Answer, Http, lifetime
 from hongyan.hub.rates import Limit
 from hongyan.hub.surroundings import Surroundings
 from hongyan.tokens import Token, Tokens
@@ -108,7 +108,8 @@ class Api:
             text, expire = (answer.json or {}).get("tenant_access_token"), (answer.json or {}).get("expire")
             if not isinstance(text, str) or not isinstance(expire, int):
                 raise Problem(Outcome.UNKNOWN, "the answer has no token")
-        return Token(text, self._around.steady() + max(expire - TOKEN_MARGIN, expire / 2))
+        seconds = lifetime(expire, 7200.0)
+        return Token(text, self._around.steady() + max(seconds - TOKEN_MARGIN, seconds / 2))
 
 
 def data(answer: Mapping[str, Any]) -> dict[str, Any]:

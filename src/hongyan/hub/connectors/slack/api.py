@@ -12,7 +12,7 @@ from hongyan.hub.connectors.credentials import account
 from hongyan.hub.connectors.slack.credentials import BASE, SlackCredentials
 from hongyan.hub.connectors.slack.errors import judge
 from hongyan.hub.connectors.slack.webhook import BURST, BURST_TIME, REST
-from hongyan.hub.http import FILE_TIMEOUT, TIMEOUT, Answer, Http
+from hongyan.hub.http import FILE_TIMEOUT, TIMEOUT, Answer, Http, lifetime
 from hongyan.hub.rates import Limit
 from hongyan.hub.surroundings import Surroundings
 from hongyan.tokens import Token, Tokens
@@ -150,8 +150,7 @@ class Api:
         if self._around.renewed is not None:
             # the old one is good no more: whoever waits for the token may go, this must be kept
             await asyncio.shield(self._around.renewed({"bot_token": text, "refresh_token": again}))
-        lasts = answer.get("expires_in")
-        seconds = float(lasts) if isinstance(lasts, int | float) else 43_200.0
+        seconds = lifetime(answer.get("expires_in"), 43_200.0)
         return Token(text, self._around.steady() + max(seconds - EARLY, seconds / 2))
 
 

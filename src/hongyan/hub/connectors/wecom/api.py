@@ -7,7 +7,7 @@ from hongyan.hub.connector import Outcome, Problem, nothing_said
 from hongyan.hub.connectors.credentials import account
 from hongyan.hub.connectors.wecom.credentials import BASE, AppCredentials
 from hongyan.hub.connectors.wecom.errors import LONG_WINDOW, TOKEN_CODES, WINDOW, judge
-from hongyan.hub.http import Answer, Http
+from hongyan.hub.http import Answer, Http, lifetime
 from hongyan.hub.rates import Limit
 from hongyan.hub.surroundings import Bytes, Surroundings
 from hongyan.tokens import Token, Tokens
@@ -95,10 +95,10 @@ class Api:
                 told = judge(answer, (self._credentials.secret,))
             except Problem as problem:
                 raise self._blocking(problem, "gettoken", limit) from None
-            token, lifetime = told.get("access_token"), told.get("expires_in")
-            if not isinstance(token, str) or not token or not isinstance(lifetime, int):
+            token, life = told.get("access_token"), told.get("expires_in")
+            if not isinstance(token, str) or not token or not isinstance(life, int):
                 raise Problem(Outcome.UNKNOWN, "WeCom's answer has no token", everybody=True)
-        return Token(token, self._around.steady() + max(lifetime - EARLY, 60.0))
+        return Token(token, self._around.steady() + max(lifetime(life, 7200.0) - EARLY, 60.0))
 
 
 def named(answer: Mapping[str, Any] | None, name: str) -> str:
