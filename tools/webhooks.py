@@ -166,8 +166,9 @@ MEANINGS = {
     },
     "channel.event": {
         "en": "Anything else that a platform tells; `name` is its own word. `recalled` is the receipt of a message"
-        " that was taken back.",
-        "zh": "平台的其他事件，`name` 为平台自己的名称；`recalled` 为被撤回消息的回执。",
+        " that was taken back, `edited` the receipt of one that was changed, and what it says now.",
+        "zh": "平台的其他事件，`name` 为平台自己的名称；`recalled` 为被撤回消息的回执，"
+        "`edited` 为被修改消息的回执及其现在的内容。",
     },
 }
 

@@ -32,7 +32,7 @@ from hongyan.gateway.server import Gateway
 from hongyan.hub.content import Media, Message
 from hongyan.hub.desk import Desk
 from hongyan.hub.hub import Hub
-from hongyan.hub.library import Preview
+from hongyan.hub.library import Preview, Rehearsals
 from hongyan.hub.media import Addresses
 from hongyan.jobs import AnyKind, Jobs
 from hongyan.outbound import Outbound
@@ -96,7 +96,9 @@ class Server:
         self.jobs = Jobs(self.store.jobs, clock, self._follow())
         self.gateway = Gateway(self.engine, bus, settings.gateway, settings.trusted_proxies)
         figures = Figures(self.gateway, self.store, self.hub)
-        self.site = Site(settings, self.engine, self.files, stats=figures, hub_=self.hub, rehearse_=_rehearse)
+        self.site = Site(
+            settings, self.engine, self.files, stats=figures, hub_=self.hub, rehearse_=Rehearsals(_rehearse)
+        )
         self.admin = admin.AdminServer(data.admin_socket, self._perform)
 
     async def run(self) -> None:

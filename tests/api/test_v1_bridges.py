@@ -380,6 +380,84 @@ async def test_a_recall_there_is_a_recall_here(world: World, events: list[Event]
     assert (gone.id, gone.recalled) == (said.id, True)
 
 
+EDIT = replace_said(id="ev-1", text="Good evening", receipt={"id": "m-7"})
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_an_edit_there_is_an_edit_here(world: World, events: list[Event]) -> None:
+    await world.hear(SAID)
+    (said,) = await heard(events, 1)
+    await world.hear(Happened("ev-9", "changed", SAID.at, edited=EDIT))
+    (now,) = await heard(events, 1, MessagePatched)
+    assert (now.id, now.recalled, now.sender) == (said.id, False, "fake:u7")
+    assert json.loads(now.content) == {**json.loads(said.content), "_lctext": "Good evening"}
+    await world.say("here")  # and it does not go back
+    assert await world.told(1) == [Text("ann: here")]
+    assert world.platform.updated == []
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_an_edit_leaves_the_files_of_a_message_alone(world: World, events: list[Event]) -> None:
+    world.platform.media = {"k1": PNG}
+    await world.hear(
+        replace_said(id="f", text="", receipt={"id": "m-7"}, media=({"key": "k1", "name": "a.png"},)), SAID
+    )
+    picture, text = await heard(events, 2)
+    await world.hear(Happened("ev-9", "changed", SAID.at, edited=EDIT))
+    (now,) = await heard(events, 1, MessagePatched)
+    assert now.id == text.id
+    await world.hear(Happened("ev-10", "recalled", SAID.at, recalled={"id": "m-7"}))
+    _, *gone = await heard(events, 3, MessagePatched)
+    assert {each.id for each in gone} == {picture.id, text.id}
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_two_groups_of_one_conversation_hear_of_an_edit(
+    world: World, http: httpx.AsyncClient, events: list[Event]
+) -> None:
+    other = {"conversation": world.conversation, "channel": world.channel, "to": "group:g2"}
+    assert (await http.post(BRIDGES, json=other)).status_code == 201
+    await world.hear(SAID)
+    await world.told(1)
+    await world.hear(Happened("ev-9", "changed", SAID.at, edited=EDIT))
+    async with asyncio.timeout(10):
+        while not world.platform.updated:
+            await asyncio.sleep(0.005)
+    assert world.platform.updated == [({"id": "m-group:g2"}, Message(Text("fake:u7: Good evening")))]
+
+
+async def test_edits_that_overtake_their_message_keep_their_order(
+    world: World, store: Store, hub: Hub, engine: Engine, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridges, "LATE_STEP", 20)
+    edits = [replace_said(id="ev-1", text=f"edit {number}", receipt={"id": "m-7"}) for number in range(3)]
+    told = [Happened(f"ev-{number + 5}", "changed", SAID.at, edited=each) for number, each in enumerate(edits)]
+    await world.hear(SAID, *told)
+    jobs = Jobs(store.jobs, engine.clock, hub.kinds())
+    await jobs.start()
+    patched = await heard(events, 3, MessagePatched)
+    assert [json.loads(each.content)["_lctext"] for each in patched] == ["edit 0", "edit 1", "edit 2"]
+    await jobs.stop(5)
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_edits_of_what_did_not_come_change_nothing(
+    world: World, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridges, "LATE_TIME", 0)
+    await world.hear(SAID)
+    (said,) = await heard(events, 1)
+    others = [
+        replace_said(text="other", receipt={"id": "m-8"}),
+        replace_said(text="other", receipt={"id": "m-7"}, automatic=True),
+        replace_said(text="other", receipt={"id": "m-7"}, chat=Chat(Target("group", "g2"))),
+    ]
+    await world.hear(*(Happened(f"ev-{n + 5}", "changed", SAID.at, edited=each) for n, each in enumerate(others)))
+    await world.hear(Happened("ev-9", "changed", SAID.at, edited=EDIT))
+    (now,) = await heard(events, 1, MessagePatched)
+    assert (now.id, json.loads(now.content)["_lctext"]) == (said.id, "Good evening")
+
+
 async def test_a_recall_that_overtakes_its_message_is_one_all_the_same(
     world: World, store: Store, hub: Hub, engine: Engine, events: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:

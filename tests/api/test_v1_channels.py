@@ -18,15 +18,18 @@ from structlog.testing import capture_logs
 from hongyan.api.v1 import channels as v1_channels
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
+from hongyan.engine.turns import Turns
 from hongyan.engine.values import DAY, App
 from hongyan.hub import connectors, order, tries
 from hongyan.hub.channels import CHANNELS_MAX, HIDDEN
-from hongyan.hub.connector import Acted, Chat, Feature, Outcome, Person, Problem, Result, Said, Target
+from hongyan.hub.connector import Acted, Chat, Feature, Happened, Outcome, Person, Problem, Result, Said, Target
 from hongyan.hub.content import Message, Text
 from hongyan.hub.hub import Hub
 from hongyan.hub.judging import WAITS
 from hongyan.hub.records import Heard, Linked, lane
+from hongyan.hub.threads import Threads
 from hongyan.hub.tries import SEND_STEP
+from hongyan.hub.watching import Watching
 from hongyan.jobs import Jobs
 from hongyan.store import Store
 from hongyan.webhooks.follower import WebhookFollower
@@ -635,6 +638,40 @@ async def test_messages_to_one_target_keep_their_order_while_a_rate_stops_them(
     assert went == messages
 
 
+async def test_they_keep_it_also_across_a_restart(
+    http: httpx.AsyncClient, hub: Hub, store: Store, platform: Platform, time: Time, jobs: Jobs
+) -> None:
+    channel = (await made(http))["id"]
+    platform.judges = [platform.says(Outcome.TRANSIENT, after=3_000.0)]
+    failing = await sent(http, channel, "user:u2", wait=0)  # alone: it lets others pass
+    await settled(hub, channel, failing["id"], 1)
+    platform.judges = [platform.says(Outcome.THROTTLED, after=5.0)]
+    stopped = await sent(http, channel, wait=0)
+    await tried(platform, 2)
+    behind = await sent(http, channel, wait=0)
+    place = channel, Target("user", "u1")
+    async with asyncio.timeout(10):
+        while len(hub.tries._order._held[place]._jobs) < 2:
+            await asyncio.sleep(0.005)
+    await jobs.stop(5)
+    platform.judges = [ok]
+    posts = store.hub.posts
+    threads = Threads(posts, store.hub.heard)
+    anew = tries.Tries(hub.channels, posts, store.jobs, threads, time, Turns(), Watching())
+    again = Jobs(store.jobs, time, {tries.KIND: anew.kind})
+    hub.channels._resume = again.resume
+    await again.start()
+    later = await sent(http, channel, wait=0)
+    passing = await sent(http, channel, "user:u2", wait=0)
+    await tried(platform, 3)
+    assert platform.calls[-1].key == passing["id"]
+    time.ahead += 6
+    again.look({lane(channel)})
+    await tried(platform, 6)
+    assert [call.key for call in platform.calls[3:]] == [stopped["id"], behind["id"], later["id"]]
+    await again.stop(5)
+
+
 @pytest.mark.usefixtures("jobs")
 async def test_a_target_that_a_rate_stops_holds_up_no_other(http: httpx.AsyncClient, platform: Platform) -> None:
     channel = (await made(http))["id"]
@@ -938,6 +975,20 @@ async def test_an_event_is_told_to_webhooks_once(calling: Calling, platform: Pla
         "files": 0,
         "receipt": {"id": "m-7"},
     }
+
+
+async def test_what_will_end_a_channel_is_told_to_the_operator_once(
+    calling: Calling, http: httpx.AsyncClient, platform: Platform, door: str, hub: Hub
+) -> None:
+    platform.hears(Happened("ev-1", "inactive_alert", 1_795_639_511_852, alarm=("It will be switched off", "Use it.")))
+    async with calling() as anybody:
+        await anybody.post(door, content=b"{}", headers=GOOD)
+        [channel] = (await call(http, "GET"))["items"]
+        assert (channel["health"]["failure"], channel["health"]["advice"]) == ("It will be switched off", "Use it.")
+        await hub.channels.worked(hub.channels._all[channel["id"]])
+        await anybody.post(door, content=b"{}", headers=GOOD)
+        [channel] = (await call(http, "GET"))["items"]
+        assert channel["health"]["failure"] is None
 
 
 async def test_an_action_is_told_to_webhooks(calling: Calling, platform: Platform, store: Store, door: str) -> None:

@@ -442,6 +442,31 @@ async def test_calls_in_a_second(sandbox: Sandbox, session: ClientSession, clock
     assert (await post(session, sandbox, path, body, access))[0] == 200
 
 
+@pytest.mark.parametrize(("duration", "code"), [("59", 40007), ("60", 40035), ("0", 40035), ("x", 40035)])
+async def test_a_voice_is_shorter_than_a_minute(
+    sandbox: Sandbox, session: ClientSession, duration: str, code: int
+) -> None:
+    path = f"/topapi/message/corpconversation/asyncsend_v2?access_token={await token(session, sandbox)}"
+    message = {"msgtype": "voice", "voice": {"media_id": "@none", "duration": duration}}
+    _, answer = await post(session, sandbox, path, {"agent_id": AGENT_ID, "userid_list": "lisi", "msg": message})
+    assert answer["errcode"] == code
+
+
+async def test_the_fourth_notification_of_a_day_to_everyone_reaches_nobody_unverified(
+    sandbox: Sandbox, session: ClientSession
+) -> None:
+    base, access = "/topapi/message/corpconversation/", await token(session, sandbox)
+    for number in range(4):
+        message = {"msgtype": "text", "text": {"content": f"news {number}"}}
+        body = {"agent_id": AGENT_ID, "to_all_user": True, "msg": message}
+        _, answer = await post(session, sandbox, f"{base}asyncsend_v2?access_token={access}", body)
+        assert answer["errcode"] == 0
+    assert len(sandbox.board.all()) == 3
+    asked = {"agent_id": AGENT_ID, "task_id": answer["task_id"]}
+    _, answer = await post(session, sandbox, f"{base}getsendresult?access_token={access}", asked)
+    assert {each["code"] for each in answer["send_result"]["forbidden_list"]} == {"143105"}
+
+
 async def test_a_work_notification_is_dropped_silently(sandbox: Sandbox, session: ClientSession) -> None:
     access = await token(session, sandbox)
     base = "/topapi/message/corpconversation/"

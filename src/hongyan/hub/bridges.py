@@ -46,7 +46,7 @@ from hongyan.jobs import Failed, Hopeless, Kind, NotYet
 
 log = logging.getLogger(__name__)
 
-OUT, IN, LINK, TAKE_BACK = "bridge.out", "bridge.in", "bridge.link", "bridge.recall"
+OUT, IN, LINK, TAKE_BACK, CHANGE = "bridge.out", "bridge.in", "bridge.link", "bridge.recall", "bridge.edit"
 BRIDGES_MAX = 500
 #: The platform that is the app itself: what is said there would be told again and again.
 OWN = "hongyan"
@@ -57,8 +57,12 @@ KINDS = frozenset({ConversationKind.NORMAL, ConversationKind.CHATROOM, Conversat
 _HAS_MEDIA = Image | File | Audio | Video
 #: How often it is looked again for the message that was recalled, which may come into the conversation later.
 LATE_MAX = 4
+#: The same of an edit (ms): after which time it is looked again, and until when. Edits keep their order meanwhile.
+LATE_STEP, LATE_TIME = 10_000, 180_000
 #: What is kept of the size of a message for other things than its text, and characters of an id among them.
 _ROOM, _ID_MAX = 1_024, 128
+#: The line of a kept receipt that says which file of the message this is; a text has none.
+FILE_PART = "file-part"
 
 
 class _Out(Struct, frozen=True):
@@ -79,6 +83,12 @@ class _In(Struct, frozen=True):
 
 class _Back(Struct, frozen=True):
     receipt: str
+
+
+class _Change(Struct, frozen=True):
+    """What was said elsewhere, as it is since somebody has edited it there."""
+
+    said: Said
 
 
 @dataclass(slots=True, eq=False)
@@ -122,6 +132,7 @@ class Bridges:
             IN: Kind(self.do_in, WAITS, 1),
             LINK: Kind(self.do_link, WAITS, 1),
             TAKE_BACK: Kind(self.do_take_back, WAITS, 1),
+            CHANGE: Kind(self.do_change, WAITS, 1),
         }
 
     async def load(self) -> None:
@@ -210,6 +221,8 @@ class Bridges:
         out = msgspec.json.encode(_Out(message.id, message.sender, "" if change == "recalled" else content, change))
         for bridge in self._by_conversation.get((app_key, event.conversation.id), ()):
             if isinstance(draft, Mirrored) and draft.bridge == bridge.id:
+                if change:  # it is linked since it was said
+                    continue
                 linked = Linked(
                     bridge.id,
                     bridge.channel_id,
@@ -272,9 +285,11 @@ class Bridges:
             if isinstance(event, Happened) and event.recalled:
                 back = msgspec.json.encode(_Back(canonical(event.recalled)))
                 found.append(NewJob(bridge.app_key, lane_in(bridge.id), TAKE_BACK, back))
-            elif not isinstance(event, Said) or event.automatic or event.chat.direct:
-                continue  # two programs would hear each other without end
-            elif bridge.target in (event.chat.target, HERE):
+            elif isinstance(event, Happened) and event.edited is not None:
+                if _comes(bridge, event.edited):
+                    body = msgspec.json.encode(_Change(event.edited))
+                    found.append(NewJob(bridge.app_key, lane_in(bridge.id), CHANGE, body))
+            elif isinstance(event, Said) and _comes(bridge, event):
                 for part in _parts(event):
                     body = msgspec.json.encode(_In(event, part))
                     found.append(NewJob(bridge.app_key, lane_in(bridge.id), IN, body))
@@ -288,7 +303,8 @@ class Bridges:
         try:
             platform = (await self._channels.kind(channel.kind)).platform
             content = await self._typed(app, channel, work)
-            draft = Mirrored(content, job=job.key, bridge=bridge.id, receipt_text=canonical(work.said.receipt))
+            receipt = canonical(work.said.receipt | ({FILE_PART: str(work.part)} if work.part >= 0 else {}))
+            draft = Mirrored(content, job=job.key, bridge=bridge.id, receipt_text=receipt)
             conversation = await self._engine.app_messages.target(app, bridge.conversation_id)
             sender = client_of(platform, work.said.sender.id)
             await self._engine.app_messages.send(app, conversation, sender, draft, sync=True)
@@ -316,6 +332,26 @@ class Bridges:
                 conversation = await self._engine.app_messages.target(app, linked.conversation_id)
                 await self._engine.app_messages.edit(app, conversation, linked.client, edit)
             except Refused as refusal:
+                if refusal.kind.retry:
+                    raise Failed(str(refusal)) from None
+
+    async def do_change(self, job: Job) -> None:
+        bridge, channel = self._of_lane(job)
+        if bridge is None or channel is None:
+            return
+        said, app = msgspec.json.decode(job.body, type=_Change).said, self._app(bridge)
+        linked = await self._store.linked(channel.id, canonical(said.receipt))
+        texts = [each for each in linked if each.bridge_id == bridge.id and not _is_file(each)]
+        now = self._engine.clock.now()
+        if not texts and now - job.created_at < LATE_TIME:  # the message itself may still be on its way
+            raise NotYet("nothing was said here that could be edited", at=now + LATE_STEP)
+        for each in texts[:1]:
+            draft = Mirrored(await self._typed(app, channel, _In(said, -1)), bridge=bridge.id)
+            edit = Edit(each.conversation_id, each.message_id, each.timestamp, draft)
+            try:
+                conversation = await self._engine.app_messages.target(app, each.conversation_id)
+                await self._engine.app_messages.edit(app, conversation, each.client, edit)
+            except Refused as refusal:  # such as one that was recalled since
                 if refusal.kind.retry:
                     raise Failed(str(refusal)) from None
 
@@ -382,6 +418,15 @@ def client_of(platform: str, user: str) -> str:
     if len(client) <= CLIENT_ID_MAX:
         return client
     return f"{platform}:{hashlib.sha256(user.encode()).hexdigest()[:32]}"
+
+
+def _comes(bridge: Bridge, said: Said) -> bool:
+    """Whether it comes over this bridge. Programs do not: two would hear each other without end."""
+    return not said.automatic and not said.chat.direct and bridge.target in (said.chat.target, HERE)
+
+
+def _is_file(linked: Linked) -> bool:
+    return any(line.startswith(f"{FILE_PART}=") for line in linked.receipt.split("\n"))
 
 
 def _parts(said: Said) -> list[int]:

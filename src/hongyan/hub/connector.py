@@ -204,7 +204,8 @@ class Happened(Struct, frozen=True, tag="happened", omit_defaults=True):
     """Anything else, such as a message read or recalled, or the account added to a group.
 
     `name` is the platform's word for it, `data` what came with it. `recalled` is the receipt of a message that was
-    taken back, or as much of it as is told, if that is what happened.
+    taken back, or as much of it as is told, if that is what happened. `edited` is what a message says now that was
+    changed, with the id and receipt of the message. `alarm` is why the channel will stop to work, and what to do.
     """
 
     id: str
@@ -212,6 +213,8 @@ class Happened(Struct, frozen=True, tag="happened", omit_defaults=True):
     at: int
     data: dict[str, Any] = {}
     recalled: dict[str, str] = {}
+    edited: Said | None = None
+    alarm: tuple[str, str] | None = None
 
 
 Event = Said | Acted | Happened

@@ -79,6 +79,10 @@ RULES: Mapping[str, tuple[str, str]] = {
     "mention_dropped_direct": ("in a direct message nobody is mentioned", "单聊中不提醒"),
     "mention_separate": ("a second message tells those who are mentioned", "另发一条消息提醒被提及的人"),
     "keyword_added": ("a keyword that the robot asks for is added", "补上机器人要求的关键词"),
+    "repeat_marked": (
+        "the time is added, as the platform drops what says the same within a day",
+        "补上时间，因为平台会丢弃一天内内容相同的消息",
+    ),
     "thread_to_title": ("the thread is named, as the platform has none", "平台没有话题，改为注明所属话题"),
 }
 

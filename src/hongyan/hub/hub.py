@@ -58,7 +58,7 @@ class Hub:
         clock = engine.clock
         self.channels = Channels(store.channels, jobs, clock, self._around_channel, resume)
         posts, threads, turns, watching = store.posts, Threads(store.posts, store.heard), Turns(), Watching()
-        self.tries = Tries(self.channels, posts, threads, clock, turns, watching)
+        self.tries = Tries(self.channels, posts, jobs, threads, clock, turns, watching)
         self.sending = Sending(self.channels, posts, threads, clock, watching, keep_days * DAY)
         self.afterwards = Afterwards(self.channels, self.sending, posts, clock, turns, watching)
         self.bridges = Bridges(

@@ -15,7 +15,7 @@ from hongyan.engine.values import DAY
 from hongyan.engine.work import NewJob
 from hongyan.errors import Refused
 from hongyan.hub.channels import Channels
-from hongyan.hub.connector import Acted, Event, Incoming, Outcome, Problem, Reply, Said
+from hongyan.hub.connector import Acted, Event, Happened, Incoming, Outcome, Problem, Reply, Said
 from hongyan.hub.ports import HeardStore
 from hongyan.hub.rates import Limit, Rates
 from hongyan.hub.records import Channel, Heard, canonical
@@ -112,7 +112,12 @@ class Inbound:
                 jobs += self._aftermath.jobs(channel.app_key, payload(channel, each.event, one))
             return jobs
 
-        return await self._heard.add(channel.app_key, channel.id, heard, following)
+        new = await self._heard.add(channel.app_key, channel.id, heard, following)
+        for event in events:
+            if new and isinstance(event, Happened) and event.alarm is not None:
+                reason, advice = event.alarm
+                await self._channels.fails(channel, Problem(Outcome.BAD_CREDENTIAL, reason, advice=advice))
+        return new
 
     def _told(self, channel: Channel, event: Event) -> _Told:
         now = self._clock.now()
@@ -150,7 +155,9 @@ def payload(channel: Channel, event: Event, heard: Heard) -> ChannelHeard:
             }
             return ChannelHeard(channel.app_key, "channel.action", heard.at, data)
         case _:
-            data |= {"name": event.name, "recalled": dict(event.recalled) or None, "data": event.data}
+            edited = event.edited
+            now = {"receipt": edited.receipt, "message": msgspec.to_builtins(edited.message)} if edited else None
+            data |= {"name": event.name, "recalled": event.recalled or None, "edited": now, "data": event.data}
             return ChannelHeard(channel.app_key, "channel.event", heard.at, data)
 
 

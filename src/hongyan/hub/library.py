@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from hongyan.engine.clock import Clock
 from hongyan.engine.values import App
-from hongyan.errors import INVALID_VALUE, OBJECT_NOT_FOUND, Refused
+from hongyan.errors import INVALID_VALUE, OBJECT_NOT_FOUND, SERVER_BUSY, Refused
 from hongyan.hub import templates
 from hongyan.hub.connector import Note
 from hongyan.hub.content import Media, Message
@@ -20,6 +20,8 @@ from hongyan.hub.templates import Template
 
 #: Templates of an app, and versions of one; the oldest are forgotten.
 TEMPLATES_MAX, VERSIONS_MAX = 500, 50
+#: Previews that are made at once, and those that may wait for it.
+REHEARSED_AT_ONCE, REHEARSALS_WAITING = 2, 16
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -43,6 +45,28 @@ class Preview(Struct):
 
 #: Shows what becomes of a message on each kind of channel; it is asked for by platform, media by their links.
 Rehearse = Callable[[Callable[[str], Message], Callable[[Media], Awaitable[str]]], Awaitable[list[Preview]]]
+
+
+class Rehearsals:
+    """Previews of all apps, a few at once: each has a sandbox of its own, and its connectors. It is a `Rehearse`."""
+
+    def __init__(self, rehearse: Rehearse) -> None:
+        self._rehearse = rehearse
+        self._turns = asyncio.Semaphore(REHEARSED_AT_ONCE)
+        self._asked = 0
+
+    async def __call__(
+        self, message: Callable[[str], Message], link: Callable[[Media], Awaitable[str]]
+    ) -> list[Preview]:
+        """Raises Refused(SERVER_BUSY) if too many wait."""
+        if self._asked >= REHEARSED_AT_ONCE + REHEARSALS_WAITING:
+            raise Refused(SERVER_BUSY, "too many previews are asked for at once")
+        self._asked += 1
+        try:
+            async with self._turns:
+                return await self._rehearse(message, link)
+        finally:
+            self._asked -= 1
 
 
 class Library:

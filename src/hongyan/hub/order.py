@@ -1,6 +1,6 @@
 """The order of messages to one target: those that were posted later wait while an earlier one is stopped.
 
-It is kept in memory: after a start each message is tried once, and stops those behind it again.
+It is kept in memory: after a start `tries` reads from the jobs which were stopped.
 """
 
 import heapq

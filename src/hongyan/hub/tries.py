@@ -45,6 +45,8 @@ LOOK_AGAIN = 250
 CHANGED, BEHIND = "the channel was changed meanwhile", "an earlier message to the same target waits"
 #: After which waits (s) it is tried again if we have failed ourselves; and how long what is full is left alone.
 TROUBLE, FULL = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200), 1.0
+#: Messages that are read at once of those that waited before a start.
+RECOLLECTED = 200
 #: Jobs among which one is looked for that is done without a server.
 BY_HAND = 1_000
 #: A delivery of a message, with its number there.
@@ -76,6 +78,7 @@ class Tries:
         self,
         channels: Channels,
         posts: PostStore,
+        jobs: JobStore,
         threads: Threads,
         clock: Clock,
         turns: Turns,
@@ -83,11 +86,14 @@ class Tries:
     ) -> None:
         self._channels = channels
         self._posts = posts
+        self._jobs = jobs
         self._threads = threads
         self._clock = clock
         self._turns = turns
         self._watching = watching
         self._order = Order()
+        self._recollected: set[str] = set()
+        self._recollecting = asyncio.Lock()
         #: How many targets ended how, by kind of channel and outcome.
         self.counts: Counter[tuple[str, str]] = Counter()
 
@@ -101,6 +107,7 @@ class Tries:
         channel_id = channel_of(job.lane)
         turn = self._turns.take([work.message, *((channel_id, each) for each in work.to)])
         try:
+            await self._recollect(channel_id)
             await turn.comes()
             channel = self._channels.find(channel_id)
             posted = await self._posts.get(channel_id, work.message)
@@ -110,6 +117,28 @@ class Tries:
                 await self._do(channel, posted, job)
         finally:
             turn.end()
+
+    async def _recollect(self, channel_id: str) -> None:
+        """What waited before others when the server ended does so again."""
+        if channel_id in self._recollected:
+            return
+        async with self._recollecting:
+            place = self._clock.now(), 0
+            while channel_id not in self._recollected:
+                found = await self._jobs.waiting(lane(channel_id), place, RECOLLECTED)
+                for job in found:
+                    place = job.due_at, job.key
+                    await self._stop_again(channel_id, job)
+                if len(found) < RECOLLECTED:
+                    self._recollected.add(channel_id)
+
+    async def _stop_again(self, channel_id: str, job: Job) -> None:
+        posted = await self._posts.get(channel_id, msgspec.json.decode(job.body, type=Work).message)
+        # what was not tried stands behind one that a rate has stopped
+        held = ("", Outcome.THROTTLED)
+        found = posted.deliveries if posted is not None else ()
+        targets = [each.target for each in found if each.state is State.WAITING and each.outcome in held]
+        self._order.stop(channel_id, job.key, dict.fromkeys(targets, Stopped(job.due_at, everybody=False)))
 
     async def _do(self, channel: Channel, posted: Posted, job: Job) -> None:
         """Try those whose turn it is, and wait for what goes before the others."""

@@ -8,9 +8,12 @@ import logging
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 
 from hongyan.hub.connector import Outcome, Problem, Result, Sent, Status, Target
+from hongyan.hub.connectors.dingtalk import app as app_module
+from hongyan.hub.connectors.dingtalk import app_rendering
 from hongyan.hub.connectors.dingtalk.app import AppConnector
 from hongyan.hub.content import (
     Article,
@@ -36,7 +39,7 @@ from hongyan.hub.content import (
 )
 from hongyan.hub.http import Http
 from hongyan.hub.rates import Rates
-from hongyan.sandbox.dingtalk import DingTalk
+from hongyan.sandbox.dingtalk import DingTalk, work
 from hongyan.sandbox.faults import What
 from hongyan.sandbox.server import Sandbox
 from tests.hub.dingtalk.conftest import app_credentials
@@ -204,6 +207,30 @@ async def test_each_type(
     assert (to_person["msgKey"], to_person["msgParam"]) == sample
     assert to_group == to_person
     assert {key: value for key, value in notification.items() if key != "msgtype"} == work
+
+
+@pytest.mark.parametrize("count", [3, 4, 5])
+async def test_more_buttons_unverified(app: AppConnector, sandbox: Sandbox, count: int) -> None:
+    buttons = tuple(Button(f"B{number}", url=f"https://a.example/{number}") for number in range(count))
+    assert rules(await send(app, Card("Disk", buttons=buttons))) == []
+    payload = sandbox.board.all()[0].payload
+    assert payload["msgKey"] == f"sampleActionCard{count}"
+    assert payload["msgParam"][f"actionTitle{count}"] == f"B{count - 1}"
+    assert payload["msgParam"][f"actionURL{count}"] == f"https://a.example/{count - 1}"
+
+
+@pytest.mark.parametrize(
+    ("content", "most"),
+    [(File, "FILE_MAX"), (Image, "IMAGE_MAX"), (Audio, "VOICE_MAX")],
+)
+async def test_files_above_the_sizes_of_media_are_refused_unverified(
+    app: AppConnector, files: Files, content: Any, most: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (app_rendering.IMAGE_MAX, app_rendering.VOICE_MAX, app_rendering.FILE_MAX) == (20 << 20, 2 << 20, 20 << 20)
+    monkeypatch.setattr(app_rendering, most, 10)
+    media = msgspec.structs.replace(files.add("a", "audio/amr", b"#!AMR\n12345"), seconds=2)
+    result = await one(app, ZHANG, content(media))
+    assert (result.outcome, result.reason) == (Outcome.BAD_CONTENT, "the file has more than 10 bytes")
 
 
 async def test_six_buttons(app: AppConnector, sandbox: Sandbox) -> None:
@@ -396,6 +423,85 @@ async def test_the_day_is_full(app: AppConnector, emulator: DingTalk, monkeypatc
     await one(app, RESEARCH)
     status = await app.status(receipt(await one(app, RESEARCH, Text("another"))))
     assert "all work notifications" in status.failed["zhangsan"]
+
+
+async def said(app: AppConnector, content: Content, *to: Target, key: str) -> Sent:
+    sent = await app.send(Message(content), to or [RESEARCH], key=key)
+    assert {each.outcome for each in sent.results} == {Outcome.OK}, sent
+    return sent
+
+
+DISK = "The disk of db-1 is full"
+
+
+@pytest.mark.parametrize(
+    ("content", "type_", "where"),
+    [
+        (Text(DISK), "text", "content"),
+        (Markdown(DISK), "markdown", "text"),
+        (Card("Disk", text=DISK, buttons=(Button("Open", url="https://x.example"),)), "action_card", "markdown"),
+        (Link("Disk", "https://x.example", DISK, Media(url="https://x.example/a.png")), "link", "text"),
+    ],
+)
+async def test_what_is_said_again_on_a_day_arrives_again(
+    app: AppConnector, sandbox: Sandbox, clock: Clock, content: Content, type_: str, where: str
+) -> None:
+    """DingTalk would accept it, and show it to nobody."""
+    first = await said(app, content, key="a")
+    assert "repeat_marked" not in {note.rule for note in first.notes}
+    for key in ("b", "c"):
+        clock.advance(3600)
+        again = await said(app, content, key=key)
+        assert "repeat_marked" in {note.rule for note in again.notes}
+        status = await app.status(receipt(again.results[0]))
+        assert (status.failed, status.unread) == ({}, ("zhangsan", "lisi"))
+    texts = [shown.payload[type_][where] for shown in sandbox.board.all()]
+    assert len(set(texts)) == 3
+    assert all(text.startswith(texts[0]) for text in texts)
+    assert texts[2].endswith(" (3)")
+
+
+async def test_a_card_with_a_status_that_is_said_again(app: AppConnector, sandbox: Sandbox) -> None:
+    for key in ("a", "b", "c"):
+        await said(app, Card("Deploy", url="https://x.example"), key=key)
+    contents = [shown.payload["oa"]["body"].get("content", "") for shown in sandbox.board.all()]
+    assert [each[-4:] for each in contents] == ["", " (2)", " (3)"]
+
+
+async def test_what_is_tried_again_does_not_arrive_twice(app: AppConnector, sandbox: Sandbox) -> None:
+    for key in ("a", "b", "a", "b"):
+        await said(app, Text(DISK), key=key)
+    assert len(sandbox.board.all()) == 2
+
+
+async def test_the_next_day_it_is_new(app: AppConnector, sandbox: Sandbox, clock: Clock) -> None:
+    await said(app, Text(DISK), key="a")
+    clock.advance(86_400)
+    assert (await said(app, Text(DISK), key="b")).notes == ()
+    assert len(sandbox.board.all()) == 2
+
+
+async def test_everyone_is_told_three_times_a_day(app: AppConnector, sandbox: Sandbox, clock: Clock) -> None:
+    for number in range(3):
+        await said(app, Text(f"news {number}"), EVERYONE, key=str(number))
+        clock.advance(3600)
+    fourth = (await app.send(Message(Text("news 3")), [EVERYONE, RESEARCH], key="3")).results
+    assert [each.outcome for each in fourth] == [Outcome.THROTTLED, Outcome.OK]
+    assert (fourth[0].after, fourth[0].everybody) == (86_400 - 3 * 3600, False)
+    clock.advance(86_400 - 3 * 3600)
+    result = (await said(app, Text("news 3"), EVERYONE, key="3")).results[0]
+    assert "lisi" in (await app.status(receipt(result))).unread or ()
+
+
+async def test_a_department_gets_no_more_than_its_people_may(
+    app: AppConnector, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (app_module.PERSON_DAY, work.DAILY) == (450, 500)
+    monkeypatch.setattr(app_module, "PERSON_DAY", 2)
+    for number in range(2):
+        await said(app, Text(str(number)), key=str(number))
+    third = (await app.send(Message(Text("2")), [RESEARCH, Target("department", "3")], key="2")).results
+    assert [each.outcome for each in third] == [Outcome.THROTTLED, Outcome.OK]
 
 
 async def test_a_status_of_a_work_notification_changes(app: AppConnector, sandbox: Sandbox) -> None:
@@ -649,6 +755,18 @@ async def test_look_up(app: AppConnector) -> None:
         with pytest.raises(Problem) as caught:
             await app.look_up(target)
         assert caught.value.outcome is Outcome.BAD_RECIPIENT
+
+
+async def test_a_number_is_asked_about_once_a_day(app: AppConnector, sandbox: Sandbox, clock: Clock) -> None:
+    """Calls of a month are counted."""
+    mobile = Target("mobile", "13800000003")
+    assert await app.look_up(mobile) == WANG
+    sandbox.faults.add("dingtalk", "error", 1, "/topapi/v2/user/")
+    clock.advance(86_399)
+    assert await app.look_up(mobile) == WANG
+    clock.advance(1)
+    with pytest.raises(Problem):
+        await app.look_up(mobile)
 
 
 async def test_credentials_are_never_shown(sandbox: Sandbox, around: Around, caplog: pytest.LogCaptureFixture) -> None:

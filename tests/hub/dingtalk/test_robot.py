@@ -245,7 +245,7 @@ async def test_everyone_is_mentioned(robot: RobotConnector, sandbox: Sandbox) ->
     ]
 
 
-async def test_mentions_beside_a_card_come_separately(robot: RobotConnector, sandbox: Sandbox) -> None:
+async def test_mentions_beside_a_card_come_separately_inferred(robot: RobotConnector, sandbox: Sandbox) -> None:
     rules = await sent(robot, Message(Link("Report", "https://a.example/r"), (Mention(mobile="13800000001"),)))
     assert rules == ["mention_separate"]
     link, told = sandbox.board.all()
@@ -259,8 +259,9 @@ async def test_a_thread_is_named(robot: RobotConnector, sandbox: Sandbox, conten
 
 
 @pytest.mark.parametrize("content", [each[1] for each in CASES], ids=[each[0] for each in CASES])
-async def test_a_keyword_is_added_to_each_type(sandbox: Sandbox, around: Around, content: Content) -> None:
-    """Where visible content has none; what is visible is inferred."""
+async def test_a_keyword_is_added_where_inferred_visible_content_has_none(
+    sandbox: Sandbox, around: Around, content: Content
+) -> None:
     credentials = RobotCredentials(access_token="sandbox-keyword", keywords=("发布",), base_url=sandbox.origin)
     rules = await sent(RobotConnector(credentials, around()), content)
     assert "keyword_added" in rules

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partialmethod
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from hongyan.hub.connector import HERE, Outcome, Problem, Target
-from hongyan.hub.connectors.feishu import errors
+from hongyan.hub.connectors.feishu import api, errors
 from hongyan.hub.connectors.feishu.app import AppConnector
 from hongyan.hub.connectors.feishu.credentials import AppCredentials, RobotCredentials
 from hongyan.hub.connectors.feishu.robot import RobotConnector
@@ -38,17 +39,20 @@ def problem(given: Answer, *, once: bool = False) -> Problem:
 
 ROWS: list[tuple[Outcome, list[int]]] = [
     (Outcome.THROTTLED, [99991400, 99991402, 230020, 11232, 11020, 11021, 11233, 11247]),
-    (Outcome.BAD_CREDENTIAL, [99991663, 99991664, 99991661, 99991671, 99991677, 99991668, 20005, 20006, 20013]),
+    (Outcome.BAD_CREDENTIAL, [99991663, 99991664, 99991661, 99991671, 99991677, 99991668]),
     (
         Outcome.BAD_CREDENTIAL,
         [10003, 10014, 10015, 10012, 99991672, 99991679, 230006, 230027, 234007, 19001, 19021, 19022],
     ),
     (Outcome.BAD_CONTENT, [19024, 230011, 230050, 230111, 230015, 230017, 230054, 230055, 230071, 230072, 230075]),
     (Outcome.BAD_CONTENT, [230022, 230025, 230028, 230099, 234001, 234006, 230009, 230026, 230030, 230033, 230110]),
-    (Outcome.BAD_RECIPIENT, [230002, 230013, 230018, 230019, 230029, 230034, 230035, 230038, 230053, 232009]),
-    (Outcome.BAD_RECIPIENT, [99992351, 99992352, 99992353]),
+    (Outcome.BAD_RECIPIENT, [230002, 230013, 230018, 230019, 230035, 230038, 232009]),
     (Outcome.TRANSIENT, [10500, 10101, 230049]),
     (Outcome.UNKNOWN, [123456]),
+]
+UNVERIFIED = [
+    *((Outcome.BAD_CREDENTIAL, code) for code in (20005, 20006, 20013)),
+    *((Outcome.BAD_RECIPIENT, code) for code in (230029, 230034, 230053, 99992351, 99992352, 99992353)),
 ]
 
 
@@ -57,6 +61,18 @@ def test_each_code(outcome: Outcome, code: int) -> None:
     found = problem(answer(code))
     assert (found.outcome, found.code, found.reason) == (outcome, str(code), "words")
     assert found.everybody == (outcome is Outcome.BAD_CREDENTIAL or (outcome is Outcome.THROTTLED and code != 230020))
+
+
+@pytest.mark.parametrize(("outcome", "code"), UNVERIFIED)
+def test_each_code_unverified(outcome: Outcome, code: int) -> None:
+    test_each_code(outcome, code)
+
+
+def test_no_wait_helps_when_the_calls_of_a_month_are_used_up() -> None:
+    """It comes as HTTP 429: the channel must say what is wrong instead of trying again all day."""
+    found = problem(answer(99991403, "This month's API call quota has been exceeded", 429))
+    assert (found.outcome, found.everybody, found.after) == (Outcome.BAD_CREDENTIAL, True, None)
+    assert "next month" in found.advice
 
 
 @pytest.mark.parametrize(
@@ -211,6 +227,34 @@ async def test_pacing_stays_below_the_rates_of_a_robot(robot: RobotConnector, sa
     assert outcomes.count(Outcome.OK) == 90
     assert set(outcomes) == {Outcome.OK, Outcome.THROTTLED}
     assert len(sandbox.board.all()) == 90
+
+
+async def test_a_robot_that_stays_throttled_is_left_alone_for_a_minute(
+    robot: RobotConnector, sandbox: Sandbox, clock: Clock
+) -> None:
+    """As on the hour, when everybody sends."""
+    sandbox.faults.add("feishu", "throttled", 2)
+    waits = []
+    for _ in range(2):
+        waits.append((await robot.send(HELLO, [HERE], key="k")).results[0].after)
+        clock.advance(waits[-1] or 0.0)
+    assert waits == [5, 60]
+    assert (await robot.send(HELLO, [HERE], key="k")).results[0].outcome is Outcome.OK
+    clock.advance(200)
+    sandbox.faults.add("feishu", "throttled")
+    assert (await robot.send(HELLO, [HERE], key="l")).results[0].after == 5
+
+
+async def test_pacing_of_all_that_the_app_sends(
+    app: AppConnector, sandbox: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (api.APP_SECOND, api.APP_MINUTE) == (50 * 0.9, 1000 * 0.9)
+    monkeypatch.setattr(api, "APP_SECOND", 2)
+    to = [GROUP, Target("user", "ou_sandbox_lisi"), Target("user", "ou_sandbox_wangwu")]
+    outcomes = Counter(each.outcome for each in (await app.send(HELLO, to, key="k")).results)
+    assert outcomes == {Outcome.OK: 2, Outcome.THROTTLED: 1}
+    clock.advance(1)
+    assert {each.outcome for each in (await app.send(HELLO, to[:2], key="l")).results} == {Outcome.OK}
 
 
 async def test_pacing_to_one_group_leaves_the_others(app: AppConnector, sandbox: Sandbox) -> None:

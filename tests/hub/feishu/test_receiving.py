@@ -1,5 +1,6 @@
 """What Feishu tells us: verified, decrypted, answered and understood; and what is refused."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ from hongyan.hub.connector import Acted, Chat, Forged, Happened, Incoming, Outco
 from hongyan.hub.connectors.feishu import crypto
 from hongyan.hub.connectors.feishu.app import AppConnector
 from hongyan.hub.connectors.feishu.credentials import AppCredentials
+from hongyan.hub.connectors.feishu.inbound import Inbound
 from hongyan.hub.content import (
     Audio,
     Button,
@@ -120,6 +122,37 @@ async def test_verification_of_the_address(around: Around, credentials: AppCrede
     assert reception.events == ()
     with pytest.raises(Forged):
         await app.receive(request({**asked, "token": "other"}, clock, key=key))
+
+
+class Together:
+    """Names that come only when all have been asked for."""
+
+    def __init__(self) -> None:
+        self._all = asyncio.Barrier(3)
+
+    async def person(self, open_id: str) -> str:
+        return await self._told("Zhang")
+
+    async def chat(self, chat_id: str) -> str:
+        return await self._told("Team")
+
+    async def bot(self) -> str:
+        return await self._told("ou_bot")
+
+    async def _told(self, name: str) -> str:
+        async with asyncio.timeout(5):
+            await self._all.wait()
+        return name
+
+
+async def test_names_are_asked_for_at_once_so_that_the_answer_is_in_time(
+    credentials: AppCredentials, clock: Clock
+) -> None:
+    inbound = Inbound(credentials, Together(), clock.wall)
+    body = said("text", {"text": "@_user_1 hi"}, mentions=[calls("@_user_1", "Bot", "ou_bot")])
+    [found] = (await inbound.receive(request(body, clock))).events
+    assert isinstance(found, Said)
+    assert (found.sender.name, found.chat.title, found.mentioned) == ("Zhang", "Team", True)
 
 
 async def test_what_cannot_be_decrypted_is_answered_in_one_way(app: AppConnector, clock: Clock) -> None:

@@ -160,7 +160,9 @@ async def test_unverified_code_in_a_card_calls_nobody(app: AppConnector, sandbox
     assert "`<b>`" in content
 
 
-async def test_markdown_is_a_card_in_its_colour(app: AppConnector, sandbox: Sandbox) -> None:
+async def test_markdown_is_a_card_in_its_colour_with_headings_and_tables_unverified(
+    app: AppConnector, sandbox: Sandbox
+) -> None:
     said = "# 一\n\n**b** *i* ~~s~~ `c`\n\n- a\n- b\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\n---"
     await app.send(Message(Markdown(said, "标题", "error")), [GROUP], key="k")
     assert shown(sandbox).payload == {
@@ -650,6 +652,17 @@ async def test_how_many_have_read_a_batch(app: AppConnector, sandbox: Sandbox) -
 )
 async def test_look_up(app: AppConnector, target: Target, found: Target) -> None:
     assert await app.look_up(target) == found
+
+
+async def test_an_address_may_become_somebody_elses(app: AppConnector, sandbox: Sandbox, clock: Clock) -> None:
+    mail = Target("email", "lisi@example.com")
+    await app.look_up(mail)
+    sandbox.faults.add("feishu", "error", 1, "/open-apis/contact/")
+    clock.advance(86_000)
+    await app.look_up(mail)
+    clock.advance(400)
+    with pytest.raises(Problem):
+        await app.look_up(mail)
 
 
 async def test_look_up_of_nobody(app: AppConnector) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from hongyan.hub.connector import Outcome, Problem, Sent, Target
+from hongyan.hub.connectors.slack import api as slack_api
 from hongyan.hub.connectors.slack.app import KIND as APP
 from hongyan.hub.connectors.slack.app import SlackApp
 from hongyan.hub.connectors.slack.credentials import SlackCredentials
@@ -208,6 +209,15 @@ async def test_the_rate_of_a_channel_is_kept(app: SlackApp, sending: Sending, cl
     assert other.results[0].outcome is Outcome.OK
     clock.advance(6)
     assert (await sending(app, Text("x"))).results[0].outcome is Outcome.OK
+
+
+async def test_the_rate_of_a_workspace_is_kept(
+    app: SlackApp, sending: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slack_api, "WORKSPACE", 1)
+    people = [Target("user", "U0ALICE001"), Target("user", "U0BOB00001")]
+    results = (await sending(app, Text("x"), people)).results
+    assert [(each.outcome, each.after) for each in results] == [(Outcome.OK, None), (Outcome.THROTTLED, 60.0)]
 
 
 async def test_a_channel_that_is_throttled_is_left_alone(

@@ -299,6 +299,65 @@ async def test_other_events(
     assert (found.name, found.id[:2]) == (name, "Ev")
 
 
+async def test_what_somebody_has_said_is_edited_and_deleted(door: Door, slack: Slack) -> None:
+    await slack.tell(Inbound("text", ALICE, ALERTS.id, "Helo"), door.url)
+    [place] = slack.telling.said
+    await slack.tell(Inbound("edited", ALICE, on=place, text="Hello & all"), door.url)
+    await slack.tell(Inbound("recalled", ALICE, on=place), door.url)
+    original, edit, deletion = door.events
+    assert isinstance(original, Said)
+    assert isinstance(edit, Happened)
+    assert isinstance(deletion, Happened)
+    assert edit.name == "message_changed"
+    assert edit.edited is not None
+    assert (edit.edited.message.content, edit.edited.sender) == (Text("Hello & all"), Person(ALICE, "Alice 王"))
+    assert edit.edited.receipt == deletion.recalled == original.receipt
+    assert edit.id not in (original.id, deletion.id)
+
+
+def changed(message: dict[str, Any], **more: Any) -> bytes:
+    shown = {"type": "message", "user": ALICE, "ts": "1795639500.000100", "text": "new", **message}
+    return event(subtype="message_changed", message=shown, **more)
+
+
+EDITED = {"user": ALICE, "ts": "1795639511.000100"}
+
+
+async def test_an_edit_is_found_by_its_place_also_when_it_was_answered_since(app: SlackApp, clock: Clock) -> None:
+    body = changed({"edited": EDITED, "thread_ts": "1795639500.000100"})
+    [found] = (await app.receive(request(clock, body))).events
+    assert isinstance(found, Happened)
+    assert found.edited is not None
+    assert found.edited.receipt == {"channel": ALERTS.id, "ts": "1795639500.000100"}
+
+
+async def test_an_edit_may_leave_only_the_files(app: SlackApp, clock: Clock) -> None:
+    files = [{"id": "F1", "url_private": "https://files.slack.com/a"}]
+    [found] = (await app.receive(request(clock, changed({"edited": EDITED, "text": "", "files": files})))).events
+    assert isinstance(found, Happened)
+    assert found.edited is not None
+    assert found.edited.message.content == Text("")
+
+
+@pytest.mark.parametrize(
+    ("message", "before"),
+    [({}, {}), ({"edited": EDITED}, {"edited": EDITED}), ({"edited": EDITED, "subtype": "channel_topic"}, {})],
+)
+async def test_previews_of_links_are_no_edits(
+    app: SlackApp, clock: Clock, message: dict[str, Any], before: dict[str, Any]
+) -> None:
+    [found] = (await app.receive(request(clock, changed(message, previous_message=before)))).events
+    assert isinstance(found, Happened)
+    assert (found.edited, found.recalled) == (None, {})
+
+
+async def test_a_tombstone_is_a_deletion(app: SlackApp, clock: Clock) -> None:
+    """A message with answers in its thread leaves one."""
+    [found] = (await app.receive(request(clock, changed({"subtype": "tombstone"})))).events
+    assert isinstance(found, Happened)
+    assert found.recalled == {"channel": ALERTS.id, "ts": "1795639500.000100"}
+
+
 async def test_a_button(app: SlackApp, door: Door, slack: Slack, sending: Sending) -> None:
     buttons = (Button("Yes", id="yes", value="42"), Button("Docs", url="https://d.example"))
     receipt = (await sending(app, Card("Deploy?", level="warning", buttons=buttons))).results[0].receipt

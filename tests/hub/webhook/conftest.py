@@ -13,14 +13,17 @@ from tests.support.hub import Around
 
 @dataclass
 class Peer:
-    """`answer` is given to all who call; `calls` are their method, headers and bodies."""
+    """`answer` is given to all who call; `calls` are their method, headers and bodies, `queries` what their addresses
+    ask."""
 
     url: str = ""
     answer: Callable[[], web.StreamResponse] = web.Response
     calls: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
 
     async def take(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
+        self.queries.append(request.query_string)
         self.calls.append((request.method, headers, await request.read()))
         return self.answer()
 

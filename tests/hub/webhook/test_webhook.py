@@ -112,6 +112,38 @@ async def test_other_proofs(webhook: Make, peer: Peer) -> None:
 NASTY = 'say "hi"\n\\ {{ 7 * 7 }} </script> 雁'
 
 
+async def test_both_secrets_sign_while_one_takes_the_place_of_the_other(
+    webhook: Make, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = "whsec_" + base64.b64encode(b"a new secret of thirty bytes..").decode()
+    await sent(webhook(signing_secret=new, previous_signing_secret=SECRET))
+    _, headers, body = peer.calls[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(Verifier, "_Webhook__verify_timestamp", lambda self, stamp: _at(stamp))
+        for secret in (new, SECRET):
+            assert Verifier(secret).verify(body, headers)["data"]["content"]["text"] == "hello"
+
+
+@pytest.mark.parametrize("query", ["", "?key=1"])
+async def test_a_get_has_the_form_as_its_query(webhook: Make, peer: Peer, query: str) -> None:
+    """As servers for text messages want it."""
+    template = '{"phone": "139", "text": "{{ text }}"}'
+    hook = webhook(url=peer.url + query, method="GET", body="form", template=template, signing_secret=SECRET)
+    assert (await sent(hook, Text("磁盘 & more"))).outcome is Outcome.OK
+    method, headers, body = peer.calls[0]
+    assert (method, body, "content-type" in headers) == ("GET", b"", False)
+    given = {"phone": ["139"], "text": ["磁盘 & more"]}
+    assert parse_qs(peer.queries[0]) == (given | {"key": ["1"]} if query else given)
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [("OK:1", Outcome.OK), ("error 7", Outcome.UNKNOWN)])
+async def test_success_may_be_a_word_of_the_answer(webhook: Make, peer: Peer, answer: str, outcome: Outcome) -> None:
+    peer.answer = lambda: web.Response(text=answer)
+    result = await sent(webhook(success_text="OK"))
+    assert result.outcome is outcome
+    assert ("error 7" in result.reason) == (outcome is Outcome.UNKNOWN)
+
+
 async def test_a_template_of_json(webhook: Make, peer: Peer) -> None:
     template = """{"msg": "{{ title }}: {{ text }}", "raw": {{ message | tojson }}, "n": {{ text | length }},
         "level": "{{ content.level | default('info') }}",
@@ -281,7 +313,11 @@ async def test_an_answer_that_is_too_long_is_unknown(webhook: Make, peer: Peer) 
         ({"url": "ftp://a.example"}, "begins with https"),
         ({"url": "https://ann:secret@a.example"}, "fields of their own"),
         ({"url": "https://[a"}, "no URL"),
-        ({"method": "GET"}, "Invalid enum value"),
+        ({"method": "DELETE"}, "Invalid enum value"),
+        ({"method": "GET"}, "becomes the query"),
+        ({"method": "GET", "template": "{}"}, "becomes the query"),
+        ({"previous_signing_secret": SECRET}, "stands beside"),
+        ({"signing_secret": SECRET, "previous_signing_secret": "whsec_c2hvcnQ="}, "24 to 64"),
         ({"body": "text"}, "without `template`"),
         ({"token": "a", "user": "b"}, "either"),
         ({"token": "a\r\nX-Evil: 1"}, "header may not have"),
@@ -314,7 +350,8 @@ def test_secrets_are_shown_nowhere() -> None:
     )
     assert "SECRET" not in repr(given) + str([given])
     assert "whsec" not in repr(given)
-    assert {"url", "password", "token", "headers", "signing_secret", "hmac_secret"} == KIND.secret
+    secrets = {"signing_secret", "previous_signing_secret", "hmac_secret"}
+    assert {"url", "password", "token", "headers", *secrets} == KIND.secret
 
 
 def test_credentials_that_were_not_given_are_shown_as_by_default() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hongyan.hub.connector import Feature, Outcome, Problem, Target
+from hongyan.hub.connectors.wecom import app as rates
 from hongyan.hub.connectors.wecom.app import App
 from hongyan.hub.connectors.wecom.credentials import AppCredentials
 from hongyan.hub.content import (
@@ -274,6 +275,44 @@ async def test_a_member_gets_no_more_than_wecom_lets_through(app: App, wecom: We
     assert [shown.extra["dropped"] for shown in wecom.board.all()] == [[]] * 28
     clock.advance(60)
     await tell(app, Text("28"), key="28")
+
+
+@pytest.mark.parametrize("to", [Target("department", "2"), Target("tag", "1"), Target("all")])
+async def test_nor_do_those_of_a_department_or_tag_or_all(app: App, wecom: WeCom, clock: Clock, to: Target) -> None:
+    for number in range(27):
+        await tell(app, Text(str(number)), to, key=str(number))
+    sent = await app.send(Message(Text("28")), [to, ZHANG], key="28")
+    assert [result.outcome for result in sent.results] == [Outcome.THROTTLED, Outcome.OK]
+    assert (sent.results[0].after, sent.results[0].everybody) == (60, False)
+    clock.advance(60)
+    await tell(app, Text("28"), to, key="29")
+    assert [shown.extra["dropped"] for shown in wecom.board.all()] == [[]] * 29
+
+
+async def test_nor_do_those_of_a_group(app: App, wecom: WeCom, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hongyan.sandbox.wecom.groups.CHAT_MINUTE", 20)
+    monkeypatch.setattr("hongyan.hub.connectors.wecom.app.GROUP_MINUTE", 18)
+    for number in range(18):
+        await tell(app, Text(str(number)), GROUP, key=str(number))
+    result = (await app.send(Message(Text("19")), [GROUP], key="19")).results[0]
+    assert (result.outcome, result.after, result.everybody) == (Outcome.THROTTLED, 60, False)
+    clock.advance(60)
+    await tell(app, Text("19"), GROUP, key="19")
+    assert [shown.extra["dropped"] for shown in wecom.board.all()] == [[]] * 19
+
+
+async def test_nor_in_a_day(app: App, wecom: WeCom, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hongyan.hub.connectors.wecom.app.GROUP_DAY", 2)
+    for number in range(2):
+        await tell(app, Text(str(number)), GROUP, key=str(number))
+    clock.advance(3600)
+    result = (await app.send(Message(Text("2")), [GROUP], key="2")).results[0]
+    assert (result.outcome, result.after) == (Outcome.THROTTLED, 82_800)
+
+
+def test_the_rates_of_a_member_are_a_tenth_below_those_of_wecom() -> None:
+    ours = (rates.MEMBER_MINUTE, rates.MEMBER_HOUR, rates.GROUP_MINUTE, rates.GROUP_DAY)
+    assert ours == (30 * 0.9, 1000 * 0.9, 200 * 0.9, 10_000 * 0.9)
 
 
 async def test_a_message_that_is_tried_again_is_taken_once(app: App, wecom: WeCom, clock: Clock) -> None:

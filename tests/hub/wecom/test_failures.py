@@ -5,14 +5,15 @@ from typing import Any
 import pytest
 
 from hongyan.hub.connector import Outcome, Problem, Target
+from hongyan.hub.connectors.wecom import api as calls
 from hongyan.hub.connectors.wecom.app import App
 from hongyan.hub.connectors.wecom.errors import judge
 from hongyan.hub.connectors.wecom.robot import Robot
 from hongyan.hub.content import Image, Message, Text
 from hongyan.hub.http import Answer
 from hongyan.sandbox.server import Sandbox
-from hongyan.sandbox.wecom import WeCom
-from tests.hub.wecom.sending import GROUP, ZHANG, arrived, say
+from hongyan.sandbox.wecom import WeCom, tokens
+from tests.hub.wecom.sending import GROUP, ZHANG, arrived, say, tell
 from tests.support.hub import Clock, Files
 
 #: Connectors reference 3.5, row by row.
@@ -146,6 +147,21 @@ async def test_a_throttled_robot_waits_for_the_window(
     clock.advance(60)
     await say(robot, Text("x"))
     assert len(arrived(wecom)) == 1
+
+
+async def test_calls_of_an_interface_are_paced_unverified(
+    app: App, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand a minute is what people report."""
+    assert (calls.CALLS_MINUTE, tokens.CALLS) == (9000, 10_000)
+    monkeypatch.setattr(calls, "CALLS_MINUTE", 2)
+    for number in range(2):
+        await tell(app, Text(str(number)), key=str(number))
+    result = (await app.send(Message(Text("2")), [ZHANG], key="2")).results[0]
+    assert (result.outcome, result.after, result.everybody) == (Outcome.THROTTLED, 60, True)
+    await app.look_up(Target("mobile", "13800000001"))  # another interface
+    clock.advance(60)
+    await tell(app, Text("2"), key="2")
 
 
 async def test_an_interface_that_stays_blocked_is_left_alone_for_an_hour(

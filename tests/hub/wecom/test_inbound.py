@@ -165,6 +165,13 @@ async def test_other_events(app: App, clock: Clock, name: str) -> None:
     assert (event.name, event.data) == (name, {"user": "lisi", "EventKey": "k", "AgentID": "1000002"})
 
 
+@pytest.mark.parametrize(("name", "alarms"), [("inactive_alert", 1), ("close_inactive_agent", 1), ("subscribe", 0)])
+async def test_the_end_of_an_application_is_an_alarm(app: App, clock: Clock, name: str, alarms: int) -> None:
+    event = await hear(app, clock, MsgType="event", Event=name)
+    assert isinstance(event, Happened)
+    assert (event.alarm is not None) == alarms
+
+
 async def test_an_event_that_comes_again_has_the_same_id(app: App, clock: Clock) -> None:
     fields = {"MsgType": "event", "Event": "template_card_event", "EventKey": "yes", "TaskId": "t1"}
     first = await hear(app, clock, **fields)

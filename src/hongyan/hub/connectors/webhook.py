@@ -49,17 +49,19 @@ _PATH = re.compile(r"[\w$-]+(\[\d+\])*(\.[\w$-]+(\[\d+\])*)*")
 class WebhookCredentials(Credentials, frozen=True):
     """Where, how, and with what proof.
 
-    Without `template` the body is `{"type": "message", "timestamp": …, "data": message}`, and files are links. `user`
+    Without `template` the body is `{"type": "message", "timestamp": …, "data": message}`, and files are links. With the
+    method GET the form that the template gives is the query. `user`
     and `password` are for HTTP's basic authentication, `token` for a bearer; `headers` are any others.
-    `signing_secret` (whsec_…) signs by Standard Webhooks; `hmac_secret` puts the HMAC-SHA256 of the body, in
-    hexadecimal digits after `hmac_prefix`, into the header `hmac_header`.
+    `signing_secret` (whsec_…) signs by Standard Webhooks, and so does `previous_signing_secret` beside it, until the
+    other side has the new one; `hmac_secret` puts the HMAC-SHA256 of the body, in hexadecimal digits after
+    `hmac_prefix`, into the header `hmac_header`.
 
-    It has succeeded if the answer is 2xx, and what is at `success_path` of its JSON is `success_value`. `receipt_path`
-    is where the answer has an id of the message.
+    It has succeeded if the answer is 2xx, has `success_text` in it, and what is at `success_path` of its JSON is
+    `success_value`. `receipt_path` is where the answer has an id of the message.
     """
 
     url: str
-    method: Literal["POST", "PUT", "PATCH"] = "POST"
+    method: Literal["POST", "PUT", "PATCH", "GET"] = "POST"
     template: str = ""
     body: Literal["json", "form", "text"] = "json"
     user: str = ""
@@ -67,9 +69,11 @@ class WebhookCredentials(Credentials, frozen=True):
     token: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     signing_secret: str = ""
+    previous_signing_secret: str = ""
     hmac_secret: str = ""
     hmac_header: str = "X-Hub-Signature-256"
     hmac_prefix: str = "sha256="
+    success_text: str = ""
     success_path: str = ""
     success_value: str = ""
     receipt_path: str = ""
@@ -81,6 +85,8 @@ class WebhookCredentials(Credentials, frozen=True):
             Body(self.template, self.body)
         elif self.body != "json":
             raise ValueError("without `template` the body is JSON")
+        if self.method == "GET" and not (self.template and self.body == "form"):
+            raise ValueError("with the method GET there is a `template`, and `body` is `form`: it becomes the query")
         if (self.user or self.password) and self.token:
             raise ValueError("either `user` and `password`, or `token`")
         for name, value in {**self.headers, self.hmac_header: self.hmac_prefix}.items():
@@ -88,8 +94,11 @@ class WebhookCredentials(Credentials, frozen=True):
                 raise ValueError(f"`{name[:100]}` is no header that can be set, or has no value that one may have")
         if not _is_header(self.token) or ":" in self.user:
             raise ValueError("`token` has no characters that a header may not have, and `user` no colon")
-        if self.signing_secret and not _is_secret(self.signing_secret):
-            raise ValueError("`signing_secret` is whsec_ and 24 to 64 bytes in Base64")
+        for secret in filter(None, (self.signing_secret, self.previous_signing_secret)):
+            if not _is_secret(secret):
+                raise ValueError("`signing_secret` is whsec_ and 24 to 64 bytes in Base64, and so is the previous one")
+        if self.previous_signing_secret and not self.signing_secret:
+            raise ValueError("`previous_signing_secret` stands beside `signing_secret`")
         if bool(self.success_path) != bool(self.success_value):
             raise ValueError("`success_path` and `success_value` are given together")
         for path in filter(None, (self.success_path, self.receipt_path)):
@@ -135,10 +144,12 @@ class Webhook(Unable):
     async def send(self, message: Message, to: Sequence[Target], *, key: str, thread: Receipt | None = None) -> Sent:
         notes: list[Note] = []
         try:
-            body = await self._written(message, key, thread, notes)
+            body, url = await self._written(message, key, thread, notes), self._url
+            if self._given.method == "GET":
+                body, url = b"", f"{url}{'&' if urlsplit(url).query else '?'}{body.decode()}"
             answer = await self._http.call(
                 self._given.method,
-                self._url,
+                url,
                 body=body,
                 type_=self._body.type if self._body else TYPES["json"],
                 headers=self._headers(key, body),
@@ -194,7 +205,7 @@ class Webhook(Unable):
 
     def _headers(self, key: str, body: bytes) -> dict[str, str]:
         given = self._given
-        secrets = [given.signing_secret] if given.signing_secret else []
+        secrets = [each for each in (given.signing_secret, given.previous_signing_secret) if each]
         headers = {**given.headers, **signing.headers(secrets, key, self._around.wall(), body)}
         if not secrets:
             del headers["webhook-signature"]
@@ -211,6 +222,9 @@ class Webhook(Unable):
         """The receipt, if the answer has one. Raises Problem."""
         if not 200 <= answer.status < 300:
             raise _refused(answer, self._around.wall())
+        if self._given.success_text.encode() not in answer.body:
+            shown = answer.body[:100].decode(errors="replace")
+            raise Problem(Outcome.UNKNOWN, f"the answer has no {self._given.success_text} in it: {shown}")
         found: Any = None
         if self._given.success_path or self._given.receipt_path:
             try:
@@ -269,7 +283,9 @@ KIND = ChannelKind(
     name="webhook",
     platform="webhook",
     credentials=WebhookCredentials,
-    secret=frozenset({"url", "password", "token", "headers", "signing_secret", "hmac_secret"}),
+    secret=frozenset(
+        {"url", "password", "token", "headers", "signing_secret", "previous_signing_secret", "hmac_secret"}
+    ),
     targets=frozenset(),
     open=Webhook,
     place=frozenset({"base_url", "url"}),

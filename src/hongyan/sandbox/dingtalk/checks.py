@@ -82,6 +82,9 @@ def work_type(message: object) -> str:
     content = message.get(kind)
     if not isinstance(content, dict) or any(each not in content for each in WORK_TYPES[kind]):
         raise Refusal(legacy(40035, f"不合法的参数 {kind}"))
+    duration = str(content.get("duration"))
+    if kind == "voice" and not (duration.isdecimal() and 0 < int(duration) < 60):
+        raise Refusal(legacy(40035, "不合法的参数 duration"))
     if kind == "action_card" and not (
         (content.get("single_title") and content.get("single_url"))
         or all(each.get("title") and each.get("action_url") for each in content.get("btn_json_list") or [{}])

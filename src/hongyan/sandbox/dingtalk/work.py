@@ -13,8 +13,8 @@ from hongyan.sandbox.dingtalk.answers import Refusal, fields, json_object, legac
 from hongyan.sandbox.dingtalk.checks import work_type
 from hongyan.sandbox.dingtalk.world import AGENT_ID, APP_NAME, DEPARTMENTS, PEOPLE
 
-#: Work notifications of a person in a day.
-DAILY = 500
+#: Work notifications of a person in a day, and to everyone.
+DAILY, ALL_DAILY = 500, 3
 
 
 @dataclass
@@ -36,6 +36,7 @@ class Work:
         self._now = now
         self._tasks: dict[int, Task] = {}
         self._days: dict[tuple[str, int], int] = {}
+        self._to_all: dict[int, int] = {}
         self._contents: set[tuple[str, int, str]] = set()
 
     async def send(self, request: web.Request) -> web.Response:
@@ -54,15 +55,18 @@ class Work:
         departments = [each for each in str(body.get("dept_id_list") or "").split(",") if each]
         if len(users) > 100 or len(departments) > 20:
             return legacy(40035, "接收者数量超过限制")
-        if body.get("to_all_user") in (True, "true"):
+        if to_all := body.get("to_all_user") in (True, "true"):
             departments = ["1"]
         if not users and not departments:
             return legacy(40035, "缺少参数 userid_list、dept_id_list、to_all_user")
-        return legacy(0, "ok", task_id=self._new_task(kind, message, users, departments), request_id="sandbox")
+        return legacy(0, "ok", task_id=self._new_task(kind, message, users, departments, to_all), request_id="sandbox")
 
-    def _new_task(self, kind: str, message: dict[str, Any], users: list[str], departments: list[str]) -> int:
+    def _new_task(
+        self, kind: str, message: dict[str, Any], users: list[str], departments: list[str], to_all: bool
+    ) -> int:
         """Who gets nothing is told by the result alone."""
         day = int(self._now() // 86_400)
+        self._to_all[day] = self._to_all.get(day, 0) + to_all
         content = hashlib.sha256(json.dumps(message, sort_keys=True).encode()).hexdigest()
         wanted = [each for each in users if each in PEOPLE]
         for person in PEOPLE.values():
@@ -72,7 +76,7 @@ class Work:
         for each in wanted:
             if (each, day, content) in self._contents:
                 forbidden[each] = 143106
-            elif self._days.get((each, day), 0) >= DAILY:
+            elif self._days.get((each, day), 0) >= DAILY or (to_all and self._to_all[day] > ALL_DAILY):
                 forbidden[each] = 143105
             else:
                 self._contents.add((each, day, content))

@@ -48,7 +48,7 @@ class Slack(Emulator):
         self.webhooks = Webhooks(workspace, bursts, self._messages)
         self._interactions = Interactions(board, workspace, self._messages, now, lambda: self.origin)
         self.sockets = Sockets()
-        self._telling = Telling(board, workspace, self._messages, self._interactions, self.sockets, now)
+        self.telling = Telling(board, workspace, self._messages, self._interactions, self.sockets, now)
         self._methods: dict[str, Callable[[Arguments], dict[str, Any]]] = {
             "api.test": lambda given: {"args": dict(given)},
             "auth.test": self._auth_test,
@@ -131,7 +131,7 @@ class Slack(Emulator):
 
     async def tell(self, inbound: Inbound, url: str) -> Told:
         """`url` may be empty: then by the connection that the app holds."""
-        return await self._telling.tell(inbound, url)
+        return await self.telling.tell(inbound, url)
 
     async def _api(self, request: web.Request) -> web.Response:
         name = request.match_info["method"]

@@ -39,9 +39,11 @@ class Telling:
         self._interactions = interactions
         self._sockets = sockets
         self._now = now
+        #: What people have said, by channel and `ts`.
+        self.said: dict[str, dict[str, Any]] = {}
 
     async def tell(self, inbound: Inbound, url: str) -> Told:
-        """Besides what all platforms have: `verify`, the check of the address, and `reaction`."""
+        """Besides what all platforms have: `verify`, the check of the address, `edited` and `reaction`."""
         user = self._workspace.users.get(inbound.user)
         if user is None and inbound.kind != "verify":
             raise ValueError("there is no such person")
@@ -52,6 +54,12 @@ class Telling:
                 return await self._tell_text(inbound, url)
             case "action":
                 return await self._tell_form(url, {"payload": json.dumps(self._interaction(inbound))})
+            case "edited":
+                return await self._tell_edit(inbound, url)
+            case "recalled" if inbound.on in self.said:
+                event = self.said.pop(inbound.on)
+                deleted = {"subtype": "message_deleted", "deleted_ts": event["ts"], "previous_message": event}
+                return await self._tell_event(url, self._of_message(event, deleted))
             case "recalled":
                 shown = self._shown(inbound.on)
                 channel, stamp = shown.id.split(":")[1:]
@@ -99,11 +107,30 @@ class Telling:
         }
         if inbound.on:
             event["thread_ts"] = self._shown(inbound.on).id.rpartition(":")[2]
+        self.said[f"slack:{channel.id}:{stamp}"] = event
         told = await self._tell_event(url, event)
         if f"<@{BOT_USER}>" in text and not channel.user:
             mentioned = {key: value for key, value in event.items() if key != "channel_type"}
             told = await self._tell_event(url, {**mentioned, "type": "app_mention"})
         return told
+
+    async def _tell_edit(self, inbound: Inbound, url: str) -> Told:
+        """Somebody changes what was said `on` this place."""
+        before = self.said.get(inbound.on)
+        if before is None:
+            raise ValueError("nobody has said this")
+        edited = {"user": inbound.user, "ts": self._messages.stamp()}
+        blocks = [{"type": "rich_text", "block_id": "r", "elements": [_typed(inbound.text)]}]
+        message = {**before, "text": inbound.text.replace("&", "&amp;"), "blocks": blocks, "edited": edited}
+        self.said[inbound.on] = message
+        changed = {"subtype": "message_changed", "message": message, "previous_message": before}
+        return await self._tell_event(url, self._of_message(before, changed))
+
+    def _of_message(self, event: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+        """An event about what was said."""
+        where = {name: event[name] for name in ("channel", "channel_type")}
+        stamps = {"ts": self._messages.stamp(), "event_ts": self._messages.stamp()}
+        return {"type": "message", "hidden": True, **where, **more, **stamps}
 
     async def _tell_event(self, url: str, event: Mapping[str, Any]) -> Told:
         """Told once more if it was not taken, as Slack does at once."""

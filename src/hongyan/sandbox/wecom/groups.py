@@ -14,8 +14,8 @@ from hongyan.sandbox.wecom.rates import Windows
 from hongyan.sandbox.wecom.tokens import Tokens
 from hongyan.sandbox.wecom.world import CORP, Agent, Chat, Company, names
 
-#: Messages of groups to a member in a minute.
-CHAT_MINUTE = 200
+#: Messages of groups to a member in a minute and a day.
+CHAT_MINUTE, CHAT_DAY, DAY = 200, 10_000, 86_400.0
 _CHAT_ID = re.compile(r"[0-9A-Za-z]{1,32}")
 
 
@@ -64,7 +64,7 @@ class Groups:
         body = await body_of(request)
         chat = self._chat(agent, body.get("chatid"))
         type_, value = checks.message(body, "chat", lambda kind, id_: self._files.has(kind, id_, CORP))
-        dropped = [each for each in chat.members if not self._windows.take(("chat", each), CHAT_MINUTE, 60.0)]
+        dropped = [each for each in chat.members if not self._passes(each)]
         extra = {
             "names": names(),
             **self._files.named(value),
@@ -74,6 +74,12 @@ class Groups:
         }
         self._board.add("wecom", "app", agent.name, [chat.id], type_, value, extra=extra)
         return {}
+
+    def _passes(self, member: str) -> bool:
+        """What is above the rates of a member, in all groups together, is dropped without a word."""
+        return self._windows.take(("chat", member), CHAT_MINUTE, 60.0) and self._windows.take(
+            ("chat", member), CHAT_DAY, DAY
+        )
 
     def _chat(self, agent: Agent, chat_id: Any) -> Chat:
         chat = self._company.chats.get(str(chat_id))

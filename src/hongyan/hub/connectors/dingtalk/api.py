@@ -22,7 +22,7 @@ RATE = 18
 
 
 class Api:
-    """Calls both kinds of DingTalk's interfaces with one token."""
+    """Calls both kinds of DingTalk's interfaces with one token. `account` is by what rates know the app."""
 
     def __init__(self, credentials: AppCredentials, around: Surroundings) -> None:
         self._credentials = credentials
@@ -31,7 +31,7 @@ class Api:
         self._v1 = Http(around.outbound, credentials.base_url or V1_HOST)
         self._legacy_tokens = Tokens(self._fetch_legacy, around.steady)
         self._v1_tokens = Tokens(self._fetch_v1, around.steady)
-        self._account = account(credentials.base_url, credentials.app_key, credentials.app_secret)
+        self.account = account(credentials.base_url, credentials.app_key, credentials.app_secret)
 
     async def legacy(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         self._pace(path)
@@ -80,7 +80,7 @@ class Api:
         await self._v1_tokens.close()
 
     def _pace(self, path: str) -> None:
-        self._around.rates.take(Limit(("dingtalk", self._account, path), RATE, 1.0), everybody=True)
+        self._around.rates.take(Limit(("dingtalk", self.account, path), RATE, 1.0), everybody=True)
 
     async def _with(self, tokens: Tokens, ask: Callable[[str], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         """Ask, and once more with a new token if the old one is good no more."""

@@ -28,13 +28,21 @@ from hongyan.hub.connectors.dingtalk.app_rendering import FILE_MAX, AppRendering
 from hongyan.hub.connectors.dingtalk.credentials import AppCredentials
 from hongyan.hub.connectors.dingtalk.errors import FORBIDDEN
 from hongyan.hub.connectors.dingtalk.inbound import Inbound
+from hongyan.hub.connectors.dingtalk.repeats import Repeats
 from hongyan.hub.connectors.dingtalk.stream import Stream
+from hongyan.hub.connectors.known import Known
 from hongyan.hub.content import Card, Media, Message
 from hongyan.hub.degrade import Degrade
+from hongyan.hub.rates import Limit
 from hongyan.hub.surroundings import Bytes, Surroundings
 
 #: People of a message of the robot, departments of a work notification, and pages of who has read.
 USERS_MAX, DEPARTMENTS_MAX, PAGES_MAX = 20, 20, 25
+#: Work notifications in a day: to everyone, of which DingTalk takes three, and to a person, a tenth below its 500. Who
+#: is in a department is not known here, but each of them has had what it has had.
+ALL_DAY, PERSON_DAY, DAY = 3, 450, 86_400.0
+#: For how long it is believed whose a number is (s), as calls of a month are counted; and how many are remembered.
+PEOPLE_GOOD, PEOPLE_KEPT = 86_400.0, 20_000
 WORK = "/topapi/message/corpconversation/"
 ROBOT = "/v1.0/robot/"
 #: What is done for some targets: it gives the result of each.
@@ -54,6 +62,8 @@ class AppConnector:
         self._around = around
         self._api = Api(credentials, around)
         self._inbound = Inbound(credentials, around.wall)
+        self._people = Known[Target](around.steady, PEOPLE_GOOD, PEOPLE_KEPT)
+        self._repeats = Repeats(around.wall, around.steady)
         if credentials.stream:
             self.listen = self._listen
 
@@ -94,7 +104,7 @@ class AppConnector:
             return {each: await self._send_card(rendering, each, key) for each in some}
 
         async def work(some: Sequence[Target]) -> Mapping[Target, Result]:
-            return await self._send_work(rendering, some)
+            return await self._send_work(rendering, some, key)
 
         if self._interactive(message):
             steps += [(card, [each]) for each in (*of["user"], *of["group"])]
@@ -188,19 +198,35 @@ class AppConnector:
                 raise Problem(Outcome.BAD_RECIPIENT, str(each.get("errorMsg") or "the card was not delivered"))
         return Result(target, Outcome.OK, {"via": "card", "card": card_id, "message": key})
 
-    async def _send_work(self, rendering: AppRendering, targets: Sequence[Target]) -> Mapping[Target, Result]:
-        everyone = targets[0].kind == "all"
+    async def _send_work(self, rendering: AppRendering, targets: Sequence[Target], key: str) -> Mapping[Target, Result]:
+        """DingTalk accepts what is above its numbers for a day, and tells nobody."""
         body: dict[str, object] = {"agent_id": self._agent(), "msg": await rendering.work()}
-        if everyone:
+        results: dict[Target, Result] = {}
+        for target in targets:
+            try:
+                self._around.rates.take(self._daily(target))
+            except Problem as problem:
+                results[target] = failed(target, problem)
+        told = [target for target in targets if target not in results]
+        if not told:
+            return results
+        if mark := self._repeats.mark(key, body["msg"]):
+            body["msg"] = rendering.repeated(_dict(body["msg"]), mark)
+        if told[0].kind == "all":
             body["to_all_user"] = True
         else:
-            body["dept_id_list"] = ",".join(each.id for each in targets)
+            body["dept_id_list"] = ",".join(each.id for each in told)
         answer = await self._api.legacy(WORK + "asyncsend_v2", body)
         task = str(answer.get("task_id") or "")
         if not (task.isascii() and task.isdecimal()):
             raise _unclear()
         receipt = {"via": "work", "task": task, "type": str(_dict(body["msg"]).get("msgtype"))}
-        return {each: Result(each, Outcome.OK, receipt) for each in targets}
+        return results | {each: Result(each, Outcome.OK, receipt) for each in told}
+
+    def _daily(self, target: Target) -> Limit:
+        return Limit(
+            ("dingtalk work", self._api.account, *target), ALL_DAY if target.kind == "all" else PERSON_DAY, DAY
+        )
 
     def _agent(self) -> int:
         if self._credentials.agent_id is None:
@@ -323,12 +349,16 @@ class AppConnector:
                 "DingTalk finds people by mobile number only",
                 advice="Give the person's DingTalk user id or mobile number instead.",
             )
+        known = self._people.get(target)
+        return Target("user", known or self._people.keep(target, await self._of_mobile(target.id)))
+
+    async def _of_mobile(self, mobile: str) -> str:
         with nothing_said():
-            answer = await self._api.legacy("/topapi/v2/user/getbymobile", {"mobile": target.id})
+            answer = await self._api.legacy("/topapi/v2/user/getbymobile", {"mobile": mobile})
         user = _dict(answer.get("result")).get("userid")
         if not user:
             raise Problem(Outcome.BAD_RECIPIENT, "DingTalk knows nobody with this mobile number")
-        return Target("user", str(user))
+        return str(user)
 
     async def check(self) -> str:
         await self._api.check()

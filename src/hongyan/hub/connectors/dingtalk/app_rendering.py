@@ -49,6 +49,15 @@ COLOURS: dict[Level, str] = {"info": "FF3296FA", "success": "FF15BC83", "warning
 SOUNDS = {"audio/amr", "audio/ogg", "audio/mpeg", "audio/mp3", "audio/wav", "audio/x-wav"}
 ROBOT_SOUNDS = {"audio/amr", "audio/ogg"}
 
+#: Where the mark of a repeated work notification stands, by its type, and what stands before the mark.
+_MARKED = {
+    "text": ("content", "\n"),
+    "markdown": ("text", "\n\n"),
+    "action_card": ("markdown", "\n\n"),
+    "link": ("text", " "),
+    "oa": ("content", "\n"),
+}
+
 #: Uploads a file and gives its media id. The kind is DingTalk's word.
 Upload = Callable[[Media, str, int], Awaitable[tuple[str, Bytes]]]
 
@@ -132,6 +141,17 @@ class AppRendering:
                 text = await as_markdown(content, degrade)
                 title = mark + preview(await title_of(content, degrade), text)
                 return _work_markdown(title, _framed(mark, names), text, degrade)
+
+    def repeated(self, body: Body, mark: str) -> Body:
+        """A work notification that says what one of this day has said, and differs by the mark."""
+        kind = body["msgtype"]
+        if kind not in _MARKED:  # a file is another one each time it is uploaded
+            return body
+        self._degrade.note("repeat_marked", mark)
+        name, before = _MARKED[kind]
+        parts = body[kind]["body"] if kind == "oa" else body[kind]
+        written = {**parts, name: f"{parts[name]}{before}{mark}" if parts.get(name) else mark}
+        return {**body, kind: {**body[kind], "body": written} if kind == "oa" else written}
 
     async def card(self, names: str = "") -> dict[str, str]:
         """The variables of the template of an interactive card; all are texts. `names` are named below the text.

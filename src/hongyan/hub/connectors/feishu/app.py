@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -33,6 +32,7 @@ from hongyan.hub.connectors.feishu.inbound import Inbound
 from hongyan.hub.connectors.feishu.long_connection import LongConnection
 from hongyan.hub.connectors.feishu.rendering import Body, Renderer
 from hongyan.hub.connectors.feishu.uploads import Uploads
+from hongyan.hub.connectors.known import Known
 from hongyan.hub.content import Audio, File, Mention, Message, Video
 from hongyan.hub.degrade import Degrade
 from hongyan.hub.surroundings import Surroundings
@@ -46,6 +46,8 @@ TOGETHER = 8
 DOWNLOAD_MAX, PAGE, PAGES_MAX = 100 * 1024 * 1024, 100, 50
 #: Names that are kept, how long they are waited for (s), as a request must be answered within three, and are good (s).
 NAMES_KEPT, NAME_TIMEOUT, NAME_GOOD = 2000, 0.8, 3600.0
+#: For how long it is believed whose an address or number is (s), and how many are remembered.
+PEOPLE_GOOD, PEOPLE_KEPT = 86_400.0, 20_000
 #: The group takes no threads: an answer stands beside the others.
 NO_THREADS = frozenset({"230071", "230072"})
 
@@ -61,7 +63,7 @@ class AppConnector:
         self._api = Api(credentials, around)
         self._batches = Batches(self._api)
         self._inbound = Inbound(credentials, _Names(self._api, around), around.wall)
-        self._found: OrderedDict[Target, Target] = OrderedDict()
+        self._found = Known[Target](around.steady, PEOPLE_GOOD, PEOPLE_KEPT)
         if credentials.stream:
             self.listen = self._listen
 
@@ -157,18 +159,15 @@ class AppConnector:
     async def look_up(self, target: Target) -> Target:
         if target.kind not in ("email", "mobile"):
             return target
-        if target not in self._found:
-            self._found[target] = await self._look_up(target)
-            while len(self._found) > NAMES_KEPT:
-                self._found.popitem(last=False)
-        return self._found[target]
+        known = self._found.get(target)
+        return Target("user", known or self._found.keep(target, await self._look_up(target)))
 
-    async def _look_up(self, target: Target) -> Target:
+    async def _look_up(self, target: Target) -> str:
         asked = {"emails": [target.id]} if target.kind == "email" else {"mobiles": [target.id]}
         path, query = "/open-apis/contact/v3/users/batch_get_id", {"user_id_type": "open_id"}
         for each in data(await self._api.call("POST", path, query, asked)).get("user_list") or ():
             if isinstance(each, dict) and each.get("user_id"):
-                return Target("user", str(each["user_id"]))
+                return str(each["user_id"])
         raise Problem(
             Outcome.BAD_RECIPIENT,
             f"Feishu knows nobody with this {'mail address' if target.kind == 'email' else 'mobile number'}",
@@ -257,8 +256,7 @@ class _Names:
 
     def __init__(self, api: Api, around: Surroundings) -> None:
         self._api = api
-        self._now = around.steady
-        self._kept: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._known = Known[str](around.steady, NAME_GOOD, NAMES_KEPT)
 
     async def person(self, open_id: str) -> str:
         path = f"/open-apis/contact/v3/users/{quote(open_id, safe='')}"
@@ -271,9 +269,9 @@ class _Names:
         return await self._get("/open-apis/bot/v3/info", ("bot", "open_id"))
 
     async def _get(self, path: str, within: Sequence[str], query: Mapping[str, str] | None = None) -> str:
-        until, name = self._kept.get(path, (0.0, ""))
-        if self._now() < until:
-            return name
+        known = self._known.get(path)
+        if known is not None:
+            return known
         try:
             async with asyncio.timeout(NAME_TIMEOUT):
                 found: Any = await self._api.call("GET", path, query)
@@ -281,11 +279,7 @@ class _Names:
             found = {}
         for each in within:
             found = found.get(each) if isinstance(found, dict) else None
-        name = found if isinstance(found, str) else ""
-        self._kept[path] = (self._now() + NAME_GOOD, name)
-        while len(self._kept) > NAMES_KEPT:
-            self._kept.popitem(last=False)
-        return name
+        return self._known.keep(path, found if isinstance(found, str) else "")
 
 
 def _divided(message: Message, to: Sequence[Target]) -> tuple[list[Target], list[Target]]:

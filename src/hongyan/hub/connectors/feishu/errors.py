@@ -8,8 +8,9 @@ from hongyan.hub.http import Answer
 
 #: Characters of the platform's words that are kept.
 REASON_MAX = 400
-#: Seconds until it is worth another try, where the platform does not say.
-ROBOT_AFTER, SAME_ONE_AFTER = 5.0, 1.0
+#: Seconds until it is worth another try, where the platform does not say: with a robot, and if that was not enough;
+#: with one person or group.
+ROBOT_AFTER, ROBOT_LONG, SAME_ONE_AFTER = 5.0, 60.0, 1.0
 #: Too often for one person or group, while others still get theirs.
 SAME_ONE = 230020
 
@@ -25,6 +26,10 @@ _JOIN = "Add the app's bot to the group."
 _RANGE = "Add the person to the app's availability range, and release a version of it."
 _OFTEN = "Send less often: Feishu allows five messages a second to one person or group."
 _TENANT = "Ask the tenant's administrator: Feishu can't encrypt or find the tenant's data."
+
+#: The free edition's calls of a month are used up. It comes with HTTP 429, but no wait of seconds helps.
+QUOTA = 99991403
+_QUOTA = "The tenant's monthly number of calls is used up: wait for the next month, or take a larger edition of Feishu."
 
 #: A new token helps against these.
 EXPIRED = frozenset({99991661, 99991663, 99991664, 99991668, 99991671, 99991677, 20005, 20006, 20013})
@@ -109,6 +114,8 @@ def check_connection(code: int, reason: str) -> None:
 
 def _problem(answer: Answer, code: int | None, reason: str, once: bool) -> Problem:
     after = _after(answer)
+    if code == QUOTA:
+        return Problem(Outcome.BAD_CREDENTIAL, reason, code=str(code), advice=_QUOTA, everybody=True)
     if answer.status == 429 or after is not None:
         return Problem(Outcome.THROTTLED, reason, code=str(code or ""), after=after, everybody=True)
     if code is None or code == 0:

@@ -1,5 +1,6 @@
 """What Feishu tells us: events and presses of buttons, in its newer and older shapes, and messages of each type."""
 
+import asyncio
 import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -198,7 +199,11 @@ class Inbound:
             raise _wrong("a message has ids of itself, its chat and its sender")
         direct = message.get("chat_type") == "p2p"
         called = [each for each in message.get("mentions") or () if isinstance(each, dict)]
-        bot = await self._names.bot() if called else ""
+        bot, chat, name = await asyncio.gather(  # Feishu waits for one second, or three: its documents differ
+            self._names.bot() if called else _nothing(),
+            self._names.chat(chat_id) if not direct else _nothing(),
+            self._names.person(sender_id),
+        )
         content, media = _content(
             _text(message, "message_type"), _object(_text(message, "content").encode()), called, bot
         )
@@ -206,14 +211,18 @@ class Inbound:
         thread = _text(message, "root_id")
         return Said(
             message_id,  # Feishu says that one message may come as several events
-            Chat(Target("group", chat_id), "" if direct else await self._names.chat(chat_id), direct),
-            Person(sender_id, await self._names.person(sender_id)),
+            Chat(Target("group", chat_id), chat, direct),
+            Person(sender_id, name),
             Message(content, tuple(each for each in mentions if each is not None), thread),
             _ms(_text(message, "create_time")) or told.at,
             {"message_id": message_id, "chat_id": chat_id},
             direct or any(_is_bot(each, bot) for each in called),
             tuple({"message_id": message_id, **each} for each in media),
         )
+
+
+async def _nothing() -> str:
+    return ""
 
 
 def _outside(body: bytes) -> _Outside:

@@ -27,6 +27,7 @@ class RobotConnector(Unable):
         self._around = around
         self._http = Http(around.outbound, credentials.base)
         self._key = ("feishu_robot", credentials.hook)
+        self._throttled_until = 0.0
 
     async def send(self, message: Message, to: Sequence[Target], *, key: str, thread: Receipt | None = None) -> Sent:
         degrade = Degrade(self._around, key)
@@ -65,8 +66,17 @@ class RobotConnector(Unable):
             errors.check(answer, (self._credentials.hook, secret))
         except Problem as problem:
             if problem.outcome is Outcome.THROTTLED:
-                self._around.rates.close(self._key, problem.after or errors.ROBOT_AFTER)
+                problem.after = self._closed(problem.after)
             raise
+
+    def _closed(self, after: float | None) -> float:
+        """How long to wait: some seconds, or a minute if that was not enough."""
+        now = self._around.steady()
+        if after is None or after == errors.ROBOT_AFTER:
+            after = errors.ROBOT_LONG if now < self._throttled_until else errors.ROBOT_AFTER
+        self._throttled_until = now + after + errors.ROBOT_LONG
+        self._around.rates.close(self._key, after)
+        return after
 
 
 def _request(body: Body) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hongyan.hub.connector import (
     AGAIN,
     Event,
     Feature,
+    Happened,
     Incoming,
     Note,
     Outcome,
@@ -24,6 +25,7 @@ from hongyan.hub.connector import (
     failed,
 )
 from hongyan.hub.connectors import ChannelKind
+from hongyan.hub.connectors.known import Known
 from hongyan.hub.connectors.progress import Progress
 from hongyan.hub.connectors.slack import inbound
 from hongyan.hub.connectors.slack.api import Api, told
@@ -53,7 +55,7 @@ class SlackApp(Unable):
         self._around = around
         self._api = Api(credentials, around)
         self._progress = Progress[tuple[str, str]]()
-        self._known: dict[tuple[str, str], tuple[float, str]] = {}
+        self._known = Known[tuple[str, str]](around.steady, KNOWN_TIME, KNOWN_MAX)
         hears = credentials.signing_secret or credentials.app_token
         self.features = FEATURES if hears else FEATURES - {Feature.RECEIVE}
         self._socket = SocketMode(credentials, around, self._heard)
@@ -164,10 +166,10 @@ class SlackApp(Unable):
 
     async def _direct(self, user: str) -> str:
         """The channel in which one person is written to."""
-        known = self._remembered("direct", user)
+        known = self._known.get(("direct", user))
         if known is None:
             answer = await self._api.call("conversations.open", {"users": user})
-            known = self._remember("direct", user, told(answer, "channel", "id"))
+            known = self._known.keep(("direct", user), told(answer, "channel", "id"))
         return known
 
     # afterwards
@@ -206,10 +208,10 @@ class SlackApp(Unable):
             raise Problem(Outcome.BAD_RECIPIENT, "Slack finds people by their mail addresses, not by mobile numbers")
         if target.kind != "email":
             return target
-        known = self._remembered("email", target.id)
+        known = self._known.get(("email", target.id))
         if known is None:
             answer = await self._api.call("users.lookupByEmail", {"email": target.id})
-            known = self._remember("email", target.id, told(answer, "user", "id"))
+            known = self._known.keep(("email", target.id), told(answer, "user", "id"))
         return Target("user", known)
 
     async def check(self) -> str:
@@ -250,17 +252,19 @@ class SlackApp(Unable):
 
     async def _named(self, event: Event) -> Event:
         """With the name of who has said it, if Slack tells it soon."""
+        if isinstance(event, Happened) and event.edited is not None:
+            return msgspec.structs.replace(event, edited=await self._named(event.edited))
         if not isinstance(event, Said) or event.sender.name or not event.sender.id.startswith(("U", "W")):
             return event
         user = event.sender.id
-        name = self._remembered("name", user)
+        name = self._known.get(("name", user))
         if name is None:
             try:
                 profile = (await self._api.call("users.info", {"user": user}, timeout=QUICK))["user"]
                 name = str(profile.get("profile", {}).get("display_name") or profile.get("real_name") or "")
             except (Problem, KeyError, AttributeError):
                 name = ""  # remembered, too: a missing scope is asked about once an hour
-            self._remember("name", user, name)
+            self._known.keep(("name", user), name)
         return msgspec.structs.replace(event, sender=msgspec.structs.replace(event.sender, name=name))
 
     async def fetch(self, media: Mapping[str, str]) -> bytes:
@@ -268,16 +272,6 @@ class SlackApp(Unable):
 
     async def close(self) -> None:
         await self._api.close()
-
-    def _remembered(self, kind: str, name: str) -> str | None:
-        until, value = self._known.get((kind, name), (0.0, ""))
-        return value if self._around.steady() < until else None
-
-    def _remember(self, kind: str, name: str, value: str) -> str:
-        if len(self._known) >= KNOWN_MAX:
-            self._known.clear()
-        self._known[kind, name] = (self._around.steady() + KNOWN_TIME, value)
-        return value
 
 
 def _uploaded(content: Content) -> Media | None:

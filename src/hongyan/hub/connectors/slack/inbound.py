@@ -123,12 +123,36 @@ def _callback(body: Mapping[str, Any]) -> tuple[Event, ...]:
         return _said(body, event)
     at = _ms(event.get("event_ts") or event.get("ts") or body.get("event_time") or 0)
     name = event["subtype"] if kind == "message" else kind
-    gone = name == "message_deleted" and event.get("deleted_ts") and event.get("channel")
-    recalled = {"channel": str(event["channel"]), "ts": str(event["deleted_ts"])} if gone else {}
-    return (Happened(body["event_id"], name, at, dict(event), recalled),)
+    gone = _deleted(event) if kind == "message" else ""
+    recalled = {"channel": str(event["channel"]), "ts": gone} if gone else {}
+    edited = _edited(body, event) if name == "message_changed" and not gone else None
+    return (Happened(body["event_id"], name, at, dict(event), recalled, edited),)
 
 
-def _said(body: Mapping[str, Any], event: Mapping[str, Any]) -> tuple[Event, ...]:
+def _deleted(event: Mapping[str, Any]) -> str:
+    """The `ts` of a message that is gone; of one that was answered in its thread a tombstone is left."""
+    if event["subtype"] == "message_deleted":
+        return str(event.get("deleted_ts") or "")
+    message = event.get("message") or {}
+    return str(message.get("ts") or "") if message.get("subtype") == "tombstone" else ""
+
+
+def _edited(body: Mapping[str, Any], event: Mapping[str, Any]) -> Said | None:
+    """What a message says that somebody has edited. Slack tells so, too, of previews of links and the like."""
+    message, before = event.get("message") or {}, event.get("previous_message") or {}
+    if not message.get("edited") or message["edited"] == before.get("edited") or message.get("subtype") not in _SAID:
+        return None
+    where = {name: event[name] for name in ("channel", "channel_type") if name in event}
+    shown = {**message, **where, "files": None}
+    said = _said(body, shown) or _said(body, {**shown, "blocks": None, "text": "…"})
+    content = said[0].message.content if said[0].message.content != Text("…") else Text("")
+    # by its place alone: an answer may have made a thread of it since it was said
+    receipt = {name: said[0].receipt[name] for name in ("channel", "ts")}
+    changed = msgspec.structs.replace(said[0].message, content=content)
+    return msgspec.structs.replace(said[0], message=changed, receipt=receipt)
+
+
+def _said(body: Mapping[str, Any], event: Mapping[str, Any]) -> tuple[Said, ...]:
     """The text, and each of the files, with ids of the message itself: one who mentions us is told of twice."""
     channel, stamp = event["channel"], event["ts"]
     me = next((each["user_id"] for each in body.get("authorizations") or () if each.get("is_bot", True)), "")

@@ -1,7 +1,8 @@
 """An application: it sends to members, departments, tags, everyone and its own groups, and hears what members do.
 
 WeCom tells nobody who has read a message, and drops without a word what is above the rates of a member: 30 messages a
-minute and 1000 an hour. What goes to single members is counted here; who is in a department is not known here.
+minute and 1000 an hour, and in groups 200 a minute and 10 000 a day. What goes to an address is counted here; who is in
+a department or group is not known here, but each of them has had what it has had.
 """
 
 import hashlib
@@ -32,6 +33,7 @@ from hongyan.hub.connector import (
     said_twice,
 )
 from hongyan.hub.connectors import ChannelKind
+from hongyan.hub.connectors.known import Known
 from hongyan.hub.connectors.progress import Progress
 from hongyan.hub.connectors.wecom.api import Api, named
 from hongyan.hub.connectors.wecom.callback import Callback
@@ -48,8 +50,9 @@ from hongyan.hub.surroundings import Surroundings
 
 #: Members, departments and tags in one call.
 USERS_MAX, PARTIES_MAX, TAGS_MAX = 1000, 100, 100
-#: Messages to a member in a minute and an hour; a tenth below WeCom's numbers.
-MEMBER_MINUTE, MEMBER_HOUR = 27, 900
+#: Messages to a member in a minute and an hour, and to one of a group in a minute and a day; a tenth below WeCom's
+#: numbers.
+MEMBER_MINUTE, MEMBER_HOUR, GROUP_MINUTE, GROUP_DAY, DAY = 27, 900, 180, 9000, 86_400.0
 #: For how long WeCom refuses the same content to the same people, if it is asked to (s).
 DUPLICATES = 600
 #: How long it is remembered whom an address belongs to (s), and how many addresses and messages are.
@@ -77,7 +80,7 @@ class App(Unable):
         self._uploads = Uploads(self._api.upload, around.steady)
         self._progress = Progress[Receipt]()
         self._sent = _Sent(around.steady)
-        self._people: OrderedDict[Target, tuple[str, float]] = OrderedDict()
+        self._people = Known[Target](around.steady, PEOPLE, KEPT)
         self._callback = Callback(credentials, around.wall) if credentials.token else None
         can = {Feature.RECALL, Feature.UPDATE, Feature.LOOK_UP, Feature.ONCE}
         self.features = frozenset(can | ({Feature.RECEIVE} if self._callback else set()))
@@ -199,6 +202,7 @@ class App(Unable):
         self, part: Part, to: list[Target], key: str, number: int
     ) -> dict[Target, Receipt | Problem]:
         [group] = to
+        self._count(group)
         with said_twice():
             await self._api.post(
                 "/cgi-bin/appchat/send", {"chatid": group.id, "msgtype": part.type, part.type: part.value}
@@ -206,9 +210,11 @@ class App(Unable):
         return {group: {}}
 
     def _count(self, target: Target) -> None:
-        """Raises Problem for a member who has got as many messages as WeCom lets through."""
-        if target.kind == "user":
-            key = (*self._api.account, target.id.lower())
+        """Raises Problem for an address that has got as many messages as WeCom lets through to its members."""
+        key = (*self._api.account, target.kind, target.id.lower())
+        if target.kind == "group":
+            self._around.rates.take(Limit(key, GROUP_MINUTE, 60.0), Limit(key, GROUP_DAY, DAY))
+        else:
             self._around.rates.take(Limit(key, MEMBER_MINUTE, 60.0), Limit(key, MEMBER_HOUR, 3600.0))
 
     # afterwards
@@ -239,13 +245,8 @@ class App(Unable):
 
     async def look_up(self, target: Target) -> Target:
         """The member with a mobile number or mail address; who was found is remembered for a day."""
-        known, until = self._people.get(target, ("", 0.0))
-        if self._around.steady() >= until:
-            known = await self._ask_who(target)
-            self._people[target] = (known, self._around.steady() + PEOPLE)
-            while len(self._people) > KEPT:
-                self._people.popitem(last=False)
-        return Target("user", known)
+        known = self._people.get(target)
+        return Target("user", known or self._people.keep(target, await self._ask_who(target)))
 
     async def check(self) -> str:
         asked = {"agentid": str(self._credentials.agent_id)}

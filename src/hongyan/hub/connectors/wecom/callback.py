@@ -29,6 +29,17 @@ from hongyan.hub.content import Audio, Content, Image, Link, Location, Media, Me
 WINDOW = 600.0
 #: Common fields, which are no data of an event.
 _COMMON = {"ToUserName", "FromUserName", "CreateTime", "MsgType", "Event"}
+#: What ends an application, and what to do about it.
+_ALARMS = {
+    "inactive_alert": (
+        "WeCom will switch the application off, as nobody uses it",
+        "Send something with it, or open it in the WeCom administration and keep it.",
+    ),
+    "close_inactive_agent": (
+        "WeCom has switched the application off, as nobody used it",
+        "Switch it on again in the WeCom administration.",
+    ),
+}
 
 
 class Callback:
@@ -77,7 +88,8 @@ def _event(xml: Mapping[str, Any]) -> Event:
     id_ = ":".join((sender, created, name, _text(xml, "TaskId"), _text(xml, "EventKey")))
     if name == "template_card_event":
         return _acted(xml, id_, sender, at)
-    return Happened(id_, name, at, {"user": sender, **{key: each for key, each in xml.items() if key not in _COMMON}})
+    data = {"user": sender, **{key: each for key, each in xml.items() if key not in _COMMON}}
+    return Happened(id_, name, at, data, alarm=_ALARMS.get(name))
 
 
 def _said(xml: Mapping[str, Any], kind: str, sender: str, at: int) -> Event:
