@@ -1000,6 +1000,18 @@ async def test_an_action_is_told_to_webhooks(calling: Calling, platform: Platfor
     assert (told["data"]["action"], told["data"]["value"], told["data"]["inputs"]) == ("approve", "7", {"why": "fine"})
 
 
+@pytest.mark.parametrize("error", [KeyError("chat"), TypeError("no list"), AttributeError("get"), ValueError("year 0")])
+async def test_what_has_another_shape_than_the_platforms_requests_gets_one_line(
+    calling: Calling, platform: Platform, store: Store, door: str, error: Exception
+) -> None:
+    platform.reception = error
+    async with calling() as anybody:
+        answer = await anybody.post(door, content=b"{}", headers=GOOD)
+    assert answer.status_code == 400
+    assert "this is no request that the platform makes" in answer.json()["error"]
+    assert await webhook_jobs(store) == []
+
+
 async def test_what_is_forged_or_wrong_gets_one_line(calling: Calling, platform: Platform, door: str) -> None:
     async with calling() as stranger:
         forged = await stranger.post(door, content=b"{}")

@@ -62,7 +62,7 @@ class Platform:
     updated: list[tuple[Mapping[str, str], Message]] = field(default_factory=list)
     problem: Problem | None = None
     account: str = "Robot 7"
-    reception: Reception = field(default_factory=lambda: Reception(Reply(200, b'{"fine":1}')))
+    reception: Reception | Exception = field(default_factory=lambda: Reception(Reply(200, b'{"fine":1}')))
     incoming: list[Incoming] = field(default_factory=list)
     media: dict[str, bytes] = field(default_factory=dict)
     opened: list[Credentials] = field(default_factory=list)
@@ -135,6 +135,8 @@ class Fake:
             raise Forged("the signature is wrong")
         if request.body and not request.body.startswith(b"{"):
             raise Problem(Outcome.BAD_CONTENT, "this is none of the platform's bodies")
+        if isinstance(self._platform.reception, Exception):
+            raise self._platform.reception
         return self._platform.reception
 
     async def fetch(self, media: Mapping[str, str]) -> bytes:

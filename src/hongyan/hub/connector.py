@@ -227,6 +227,10 @@ class Reception(NamedTuple):
     events: tuple[Event, ...] = ()
 
 
+#: What reading raises that finds another shape than a platform's requests have.
+MISSHAPEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
 class Forged(Exception):
     """A request is not from the platform, or too old. The text has no secret."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,10 +16,24 @@ from hongyan.engine.values import DAY
 from hongyan.engine.work import NewJob
 from hongyan.errors import Refused
 from hongyan.hub.channels import Channels
-from hongyan.hub.connector import Acted, Event, Happened, Incoming, Outcome, Problem, Reply, Said
+from hongyan.hub.connector import (
+    MISSHAPEN,
+    Acted,
+    Connector,
+    Event,
+    Happened,
+    Incoming,
+    Outcome,
+    Problem,
+    Reception,
+    Reply,
+    Said,
+)
 from hongyan.hub.ports import HeardStore
 from hongyan.hub.rates import Limit, Rates
 from hongyan.hub.records import Channel, Heard, canonical
+
+log = logging.getLogger(__name__)
 
 #: Bytes of a body, and how long a connector may take for it (s): platforms wait for one to five seconds.
 BODY_MAX, PATIENCE = 1_048_576, 2.5
@@ -70,7 +85,7 @@ class Inbound:
         channel = self.listening(token)
         try:
             async with asyncio.timeout(PATIENCE), self._channels.opened(channel) as connector:
-                reception = await connector.receive(request)
+                reception = await _received(connector, request)
         except TimeoutError:
             raise Refused(errors.SERVER_BUSY, "this takes too long for now") from None
         except Problem as problem:
@@ -125,6 +140,15 @@ class Inbound:
         id_ = event.id if len(event.id) <= _ID_MAX else hashlib.sha256(event.id.encode()).hexdigest()
         receipt = event.receipt if isinstance(event, Said | Acted) else {}
         return _Told(Heard(id_, at, canonical(receipt)), event, self._bridging(channel, event))
+
+
+async def _received(connector: Connector, request: Incoming) -> Reception:
+    """What has the platform's seal, and still another shape than its requests have, is no request either."""
+    try:
+        return await connector.receive(request)
+    except MISSHAPEN as error:
+        log.warning("a request could not be read: %s", type(error).__name__, exc_info=True)
+        raise Problem(Outcome.BAD_CONTENT, "this is no request that the platform makes") from None
 
 
 def payload(channel: Channel, event: Event, heard: Heard) -> ChannelHeard:

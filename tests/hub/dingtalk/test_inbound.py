@@ -33,6 +33,7 @@ from hongyan.sandbox.emulator import Inbound
 from hongyan.sandbox.server import Sandbox
 from tests.hub.dingtalk.conftest import app_credentials
 from tests.support.hub import START, Around, Clock
+from tests.support.misshapen import check_all
 
 SAID = {
     "conversationId": "cidOps0sandbox==",
@@ -384,3 +385,28 @@ async def test_where_it_is_pressed_inferred(app: AppConnector, space: str, targe
     assert isinstance(acted, Acted)
     assert acted.chat is not None
     assert acted.chat.target == target
+
+
+RICH = {"richText": [{"text": "look"}, {"type": "picture", "downloadCode": "code"}]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        SAID,
+        {**SAID, "msgtype": "richText", "content": RICH},
+        {**SAID, "msgtype": "audio", "content": {"duration": 4000}},
+    ],
+    ids=["text", "rich text", "audio"],
+)
+async def test_another_shape_at_any_place_is_refused_or_understood(app: AppConnector, body: dict[str, Any]) -> None:
+    async def take(wrong: dict[str, Any]) -> Reception:
+        return await app.receive(signed(wrong))
+
+    await check_all(body, take)
+
+
+async def test_another_shape_of_a_press_is_refused_or_understood(app: AppConnector) -> None:
+    content = json.loads(PRESSED["content"])
+    await check_all(PRESSED, lambda wrong: app.receive(pressed(wrong)))
+    await check_all(content, lambda wrong: app.receive(pressed({**PRESSED, "content": json.dumps(wrong)})))

@@ -33,6 +33,7 @@ from hongyan.sandbox.feishu import Feishu
 from hongyan.sandbox.feishu.crypto import encrypted
 from hongyan.sandbox.feishu.world import ENCRYPT_KEY, VERIFICATION_TOKEN
 from tests.support.hub import PNG, START, Around, Clock, Files
+from tests.support.misshapen import check_all
 
 GROUP = Target("group", "oc_sandbox_ops")
 PERSON = Target("user", "ou_sandbox_zhangsan")
@@ -538,3 +539,38 @@ async def test_an_event_that_lacks_something(app: AppConnector, clock: Clock, in
     with pytest.raises(Problem) as caught:
         await app.receive(request(event("im.message.receive_v1", inner), clock))
     assert caught.value.outcome is Outcome.BAD_CONTENT
+
+
+ACTION = event(
+    "card.action.trigger",
+    {
+        "operator": {"open_id": PERSON.id, "user_id": "zhangsan"},
+        "token": "c-1",
+        "action": {"tag": "button", "value": {"action": "take", "value": "7"}, "form_value": {"why": "ill"}},
+        "context": {"open_message_id": "om_1", "open_chat_id": GROUP.id},
+    },
+)
+POST = {"title": "t", "content": [[{"tag": "text", "text": "x"}, {"tag": "at", "user_id": "@_user_1"}]]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        said("text", {"text": "@_user_1 hi"}, mentions=[calls("@_user_1", "Tom", "ou_tom")]),
+        event("im.message.recalled_v1", {"message_id": "om_1", "chat_id": GROUP.id}),
+        ACTION,
+    ],
+    ids=["said", "recalled", "pressed"],
+)
+async def test_another_shape_at_any_place_is_refused_or_understood(
+    app: AppConnector, clock: Clock, body: dict[str, Any]
+) -> None:
+    assert (await app.receive(request(body, clock))).events
+    await check_all(body, lambda wrong: app.receive(request(wrong, clock)))
+
+
+@pytest.mark.parametrize(("type_", "content"), [("post", POST), ("file", {"file_key": "f", "file_name": "a.pdf"})])
+async def test_another_shape_of_a_content_is_refused_or_understood(
+    app: AppConnector, clock: Clock, type_: str, content: dict[str, Any]
+) -> None:
+    await check_all(content, lambda wrong: app.receive(request(said(type_, wrong), clock)))

@@ -33,6 +33,7 @@ from hongyan.sandbox.slack import Slack
 from hongyan.sandbox.slack.world import BOT_USER, SIGNING_SECRET
 from tests.hub.slack.conftest import ALERTS, Sending
 from tests.support.hub import Clock, Files
+from tests.support.misshapen import check_all
 
 ALICE = "U0ALICE001"
 
@@ -459,6 +460,50 @@ async def test_another_dialect_is_refused(app: SlackApp, clock: Clock, body: byt
     with pytest.raises(Problem, match="no request that Slack makes") as caught:
         await app.receive(request(clock, body, type_))
     assert caught.value.outcome is Outcome.BAD_CONTENT
+
+
+WHO = {"id": ALICE, "username": "alice", "team_id": "T0SANDBOX1"}
+BLOCK_ACTIONS = {
+    "type": "block_actions",
+    "user": WHO,
+    "trigger_id": "1.2.x",
+    "api_app_id": "A0SANDBOX1",
+    "container": {"type": "message", "message_ts": "1795639511.000100", "channel_id": ALERTS.id},
+    "channel": {"id": ALERTS.id, "name": "alerts"},
+    "message": {"ts": "1795639511.000100", "thread_ts": "1795639511.000100"},
+    "state": {"values": {"b": {"pick": {"type": "static_select", "selected_option": {"value": "a"}}}}},
+    "actions": [
+        {"action_id": "take", "block_id": "b", "type": "button", "value": "7", "action_ts": "1795639512.000100"},
+    ],
+}
+VIEW_SUBMISSION = {
+    "type": "view_submission",
+    "user": WHO,
+    "trigger_id": "1.2.x",
+    "view": {
+        "id": "V1",
+        "callback_id": "ask",
+        "private_metadata": json.dumps({"channel": ALERTS.id, "ts": "1795639511.000100"}),
+        "state": {"values": {"why": {"why": {"type": "plain_text_input", "value": "ill"}}}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.loads(event(text="*hi* <@U0ALICE001>", files=[{"id": "F1", "name": "a.png", "mimetype": "image/png"}])),
+        json.loads(event(subtype="message_changed", message={"ts": "1795639511.000100", "user": ALICE, "text": "new"})),
+        BLOCK_ACTIONS,
+        VIEW_SUBMISSION,
+    ],
+    ids=["said", "changed", "pressed", "submitted"],
+)
+async def test_another_shape_at_any_place_is_refused_or_understood(
+    app: SlackApp, clock: Clock, body: dict[str, Any]
+) -> None:
+    assert (await app.receive(request(clock, json.dumps(body).encode()))).events
+    await check_all(body, lambda wrong: app.receive(request(clock, json.dumps(wrong).encode())))
 
 
 async def test_a_form_that_no_button_carries_is_not_opened(app: SlackApp, clock: Clock) -> None:

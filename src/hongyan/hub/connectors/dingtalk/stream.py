@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import msgspec
 import structlog
 
-from hongyan.hub.connector import Event, Outcome, Problem
+from hongyan.hub.connector import MISSHAPEN, Event, Outcome, Problem
 from hongyan.hub.connectors.dingtalk.api import V1_HOST
 from hongyan.hub.connectors.dingtalk.credentials import AppCredentials
 from hongyan.hub.connectors.dingtalk.errors import v1_answer
@@ -23,8 +23,8 @@ SUBSCRIPTIONS = [
     {"type": "CALLBACK", "topic": PRESSED},
 ]
 
-#: What the decoding of JSON raises.
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+#: What reading raises: the first two by JSON itself.
+_UNREADABLE = (msgspec.MsgspecError, RecursionError, *MISSHAPEN)
 
 _log = structlog.get_logger(__name__)
 
