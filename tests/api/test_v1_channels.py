@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from hongyan.api.v1 import channels as v1_channels
 from hongyan.engine.clock import Clock
 from hongyan.engine.engine import Engine
+from hongyan.engine.files import Files
 from hongyan.engine.turns import Turns
 from hongyan.engine.values import DAY, App
 from hongyan.hub import connectors, order, tries
@@ -26,11 +27,13 @@ from hongyan.hub.connector import Acted, Chat, Feature, Happened, Outcome, Perso
 from hongyan.hub.content import Message, Text
 from hongyan.hub.hub import Hub
 from hongyan.hub.judging import WAITS
+from hongyan.hub.media import Addresses
 from hongyan.hub.records import Heard, Linked, lane
 from hongyan.hub.threads import Threads
 from hongyan.hub.tries import SEND_STEP
 from hongyan.hub.watching import Watching
 from hongyan.jobs import Jobs
+from hongyan.outbound import Outbound
 from hongyan.store import Store
 from hongyan.webhooks.follower import WebhookFollower
 from tests.api.conftest import Calling, Served
@@ -670,6 +673,43 @@ async def test_they_keep_it_also_across_a_restart(
     await tried(platform, 6)
     assert [call.key for call in platform.calls[3:]] == [stopped["id"], behind["id"], later["id"]]
     await again.stop(5)
+
+
+async def test_parts_that_have_arrived_do_not_come_again_after_a_restart(
+    http: httpx.AsyncClient,
+    hub: Hub,
+    store: Store,
+    engine: Engine,
+    files: Files,
+    platform: Platform,
+    time: Time,
+    jobs: Jobs,
+) -> None:
+    channel = (await made(http))["id"]
+    platform.parts = 3
+    platform.judges = [lambda to: ok(to) if len(platform.arrived) < 2 else Result(to, Outcome.THROTTLED, after=5.0)]
+    stopped = await sent(http, channel, wait=0)
+    await tried(platform, 1)
+    async with asyncio.timeout(10):
+        while not (found := await hub.sending.get(hub.channels._all[channel], stopped["id"])).deliveries[0].parts:
+            await asyncio.sleep(0.005)
+    assert found.deliveries[0].parts == ({"id": "0"}, {"id": "1"})
+    await jobs.stop(5)
+    platform.judges = [ok]
+    outbound = Outbound()
+    anew = Hub(store.hub, store.jobs, engine, files, outbound, bytes(32), lambda: Addresses(None, "http://127.0.0.1"))
+    await anew.start()
+    again = Jobs(store.jobs, time, anew.kinds())
+    await again.start()
+    time.ahead += 6
+    again.look({lane(channel)})
+    await tried(platform, 2)
+    await again.stop(5)
+    assert platform.arrived == [(stopped["id"], Target("user", "u1"), number) for number in range(3)]
+    found = await hub.sending.get(hub.channels._all[channel], stopped["id"])
+    assert (found.deliveries[0].receipt, found.deliveries[0].parts) == ({"id": "0,1,2"}, ())
+    await anew.close()
+    await outbound.close()
 
 
 @pytest.mark.usefixtures("jobs")

@@ -58,6 +58,9 @@ class Platform:
     features: frozenset[Feature] = frozenset(Feature) - {Feature.ONCE}
     judges: list[Judge] = field(default_factory=lambda: [ok])
     calls: list[Call] = field(default_factory=list)
+    #: How many calls a message takes, and those that have arrived: of which message, to whom, and the number.
+    parts: int = 1
+    arrived: list[tuple[str, Target, int]] = field(default_factory=list)
     recalled: list[Mapping[str, str]] = field(default_factory=list)
     updated: list[tuple[Mapping[str, str], Message]] = field(default_factory=list)
     problem: Problem | None = None
@@ -102,7 +105,20 @@ class Fake:
         platform.calls.append(Call(key, message, tuple(to), thread))
         await platform.go_on.wait()
         judge = platform.judges.pop(0) if len(platform.judges) > 1 else platform.judges[0]
-        return Sent(tuple(judge(target) for target in to), (Note("level_to_sign"),))
+        return Sent(tuple(self._in_parts(key, target, judge) for target in to), (Note("level_to_sign"),))
+
+    def _in_parts(self, key: str, target: Target, judge: Judge) -> Result:
+        platform = self._platform
+        assert platform.around is not None
+        progress = platform.around.progress
+        for number in range(progress.count(key, target), platform.parts):
+            result = judge(target)
+            if result.outcome is not Outcome.OK:
+                return result
+            platform.arrived.append((key, target, number))
+            progress.add(key, target, {"id": str(number)})
+        ids = [part["id"] for part in progress.done(key, target)]
+        return result if platform.parts == 1 else Result(target, Outcome.OK, {"id": ",".join(ids)})
 
     async def _listen(self, tell: Callable[[Event], Awaitable[None]]) -> None:
         assert self._platform.stream is not None

@@ -109,8 +109,9 @@ class Hub:
         """What the connectors of an app are given."""
         media = self.media(app_key)
         home = AppHome(self._engine, app_key, media) if self._serves else None
+        now, progress = self._engine.clock.now, self.tries.progress
         return Surroundings(
-            self._outbound, media, self._rates, self._engine.clock.now, time.monotonic, self._act_url, home=home
+            self._outbound, media, self._rates, now, time.monotonic, self._act_url, home=home, progress=progress
         )
 
     def _around_channel(self, channel: Channel) -> Surroundings:

@@ -72,7 +72,8 @@ class State(StrEnum):
 class Delivery:
     """A message for one target. `outcome` is that of the last try, empty before it; `tries` are those that failed.
 
-    `unknown` of them ended so that nobody knows whether the message arrived.
+    `unknown` of them ended so that nobody knows whether the message arrived. `parts` are what the platform answered to
+    those that have arrived of a message that takes several calls, while it waits.
     """
 
     target: Target
@@ -85,6 +86,7 @@ class Delivery:
     tries: int = 0
     unknown: int = 0
     updated_at: int = 0
+    parts: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

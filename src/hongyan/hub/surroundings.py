@@ -1,11 +1,12 @@
 """What connectors are given of the world around them."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from hongyan.hub.connector import Target
 from hongyan.hub.content import Media
+from hongyan.hub.progress import Progress
 from hongyan.hub.rates import Rates
 from hongyan.outbound import Outbound
 
@@ -54,7 +55,7 @@ class Surroundings:
     `act_url` makes of a message's key and the id of a button or form of it the address of a page that does what
     pressing it does, for platforms whose buttons only open addresses; None where there is none. `renewed` keeps
     fields of the channel's credentials that the platform has replaced by new ones, which are good once. `home` is
-    None where no server runs.
+    None where no server runs. `progress` is which parts have arrived of messages that take several calls.
     """
 
     outbound: Outbound
@@ -65,3 +66,4 @@ class Surroundings:
     act_url: Callable[[str, str], str | None]
     renewed: Callable[[Mapping[str, str]], Awaitable[None]] | None = None
     home: Home | None = None
+    progress: Progress = field(default_factory=Progress)

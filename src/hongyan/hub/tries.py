@@ -9,7 +9,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from msgspec import Struct
@@ -26,6 +26,7 @@ from hongyan.hub.content import Message
 from hongyan.hub.media import for_strangers
 from hongyan.hub.order import Order, Stopped
 from hongyan.hub.ports import PostStore
+from hongyan.hub.progress import Progress
 from hongyan.hub.records import BRIDGED, Channel, Delivery, Posted, State, channel_of, lane
 from hongyan.hub.threads import Threads
 from hongyan.hub.watching import Watching
@@ -64,11 +65,15 @@ class Work(Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Step:
-    """What the try of some targets has brought. `once`: a second call with the same key would tell nobody."""
+    """What the try of some targets has brought. `once`: a second call with the same key would tell nobody.
+
+    `parts` have arrived of a message that takes several calls.
+    """
 
     results: list[tuple[int, Result]]
     notes: list[tuple[str, str]]
     once: bool = False
+    parts: dict[Target, tuple[Receipt, ...]] = field(default_factory=dict)
 
 
 class Tries:
@@ -94,6 +99,8 @@ class Tries:
         self._order = Order()
         self._recollected: set[str] = set()
         self._recollecting = asyncio.Lock()
+        #: What has arrived of messages that are under way, for the connectors.
+        self.progress = Progress()
         #: How many targets ended how, by kind of channel and outcome.
         self.counts: Counter[tuple[str, str]] = Counter()
 
@@ -190,10 +197,12 @@ class Tries:
         """Write what became of some targets, and tell it."""
         before, now = dict(some), self._clock.now()
         age = now - posted.created_at
-        judged = [
-            (number, judging.judged(before[number], result, once=step.once, age=age, now=now))
-            for number, result in step.results
-        ]
+        judged = []
+        for number, result in step.results:
+            after = judging.judged(before[number], result, once=step.once, age=age, now=now)
+            waits = after.state is State.WAITING
+            parts = step.parts.get(after.target, after.parts) if waits else ()
+            judged.append((number, replace(after, parts=parts)))
         await self._keep_all(posted, judged, notes if step.notes else None)
         if channel.enabled:
             await self._note_health(channel, [result for _, result in step.results])
@@ -239,9 +248,12 @@ class Tries:
             async with self._channels.opened(channel) as connector:
                 step = _Step([], [], Feature.ONCE in connector.features)
                 for thread, some in await self._threads.split(channel, message.thread, waiting):
+                    for _, each in some:
+                        self.progress.begin(posted.id, each.target, each.parts)
                     with for_strangers(strangers):
                         sent = await send(connector, message, [each.target for _, each in some], posted.id, thread)
                     step.results += [(number, result) for (number, _), result in zip(some, sent.results, strict=True)]
+                    step.parts |= {each.target: self.progress.end(posted.id, each.target) for _, each in some}
                     step.notes += [(each.rule, each.detail) for each in sent.notes]
                 return step
         except (ValueError, Refused) as mistake:  # there is no such kind any more, or its credentials are none

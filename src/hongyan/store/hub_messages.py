@@ -152,6 +152,7 @@ def _row(message: int, number: int, delivery: Delivery) -> dict[str, Any]:
         "tries": delivery.tries,
         "unknown": delivery.unknown,
         "updated_at": delivery.updated_at,
+        "parts": [dict(each) for each in delivery.parts] or None,
     }
 
 
@@ -167,4 +168,5 @@ def _told(row: Any) -> Delivery:
         row.tries,
         row.unknown,
         row.updated_at,
+        tuple(row.parts or ()),
     )

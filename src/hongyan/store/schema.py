@@ -567,6 +567,8 @@ hub_delivery = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("unknown", sa.Integer, nullable=False),
     sa.Column("updated_at", sa.BigInteger, nullable=False),
+    # what the platform answered to the parts that have arrived, while others wait
+    sa.Column("parts", sa.JSON(none_as_null=True)),
     sqlite_with_rowid=False,
 )
 

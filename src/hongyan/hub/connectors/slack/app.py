@@ -26,7 +26,6 @@ from hongyan.hub.connector import (
 )
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.known import Known
-from hongyan.hub.connectors.progress import Progress
 from hongyan.hub.connectors.slack import inbound
 from hongyan.hub.connectors.slack.api import Api, told
 from hongyan.hub.connectors.slack.credentials import SlackCredentials
@@ -54,7 +53,6 @@ class SlackApp(Unable):
         self._credentials = credentials
         self._around = around
         self._api = Api(credentials, around)
-        self._progress = Progress[tuple[str, str]]()
         self._known = Known[tuple[str, str]](around.steady, KNOWN_TIME, KNOWN_MAX)
         hears = credentials.signing_secret or credentials.app_token
         self.features = FEATURES if hears else FEATURES - {Feature.RECEIVE}
@@ -104,14 +102,14 @@ class SlackApp(Unable):
         parts = await render(
             message, degrade, mentions, interactive=self._interactive, thread="" if within else message.thread
         )
-        left = parts[self._progress.count(key, target) :]
+        left = parts[self._around.progress.count(key, target) :]
         self._api.pace(channel, len(left))
         for part in left:
             body = {"channel": channel, **part, "unfurl_links": False, **({"thread_ts": within} if within else {})}
             answer = await self._api.post(channel, body)
-            self._progress.add(key, target, (told(answer, "channel"), told(answer, "ts")))
-        (where, first), *more = self._progress.done(key, target)
-        return {"channel": where, "ts": first, **({"more": ",".join(ts for _, ts in more)} if more else {})}
+            self._around.progress.add(key, target, {name: told(answer, name) for name in ("channel", "ts")})
+        first, *more = self._around.progress.done(key, target)
+        return {**first, **({"more": ",".join(each["ts"] for each in more)} if more else {})}
 
     @property
     def _interactive(self) -> bool:

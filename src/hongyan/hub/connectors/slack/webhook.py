@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from hongyan.hub.connector import HERE, Outcome, Problem, Receipt, Result, Sent, Target, Unable, failed
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.credentials import Credentials, at_base
-from hongyan.hub.connectors.progress import Progress
 from hongyan.hub.connectors.slack.errors import judge_hook
 from hongyan.hub.connectors.slack.rendering import render
 from hongyan.hub.content import Message
@@ -40,7 +39,6 @@ class SlackWebhook(Unable):
     def __post_init__(self) -> None:
         self._url = at_base(self.credentials.url, self.credentials.base_url)
         self._http = Http(self.around.outbound, "")
-        self._progress = Progress[None]()
 
     async def send(self, message: Message, to: Sequence[Target], *, key: str, thread: Receipt | None = None) -> Sent:
         degrade = Degrade(self.around, key)
@@ -55,7 +53,7 @@ class SlackWebhook(Unable):
 
     async def _send(self, parts: list[dict[str, object]], key: str) -> None:
         bucket = ("slack webhook", self._url)
-        left = parts[self._progress.count(key, HERE) :]
+        left = parts[self.around.progress.count(key, HERE) :]
         self.around.rates.take(*[Limit(bucket, BURST, BURST_TIME)] * len(left), everybody=True)
         for part in left:
             try:
@@ -65,8 +63,8 @@ class SlackWebhook(Unable):
                     self.around.rates.close(bucket, problem.after or REST)
                     problem.everybody = True
                 raise
-            self._progress.add(key, HERE, None)
-        self._progress.done(key, HERE)
+            self.around.progress.add(key, HERE, {})
+        self.around.progress.done(key, HERE)
 
     async def check(self) -> str:
         """A message that says nothing is refused by a webhook that is there, as `no_text` (inferred)."""

@@ -34,7 +34,6 @@ from hongyan.hub.connector import (
 )
 from hongyan.hub.connectors import ChannelKind
 from hongyan.hub.connectors.known import Known
-from hongyan.hub.connectors.progress import Progress
 from hongyan.hub.connectors.wecom.api import Api, named
 from hongyan.hub.connectors.wecom.callback import Callback
 from hongyan.hub.connectors.wecom.cards import AppCards, key_of_task, task_id
@@ -78,7 +77,6 @@ class App(Unable):
         self._credentials = credentials
         self._api = Api(credentials, around)
         self._uploads = Uploads(self._api.upload, around.steady)
-        self._progress = Progress[Receipt]()
         self._sent = _Sent(around.steady)
         self._people = Known[Target](around.steady, PEOPLE, KEPT)
         self._callback = Callback(credentials, around.wall) if credentials.token else None
@@ -144,15 +142,15 @@ class App(Unable):
         """Each part to those of them that lack it; who has missed one gets none of the next."""
         results: dict[Target, Result] = {}
         for number, part in enumerate(parts):
-            lacking = [each for each in to if each not in results and self._progress.count(key, each) <= number]
+            lacking = [each for each in to if each not in results and self._around.progress.count(key, each) <= number]
             for target, answer in (await self._tried(part, lacking, key, number, call) if lacking else {}).items():
                 if isinstance(answer, Problem):
                     results[target] = failed(target, answer)
                 else:
-                    self._progress.add(key, target, answer)
+                    self._around.progress.add(key, target, answer)
         for target in to:
             if target not in results:
-                results[target] = Result(target, Outcome.OK, _whole(self._progress.done(key, target)) or None)
+                results[target] = Result(target, Outcome.OK, _whole(self._around.progress.done(key, target)) or None)
         return results
 
     async def _tried(

@@ -5,7 +5,6 @@ from typing import Any
 
 from hongyan.hub.connector import HERE, Outcome, Problem, Receipt, Result, Sent, Target, Unable, failed, nothing_said
 from hongyan.hub.connectors import ChannelKind
-from hongyan.hub.connectors.progress import Progress
 from hongyan.hub.connectors.wecom.cards import RobotCards
 from hongyan.hub.connectors.wecom.credentials import BASE, RobotCredentials
 from hongyan.hub.connectors.wecom.errors import judge
@@ -27,17 +26,16 @@ class Robot(Unable):
         self._key = credentials.key
         self._http = Http(around.outbound, credentials.base_url or BASE)
         self._limit = Limit(("wecom_robot", credentials.base_url, credentials.key), RATE, 60.0)
-        self._progress = Progress[None]()
         self._uploads = Uploads(self._upload, around.steady)
 
     async def send(self, message: Message, to: Sequence[Target], *, key: str, thread: Receipt | None = None) -> Sent:
         degrade = Degrade(self._around, key)
         parts = await RobotCards(degrade, self._uploads.get, told(message.mentions, mobiles=True)).parts(message)
-        for type_, value in parts[self._progress.count(key, HERE) :]:
+        for type_, value in parts[self._around.progress.count(key, HERE) :]:
             self._around.rates.take(self._limit, everybody=True)
             await self._post({"msgtype": type_, type_: value})
-            self._progress.add(key, HERE, None)
-        self._progress.done(key, HERE)
+            self._around.progress.add(key, HERE, {})
+        self._around.progress.done(key, HERE)
         return Sent(tuple(_result(target) for target in to), tuple(degrade.notes))
 
     async def check(self) -> str:
