@@ -67,7 +67,11 @@ class Reader:
         self._threads.shutdown()
         self._engine.dispose()
         for connection in self._opened:
+            connection.set_progress_handler(
+                None, 0
+            )  # what they call holds them, and Python's collector does not see it
             connection.close()
+        self._opened.clear()
 
     def _connect(self) -> Any:
         connection = database.connect(self._path, read_only=True)

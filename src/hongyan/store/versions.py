@@ -10,7 +10,7 @@ from hongyan.errors import StartupError
 from hongyan.store import database, schema
 
 #: The versions in `migrations/`, oldest first. Written down, as to ask Alembic takes a tenth of a second of each start.
-KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013")
+KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013", "0014")
 CURRENT = KNOWN[-1]
 
 
