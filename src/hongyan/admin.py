@@ -17,17 +17,17 @@ import msgspec
 import structlog
 from msgspec import Meta, Struct
 
-from hongyan.engine.apps import Apps
 from hongyan.engine.imported import ROW_TYPES, ImportedRow
-from hongyan.engine.imports import Imports
-from hongyan.engine.push_services import PushServices
-from hongyan.engine.sweeps import Sweeps
 from hongyan.engine.values import App, iso_time
-from hongyan.engine.words import WordFilter
 from hongyan.errors import Refused
-from hongyan.hooks import Desk
 
-if TYPE_CHECKING:  # most commands need no hub
+if TYPE_CHECKING:  # who only asks the server loads none of what it has
+    from hongyan.engine.apps import Apps
+    from hongyan.engine.imports import Imports
+    from hongyan.engine.push_services import PushServices
+    from hongyan.engine.sweeps import Sweeps
+    from hongyan.engine.words import WordFilter
+    from hongyan.hooks import Desk
     from hongyan.hub.desk import Desk as ChannelDesk
 
 log = structlog.get_logger(__name__)
@@ -253,7 +253,7 @@ Patient = CheckChannel | Notify
 class Sweeper:
     """Who deletes what is kept no longer: by itself in the background if a server is `running`."""
 
-    sweeps: Sweeps
+    sweeps: "Sweeps"
     running: bool
 
     async def preview(self) -> list[dict[str, Any]]:
@@ -288,13 +288,13 @@ def describe(app: App) -> dict[str, Any]:
 
 async def perform(
     command: Command,
-    apps: Apps,
-    words: WordFilter,
+    apps: "Apps",
+    words: "WordFilter",
     status: Mapping[str, Any],
     sweeper: Sweeper,
-    imports: Imports,
-    push: PushServices,
-    hooks: Desk,
+    imports: "Imports",
+    push: "PushServices",
+    hooks: "Desk",
     channels: "ChannelDesk | None",
     go_away: Callable[[float], int] = lambda over: 0,
 ) -> Any:
@@ -379,17 +379,17 @@ async def _perform_of_channels(command: OfChannels, app: App, channels: "Channel
             )
 
 
-def _services(push: PushServices, app: App) -> list[dict[str, Any]]:
+def _services(push: "PushServices", app: App) -> list[dict[str, Any]]:
     return [{"service": kept.service, "updated_at": iso_time(kept.updated_at)} for kept in push.list(app)]
 
 
-def _app(apps: Apps, name: str) -> App:
+def _app(apps: "Apps", name: str) -> App:
     app = apps.get(_app_id(apps, name))
     assert app is not None
     return app
 
 
-def _app_id(apps: Apps, name: str) -> str:
+def _app_id(apps: "Apps", name: str) -> str:
     if apps.get(name) is not None:
         return name
     named: list[str] = [app.id for app in apps.list() if app.name == name]

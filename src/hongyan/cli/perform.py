@@ -3,34 +3,14 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hongyan import admin, blobs, process
-from hongyan.bus.local import LocalBus
+from hongyan import admin
 from hongyan.config import Settings
 from hongyan.datadir import DataDir, InUse
-from hongyan.engine.access import Access
-from hongyan.engine.aftermath import Aftermath
-from hongyan.engine.apps import Apps
-from hongyan.engine.clock import Clock
-from hongyan.engine.engine import Engine
-from hongyan.engine.files import Files
-from hongyan.engine.hooks import Hooks
-from hongyan.engine.imports import Imports
-from hongyan.engine.push_services import PushServices
-from hongyan.engine.services import Services
-from hongyan.engine.sweeps import Sweeps
-from hongyan.engine.words import WordFilter
 from hongyan.errors import StartupError
-from hongyan.hooks import Desk, Engines
-from hongyan.hub.desk import Desk as ChannelDesk
-from hongyan.hub.hub import Hub
-from hongyan.hub.media import Addresses
-from hongyan.outbound import Outbound
-from hongyan.push_jobs import push_services
-from hongyan.store import Store
 
 #: Time for a server that is just starting or stopping, or for another command, to be done (s).
 PATIENCE = 15.0
@@ -70,7 +50,9 @@ def performing(settings: Settings) -> Iterator[Callable[[admin.Command], Any]]:
         return
     try:
         with asyncio.Runner() as runner:
-            store, answer = runner.run(_open(settings, data, much=True))
+            from hongyan.cli import here
+
+            store, answer = runner.run(here.opened(settings, data, much=True))
             try:
                 yield lambda command: _answered(runner, answer(command))
             finally:
@@ -89,70 +71,12 @@ def _answered(runner: asyncio.Runner, answer: Any) -> Any:
 def _perform_here_or_there(settings: Settings, data: DataDir, command: admin.Command) -> Any:
     try:
         with data.held(settings.database_path):
-            return asyncio.run(_perform_here(settings, data, command))
+            from hongyan.cli import here  # it takes a second to load, and a server has done so
+
+            return asyncio.run(here.perform(settings, data, command))
     except InUse:
         try:
             return admin.call(data.admin_socket, command)
         except (ConnectionRefusedError, FileNotFoundError):
             pass
         raise
-
-
-async def _perform_here(settings: Settings, data: DataDir, command: admin.Command) -> Any:
-    store, answer = await _open(settings, data)
-    try:
-        return await answer(command)
-    finally:
-        await store.close()
-
-
-async def _open(
-    settings: Settings, data: DataDir, *, much: bool = False
-) -> tuple[Store, Callable[[admin.Command], Awaitable[Any]]]:
-    """The store, and what carries out a command there; `much` is written."""
-    clock, database = Clock(), settings.database_path
-    store = Store.open(database, data.secret(database), clock)
-    store.on_fatal = process.storage_failed
-    if much:
-        store.write_much()
-    store.start(asyncio.get_running_loop())
-    apps, access = Apps(store.apps, clock), Access(store.conversations, clock)
-    await apps.load()
-    sweeper = admin.Sweeper(Sweeps(store.sweep, apps, access, clock, rest=0), running=False)
-    words = WordFilter(store.words, clock)
-    services = Services(store.services, store.conversations, access, LocalBus(), Aftermath(store.jobs), Hooks(None))
-    imports = Imports(store.imports, access, services, alone=True)
-    push = PushServices(store.pushes, clock, push_services)
-    await push.load()
-
-    async def answer(command: admin.Command) -> Any:
-        outbound = Outbound(settings.allowed_private)
-        engines = Engines(outbound, clock)
-        hub: Hub | None = None
-        try:
-            desk, channels = Desk(engines, store.jobs), None
-            if isinstance(command, admin.OfChannels):
-                hub = await _hub(settings, data, store, clock, outbound)
-                channels = ChannelDesk(hub, store.jobs, alone=True)
-            return await admin.perform(command, apps, words, {}, sweeper, imports, push, desk, channels)
-        finally:
-            if hub is not None:
-                await hub.close()
-            await engines.stop()
-            await outbound.close()
-
-    return store, answer
-
-
-async def _hub(settings: Settings, data: DataDir, store: Store, clock: Clock, outbound: Outbound) -> Hub:
-    """The hub of a server that does not run: it sends to other platforms, and not to clients."""
-    secret = data.secret(settings.database_path)
-    engine = Engine(store, LocalBus(), clock, secret, push_services=push_services)
-    await engine.start()
-    options = settings.files
-    files = Files(store.files, blobs.place(settings), clock, secret, options.max_uploads, options.max_pixels)
-    address = f"{'https' if settings.tls_cert else 'http'}://{settings.host}:{settings.http_port}/"
-    addresses = Addresses(settings.public_url, settings.public_url or address, options.url)
-    hub = Hub(store.hub, store.jobs, engine, files, outbound, secret, lambda: addresses, serves=False)
-    await hub.start()
-    return hub
