@@ -32,7 +32,7 @@ in_parallel = -n auto --dist loadgroup
 test: setup web ## Set up and run the tests that need only PyPI and npm packages; ARGS are pytest's
 	$(pytest) $(in_parallel) $(ARGS)
 
-test-long: setup web ## The tests of the benchmarks, and others that take long
+test-long: setup web ## Benchmarks for moments, and searches at random for what breaks a promise
 	$(pytest) $(in_parallel) -m "long and not services" $(ARGS)
 
 test-services: setup web ## Install Debian's browser and servers (as root) and run the tests that need them

@@ -15,8 +15,8 @@ settings.load_profile("patient")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores, for tests wait for servers; each takes most of a gigabyte of memory."""
-    return min((os.cpu_count() or 1) + 1, 4)
+    """Two processes more than there are cores, for tests wait for servers; each takes half a gigabyte of memory."""
+    return min((os.cpu_count() or 1) + 2, 6)
 
 
 @pytest.hookimpl(tryfirst=True)

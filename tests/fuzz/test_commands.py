@@ -10,6 +10,7 @@ from tests.fuzz.inputs import Step, does, said, sent, visit
 from tests.support.client import BASE64, BINARY
 
 
+@pytest.mark.long
 @settings(max_examples=100)
 @given(steps=st.lists(said, min_size=1, max_size=15))
 def test_sequences_of_commands(server: Running, steps: list[Step]) -> None:

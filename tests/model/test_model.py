@@ -34,7 +34,7 @@ EXPLORE = float(os.environ.get("MODEL_SECONDS", "0"))
 EXAMPLES, STEPS = 11, 40
 CONVERSATIONS_MAX = 5
 
-pytestmark = pytest.mark.timeout(EXPLORE + 600)
+pytestmark = [pytest.mark.timeout(EXPLORE + 600), pytest.mark.long]
 
 
 def _machine() -> st.SearchStrategy["Chats"]:

@@ -51,7 +51,7 @@ EXPLORE = float(os.environ.get("MODEL_SECONDS", "0"))
 """Seconds of random examples instead of the fixed ones."""
 EXAMPLES, STEPS = 25, 50
 
-pytestmark = pytest.mark.timeout(EXPLORE + 300)
+pytestmark = [pytest.mark.timeout(EXPLORE + 300), pytest.mark.long]
 
 WHO = st.sampled_from(CLIENTS)
 SOME = st.sets(WHO, min_size=1, max_size=3).map(sorted)

@@ -166,6 +166,7 @@ def living(empty_database: Path, tmp_path: Path) -> Iterator[Callable[[Steps], N
         runner.run(store.close())
 
 
+@pytest.mark.long
 @PATIENT
 @given(steps=st.lists(STEP, max_size=14))
 def test_merged_histories_stand_in_order_and_are_never_unread(steps: Steps, living: Callable[[Steps], None]) -> None:

@@ -204,6 +204,7 @@ SERVICE = {
 }
 
 
+@pytest.mark.long
 @example(([SERVICE], [({"m": term}, [("objectId", False)]) for term in ([], {"$size": 0}, {"$size": 1})]))
 @settings(phases=set(Phase) - {Phase.explain})  # which takes minutes
 @given(a_case())

@@ -18,8 +18,13 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+from litestar import Litestar
+from litestar.openapi import OpenAPIConfig
+
 import hongyan
 from hongyan import cli
+from hongyan.api import application
+from hongyan.api.site import Site
 
 REQUEST_MAX = 1 << 18
 STREAMS = 3
@@ -46,9 +51,26 @@ def preload() -> None:
             import_module(module.name)
     for name in LATER:
         import_module(name)
+    build_ahead()
     threads = len(os.listdir("/proc/self/task"))
     assert threads == 1, "an import starts a thread, which no fork would have"
     gc.freeze()  # no fork looks through all that for garbage
+
+
+def build_ahead() -> None:
+    """Have the framework of HTTP ready, which takes most of the rest of a start; a fork tells it of its site."""
+    build = application.framework
+    built = build(None)
+    provider: Any = built.dependencies["site"]
+    site_of = provider.dependency.__closure__[provider.dependency.__code__.co_freevars.index("site")]
+
+    def framework(site: Site | None, openapi: OpenAPIConfig | None = None) -> Litestar:
+        if openapi is not None:
+            return build(site, openapi)
+        site_of.cell_contents = site
+        return built
+
+    application.framework = framework
 
 
 @dataclass(frozen=True)
