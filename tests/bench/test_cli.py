@@ -164,6 +164,18 @@ def test_import(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_channels(tmp_path: Path) -> None:
+    report = bench("channels", "--posts", "20", "--rate", "50", "--senders", "3", *SHORT, output=tmp_path)
+    without, *others = report["runs"]
+    assert [run["name"] for run in report["runs"]] == ["without", "works", "HTTP 500", "never answers"]
+    for run in report["runs"]:
+        check_counts(run)
+    assert without["calls_per_second"] is None
+    assert all(run["calls_per_second"] > 0 for run in others)
+    assert report["ratio"] > 0
+
+
+@pytest.mark.long
 def test_webhooks(tmp_path: Path) -> None:
     report = bench("webhooks", "--rate", "50", "--senders", "3", *SHORT, output=tmp_path)
     without, works, *failing = report["runs"]

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from hongyan.bench import HELP, picture, report
 from hongyan.bench.broadcast import BroadcastParameters, broadcast
+from hongyan.bench.channels import ChannelParameters, channels
 from hongyan.bench.chat import ChatParameters, chat
 from hongyan.bench.fanout import FanoutParameters, fanout
 from hongyan.bench.growth import GrowthParameters, growth
@@ -200,6 +201,25 @@ def webhooks_command(
     parameters = WebhookParameters(rate, senders, size)
     options = Options(output, data_dir, tls, seconds, warm_up, processes)
     _measure("webhooks", lambda screen: webhooks(parameters, options, screen), options, report.WEBHOOKS)
+
+
+@bench.command("channels")
+def channels_command(
+    posts: Annotated[float, option("Messages per second that go out by the channel.", "NUMBER", 100, min=1)] = 100.0,
+    rate: Annotated[float, option("Chat messages per second.", "NUMBER", 500, min=1)] = 500.0,
+    senders: Annotated[int, option("Pairs that talk.", "NUMBER", 100, min=1, max=10_000)] = 100,
+    size: Size = 200,
+    seconds: Seconds = 5.0,
+    warm_up: WarmUp = 1.0,
+    processes: Processes = HALF_THE_CORES,
+    tls: Tls = False,
+    data_dir: DataDir = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """How long chat takes while messages go out by a channel that works, and by ones that fail."""
+    parameters = ChannelParameters(posts, rate, senders, size)
+    options = Options(output, data_dir, tls, seconds, warm_up, processes)
+    _measure("channels", lambda screen: channels(parameters, options, screen), options, report.CHANNELS)
 
 
 @bench.command("rest")

@@ -246,6 +246,7 @@ DRAWINGS: dict[str, Callable[..., None]] = {
     "sweep": _draw_sweep,
     "import": _draw_sweep,
     "webhooks": _draw_sweep,
+    "channels": _draw_sweep,
     "rest": _draw_rest,
     "reconnect": _draw_reconnect,
     "history": _draw_history,

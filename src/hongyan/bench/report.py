@@ -49,6 +49,11 @@ WEBHOOKS: tuple[Row, ...] = (
     ("calls of the webhook/s", "calls_per_second", 1, ",.0f"),
     *CHAT[5:],
 )
+CHANNELS: tuple[Row, ...] = (
+    *CHAT[:5],
+    ("calls of the platform/s", "calls_per_second", 1, ",.0f"),
+    *CHAT[5:],
+)
 REST: tuple[Row, ...] = (
     ("accepted requests/s", "messages_per_second", 1, ",.0f"),
     ("request to answer, p50 ms", "ack_p50_ms", 1, ".1f"),

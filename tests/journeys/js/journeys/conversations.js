@@ -39,10 +39,10 @@ async function unique(tom, jerry, spike) {
   assert.deepEqual([sameByTom.id, sameByJerry.id], [only.id, only.id]);
   assert.deepEqual(sameByJerry.createdAt, only.createdAt);
   assert.equal(new Set([only.id, withSpike.id, plain.id]).size, 3);
-  // Finding an existing conversation tells nobody.
+  // Finding an existing conversation tells nobody. The SDK asks for each before it tells, whichever is answered first.
   const invitations = await invited.take(3);
   assert.deepEqual(
-    invitations.map(([, view]) => view.id),
-    [only.id, withSpike.id, plain.id],
+    invitations.map(([, view]) => view.id).sort(),
+    [only.id, withSpike.id, plain.id].sort(),
   );
 }
