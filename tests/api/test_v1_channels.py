@@ -837,6 +837,24 @@ async def test_what_waits_is_recalled_without_being_sent(http: httpx.AsyncClient
 
 
 @pytest.mark.usefixtures("jobs")
+async def test_all_of_what_a_message_says_now_is_sent_although_parts_of_it_have_arrived(
+    http: httpx.AsyncClient, platform: Platform, hub: Hub
+) -> None:
+    channel = (await made(http))["id"]
+    platform.parts = 3
+    failure = platform.says(Outcome.BAD_CREDENTIAL, reason="no")
+    platform.judges = [lambda to: ok(to) if len(platform.arrived) < 2 else failure(to)]
+    message = await sent(http, channel, wait=0)
+    await settled(hub, channel, message["id"], 1)
+    new = {"message": {"content": {"type": "text", "text": "It says something else"}}}
+    await call(http, "PUT", f"/{channel}/messages/{message['id']}", json=new)
+    platform.judges = [ok]
+    await call(http, "PATCH", f"/{channel}", json={"credentials": {"key": "new"}})
+    await tried(platform, 2)
+    assert [number for _, _, number in platform.arrived] == [0, 1, 0, 1, 2]
+
+
+@pytest.mark.usefixtures("jobs")
 async def test_a_recall_that_fails_says_why(http: httpx.AsyncClient, platform: Platform) -> None:
     channel = (await made(http))["id"]
     message = await sent(http, channel)

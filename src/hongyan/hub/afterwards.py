@@ -95,7 +95,11 @@ class Afterwards:
                 done = await self._each(channel, posted, Feature.UPDATE, "change messages", update)
             if posted.waits or any(each.problem is None for each in done):
                 pairs = tuple(dict.fromkeys((each.rule, each.detail) for each in notes))
-                await self._posts.keep(posted, [], pairs, content.encode(message))
+                # the parts that have arrived are none of what it says now
+                anew = [
+                    (number, replace(each, parts=())) for number, each in enumerate(posted.deliveries) if each.parts
+                ]
+                await self._posts.keep(posted, anew, pairs, content.encode(message))
             return await self._sending.get(channel, message_id), done
         finally:
             turn.end()
