@@ -200,7 +200,7 @@ def webhooks_command(
     """How long messages take beside a webhook that works, and ones that fail in several ways."""
     parameters = WebhookParameters(rate, senders, size)
     options = Options(output, data_dir, tls, seconds, warm_up, processes)
-    _measure("webhooks", lambda screen: webhooks(parameters, options, screen), options, report.WEBHOOKS)
+    _measure("webhooks", lambda screen: webhooks(parameters, options, screen), options, report.CALLS)
 
 
 @bench.command("channels")
@@ -219,7 +219,7 @@ def channels_command(
     """How long chat takes while messages go out by a channel that works, and by ones that fail."""
     parameters = ChannelParameters(posts, rate, senders, size)
     options = Options(output, data_dir, tls, seconds, warm_up, processes)
-    _measure("channels", lambda screen: channels(parameters, options, screen), options, report.CHANNELS)
+    _measure("channels", lambda screen: channels(parameters, options, screen), options, report.CALLS)
 
 
 @bench.command("rest")

@@ -44,14 +44,9 @@ IMPORT: tuple[Row, ...] = (
     ("cores: importing program", "importer_cores", 1, ".2f"),
     *CHAT[8:],
 )
-WEBHOOKS: tuple[Row, ...] = (
+CALLS: tuple[Row, ...] = (
     *CHAT[:5],
-    ("calls of the webhook/s", "calls_per_second", 1, ",.0f"),
-    *CHAT[5:],
-)
-CHANNELS: tuple[Row, ...] = (
-    *CHAT[:5],
-    ("calls of the platform/s", "calls_per_second", 1, ",.0f"),
+    ("calls that went out/s", "calls_per_second", 1, ",.0f"),
     *CHAT[5:],
 )
 REST: tuple[Row, ...] = (
