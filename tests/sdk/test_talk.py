@@ -144,12 +144,12 @@ async def test_unread_counts_follow_login_messages_and_reading(log_in: Open) -> 
             assert (told.count, told.mentioned, told.conversation.unread) == (3, True, 3)
             assert told.last_message is not None
             assert told.last_message.content == Text("2")
+            assert (await other.next(UnreadChanged)).count == 3
             await conversation.send("3")
             await heard.message()
             assert told.conversation.unread == 4
             await told.conversation.read()
             assert (await heard.next(UnreadChanged)).count == 0
-            assert (await other.next(UnreadChanged)).count == 3
             assert (await other.next(UnreadChanged)).count == 0
             assert told.conversation.unread == 0
 
