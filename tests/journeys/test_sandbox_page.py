@@ -105,6 +105,7 @@ def test_faults_are_made_and_taken_back(page: Open, origin: str) -> None:
     opened.locator("#fault-platform").select_option("wecom")
     opened.locator("#fault-what").select_option("refused")
     opened.locator("#faults-form button").click()
+    expect(opened.locator("#faults-count")).to_have_text("1")
     expect(opened.locator("#faults-list li")).to_have_count(1)
     with pytest.raises(AssertionError):
         send(origin)
