@@ -70,6 +70,7 @@ class Channels:
         self._opening = asyncio.Lock()
         self._changing = asyncio.Lock()
         self._kept_at: dict[str, int] = {}
+        self._kinds: dict[str, ChannelKind] = {}
         self.changed: Callable[[str], None] = lambda channel_id: None
 
     async def load(self) -> None:
@@ -275,10 +276,11 @@ class Channels:
 
     async def kind(self, name: str) -> "ChannelKind":
         """Raises Refused(INVALID_VALUE)."""
-        found = await asyncio.to_thread(_kind, name)
+        found = self._kinds.get(name) or await asyncio.to_thread(_kind, name)  # to import one takes a while
         if found is None:
             names = ", ".join(await self.kinds())
             raise Refused(errors.INVALID_VALUE, f"there is no kind of channel {name[:64]!r}: there are {names}")
+        self._kinds[name] = found
         return found
 
     async def kinds(self) -> "Mapping[str, ChannelKind]":

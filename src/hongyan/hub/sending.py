@@ -92,7 +92,7 @@ class Sending:
             if kept.body != body or [each.target for each in kept.deliveries] != list(targets):
                 raise Refused(errors.INVALID_VALUE, "this idempotency_key was given with another message")
             await self.ended(kept, wait)
-        return await self._posts.get(channel.id, kept.id) or kept
+        return (await self._posts.get(channel.id, kept.id) if wait else None) or kept
 
     async def ended(self, posted: Posted, wait: float) -> None:
         """Return when nothing of it waits, or so many seconds are over."""
