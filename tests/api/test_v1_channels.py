@@ -602,6 +602,28 @@ async def test_messages_to_one_target_go_in_their_order(http: httpx.AsyncClient,
     assert own == [each["id"] for each in messages]
 
 
+@pytest.mark.usefixtures("jobs")
+async def test_while_it_is_written_what_became_of_a_message_the_next_goes_and_an_answer_to_it_waits(
+    http: httpx.AsyncClient, platform: Platform, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, goes = hub.tries._posts.keep, asyncio.Event()
+
+    async def slowly(*given: Any) -> None:
+        await goes.wait()
+        await keep(*given)
+
+    monkeypatch.setattr(hub.tries._posts, "keep", slowly)
+    channel = (await made(http))["id"]
+    first = (await sent(http, channel, wait=0))["id"]
+    answer = (await sent(http, channel, message={**HELLO, "thread": first}, wait=0))["id"]
+    others = [(await sent(http, channel, *to, wait=0))["id"] for to in (("user:u2",), ("user:u2",))]
+    await tried(platform, 3)
+    assert [call.key for call in platform.calls] == [first, *others]
+    goes.set()
+    await tried(platform, 4)
+    assert (platform.calls[3].key, platform.calls[3].thread) == (answer, {"id": "m-user:u1"})
+
+
 @pytest.mark.parametrize(
     ("outcome", "everybody"),  # one that fails alone lets others pass
     [(Outcome.THROTTLED, True), (Outcome.THROTTLED, False), (Outcome.TRANSIENT, True)],

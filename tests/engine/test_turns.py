@@ -34,3 +34,16 @@ async def test_who_leaves_early_keeps_nobody() -> None:
     await waiting
     third.end()
     assert not turns.any("a")
+
+
+async def test_one_line_is_left_before_the_others() -> None:
+    turns = Turns()
+    first, second, third = turns.take("ab"), turns.take("a"), turns.take("b")
+    first.leave(["a", "c"])
+    await second.comes()
+    second.end()
+    waiting = asyncio.create_task(third.comes())
+    first.end()
+    await waiting
+    third.end()
+    assert not any(map(turns.any, "ab"))

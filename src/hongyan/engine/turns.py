@@ -22,9 +22,15 @@ class Turn:
     def look(self) -> None:
         self._news.set()
 
+    def leave(self, keys: Iterable[Hashable]) -> None:
+        """Leave some of its lines, in whatever place."""
+        left = set(keys)
+        self._lines.leave(self, [key for key in self.keys if key in left])
+        self.keys = tuple(key for key in self.keys if key not in left)
+
     def end(self) -> None:
         """Leave the lines, in whatever place. To be called once."""
-        self._lines.leave(self)
+        self._lines.leave(self, self.keys)
 
 
 class Turns:
@@ -45,8 +51,8 @@ class Turns:
     def is_first(self, turn: Turn) -> bool:
         return all(self._lines[key][0] is turn for key in turn.keys)
 
-    def leave(self, turn: Turn) -> None:
-        for key in turn.keys:
+    def leave(self, turn: Turn, keys: Iterable[Hashable]) -> None:
+        for key in keys:
             line = self._lines[key]
             line.remove(turn)
             if line:

@@ -82,7 +82,7 @@ class Sending:
         deliveries = tuple(Delivery(target, updated_at=now) for target in targets)
         body = content.encode(message)
         posted = Posted(0, new_object_id(), app.key, channel.id, body, request_key, now, now, deliveries)
-        work = Work(posted.id, [str(target) for target in targets])
+        work = Work(posted.id, [str(target) for target in targets], message.thread)
         job = NewJob(app.key, lane(channel.id), KIND, msgspec.json.encode(work))
         with self._watching.of(posted.id) as watch:
             kept = await self._posts.insert(posted, job)

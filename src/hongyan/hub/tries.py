@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from hongyan.engine.clock import Clock
 from hongyan.engine.ports import JobStore
-from hongyan.engine.turns import Turns
+from hongyan.engine.turns import Turn, Turns
 from hongyan.engine.work import Job
 from hongyan.errors import Refused
 from hongyan.hub import judging
@@ -57,10 +57,17 @@ Tried = tuple[Delivery, Result]
 
 
 class Work(Struct, frozen=True):
-    """The body of a job. The targets stand in it so that messages take their turns in the order they were posted."""
+    """The body of a job. The targets, and the message it is an answer to, stand in it so that messages take their turns
+    in the order they were posted.
+    """
 
     message: str
     to: list[str]
+    thread: str = ""
+
+    @property
+    def thread_line(self) -> Sequence[str]:
+        return [self.thread] if self.thread else ()
 
 
 @dataclass(slots=True)
@@ -77,7 +84,11 @@ class _Step:
 
 
 class Tries:
-    """`turns` are those of messages and of targets: what is tried is not recalled meanwhile."""
+    """`turns` are those of messages and of targets: what is tried is not recalled meanwhile.
+
+    The line of a target is left when it was sent to, and that of the message when this is written, for which answers to
+    it wait.
+    """
 
     def __init__(
         self,
@@ -112,16 +123,17 @@ class Tries:
         """Try once. Raises NotYet if something waits after it."""
         work = msgspec.json.decode(job.body, type=Work)
         channel_id = channel_of(job.lane)
-        turn = self._turns.take([work.message, *((channel_id, each) for each in work.to)])
+        turn = self._turns.take([work.message, *work.thread_line, *((channel_id, each) for each in work.to)])
         try:
             await self._recollect(channel_id)
             await turn.comes()
+            turn.leave(work.thread_line)
             channel = self._channels.find(channel_id)
             posted = await self._posts.get(channel_id, work.message)
             if posted is not None:
                 self._order.release(job.key, posted)
             if channel is not None and posted is not None and posted.waits:
-                await self._do(channel, posted, job)
+                await self._do(channel, posted, job, turn)
         finally:
             turn.end()
 
@@ -147,7 +159,7 @@ class Tries:
         targets = [each.target for each in found if each.state is State.WAITING and each.outcome in held]
         self._order.stop(channel_id, job.key, dict.fromkeys(targets, Stopped(job.due_at, everybody=False)))
 
-    async def _do(self, channel: Channel, posted: Posted, job: Job) -> None:
+    async def _do(self, channel: Channel, posted: Posted, job: Job, turn: Turn) -> None:
         """Try those whose turn it is, and wait for what goes before the others."""
         now, waiting, behind = self._clock.now(), list[Numbered](), dict[Target, Stopped]()
         for number, each in enumerate(posted.deliveries):
@@ -157,10 +169,10 @@ class Tries:
                     waiting.append((number, each))
                 else:
                     behind[each.target] = before
-        open_ = await self._try_all(channel, posted, waiting) if waiting else []
+        open_ = await self._try_all(channel, posted, waiting, turn) if waiting else []
         self._go_on(channel, posted, job, open_, behind)
 
-    async def _try_all(self, channel: Channel, posted: Posted, waiting: Sequence[Numbered]) -> list[Tried]:
+    async def _try_all(self, channel: Channel, posted: Posted, waiting: Sequence[Numbered], turn: Turn) -> list[Tried]:
         """Step by step; return what is to be tried again. Raises NotYet if the channel is changed between steps."""
         open_: list[Tried] = []
         began, stop, notes = asyncio.get_running_loop().time(), None, posted.notes
@@ -174,7 +186,7 @@ class Tries:
                 stop = Problem(Outcome.TRANSIENT, "it was not tried: the platform is slow with those before it")
             step = await self._try(channel, posted, some) if stop is None else _all_failed(some, stop)
             notes = tuple(dict.fromkeys((*notes, *step.notes)))
-            tried = await self._keep_step(channel, posted, some, step, notes)
+            tried = await self._keep_step(channel, posted, some, step, notes, turn)
             stop = stop or judging.stop(result for _, result in tried)
             open_ += [each for each in tried if each[0].state is State.WAITING]
         return open_
@@ -193,6 +205,7 @@ class Tries:
         some: Sequence[Numbered],
         step: _Step,
         notes: Sequence[tuple[str, str]],
+        turn: Turn,
     ) -> list[Tried]:
         """Write what became of some targets, and tell it."""
         before, now = dict(some), self._clock.now()
@@ -203,6 +216,7 @@ class Tries:
             waits = after.state is State.WAITING
             parts = step.parts.get(after.target, after.parts) if waits else ()
             judged.append((number, replace(after, parts=parts)))
+        turn.leave((channel.id, str(after.target)) for _, after in judged if after.state is not State.WAITING)
         await self._keep_all(posted, judged, notes if step.notes else None)
         if channel.enabled:
             await self._note_health(channel, [result for _, result in step.results])
