@@ -199,7 +199,7 @@ async def test_they_are_swept_with_messages(
     api: Rest, engine: Engine, app: App, news: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not while they are told."""
-    end = engine.clock.now() + 1_000
+    end = engine.clock.now() + 60_000
     await api.call("POST", NEW, from_client="app", conv_id=news, message="short", valid_till=end)
     await api.call("POST", NEW, from_client="app", conv_id=news, message="long")
     monkeypatch.setattr(engine.clock, "now", lambda: end + 1)

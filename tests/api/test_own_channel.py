@@ -43,7 +43,7 @@ async def channel(http: httpx.AsyncClient, jobs: Jobs, platform: Platform) -> st
 async def send(http: httpx.AsyncClient, channel: str, content: dict[str, Any], *to: str, **more: Any) -> dict[str, Any]:
     message = {"content": content, **more}
     answer = await http.post(
-        f"{CHANNELS}/{channel}/messages", json={"to": to or ("user:tom",), "message": message, "wait": 10}
+        f"{CHANNELS}/{channel}/messages", json={"to": to or ("user:tom",), "message": message, "wait": 30}
     )
     assert answer.status_code == 200, answer.text
     shown: dict[str, Any] = answer.json()

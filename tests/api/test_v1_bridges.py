@@ -21,6 +21,7 @@ from hongyan.hub.records import lane_in
 from hongyan.jobs import Jobs
 from hongyan.store import Store
 from tests.api.conftest import Calling
+from tests.api.test_v1_channels import PATIENCE
 from tests.support.fake_channel import SECRET, Platform, ok, platform
 from tests.support.hub import PNG
 
@@ -78,7 +79,7 @@ class World:
 
     async def told(self, count: int) -> list[Any]:
         """What was sent to the group, when there is so much."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while len(self.platform.calls) < count:
                 await asyncio.sleep(0.005)
         return [call.message.content for call in self.platform.calls]
@@ -101,7 +102,7 @@ async def world(
 
 async def heard(events: list[Event], count: int, kind: type[Event] = MessageSent) -> list[Any]:
     """What the conversation was told, when there is so much."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(found := [event for event in events if isinstance(event, kind)]) < count:
             await asyncio.sleep(0.005)
     return [event.message for event in found]
@@ -251,12 +252,12 @@ async def test_a_recall_and_an_edit_go_to_the_group(world: World) -> None:
     said = await world.say('{"_lctype":-1,"_lctext":"Helo"}')
     await world.told(1)
     await world.edit(said, '{"_lctype":-1,"_lctext":"Hello"}')
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not world.platform.updated:
             await asyncio.sleep(0.005)
     assert world.platform.updated == [({"id": "m-group:g1"}, Message(Text("ann: Hello")))]
     await world.edit(said, None)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not world.platform.recalled:
             await asyncio.sleep(0.005)
     assert world.platform.recalled == [{"id": "m-group:g1"}]
@@ -420,7 +421,7 @@ async def test_two_groups_of_one_conversation_hear_of_an_edit(
     await world.hear(SAID)
     await world.told(1)
     await world.hear(Happened("ev-9", "changed", SAID.at, edited=EDIT))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not world.platform.updated:
             await asyncio.sleep(0.005)
     assert world.platform.updated == [({"id": "m-group:g2"}, Message(Text("fake:u7: Good evening")))]

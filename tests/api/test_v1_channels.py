@@ -44,6 +44,10 @@ __all__ = ["platform"]
 CHANNELS = "/api/v1/channels"
 UNKNOWN = "65f000000000000000000001"
 HELLO = {"content": {"type": "text", "text": "Hello"}}
+PATIENCE = 60.0
+"""Seconds after which what does not come is an error."""
+WAIT_MAX = 30
+"""Seconds for which a call waits at most."""
 
 
 class Time(Clock):
@@ -92,7 +96,7 @@ async def made(http: httpx.AsyncClient, name: str = "ops", kind: str = "fake", *
     return answer
 
 
-async def sent(http: httpx.AsyncClient, channel: str, *to: str, wait: float = 10, **more: Any) -> dict[str, Any]:
+async def sent(http: httpx.AsyncClient, channel: str, *to: str, wait: float = WAIT_MAX, **more: Any) -> dict[str, Any]:
     body = {"to": to or ("user:u1",), "message": HELLO, "wait": wait, **more}
     answer = await http.post(f"{CHANNELS}/{channel}/messages", json=body)
     assert answer.status_code in (200, 202), answer.text
@@ -106,14 +110,14 @@ def became(message: dict[str, Any]) -> dict[str, str]:
 
 
 async def tried(platform: Platform, times: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(platform.calls) < times:
             await asyncio.sleep(0.005)
 
 
 async def settled(hub: Hub, channel: str, message: str, tries: int) -> dict[str, Any]:
     """The message when so many tries are on disk."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             found = await hub.sending.get(hub.channels._all[channel], message)
             if found.deliveries[0].tries >= tries:
@@ -359,7 +363,7 @@ async def test_a_bad_message_gets_one_clear_error(
 @pytest.mark.usefixtures("jobs")
 async def test_a_robot_needs_no_target(http: httpx.AsyncClient, platform: Platform) -> None:
     channel = (await made(http, kind="fake_robot"))["id"]
-    answer = await http.post(f"{CHANNELS}/{channel}/messages", json={"message": HELLO, "wait": 10})
+    answer = await http.post(f"{CHANNELS}/{channel}/messages", json={"message": HELLO, "wait": WAIT_MAX})
     assert became(answer.json()) == {"here": "sent"}
     status, error = await refused(http, "POST", f"/{channel}/messages", {"to": ["user:1"], "message": HELLO})
     assert (status, "targets such as `here`" in error) == (400, True)
@@ -388,16 +392,16 @@ async def test_final_outcomes_are_final_and_others_are_tried_again(
 
     platform.judges = [first, ok]
     message = await sent(http, channel, "user:u1", "user:u2", "user:u3", wait=0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while became(message) != {"user:u1": "sent", "user:u2": "failed", "user:u3": "waiting"}:
             message = await call(http, "GET", f"/{channel}/messages/{message['id']}")
     time.ahead = WAITS[0] * 1.2
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while len(platform.calls) < 2:
             await http.patch(f"{CHANNELS}/{channel}", json={"enabled": True})  # so that it is looked at now
     assert platform.calls[1].to == (Target("user", "u3"),)
     assert platform.calls[1].key == platform.calls[0].key
-    await hub.sending.ended(await hub.sending.get(hub.channels._all[channel], message["id"]), 10)
+    await hub.sending.ended(await hub.sending.get(hub.channels._all[channel], message["id"]), PATIENCE)
     message = await call(http, "GET", f"/{channel}/messages/{message['id']}")
     assert became(message) == {"user:u1": "sent", "user:u2": "failed", "user:u3": "sent"}
     assert message["state"] == "partial"
@@ -416,7 +420,7 @@ async def test_what_is_unknown_is_tried_again_only_where_that_is_harmless(
     platform.judges = [platform.says(Outcome.UNKNOWN, reason="no answer", once=once)]
     channel = (await made(http))["id"]
     message = await sent(http, channel, wait=0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (await settled(hub, channel, message["id"], 1))["targets"][0]["state"] == "waiting":
             await http.patch(f"{CHANNELS}/{channel}", json={"enabled": True})  # so that it is looked at now
     message = await call(http, "GET", f"/{channel}/messages/{message['id']}")
@@ -434,14 +438,14 @@ async def test_a_bad_credential_keeps_messages_until_it_is_mended(
     platform.judges = [bad]
     message = await sent(http, channel, wait=0)
     await settled(hub, channel, message["id"], 1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (health := (await call(http, "GET", f"/{channel}"))["health"])["failing_since"] is None:
             pass
     assert (health["failure"], health["advice"]) == ("invalid key", "Give the new key.")
     assert [each.id for each in hub.channels.failing()] == [channel]
     assert became(await call(http, "GET", f"/{channel}/messages/{message['id']}")) == {"user:u1": "waiting"}
     platform.judges = [ok]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (await hub.sending.get(hub.channels._all[channel], message["id"])).waits:
             await call(http, "PATCH", f"/{channel}", json={"credentials": {"key": "new"}})
     assert became(await call(http, "GET", f"/{channel}/messages/{message['id']}")) == {"user:u1": "sent"}
@@ -458,7 +462,7 @@ async def test_after_a_day_a_message_is_given_up(
     message = await sent(http, channel, wait=0)
     await tried(platform, 1)
     time.ahead = DAY / 1000 + 1
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (message := await call(http, "GET", f"/{channel}/messages/{message['id']}"))["state"] == "waiting":
             await http.patch(f"{CHANNELS}/{channel}", json={"enabled": True})
     assert became(message) == {"user:u1": "failed"}
@@ -473,7 +477,7 @@ async def test_a_throttled_channel_waits_as_a_whole(
     platform.judges = [platform.says(Outcome.THROTTLED, after=60.0, everybody=True), ok]
     first = await sent(http, channel, wait=0)
     await tried(platform, 1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not jobs._lanes[lane(channel)]._paused_until:
             await asyncio.sleep(0.005)
     second = await sent(http, channel, "user:u2", wait=0.2)
@@ -482,7 +486,7 @@ async def test_a_throttled_channel_waits_as_a_whole(
     time.ahead = 70
     jobs.look({lane(channel)})
     for message in (first, second):
-        await hub.sending.ended(await hub.sending.get(hub.channels._all[channel], message["id"]), 10)
+        await hub.sending.ended(await hub.sending.get(hub.channels._all[channel], message["id"]), PATIENCE)
         assert (await call(http, "GET", f"/{channel}/messages/{message['id']}"))["state"] == "sent"
     assert next(iter(platform.calls)).to == (Target("user", "u1"),)
 
@@ -518,7 +522,7 @@ async def test_what_became_of_some_targets_is_written_before_others_are_tried(
     platform.go_on.set()
     again = Jobs(store.jobs, time, hub.kinds())
     await again.start()
-    await hub.sending.ended(await hub.sending.get(hub.channels._all[channel], message), 10)
+    await hub.sending.ended(await hub.sending.get(hub.channels._all[channel], message), PATIENCE)
     await again.stop(5)
     assert await states(hub, channel, message) == {("sent", "ok"): len(MANY)}
     assert [len(each.to) for each in platform.calls] == [SEND_STEP, SEND_STEP, SEND_STEP, 50]
@@ -539,7 +543,7 @@ async def test_targets_that_were_reached_are_not_unknown_when_a_try_takes_too_lo
     platform.judges = [ok, stalled, ok]
     message = (await sent(http, channel, *MANY, wait=0))["id"]
     wanted = {("sent", "ok"): SEND_STEP, ("failed", "unknown"): SEND_STEP, ("waiting", "transient"): 50}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while await states(hub, channel, message) != wanted:
             await asyncio.sleep(0.005)
     assert len(platform.calls) == 2
@@ -552,7 +556,7 @@ async def test_what_concerns_the_whole_channel_fails_the_other_targets_without_a
     channel = (await made(http))["id"]
     platform.judges = [platform.says(Outcome.THROTTLED, after=60.0, everybody=True), ok]
     message = (await sent(http, channel, *MANY, wait=0))["id"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while await states(hub, channel, message) != {("waiting", "throttled"): len(MANY)}:
             await asyncio.sleep(0.005)
     assert len(platform.calls) == 1
@@ -569,7 +573,7 @@ async def test_a_channel_that_is_disabled_meanwhile_sends_to_nobody_else(
     await call(http, "PATCH", f"/{channel}", json={"enabled": False})
     platform.go_on.set()
     wanted = {("sent", "ok"): SEND_STEP, ("waiting", "bad_credential"): SEND_STEP + 50}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while await states(hub, channel, message) != wanted:
             await hub.channels._jobs.hasten(lane(channel))  # so that it is looked at now
     assert len(platform.calls) == 1
@@ -654,7 +658,7 @@ async def test_messages_to_one_target_keep_their_order_while_a_rate_stops_them(
 
     platform.judges = [paced]
     messages = [(await sent(http, channel, wait=0))["id"] for _ in range(20)]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while len(went) < len(messages):
             await asyncio.sleep(0.02)
             room = 2
@@ -664,18 +668,25 @@ async def test_messages_to_one_target_keep_their_order_while_a_rate_stops_them(
 
 
 async def test_they_keep_it_also_across_a_restart(
-    http: httpx.AsyncClient, hub: Hub, store: Store, platform: Platform, time: Time, jobs: Jobs
+    http: httpx.AsyncClient,
+    hub: Hub,
+    store: Store,
+    platform: Platform,
+    time: Time,
+    jobs: Jobs,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(order, "HELD_MAX", DAY)  # it is the order that is tried, however long the restart takes
     channel = (await made(http))["id"]
     platform.judges = [platform.says(Outcome.TRANSIENT, after=3_000.0)]
     failing = await sent(http, channel, "user:u2", wait=0)  # alone: it lets others pass
     await settled(hub, channel, failing["id"], 1)
-    platform.judges = [platform.says(Outcome.THROTTLED, after=5.0)]
+    platform.judges = [platform.says(Outcome.THROTTLED, after=60.0)]
     stopped = await sent(http, channel, wait=0)
     await tried(platform, 2)
     behind = await sent(http, channel, wait=0)
     place = channel, Target("user", "u1")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(hub.tries._order._held[place]._jobs) < 2:
             await asyncio.sleep(0.005)
     await jobs.stop(5)
@@ -690,7 +701,7 @@ async def test_they_keep_it_also_across_a_restart(
     passing = await sent(http, channel, "user:u2", wait=0)
     await tried(platform, 3)
     assert platform.calls[-1].key == passing["id"]
-    time.ahead += 6
+    time.ahead += 70
     again.look({lane(channel)})
     await tried(platform, 6)
     assert [call.key for call in platform.calls[3:]] == [stopped["id"], behind["id"], later["id"]]
@@ -709,10 +720,10 @@ async def test_parts_that_have_arrived_do_not_come_again_after_a_restart(
 ) -> None:
     channel = (await made(http))["id"]
     platform.parts = 3
-    platform.judges = [lambda to: ok(to) if len(platform.arrived) < 2 else Result(to, Outcome.THROTTLED, after=5.0)]
+    platform.judges = [lambda to: ok(to) if len(platform.arrived) < 2 else Result(to, Outcome.THROTTLED, after=60.0)]
     stopped = await sent(http, channel, wait=0)
     await tried(platform, 1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not (found := await hub.sending.get(hub.channels._all[channel], stopped["id"])).deliveries[0].parts:
             await asyncio.sleep(0.005)
     assert found.deliveries[0].parts == ({"id": "0"}, {"id": "1"})
@@ -723,7 +734,7 @@ async def test_parts_that_have_arrived_do_not_come_again_after_a_restart(
     await anew.start()
     again = Jobs(store.jobs, time, anew.kinds())
     await again.start()
-    time.ahead += 6
+    time.ahead += 70
     again.look({lane(channel)})
     await tried(platform, 2)
     await again.stop(5)
@@ -745,13 +756,13 @@ async def test_a_target_that_a_rate_stops_holds_up_no_other(http: httpx.AsyncCli
     first = await sent(http, channel, wait=0)
     await tried(platform, 1)
     both = await sent(http, channel, "user:u1", "user:u2", wait=0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while became(both) != {"user:u1": "waiting", "user:u2": "sent"}:
             both = await call(http, "GET", f"/{channel}/messages/{both['id']}")
     assert [str(each.to[0]) for each in platform.calls] == ["user:u1", "user:u2"]
     await call(http, "DELETE", f"/{channel}/messages/{first['id']}")
     platform.judges = [ok]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while became(both) != {"user:u1": "sent", "user:u2": "sent"}:
             await http.patch(f"{CHANNELS}/{channel}", json={"enabled": True})  # so that it is looked at now
             both = await call(http, "GET", f"/{channel}/messages/{both['id']}")
@@ -1230,13 +1241,13 @@ async def test_a_channel_may_hear_by_a_connection_of_its_own(
     await engine.webhooks.create(app, "https://shop.example/hook", [], "", enabled=True)
     channel = await made(http)
     platform.stream.put_nowait(SAID)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not (told := await webhook_jobs(store)):
             await asyncio.sleep(0.005)
     assert told[0]["data"]["id"] == "ev-1"
     closed = platform.closed
     await call(http, "DELETE", f"/{channel['id']}")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while platform.closed == closed:
             await asyncio.sleep(0.005)
 

@@ -109,7 +109,7 @@ async def test_a_message_by_a_template(
     await call(http, "PUT", "/disk", 201, ALARM)
     channel = (await made(http))["id"]
     body = {"to": ["user:u1"], "template": "disk", "variables": {"host": "db_1", "share": 97.2}, "language": "zh-CN"}
-    answer = await http.post(f"{CHANNELS}/{channel}/messages", json={**body, "wait": 10})
+    answer = await http.post(f"{CHANNELS}/{channel}/messages", json={**body, "wait": 30})
     assert answer.status_code == 200, answer.text
     assert platform.calls[0].message.content == Markdown("已用 **97 %**", "db_1 磁盘")
     assert answer.json()["message"]["content"]["title"] == "db_1 磁盘"

@@ -6,6 +6,7 @@ import pytest
 
 from tests.faults.disk import Disk
 from tests.support.client import ConnectionLost, Session, command, login, named
+from tests.support.rest import rest
 from tests.support.server import Server
 
 
@@ -21,6 +22,7 @@ async def test_nothing_is_told_before_the_commit_is_on_disk(server_on_disk: tupl
     server, disk = server_on_disk
     async with login(server, "ann") as ann, login(server, "bob") as bob:
         conversation = await ann.start("bob")
+        await bob.expect("conv/joined")  # so the login has told all that it had to
         with disk.gate():
             sending = asyncio.create_task(ann.send(conversation, "held"))
             await asyncio.to_thread(disk.wait_at_gate)
@@ -57,6 +59,8 @@ async def test_messages_that_wait_for_a_commit_share_the_next(server_on_disk: tu
     async with login(server, "ann") as ann:
         conversation = await ann.start("bob")
         await ann.send(conversation, "first")
+        async with rest(server) as api:
+            await api.call("GET", "/1.2/rtm/stats")  # who came is noted now, not by a sync that would be counted
         with disk.gate():
             sending = [asyncio.create_task(ann.send(conversation, "held"))]
             await asyncio.to_thread(disk.wait_at_gate)
@@ -73,7 +77,8 @@ async def test_of_one_commit_each_is_told_in_order(server_on_disk: tuple[Server,
     server, disk = server_on_disk
     async with login(server, "ann") as ann, login(server, "bob") as bob:
         conversation = await ann.start("bob")
-        await bob.expect("conv/joined")
+        for session in (ann, bob):
+            await session.expect("conv/joined")  # so the logins have told all that they had to
         with disk.gate():
             sending = [asyncio.create_task(ann.send(conversation, "held"))]
             await asyncio.to_thread(disk.wait_at_gate)

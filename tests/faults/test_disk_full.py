@@ -60,6 +60,7 @@ async def test_full_disk_refuses_sends_and_the_server_lives(server_on_disk: tupl
     server, disk = server_on_disk
     async with login(server, "ann") as ann, login(server, "bob") as bob:
         conversation = await ann.start("bob")
+        await bob.expect("conv/joined")  # so the login has told all that it had to
         before = await send_burst(ann, conversation, "before")
         disk.space = 0
         during = await send_burst(ann, conversation, "during")

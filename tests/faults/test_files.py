@@ -66,7 +66,7 @@ async def test_what_a_kill_has_interrupted_is_not_there_and_can_be_sent_again(
         sent.set()
         await held.wait()
 
-    async with httpx.AsyncClient() as uploading:
+    async with httpx.AsyncClient(timeout=60) as uploading:
         upload = asyncio.create_task(uploading.put(begun["upload_url"], content=content()))
         await sent.wait()
         while not await asyncio.to_thread(written, server):

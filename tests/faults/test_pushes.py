@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.client import login
+from tests.support.client import TIMEOUT, login
 from tests.support.pushing import Receiver, push_by
 from tests.support.server import Server
 
@@ -18,7 +18,7 @@ MESSAGES, CRASHES = 60, 3
 async def register(server: Server, client: str, registration: str) -> None:
     headers = {"X-LC-Id": server.app.id, "X-LC-Key": server.app.key}
     device = {"deviceType": "android", "installationId": f"the phone of {client}", "registrationId": registration}
-    async with httpx.AsyncClient(base_url=server.http_url, headers=headers) as http:
+    async with httpx.AsyncClient(base_url=server.http_url, headers=headers, timeout=TIMEOUT) as http:
         answer = await http.post("/1.1/installations", json={**device, "channels": [client]})
         assert answer.status_code == 201
 

@@ -76,12 +76,9 @@ async def test_over_a_rate_each_command_gets_a_named_error_and_the_connection_li
         where = {"cid": conversation} if cmd in ("direct", "logs") or op in ("add", "remove") else {}
         for serial in range(1, 41):
             await connection.send(numbered(-serial, command(cmd, op, tom.peer, **where, **fields)))
-        refused: list[GenericCommand] = []
-        for _ in range(100):  # changes of one conversation are done one after another, an echo does not wait for them
-            await connection.echo()
-            refused = [answer for answer in connection.pushes if code_of(answer)]
-            if refused:
-                break
+        first = await connection.expect(lambda push: bool(code_of(push)))
+        await connection.echo()
+        refused = [first, *filter(code_of, connection.pushes)]
         assert {code_of(answer) for answer in refused} == {code}
         assert {reason_of(answer) for answer in refused} == {NAMES[code]}
         assert {answer.peerId for answer in refused} == {tom.peer}

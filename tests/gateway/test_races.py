@@ -8,8 +8,19 @@ import pytest
 from hongyan import errors
 from hongyan.wire.messages2_pb2 import CommandType, GenericCommand
 from tests.gateway.apps import STRICT, into
-from tests.gateway.talk import clients, login_pushes, open_command, people, push_names, pushes, replies, texts
-from tests.support.client import Refused, command, connect, named
+from tests.gateway.raw import message
+from tests.gateway.talk import (
+    clients,
+    login_pushes,
+    numbered,
+    open_command,
+    people,
+    push_names,
+    pushes,
+    replies,
+    texts,
+)
+from tests.support.client import Refused, Session, command, connect, named
 from tests.support.server import Server
 
 
@@ -30,9 +41,10 @@ async def test_a_client_opened_twice_at_once_is_told_its_counts_once(server: Ser
         conversation = await tom.start(jerry)
         await tom.send(conversation, "hi")
         async with connect(server) as connection:
-            await connection.send(open_command(server, jerry))
-            session = await connection.open(jerry)
-            told = await login_pushes(session)
+            logins = [numbered(-serial, open_command(server, jerry)) for serial in (1, 2)]
+            connection.write(b"".join(map(message, logins)))  # in one piece, or the first might be told all by itself
+            opened = [await connection.expect("session/opened") for _ in logins]
+            told = await login_pushes(Session(connection, opened[-1]))
             assert [named(push) for push in told].count("unread") == 1
 
 

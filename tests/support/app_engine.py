@@ -10,7 +10,7 @@ from typing import Any
 HOST = "127.0.0.1"
 FUNCTIONS = "/1.1/functions/"
 METADATAS = "_ops/metadatas"
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 """Seconds after which a call that does not come is an error."""
 
 Hook = Callable[[dict[str, Any]], Any]

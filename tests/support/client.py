@@ -41,7 +41,7 @@ PAGE = 100
 """Messages asked for at once by `Session.history`; the most that the protocol allows."""
 ABNORMAL = 1006
 """The close code of a connection that ended without a close frame (RFC 6455, 7.4.1)."""
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 """Seconds after which a missing answer is an error; far more than any answer takes."""
 CAPABILITIES = 0xBB
 """The capability bits that the JavaScript SDK 5 sends when it opens a session."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.client import TIMEOUT
 from tests.support.server import Server
 
 SERVICES = "/1.2/rtm/service-conversations"
@@ -86,5 +87,6 @@ async def rest(server: Server) -> AsyncIterator[Rest]:
     """With the master key of the server's app."""
     headers = {"X-LC-Id": server.app.id, "X-LC-Key": f"{server.app.master_key},master"}
     verify = server.ssl_context or False
-    async with httpx.AsyncClient(base_url=server.http_url, headers=headers, verify=verify, trust_env=False) as http:
+    options: dict[str, Any] = {"verify": verify, "trust_env": False, "timeout": TIMEOUT}
+    async with httpx.AsyncClient(base_url=server.http_url, headers=headers, **options) as http:
         yield Rest(http)

@@ -14,7 +14,18 @@ from hongyan.wire.messages2_pb2 import GenericCommand, SystemInfo
 from tests.gateway.apps import STRICT, into
 from tests.gateway.talk import clients, people, push_names, settled
 from tests.gateway.test_unused import fill
-from tests.support.client import BASE64, BINARY, Connection, ConnectionLost, Refused, Session, command, connect, named
+from tests.support.client import (
+    BASE64,
+    BINARY,
+    TIMEOUT,
+    Connection,
+    ConnectionLost,
+    Refused,
+    Session,
+    command,
+    connect,
+    named,
+)
 from tests.support.server import App, Server
 
 LIVE_QUERY = 1
@@ -50,7 +61,7 @@ async def call(
     if reader is not None:
         headers["X-LC-IM-Session-Token"] = reader.token
         query["client_id"] = reader.peer
-    async with httpx.AsyncClient(trust_env=False, verify=server.ssl_context or False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=server.ssl_context or False, timeout=TIMEOUT) as client:
         return await client.post(f"{server.http_url}/1.1/LiveQuery/{path}", params=query, headers=headers, json=body)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.gateway.apps import STRICT, into
 from tests.gateway.handlers.refusals import REQUIRED, refusal
+from tests.gateway.raw import message
 from tests.gateway.talk import clients, numbered, open_command, people, push_names, pushes, replies, settle, texts
 from tests.support.client import Connection, Refused, Session, command, connect, named
 from tests.support.server import Server
@@ -218,8 +219,8 @@ async def test_a_closed_session_is_told_nothing_more(server: Server) -> None:
     async with clients(server, "tom") as (tom,), connect(server) as connection:
         (jerry,) = people("jerry")
         await tom.send(await tom.start(jerry), "hi")
-        for request in (open_command(server, jerry), command("session", "close", jerry), command("echo")):
-            await connection.send(numbered(-1, request))
+        requests = open_command(server, jerry), command("session", "close", jerry), command("echo")
+        connection.write(b"".join(message(numbered(-1, each)) for each in requests))  # before it is told anything
         spike = await connection.open(people("spike")[0])
         await settle_after(spike, connection)
         assert [named(push) for push in connection.pushes if push.peerId == jerry] == [

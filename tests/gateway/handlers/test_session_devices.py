@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.client import Refused, command, connect, named
+from tests.support.client import TIMEOUT, Refused, command, connect, named
 from tests.support.server import Server
 
 BIND, OTHERS = 0xAF, 0xAB
@@ -23,7 +23,8 @@ def call(server: Server) -> Call:
 
     def made(method: str, path: str, **body: Any) -> Any:
         headers = {"X-LC-Id": server.app.id, "X-LC-Key": f"{server.app.master_key},master"}
-        return httpx.request(method, f"{server.http_url}/1.1{path}", headers=headers, json=body or None).json()
+        url = f"{server.http_url}/1.1{path}"
+        return httpx.request(method, url, headers=headers, json=body or None, timeout=TIMEOUT).json()
 
     return made
 

@@ -103,8 +103,11 @@ async def test_an_expired_token_opens_no_session_but_is_refreshed_inferred(serve
         tom = await connection.open(people("tom")[0])
         assert tom.opened.sessionMessage.stTtl == 1
         await expiry(tom)
-        fresh = await connection.request(command("session", "refresh", tom.peer, st=tom.token))
-        assert (await connection.open(tom.peer, r=True, st=fresh.sessionMessage.st)).peer == tom.peer
+        for _ in range(5):  # a new one lives for a second, too, which a busy machine may take
+            await tom.refresh()
+            if await opens(tom):
+                return
+        pytest.fail("what was refreshed opens no session")
 
 
 async def expiry(session: Session) -> None:

@@ -47,12 +47,12 @@ async def test_members_hear_the_will_of_a_client_that_vanishes(server: Server, w
 
 
 async def test_a_silent_connection_leaves_its_will(server_factory: Callable[..., Server]) -> None:
-    server: Server = server_factory(environment={"HONGYAN_GATEWAY_READ_TIMEOUT": "2"})
+    server: Server = server_factory(environment={"HONGYAN_GATEWAY_READ_TIMEOUT": "5"})
     server.start()
     async with login(server, "jerry") as jerry, login(server, "tom") as tom:
+        alive = asyncio.create_task(keep_alive(jerry))
         conversation = await tom.start(jerry.peer)
         ack = await leave(tom, conversation)
-        alive = asyncio.create_task(keep_alive(jerry))
         assert (await jerry.expect("direct")).directMessage.id == ack.uid
         assert (await tom.connection.closed()).code == 4107
         alive.cancel()

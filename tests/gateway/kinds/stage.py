@@ -12,7 +12,7 @@ import httpx
 from hongyan.engine.values import ConversationKind
 from hongyan.wire.messages2_pb2 import GenericCommand
 from tests.gateway.talk import people, pushes, settled
-from tests.support.client import Connection, Session, command, connect
+from tests.support.client import TIMEOUT, Connection, Session, command, connect
 from tests.support.server import Server
 
 PEOPLE = ("owner", "member", "stranger")
@@ -109,7 +109,7 @@ async def _chatroom(server: Server, owner: Session, member: Session) -> str:
 async def _service(server: Server, owner: Session, member: Session) -> str:
     """The owner of a service conversation is the app: `owner` is its first subscriber."""
     headers = {"X-LC-Id": server.app.id, "X-LC-Key": f"{server.app.master_key},master"}
-    async with httpx.AsyncClient(headers=headers, verify=server.ssl_context or False) as http:
+    async with httpx.AsyncClient(headers=headers, verify=server.ssl_context or False, timeout=TIMEOUT) as http:
         made = await http.post(f"{server.http_url}/1.2/rtm/service-conversations", json={"name": "news"})
         cid: str = made.json()["objectId"]
     for session in (owner, member):

@@ -141,7 +141,7 @@ class Together:
         return await self._told("ou_bot")
 
     async def _told(self, name: str) -> str:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self._all.wait()
         return name
 
