@@ -44,7 +44,8 @@ async def test_echoes_are_spread_evenly_and_what_is_not_answered_is_known(monkey
     monkeypatch.setattr(idle_load, "ECHO_TIMEOUT", 0.1)
     sleepers = [Asleep(f"s-{number}", answers=number != 2) for number in range(4)]
     result = IdleResult()
-    await KeepAlive(result).send(list(sleepers), 0.05, Window.after(0.0, 0.3))
+    window = Window.after(-0.1, 0.4)  # some are due at once, however slow the machine is
+    await KeepAlive(result).send(list(sleepers), 0.05, window)
     counts = [sleeper.sent for sleeper in sleepers]
     assert max(counts) - min(counts) <= 1
     assert result.echoes == sum(counts) > 0

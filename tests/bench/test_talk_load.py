@@ -21,7 +21,7 @@ class OpenGate:
     """Takes the place of the pipe to the parent: the gate opens at once for a short window."""
 
     async def gate(self) -> Window:
-        return Window.after(0.05, 0.2)
+        return Window.after(0.05, 0.5)
 
     def progress(self, count: int) -> None:
         self.count = count

@@ -17,9 +17,8 @@ async def count(number: int, link: Link) -> int:
 
 
 async def creep(steps: int, link: Link) -> int:
-    await link.gate()
     for step in range(steps):
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
         link.progress(step)
     return steps
 
@@ -60,12 +59,12 @@ def test_what_a_worker_says_while_it_works_is_not_forgotten() -> None:
 def test_patience_ends_with_a_worker_that_does_not_move_and_not_with_a_slow_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with Team(creep, [15]) as team:
-        team.at_gate()  # to start a process can take longer than what is waited here
-        team.go()
-        monkeypatch.setattr(workers, "PATIENCE", 2.0)
-        assert team.results() == [15]
-    with Team(stand, [1]) as team, pytest.raises(BenchError, match="did not get any further for 2 s"):
+    with Team(creep, [35]) as team:
+        while team.count == 0:  # to start takes a process some time, too
+            team.until(time.monotonic() + 0.1)
+        monkeypatch.setattr(workers, "PATIENCE", 3.0)
+        assert team.results() == [35]
+    with Team(stand, [1]) as team, pytest.raises(BenchError, match="did not get any further for 3 s"):
         team.results()
 
 

@@ -85,7 +85,7 @@ class Hall:
         self.delivery.on_event(ChatRoomEntered(room.key, session))
 
     def leave(self, session: Session, room: Conversation) -> None:
-        self.delivery.on_event(ChatRoomLeft(room.key, session))
+        self.delivery.on_event(ChatRoomLeft(room.key, room.id, session))
 
     def crowd(self, room: Conversation, count: int) -> list[Session]:
         sessions = [self.session(f"{room.id}-{number:05d}") for number in range(count)]

@@ -272,6 +272,24 @@ def test_deliveries_to_sessions_that_catch_up_are_kept_back(hall: Hall) -> None:
     assert (writes(busy), [(held[0], held[1]) for held in busy.held]) == (0, [(service.id, 1)])
 
 
+def test_what_was_kept_back_is_not_told_after_the_answer_to_leaving(hall: Hall) -> None:
+    """The client would take it for something new: what it knew of the room it has forgotten."""
+    room, other = hall.room(1), hall.room(2)
+    busy = hall.session("busy")
+    busy.held = []
+    for each in (room, other):
+        hall.enter(busy, each)
+        hall.say(each)
+    hall.tick()
+    hall.leave(busy, room)
+    assert [held[0] for held in busy.held] == [other.id]
+    hall.enter(busy, room)
+    hall.say(room)
+    hall.tick()
+    assert [(held[0], held[1]) for held in busy.release()] == [(other.id, 2), (room.id, 3)]
+    assert busy.connection.held_bytes == 0
+
+
 def test_who_is_told_out_of_turn_is_not_told_again(hall: Hall) -> None:
     """At the end of its catching up a session has all that was published before, and is told none of it later."""
     service = hall.room(kind=ConversationKind.SERVICE)

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -75,7 +73,7 @@ def killed_import(server: Server, folder: Path) -> None:
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     while running.poll() is None and size_of_log(server) <= before + 200_000:
         pass
-    os.kill(running.pid, signal.SIGKILL)
+    running.kill()  # unless it has ended
     running.wait()
 
 

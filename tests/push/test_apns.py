@@ -211,7 +211,7 @@ async def test_many_pushes_share_one_connection(apple: Apns, connect: Callable[.
 async def test_a_connection_that_has_died_is_not_used_again(
     apple: Apns, connect: Callable[..., Pusher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "SILENCE", 0.2)
+    monkeypatch.setattr(http, "SILENCE", 1.0)
     pusher = connect(apple)
     assert isinstance(await pusher.send(push(), DEVICE), Sent)
     apple.mood = "silence"

@@ -24,7 +24,7 @@ from hongyan_client import (
 from hongyan_client.router import Router
 
 from tests.sdk.gateway import START, Gateway
-from tests.sdk.take import Events
+from tests.sdk.take import TIMEOUT, Events
 
 
 class Http:
@@ -34,11 +34,19 @@ class Http:
         self.answers: dict[str, tuple[int, Any]] = {}
         self.requests: list[tuple[str, dict[str, list[str]], str]] = []
         self.url = ""
+        self._news = asyncio.Condition()
+
+    async def asked(self, path: str) -> None:
+        """A request for this path, waited for."""
+        async with asyncio.timeout(TIMEOUT), self._news:
+            await self._news.wait_for(lambda: any(asked == path for asked, _, _ in self.requests))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         target = urlsplit(head.split(" ")[1])
-        self.requests.append((target.path, parse_qs(target.query), head.lower()))
+        async with self._news:
+            self.requests.append((target.path, parse_qs(target.query), head.lower()))
+            self._news.notify_all()
         status, body = self.answers.get(target.path, (404, {}))
         text = body if isinstance(body, str) else json.dumps(body)
         writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}".encode())
@@ -155,6 +163,25 @@ async def test_missed_notifications_are_told_once(gateway: Gateway, http: Http) 
         path, query, head = http.requests[-1]
         assert (path, query["client_id"], query["start_ts"]) == ("/1.1/rtm/notifications", ["tom"], [str(START + 5)])
         assert "x-lc-im-session-token: token" in head
+
+
+async def test_what_follows_the_login_hides_nothing_that_was_missed(gateway: Gateway, http: Http) -> None:
+    """Nor does another cut, before what was missed was fetched."""
+    http.route(gateway.url)
+    async with gateway.open(server=http.url) as tom:
+        events = Events(tom)
+        await gateway.push("conv", "joined", at=START + 5, cid="c1", initBy="spike")
+        await events.next(Invited)
+        http.answers["/1.1/rtm/notifications"] = (503, {})
+        gateway.then["session/open"] = lambda: gateway.push("conv", "joined", at=START + 20, cid="c3", initBy="jerry")
+        gateway.cut()
+        assert (await events.next(Invited)).conversation.id == "c3"
+        await http.asked("/1.1/rtm/notifications")
+        joined = {"cmd": "conv", "op": "joined", "cid": "c2", "initBy": "jerry", "serverTs": START + 10}
+        http.answers["/1.1/rtm/notifications"] = (200, {"permanent": {"notifications": [joined]}})
+        gateway.then.clear()
+        gateway.cut()
+        assert (await events.next(Invited)).conversation.id == "c2"
 
 
 async def test_missed_blocks_are_told(gateway: Gateway, http: Http) -> None:

@@ -24,6 +24,8 @@ class Receiver:
     def __init__(self, file: Path) -> None:
         (self.port,) = free_ports(1)
         self._file = file
+        self._read = 0
+        self._calls: list[dict[str, Any]] = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.receiver", str(self.port), str(file)], stdout=subprocess.PIPE
         )
@@ -35,14 +37,20 @@ class Receiver:
 
     def switch(self, how: str) -> None:
         """What `/switch` answers from now on."""
-        self._file.with_suffix(".switch").write_text(how)
+        written = self._file.with_suffix(".new")
+        written.write_text(how)
+        written.replace(self._file.with_suffix(".switch"))  # it is read at any time
 
     def calls(self) -> list[dict[str, Any]]:
         """All that have come: `path`, `headers` and `body`."""
-        if not self._file.exists():
-            return []
-        lines = self._file.read_text().split("\n")[:-1]  # the last one may be half written
-        return [json.loads(line) for line in lines]
+        if self._file.exists():
+            with self._file.open("rb") as file:
+                file.seek(self._read)
+                new = file.read()
+            whole = new[: new.rfind(b"\n") + 1]  # the last one may be half written
+            self._read += len(whole)
+            self._calls += map(json.loads, whole.splitlines())
+        return self._calls.copy()
 
     def ids(self) -> Counter[str]:
         """How often each delivery has come."""

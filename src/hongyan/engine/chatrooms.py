@@ -347,7 +347,7 @@ class ChatRooms:
         self._crowds[room].remove(login)
         if not self._crowds[room]:
             del self._crowds[room]
-        self._bus.publish(ChatRoomLeft(seat.conversation_key, login))
+        self._bus.publish(ChatRoomLeft(seat.conversation_key, seat.conversation_id, login))
         return seat
 
     def _forget(self) -> None:

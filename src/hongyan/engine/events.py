@@ -285,6 +285,7 @@ class ChatRoomLeft:
     """The session `login` hears a chat room no more."""
 
     conversation_key: int
+    conversation_id: str
     login: object
 
 

@@ -159,6 +159,7 @@ class Delivery:
     def _left(self, event: ChatRoomLeft) -> None:
         assert isinstance(event.login, Session)
         self._registry.unlisten(event.login, event.conversation_key)
+        event.login.drop_held(event.conversation_id)
 
     def _synced(self, event: MessageSynced) -> None:
         conversation = event.conversation

@@ -51,6 +51,13 @@ class Session:
             self.connection.cut_off("too many deliveries wait for what it missed")
             self.held.clear()
 
+    def drop_held(self, conversation_id: str) -> None:
+        """It has left a chat room: what was kept back would come after the answer to that."""
+        if self.held:
+            dropped = [each for each in self.held if each[0] == conversation_id]
+            self.held[:] = [each for each in self.held if each[0] != conversation_id]
+            self.connection.held_bytes -= sum(len(frame) for _, _, frame, _ in dropped)
+
     def release(self) -> list[Held]:
         """What was kept back; deliveries go out from now on."""
         held, self.held = self.held or [], None

@@ -64,19 +64,40 @@ export class Person {
 
 /** One installation of the SDK with one connection; `options` may be made from the copy of the SDK. */
 export class Device {
+  #counted = new WeakMap();
+
   constructor(config, options) {
     const { sdk, appId, appKey, server } = config;
     this.sdk = ownCopy(`leancloud-realtime-${sdk}`);
     watch(this.sdk);
     const own = typeof options === 'function' ? options(this.sdk) : options;
-    this.realtime = new this.sdk.Realtime({ appId, appKey, server, ...own });
+    const notes = { name: 'notes', onIMClientCreate: client => this.#counted.set(client, counted(client)) };
+    this.realtime = new this.sdk.Realtime({ appId, appKey, server, ...own, plugins: [...(own.plugins ?? []), notes] });
+    this.isCounting = !own.pushOfflineMessages;
   }
 
+  /**
+   * Logs in, and waits until the counts of the login have come: what is said before, they count, and the SDK tells no
+   * message of it. It tells the counts only when it has looked up their conversations: who listens now hears of them.
+   */
   async login(id, options) {
     const client = await this.realtime.createIMClient(id, options);
     watchClient(client);
+    // The SDK drops what comes for a client that the server names, until it is logged in.
+    if (id && this.isCounting) await this.#counted.get(client);
     return new Person(this, client);
   }
+}
+
+/** Resolves when the first counts have come. The SDK does not tell if there are none. */
+function counted(client) {
+  return new Promise(resolve => {
+    client._dispatchUnreadMessage = command => {
+      delete client._dispatchUnreadMessage;
+      resolve();
+      return client._dispatchUnreadMessage(command);
+    };
+  });
 }
 
 /** What a journey is given: the server's addresses, fresh people, and the hand on the server's switch. */

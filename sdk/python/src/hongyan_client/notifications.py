@@ -19,7 +19,7 @@ _PLAIN = ("cid", "initBy", "m", "udate")
 
 async def fetch(router: Router, client_id: str, token: str, pushes: Pushes) -> None:
     """Hands the missed notifications to `pushes`, oldest first. A server that has none to give is no problem."""
-    start = pushes.notified_at
+    start = pushes.missed_since
     try:
         for _ in range(PAGES_MAX):
             parameters: dict[str, str | int] = {"client_id": client_id, "start_ts": start}
@@ -30,8 +30,9 @@ async def fetch(router: Router, client_id: str, token: str, pushes: Pushes) -> N
                 if built is not None:
                     pushes.notified(built)
             if not found or not answer.get("hasMore"):
-                return
+                break
             start = found[-1]["serverTs"]
+        pushes.missed_since = 0
     except HongyanError as error:
         log.info("missed notifications can't be fetched: %s", error)
 

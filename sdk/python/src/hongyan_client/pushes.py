@@ -24,7 +24,10 @@ SEEN_MAX = 512
 
 
 class Pushes:
-    """Remembers the times that a login tells the server: of the last count, edit and notification."""
+    """Remembers the times that a login tells the server: of the last count, edit and notification.
+
+    From `missed_since` on notifications are to be fetched; those that follow the login are later than that.
+    """
 
     def __init__(self, client: "Client", inbox: Inbox, timelines: Timelines) -> None:
         self._client = client
@@ -37,11 +40,13 @@ class Pushes:
         self.unread_time = 0
         self.patch_time = 0
         self.notified_at = 0
+        self.missed_since = 0
 
     def opened(self, answer: GenericCommand) -> None:
         """A login; the first one is where everything begins."""
         self.server_time = max(self.server_time, answer.serverTs)
         self.patch_time = self.patch_time or answer.serverTs
+        self.missed_since = self.missed_since or self.notified_at
         self.notified_at = self.notified_at or answer.serverTs
 
     def take_goaway(self) -> bool:

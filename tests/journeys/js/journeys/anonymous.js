@@ -7,8 +7,10 @@ export default async function anonymous(world) {
   assert.ok(one.id.length >= 1 && one.id.length <= 64);
   assert.notEqual(one.id, other.id);
 
-  const heard = other.listen('message');
-  const sent = await one.say(await one.start([other.id]), 'who are you?');
+  const [invited, heard] = [other.listen('invited'), other.listen('message')];
+  const conversation = await one.start([other.id]);
+  await invited.next(); // which waits until the counts of the login are told
+  const sent = await one.say(conversation, 'who are you?');
   const [received] = await heard.next();
   assert.deepEqual([received.id, received.from], [sent.id, one.id]);
 }

@@ -7,7 +7,8 @@ const EVENTS = ['invited', 'kicked', 'membersjoined', 'membersleft'];
 /** Joining, adding, removing and quitting take effect at once, and everybody concerned is told once. */
 export default async function membership(world) {
   const [tom, jerry, spike, butch] = await world.people('tom', 'jerry', 'spike', 'butch');
-  const group = new Group(await tom.start([jerry.id]), [tom, jerry, spike, butch]);
+  const group = new Group([tom, jerry, spike, butch]);
+  group.conversation = await tom.start([jerry.id]);
   await group.told([tom, jerry], 'invited', { invitedBy: tom.id });
   await group.told([tom, jerry], 'membersjoined', { invitedBy: tom.id, members: [tom, jerry] });
 
@@ -87,8 +88,7 @@ async function succeeds(operation, people) {
 
 /** A conversation and all that is heard about its members. */
 class Group {
-  constructor(conversation, people) {
-    this.conversation = conversation;
+  constructor(people) {
     this.news = new Map(people.map(person => [person, newsOf(person)]));
   }
 

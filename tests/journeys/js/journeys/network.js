@@ -13,6 +13,8 @@ export default async function network(world) {
 
   const heard = tom.listen('message');
   const conversation = await jerry.start([tom.id]);
+  await jerry.say(conversation, 'are you there?', { transient: true });
+  await heard.next(); // what else is said before may be told as a count of what was missed
   const message = await jerry.say(conversation, 'welcome back');
   await heard.find(({ id }) => id === message.id);
 }
