@@ -192,6 +192,27 @@ async def test_a_connection_that_asks_for_nothing_is_closed(
     await http.stop()
 
 
+async def test_a_connection_is_kept_for_the_next_call(http: HttpServer, app: Slow) -> None:
+    app.may_answer.set()
+    async with connected(http) as (reader, writer):
+        for _ in range(2):
+            writer.write(GET)
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+            (protocol,) = http._server.server_state.connections
+            for _ in range(2):  # as often as it takes to find one idle whose first call does not come
+                protocol._check()
+    await http.stop()
+
+
+async def test_a_connection_is_not_kept_for_ever(http: HttpServer, app: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http._server.config, "timeout_keep_alive", 0.05)
+    app.may_answer.set()
+    async with connected(http) as (reader, writer):
+        writer.write(GET)
+        assert (await reader.read()).endswith(b"ok")
+    await http.stop()
+
+
 async def test_a_long_call_is_not_idle(http: HttpServer, app: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
     async with connected(http) as (reader, writer):
         writer.write(GET)

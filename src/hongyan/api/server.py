@@ -14,7 +14,9 @@ import uvicorn
 from litestar.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-IDLE_LIMIT = 30.0
+#: How long a first call, or the rest of one, is waited for, and a next one (s). Proxies and clients keep connections
+#: for up to a minute; if we closed one first, the call that is sent at that moment would be lost.
+IDLE_LIMIT, KEPT = 30.0, 75
 #: The part of the file descriptors that HTTP connections may take.
 SHARE = 4
 #: Bytes of a request's head, and of what may stand between the parts of its body.
@@ -48,6 +50,7 @@ class HttpServer:
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
+                timeout_keep_alive=KEPT,
                 timeout_graceful_shutdown=max(1, round(stop_timeout)),
                 ssl_context_factory=(lambda *_: context) if context else None,
             )
@@ -208,11 +211,16 @@ class PatientProtocol(HttpToolsProtocol):
         if self._reads_too_slowly() or (in_progress and self.cycle.more_body and self._is_silent):
             self.transport.abort()
             return
-        if not in_progress and self.scope is self._last_scope:
+        if not in_progress and self.scope is self._last_scope and not self._is_kept():
             self.transport.close()  # what has been written is still read, or the reader is too slow
         self._last_scope = self.scope
         self._is_silent = True
         self._watch()
+
+    def _is_kept(self) -> bool:
+        """Whether a call has been answered, and nothing has come of the next; uvicorn closes it then after a while."""
+        answered = self.cycle is not None and self.cycle.scope is self.scope
+        return answered and self.timeout_keep_alive_task is not None
 
     def _reads_too_slowly(self) -> bool:
         """Whether the reader has kept us waiting since the last look, and taken too little meanwhile.
