@@ -13,7 +13,7 @@ from hongyan.engine.engine import Engine
 from hongyan.engine.events import Event, MessagePatched, MessageSent
 from hongyan.engine.values import App, ConversationDraft, ConversationKind, ConversationRow, Draft, Edit, Stored
 from hongyan.errors import Refused
-from hongyan.hub import bridges, media
+from hongyan.hub import bridge_in, bridges, media
 from hongyan.hub.connector import Chat, Happened, Outcome, Person, Problem, Result, Said, Target
 from hongyan.hub.content import Audio, Content, File, Image, Link, Location, Media, Message, Text
 from hongyan.hub.hub import Hub
@@ -430,7 +430,7 @@ async def test_two_groups_of_one_conversation_hear_of_an_edit(
 async def test_edits_that_overtake_their_message_keep_their_order(
     world: World, store: Store, hub: Hub, engine: Engine, events: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bridges, "LATE_STEP", 20)
+    monkeypatch.setattr(bridge_in, "LATE_STEP", 20)
     edits = [replace_said(id="ev-1", text=f"edit {number}", receipt={"id": "m-7"}) for number in range(3)]
     told = [Happened(f"ev-{number + 5}", "changed", SAID.at, edited=each) for number, each in enumerate(edits)]
     await world.hear(SAID, *told)
@@ -445,7 +445,7 @@ async def test_edits_that_overtake_their_message_keep_their_order(
 async def test_edits_of_what_did_not_come_change_nothing(
     world: World, events: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bridges, "LATE_TIME", 0)
+    monkeypatch.setattr(bridge_in, "LATE_TIME", 0)
     await world.hear(SAID)
     (said,) = await heard(events, 1)
     others = [
@@ -498,14 +498,14 @@ async def test_a_job_that_is_done_twice_says_it_once(world: World, store: Store,
     """As after a kill between the message and the end of its job: the job went with the message."""
     await world.hear(SAID)
     (job,) = await store.jobs.next(lane_in(world.bridge), 10)
-    await world.hub.bridges.do_in(job)
+    await world.hub.bridges.kinds[job.kind].do(job)
     left = await store.jobs.next(lane_in(world.bridge), 10)
-    assert [each.kind for each in left] == [bridges.LINK]
+    assert [each.kind for each in left] == [bridge_in.LINK]
     assert len(await heard(events, 1)) == 1
 
 
 def test_long_names_become_clients() -> None:
-    assert bridges.client_of("slack", "U1") == "slack:U1"
-    long = bridges.client_of("slack", "x" * 100)
+    assert bridge_in.client_of("slack", "U1") == "slack:U1"
+    long = bridge_in.client_of("slack", "x" * 100)
     assert len(long) <= 64
-    assert long != bridges.client_of("slack", "x" * 101)
+    assert long != bridge_in.client_of("slack", "x" * 101)
