@@ -22,7 +22,8 @@ from hongyan.engine.files import Files
 from hongyan.engine.turns import Turns
 from hongyan.engine.values import DAY, App
 from hongyan.hub import connectors, order, tries
-from hongyan.hub.channels import CHANNELS_MAX, HIDDEN
+from hongyan.hub.channel_credentials import HIDDEN
+from hongyan.hub.channels import CHANNELS_MAX
 from hongyan.hub.connector import Acted, Chat, Feature, Happened, Outcome, Person, Problem, Result, Said, Target
 from hongyan.hub.content import Message, Text
 from hongyan.hub.hub import Hub

@@ -11,14 +11,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-from msgspec import Struct, structs
-
 from hongyan import errors
 from hongyan.engine.clock import Clock
 from hongyan.engine.ports import JobStore
 from hongyan.engine.values import App, new_object_id
 from hongyan.errors import Refused
+from hongyan.hub import channel_credentials
 from hongyan.hub.connector import Connector, Feature, Outcome, Problem
 from hongyan.hub.ports import ChannelStore
 from hongyan.hub.records import Channel, lane
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHANNELS_MAX, NAME_MAX, DESCRIPTION_MAX = 200, 64, 256
-#: What stands in answers instead of a secret, and leaves it as it is where it is given.
-HIDDEN = "***"
 #: How often it is kept that a channel works, if nothing else has changed (ms).
 KEEP_EVERY = 60_000
 
@@ -131,7 +127,7 @@ class Channels:
     ) -> Channel:
         """Raises Refused: INVALID_VALUE, CHANNELS_FULL."""
         found = await self.kind(kind)
-        given = _credentials(found, credentials)
+        given = channel_credentials.kept(found, credentials)
         async with self._changing:
             if len(self.of_app(app)) >= CHANNELS_MAX:
                 raise Refused(errors.CHANNELS_FULL, f"an app has at most {CHANNELS_MAX} channels")
@@ -170,9 +166,7 @@ class Channels:
             before = self.get(app, channel_id)
             given = before.credentials
             if credentials is not None:
-                news = {key: value for key, value in credentials.items() if value != HIDDEN}
-                given = _credentials(found, {**before.credentials, **news})
-                _check_place(found, before.credentials, given, news)
+                given = channel_credentials.changed(found, before.credentials, credentials)
             after = replace(
                 before,
                 name=before.name if name is None or name == before.name else self._free_name(app, name),
@@ -304,7 +298,7 @@ class Channels:
                 found = self._open.get(channel.id)
                 if found is None:
                     now = self._all.get(channel.id, channel)
-                    found = _Open(kind.open(_typed(kind, now.credentials), self._around(channel)))
+                    found = _Open(kind.open(channel_credentials.typed(kind, now.credentials), self._around(channel)))
                     self._open[channel.id] = found
         found.under_way += 1
         try:
@@ -317,7 +311,7 @@ class Channels:
     async def _try_open(self, kind: "ChannelKind", channel: Channel) -> None:
         """Raises Refused for credentials by which nothing can be opened."""
         try:
-            made = kind.open(_typed(kind, channel.credentials), self._around(channel))
+            made = kind.open(channel_credentials.typed(kind, channel.credentials), self._around(channel))
         except Problem as problem:
             raise Refused(errors.INVALID_VALUE, f"the credentials: {problem.reason}") from None
         except ValueError as mistake:
@@ -344,19 +338,6 @@ class Channels:
         return name
 
 
-def shown(kind: "ChannelKind", credentials: Mapping[str, Any]) -> dict[str, Any]:
-    """Credentials without what is secret; what was not given is as by default."""
-    told = {}
-    for each in structs.fields(kind.credentials):
-        value = credentials.get(each.encode_name)
-        if value is None and each.default is not msgspec.NODEFAULT:
-            value = each.default
-        elif value is None and each.default_factory is not msgspec.NODEFAULT:
-            value = each.default_factory()
-        told[each.encode_name] = HIDDEN if value and each.name in kind.secret else value
-    return told
-
-
 def require(connector: Connector, feature: Feature, what: str) -> None:
     """Raises Refused(INVALID_VALUE) if a channel of this kind can't do that."""
     if feature not in connector.features:
@@ -373,37 +354,6 @@ def _kinds() -> "Mapping[str, ChannelKind]":
     from hongyan.hub import connectors
 
     return connectors.kinds()
-
-
-def _typed(kind: "ChannelKind", credentials: Mapping[str, Any]) -> Struct:
-    """Raises ValueError with a sentence in which no secret stands."""
-    try:
-        return msgspec.convert(dict(credentials), kind.credentials)
-    except msgspec.ValidationError as error:
-        fields = ", ".join(f"`{each.encode_name}`" for each in structs.fields(kind.credentials))
-        raise ValueError(f"{error}; {kind.name} has {fields}") from None
-
-
-def _credentials(kind: "ChannelKind", given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """As they are kept. Raises Refused(INVALID_VALUE)."""
-    try:
-        typed = _typed(kind, given)
-    except ValueError as mistake:
-        raise Refused(errors.INVALID_VALUE, f"the credentials: {mistake}") from None
-    kept: dict[str, Any] = msgspec.to_builtins(typed)
-    return kept
-
-
-def _check_place(
-    kind: "ChannelKind", before: Mapping[str, Any], after: Mapping[str, Any], news: Mapping[str, Any]
-) -> None:
-    """Secrets that were given for one place go to no other. Raises Refused(INVALID_VALUE)."""
-    names = {each.name: each.encode_name for each in structs.fields(kind.credentials)}
-    moved = [name for name in sorted(kind.place & names.keys()) if before.get(names[name]) != after.get(names[name])]
-    kept = [name for name in sorted(kind.secret) if after.get(names[name]) and names[name] not in news]
-    if moved and kept:
-        told = ", ".join(f"`{name}`" for name in kept)
-        raise _wrong(f"the credentials: with another `{moved[0]}` give {told} again, which would be sent there")
 
 
 def _description(text: str) -> str:

@@ -11,7 +11,7 @@ from hongyan.engine.ports import JobStore
 from hongyan.engine.values import App, iso_time
 from hongyan.errors import INVALID_VALUE, Refused
 from hongyan.hub import content
-from hongyan.hub.channels import shown
+from hongyan.hub.channel_credentials import shown
 from hongyan.hub.connector import Feature, Problem
 from hongyan.hub.content import File, Image, Markdown, Media, Message, Text
 from hongyan.hub.hub import Hub

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook as Verifier
 
-from hongyan.hub.channels import shown
+from hongyan.hub.channel_credentials import shown
 from hongyan.hub.connector import HERE, Feature, Outcome, Problem, Result
 from hongyan.hub.connectors.webhook import KIND, Webhook, WebhookCredentials
 from hongyan.hub.connectors.webhook_body import at_path

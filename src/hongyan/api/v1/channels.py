@@ -30,7 +30,7 @@ from hongyan.engine.values import App, iso_time
 from hongyan.errors import INVALID_VALUE, Refused
 from hongyan.hub import content, inbound
 from hongyan.hub.afterwards import Done
-from hongyan.hub.channels import shown
+from hongyan.hub.channel_credentials import shown
 from hongyan.hub.connector import Feature, Forged, Incoming, Problem
 from hongyan.hub.content import Message, Text
 from hongyan.hub.hub import Hub
