@@ -13,6 +13,7 @@ from pysqlite3 import dbapi2 as sqlite
 from hongyan import errors
 from hongyan.errors import Refused
 from hongyan.store import Store, schema
+from hongyan.store.database import connect
 from hongyan.store.reading import Reader
 from tests.store.steps import held, rows, start, submit
 
@@ -55,6 +56,26 @@ async def test_an_answer_that_takes_too_long_is_refused(reader: Reader, monkeypa
     assert refusal.value.kind is errors.CONVERSATION_QUERY_FAILED
     monkeypatch.undo()
     assert await reader.run(lambda driver: driver.execute("SELECT 1").fetchall()) == [(1,)]
+
+
+async def test_a_reader_that_has_given_up_sees_what_is_written_later(
+    reader: Reader, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if rows were left over: a cursor that lives on would show the past, and keep the log from ending."""
+    writer = connect(path)
+    writer.execute("CREATE TABLE t AS SELECT 1 AS n UNION ALL SELECT 2")
+    monkeypatch.setattr("hongyan.store.reading._PATIENCE", 0.0)
+
+    def read(driver: Any) -> object:
+        return [driver.execute(f"{ENDLESS} WHERE i > ?", row).fetchall() for row in driver.execute("SELECT n FROM t")]
+
+    with pytest.raises(Refused):
+        await reader.run(read)
+    monkeypatch.undo()
+    writer.execute("UPDATE t SET n = 7")
+    found = [await reader.run(lambda driver: driver.execute("SELECT n FROM t").fetchall()) for _ in range(4)]
+    assert found == [[(7,), (7,)]] * 4
+    writer.close()
 
 
 async def test_readers_run_side_by_side(reader: Reader, path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -50,7 +51,12 @@ class Reader:
     async def _in_thread(self, work: Callable[[], T], too_slow: Kind) -> T:
         def limited() -> T:
             self._local.deadline = time.monotonic() + _PATIENCE
-            return work()
+            try:
+                return work()
+            except Exception as error:
+                # who was reading rows one by one holds a cursor, which would keep the connection in the past
+                traceback.clear_frames(error.__traceback__)
+                raise
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, limited)
