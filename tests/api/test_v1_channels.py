@@ -629,6 +629,24 @@ async def test_while_it_is_written_what_became_of_a_message_the_next_goes_and_an
     assert (platform.calls[3].key, platform.calls[3].thread) == (answer, {"id": "m-user:u1"})
 
 
+@pytest.mark.usefixtures("jobs")
+async def test_an_answer_that_waits_for_others_to_its_target_keeps_nobody_from_the_message(
+    http: httpx.AsyncClient, platform: Platform
+) -> None:
+    """Neither its recall, nor answers to other targets."""
+    channel = (await made(http))["id"]
+    thread = {**HELLO, "thread": (await sent(http, channel))["id"]}
+    platform.go_on.clear()
+    await sent(http, channel, "user:slow", wait=0)
+    await tried(platform, 2)
+    await sent(http, channel, "user:slow", message=thread, wait=0)
+    other = (await sent(http, channel, "user:u1", message=thread, wait=0))["id"]
+    await tried(platform, 3)
+    assert platform.calls[2].key == other
+    recalled = await call(http, "DELETE", f"/{channel}/messages/{thread['thread']}")
+    assert recalled["message"]["state"] == "recalled"
+
+
 @pytest.mark.parametrize(
     ("outcome", "everybody"),  # one that fails alone lets others pass
     [(Outcome.THROTTLED, True), (Outcome.THROTTLED, False), (Outcome.TRANSIENT, True)],

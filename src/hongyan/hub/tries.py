@@ -43,6 +43,8 @@ SEND_STEP = 200
 TRY_MAX = 600.0
 #: After how long it is looked again whether one that is due and goes first has come to its turn (ms).
 LOOK_AGAIN = 250
+#: The line of who waits until what became of a message is written.
+WRITTEN = "written"
 CHANGED, BEHIND = "the channel was changed meanwhile", "an earlier message to the same target waits"
 #: After which waits (s) it is tried again if we have failed ourselves; and how long what is full is left alone.
 TROUBLE, FULL = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200), 1.0
@@ -65,10 +67,6 @@ class Work(Struct, frozen=True):
     to: list[str]
     thread: str = ""
 
-    @property
-    def thread_line(self) -> Sequence[str]:
-        return [self.thread] if self.thread else ()
-
 
 @dataclass(slots=True)
 class _Step:
@@ -86,8 +84,8 @@ class _Step:
 class Tries:
     """`turns` are those of messages and of targets: what is tried is not recalled meanwhile.
 
-    The line of a target is left when it was sent to, and that of the message when this is written, for which answers to
-    it wait.
+    The line of a target is left when it was sent to, before this is written. Answers to a message wait until it is, in
+    a line of its own that they leave at once: what else they wait for keeps nobody from the message.
     """
 
     def __init__(
@@ -123,11 +121,16 @@ class Tries:
         """Try once. Raises NotYet if something waits after it."""
         work = msgspec.json.decode(job.body, type=Work)
         channel_id = channel_of(job.lane)
-        turn = self._turns.take([work.message, *work.thread_line, *((channel_id, each) for each in work.to)])
+        answered = self._turns.take([(WRITTEN, work.thread)] if work.thread else ())
+        targets = ((channel_id, each) for each in work.to)
+        turn = self._turns.take([work.message, (WRITTEN, work.message), *targets])
         try:
-            await self._recollect(channel_id)
+            try:
+                await self._recollect(channel_id)
+                await answered.comes()
+            finally:
+                answered.end()
             await turn.comes()
-            turn.leave(work.thread_line)
             channel = self._channels.find(channel_id)
             posted = await self._posts.get(channel_id, work.message)
             if posted is not None:
