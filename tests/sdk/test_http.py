@@ -11,6 +11,7 @@ from hongyan_client import (
     Blocked,
     ConnectionLost,
     Disconnected,
+    Event,
     HongyanError,
     Invited,
     Kicked,
@@ -20,6 +21,7 @@ from hongyan_client import (
     Read,
     Reconnected,
     Unblocked,
+    pushes,
 )
 from hongyan_client.router import Router
 
@@ -182,6 +184,34 @@ async def test_what_follows_the_login_hides_nothing_that_was_missed(gateway: Gat
         gateway.then.clear()
         gateway.cut()
         assert (await events.next(Invited)).conversation.id == "c2"
+
+
+async def test_what_was_told_is_not_told_again_however_late_what_was_missed_is_fetched(
+    gateway: Gateway, http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pushes, "SEEN_MAX", 2)
+    http.route(gateway.url)
+    async with gateway.open(server=http.url) as tom:
+        events = Events(tom)
+        await gateway.push("conv", "joined", at=START + 5, cid="c1", initBy="spike")
+        await events.next(Invited)
+        http.answers["/1.1/rtm/notifications"] = (503, {})
+        gateway.cut()
+        await http.asked("/1.1/rtm/notifications")
+        told = [("left", "c1", START + 20), ("joined", "c1", START + 21), ("joined", "c2", START + 22)]
+        for op, cid, at in told:
+            await gateway.push("conv", op, at=at, cid=cid, initBy="spike")
+        assert [(await events.next(Invited)).conversation.id for _ in range(2)] == ["c1", "c2"]
+        told.append(("joined", "c3", START + 30))
+        notifications = [
+            {"cmd": "conv", "op": op, "cid": cid, "initBy": "spike", "serverTs": at} for op, cid, at in told
+        ]
+        http.answers["/1.1/rtm/notifications"] = (200, {"permanent": {"notifications": notifications}})
+        gateway.cut()
+        heard: list[Event] = []
+        while not isinstance(heard[-1] if heard else None, Invited):
+            heard.append(await events.next(Event))
+        assert [each.conversation.id for each in heard if isinstance(each, Invited | Kicked)] == ["c3"]
 
 
 async def test_missed_blocks_are_told(gateway: Gateway, http: Http) -> None:

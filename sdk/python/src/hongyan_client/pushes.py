@@ -1,7 +1,6 @@
 """What the server sends of itself: commands become events."""
 
 import json
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +32,7 @@ class Pushes:
         self._client = client
         self._inbox = inbox
         self._timelines = timelines
-        self._seen: deque[tuple[Any, ...]] = deque(maxlen=SEEN_MAX)
+        self._seen: dict[tuple[Any, ...], int] = {}
         self._chat_rooms: set[str] = set()
         self._goaway = False
         self.server_time = 0
@@ -134,7 +133,11 @@ class Pushes:
             take(self, push.convMessage, push.serverTs)
 
     def _notice(self, push: GenericCommand) -> None:
-        self._seen.append(_identity(push))
+        self._seen[_identity(push)] = push.serverTs
+        if len(self._seen) > SEEN_MAX:
+            forgotten = self._seen.pop(next(iter(self._seen)))
+            if self.missed_since:  # what was told is not told again, even if some before it never is
+                self.missed_since = max(self.missed_since, forgotten)
         self.notified_at = max(self.notified_at, push.serverTs)
 
     def _joined(self, told: ConvCommand, at: int) -> None:
