@@ -13,6 +13,9 @@ from hongyan.bench.report import warnings
 
 BENCH = (sys.executable, "-m", "hongyan", "bench")
 SHORT = ("--seconds", "0.3", "--warm-up", "0.1")
+#: Some measure with several servers, one after another: a busy machine takes minutes (s).
+PATIENCE = 280
+PATIENT = pytestmark = pytest.mark.timeout(PATIENCE + 20)
 PNG = b"\x89PNG\r\n"
 
 
@@ -22,7 +25,7 @@ def bench(*arguments: str, output: Path) -> dict[str, Any]:
         [*BENCH, *arguments, "--output", str(output)],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE,
         check=False,
         umask=0o027,
     )

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from hongyan.bench.growth import MEMBERS, points
-from tests.bench.test_cli import SHORT, bench, check_counts
+from tests.bench.test_cli import PATIENT, SHORT, bench, check_counts
+
+pytestmark = PATIENT
 
 
 @pytest.mark.long

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from hongyan.bench.history_layout import Layout, client_id
-from tests.bench.test_cli import SHORT, bench, check_counts
+from tests.bench.test_cli import PATIENT, SHORT, bench, check_counts
+
+pytestmark = PATIENT
 
 #: 3 busy conversations and 297 quiet ones.
 LAYOUT = Layout(messages=7_001, conversations=300, unread=4, readers=2, first=1_000_000)

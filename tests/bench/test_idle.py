@@ -7,7 +7,9 @@ import pytest
 from hongyan.bench import idle_load
 from hongyan.bench.idle_load import IdleResult, KeepAlive, Sleeper
 from hongyan.bench.workers import Window
-from tests.bench.test_cli import bench
+from tests.bench.test_cli import PATIENT, bench
+
+pytestmark = PATIENT
 
 
 @pytest.mark.long

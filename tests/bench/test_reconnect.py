@@ -8,7 +8,9 @@ import pytest
 from hongyan.bench import reconnect_load
 from hongyan.bench.client import Target
 from hongyan.bench.reconnect_load import Guest, ReturnPlan, ReturnResult, Timed, client_id, conversation_id
-from tests.bench.test_cli import bench
+from tests.bench.test_cli import PATIENT, bench
+
+pytestmark = PATIENT
 
 PLAN = ReturnPlan(Target("ws://127.0.0.1:1/", "app"), first=0, clients=20, group=10, conversations=2, unread=3)
 

@@ -11,7 +11,9 @@ from hongyan.bench.frames import sent_at
 from hongyan.bench.rest_load import Poster, Request, RestPlan, receiver
 from hongyan.bench.talk import TalkResult
 from hongyan.bench.workers import Window
-from tests.bench.test_cli import SHORT, bench, check_counts
+from tests.bench.test_cli import PATIENT, SHORT, bench, check_counts
+
+pytestmark = PATIENT
 
 PLAN = RestPlan(Target("http://127.0.0.1:8000", "app"), None, "/messages", "secret", "r", 1, 2, 1, 200)
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"

@@ -7,7 +7,9 @@ import pytest
 
 from hongyan.bench.record import Record, Told
 from hongyan.bench.soak import MIB, _leak, _memory, quantile
-from tests.bench.test_cli import bench
+from tests.bench.test_cli import PATIENT, bench
+
+pytestmark = PATIENT
 
 
 @pytest.mark.long
