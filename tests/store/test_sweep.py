@@ -1,8 +1,11 @@
 """Sweeping in the database: what goes, what stays, what is counted afterwards, and what a write meets meanwhile."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -175,6 +178,20 @@ async def test_a_step_is_small(store: Store, wall: Wall, monkeypatch: pytest.Mon
     assert (deleted, [each.key for each in left]) == (sweep.ROWS_MAX, [first.key, second.key])
     deleted, left = await store.sweep.delete_messages(left)
     assert (deleted, left) == (31, [])
+
+
+async def test_a_step_whose_time_ends_at_any_moment_leaves_nothing_out(
+    store: Store, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = await start(store, "ann", "bob")
+    await said(store, conversation, wall, ["ann"] * 3)
+    for looks in range(1, 5):  # at the time, within the first step; the last one sees it over
+        expired = await look(store, messages=wall.at)
+        times = itertools.chain([0.0] * looks, itertools.repeat(1.0))
+        monkeypatch.setattr(sweep, "time", SimpleNamespace(perf_counter=partial(next, times)))
+        deleted, left = await store.sweep.delete_messages(expired)
+        assert (deleted, left) == ((3, []) if looks > 1 else (0, expired))
+        await said(store, conversation, wall, ["ann"] * deleted)
 
 
 async def test_a_step_ends_when_its_time_is_over(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

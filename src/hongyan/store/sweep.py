@@ -107,8 +107,10 @@ class Sweep:
     def delete_messages(self, expired: Sequence[Expired]) -> Awaitable[tuple[int, list[Expired]]]:
         def change(bound: sa.Connection) -> tuple[int, list[Expired]]:
             step, left = _Step(), _allowed(bound, expired)
-            while left and step.chunk:
-                if self._delete_oldest(bound.connection.driver_connection, step, left[0]):
+            while left and (chunk := step.chunk):
+                rows = self._delete_oldest(bound.connection.driver_connection, chunk, left[0])
+                step.rows -= rows
+                if rows < chunk:
                     left.pop(0)
             return ROWS_MAX - step.rows, left
 
@@ -170,12 +172,11 @@ class Sweep:
     async def wait(self, app_key: int, waiting: Swept) -> None:
         await self._writer.call(lambda bound: sweep_gate.wait(bound, app_key, *waiting))
 
-    def _delete_oldest(self, driver: Any, step: _Step, expired: Expired) -> bool:
-        """A chunk of the expired messages of a conversation; whether that was all."""
-        chunk = step.chunk
+    def _delete_oldest(self, driver: Any, chunk: int, expired: Expired) -> int:
+        """So many of the expired messages of a conversation, if there are as many; how many there were."""
         rows = driver.execute(OLDEST, (expired.key, expired.messages_before, chunk)).fetchall()
         if not rows:
-            return True
+            return 0
         timestamp, seq, _ = rows[-1]
         driver.execute(DELETE_OLDEST, (expired.key, timestamp, seq))
         own: dict[str | None, list[int]] = {}
@@ -191,8 +192,7 @@ class Sweep:
         now = self._clock.now()
         driver.execute(MOVE_SWEPT, (max(each for _, each, _ in rows), now, expired.key))
         deletion.note_time(driver, now)
-        step.rows -= len(rows)
-        return len(rows) < chunk
+        return len(rows)
 
 
 def _expired(row: tuple[Any, ...], cutoffs: Cutoffs) -> Expired | None:
