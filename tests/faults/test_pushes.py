@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.client import TIMEOUT, login
 from tests.support.pushing import Receiver, push_by
@@ -30,6 +31,7 @@ async def send_all(server: Server) -> None:
             await session.send(conversation, f"{number}", pushData=f'{{"alert":"{number}","badge":"Increment"}}')
 
 
+@pytest.mark.timeout(600)
 async def test_no_push_is_lost_when_the_server_is_killed(server: Server, tmp_path: Path) -> None:
     with Receiver() as receiver:
         push_by(server, receiver, tmp_path)
