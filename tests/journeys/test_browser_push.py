@@ -75,17 +75,6 @@ ServiceWorkerRegistration.prototype.showNotification = async function (title, op
   new BroadcastChannel('shown').postMessage([title, options.body, options.data]);
 };
 """
-#: Asks the registration of the worker until the answer is one; Playwright's own wait takes any promise for a yes.
-UNTIL = """
-async text => {
-  const [ask, there] = [eval(text), await navigator.serviceWorker.ready];
-  for (;;) {
-    const answer = await ask(there);
-    if (answer) return answer;
-    await new Promise(go => setTimeout(go, 20));
-  }
-}
-"""
 
 
 class PushService(WebPush):
@@ -180,7 +169,10 @@ def test_a_browser_gets_what_is_pushed_to_it(
         lambda e: workers.extend(r["registrationId"] for r in e["registrations"]),
     )
     tools.send("ServiceWorker.enable")
-    page.evaluate(UNTIL, "async there => there.active.state === 'activated'")
+    page.evaluate(  # Playwright's own wait takes any promise for a yes
+        "async () => { const { active } = await navigator.serviceWorker.ready;"
+        " while (active.state !== 'activated') await new Promise(go => setTimeout(go, 20)); }"
+    )
     page.evaluate("window.shown = new Promise(go => { new BroadcastChannel('shown').onmessage = e => go(e.data) }); 0")
     tools.send("ServiceWorker.deliverPushMessage", {"origin": site, "registrationId": workers[0], "data": plain})
     shown = page.evaluate("window.shown")
