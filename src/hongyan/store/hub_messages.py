@@ -103,9 +103,9 @@ class HubMessages:
     async def sweep(self, before: int, limit: int) -> int:
         def change(bound: sa.Connection) -> int:
             driver = _driver(bound)
-            keys: list[tuple[int]] = driver.execute(OLD, (before, limit)).fetchall()
+            keys: list[tuple[Any, ...]] = driver.execute(OLD, (before, limit)).fetchall()
             for each in FORGET:
-                each.run(driver, list(keys))
+                each.run(driver, keys)
             return len(keys)
 
         gone: int = await self._writer.call_in_bulk(change)
